@@ -1,0 +1,29 @@
+"""House rules for every test: strict dtypes and ranks, shapes in annotations checked, real data only where it lies."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("tljax", "beartype.beartype")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real weights, images and published tables; the test skips, saying so, where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no folder {SHARED}: real weights and images are not part of the project")
+    return SHARED

@@ -1,0 +1,34 @@
+"""A user's mistake is one clear message, never a traceback."""
+
+import sys
+from collections.abc import Callable
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+EXIT_REQUEUE = 75  # EX_TEMPFAIL: stopped by a scheduler, state saved, run the same command again
+
+
+class UserError(Exception):
+    """Something the user can mend. The message says what is wrong, where, and what to do."""
+
+
+class Requeue(Exception):
+    """The process was asked to stop; its state is saved and the same command continues it."""
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Runs a command's `main`; exits with 2 after a `UserError`, 75 after `Requeue`, 130 after Ctrl-C."""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except Requeue as stop:
+        print(f"stopped: {stop}", file=sys.stderr)
+        sys.exit(EXIT_REQUEUE)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on from the last finished epoch", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
