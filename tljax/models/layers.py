@@ -1,0 +1,109 @@
+"""The layers a convolutional backbone is made of, with the numerics this project needs.
+
+Parameters and statistics stay float32 whatever the compute dtype.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+FEW_CHANNELS = 16  # below this, one matrix product over the gathered window beats one per kernel position
+
+
+def conv_as_matmul(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: int
+) -> Float[Array, "b h2 w2 o"]:
+    """The convolution as matrix products: XLA's own is several times slower on CPU, forward and backward."""
+    kh, kw, c, o = kernel.shape
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
+    h, w = (x.shape[1] - kh) // stride + 1, (x.shape[2] - kw) // stride + 1
+
+    def window(i: int, j: int) -> Array:
+        return x[:, i : i + (h - 1) * stride + 1 : stride, j : j + (w - 1) * stride + 1 : stride]
+
+    positions = [(i, j) for i in range(kh) for j in range(kw)]
+    if c < FEW_CHANNELS:
+        gathered = jnp.concatenate([window(i, j) for i, j in positions], axis=-1)
+        return gathered @ kernel.reshape(kh * kw * c, o)
+    return sum(window(i, j) @ kernel[i, j] for i, j in positions)
+
+
+def convolve(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: int
+) -> Float[Array, "b h2 w2 o"]:
+    """Convolution by whatever is fast where it runs."""
+    if jax.default_backend() == "cpu":
+        return conv_as_matmul(x, kernel, stride, padding)
+    pads = [(padding, padding)] * 2
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+class Conv(nnx.Module):
+    """A square convolution that pads with zeros to keep the size (before its stride), as both origins do."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        stride: int,
+        bias: bool,
+        init: nnx.Initializer,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.kernel = nnx.Param(init(rngs.params(), (size, size, inputs, outputs), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((outputs,))) if bias else None
+        self.stride, self.padding, self.dtype = stride, size // 2, dtype
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 o"]:
+        y = convolve(x.astype(self.dtype), self.kernel[...].astype(self.dtype), self.stride, self.padding)
+        return y if self.bias is None else y + self.bias[...].astype(self.dtype)[None, None, None, :]
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation over all but the last axis, statistics in float32 (Ioffe and Szegedy 2015).
+
+    One pass over the input: moments are taken about the running mean, which keeps the variance right in float32 where
+    E[x^2] - E[x]^2 would cancel. `use_running_average` is set by `model.eval()` and `model.train()`.
+    """
+
+    def __init__(self, channels: int, momentum: float, epsilon: float, dtype: jnp.dtype):
+        self.scale, self.bias = nnx.Param(jnp.ones((channels,))), nnx.Param(jnp.zeros((channels,)))
+        self.mean, self.var = nnx.BatchStat(jnp.zeros((channels,))), nnx.BatchStat(jnp.ones((channels,)))
+        self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
+        self.use_running_average = False
+
+    def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None = None) -> Float[Array, "b h w c"]:
+        """mask: the rows that count in the batch statistics; None counts all."""
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        if self.use_running_average:
+            mean, var = self.mean[...], self.var[...]
+        else:
+            mean, var = self._batch_moments(x, mask)
+            self.mean[...] = self._running(self.mean[...], mean)
+            self.var[...] = self._running(self.var[...], var)
+        factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
+        y = (x - mean[None, None, None, :]) * factor[None, None, None, :] + self.bias[...][None, None, None, :]
+        return y.astype(self.dtype)
+
+    def _batch_moments(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None) -> tuple[Array, Array]:
+        shift = jax.lax.stop_gradient(self.mean[...])
+        centred = x - shift[None, None, None, :]
+        if mask is None:
+            count = x.shape[0] * x.shape[1] * x.shape[2]
+        else:
+            centred = jnp.where(mask[:, None, None, None], centred, 0)
+            count = jnp.sum(mask).astype(x.dtype) * (x.shape[1] * x.shape[2])
+        first = jnp.sum(centred, axis=(0, 1, 2)) / count
+        second = jnp.sum(jnp.square(centred), axis=(0, 1, 2)) / count
+        return shift + first, jnp.maximum(second - jnp.square(first), 0)
+
+    def _running(self, old: Float[Array, " c"], new: Float[Array, " c"]) -> Float[Array, " c"]:
+        return jax.lax.stop_gradient(self.momentum * old + (1 - self.momentum) * new)
+
+
+def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """3x3 maxima at stride 2, one pixel of padding: after a ReLU, Keras's zeros and torch's -inf are the same."""
+    return nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
