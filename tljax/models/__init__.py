@@ -48,6 +48,12 @@ def build(
     return module.Network(backbone, variant, num_classes, dropout=dropout, dtype=dtype, rngs=rngs)
 
 
+def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int, ...]]:
+    """Shape of every parameter and BatchNorm statistic by flat name, without building the network."""
+    model = nnx.eval_shape(lambda: build(backbone, variant, num_classes))
+    return {name: tuple(variable.shape) for name, variable in _tensors(model).items()}
+
+
 def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
     state = nnx.state(model, (nnx.Param, nnx.BatchStat))
     return {".".join(map(str, path)): variable for path, variable in nnx.to_flat_state(state)}

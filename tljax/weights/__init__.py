@@ -1,0 +1,7 @@
+"""Weights folders, and the foreign checkpoints that they are made from: a format a file, its name map as data."""
+
+from tljax.weights.card import NORMALISATIONS, Normalisation, WeightsCard
+from tljax.weights.convert import Conversion, convert
+from tljax.weights.folder import load, read_card, save
+
+__all__ = ["NORMALISATIONS", "Conversion", "Normalisation", "WeightsCard", "convert", "load", "read_card", "save"]

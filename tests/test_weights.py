@@ -1,0 +1,98 @@
+"""A weights folder is whole or refused, and what was saved is what is loaded, to the bit."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tljax import weights
+from tljax.errors import UserError
+from tljax.weights import NORMALISATIONS, WeightsCard
+
+CARD = WeightsCard(
+    name="tiny",
+    format="torchvision",
+    backbone="resnet_tiny",
+    variant="torch_v1.5",
+    normalisation=NORMALISATIONS["imagenet"],
+    classes=("cat", "dog"),
+    source="tiny.pth",
+    sha256="00",
+    licence="CC0",
+    note="",
+)
+
+
+@pytest.fixture
+def tensors():
+    rng = np.random.default_rng(0)
+    shapes = {"conv1.kernel": (7, 7, 3, 16), "bn1.mean": (16,), "stages.0.0.conv1.kernel": (1, 1, 16, 16)}
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def test_what_was_saved_is_loaded_to_the_bit(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, CARD)
+    loaded, card = weights.load(tmp_path / "w")
+    assert card == CARD
+    assert loaded.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        np.testing.assert_array_equal(loaded[name], tensor)
+
+
+def test_a_card_without_a_head_has_no_classes(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, dataclasses.replace(CARD, classes=None))
+    assert weights.read_card(tmp_path / "w").classes is None
+
+
+def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, CARD)
+    other = {name: tensor + 1 for name, tensor in tensors.items()}
+    with pytest.raises(UserError, match="exists already"):
+        weights.save(tmp_path / "w", other, CARD)
+    np.testing.assert_array_equal(weights.load(tmp_path / "w")[0]["bn1.mean"], tensors["bn1.mean"])
+    weights.save(tmp_path / "w", other, CARD, overwrite=True)
+    np.testing.assert_array_equal(weights.load(tmp_path / "w")[0]["bn1.mean"], other["bn1.mean"])
+
+
+def test_nan_is_refused_by_name_in_both_directions(tmp_path, tensors):
+    broken = tensors | {"bn1.mean": np.full(16, np.nan, np.float32)}
+    with pytest.raises(UserError, match=r"'bn1\.mean'.*NaN"):
+        weights.save(tmp_path / "w", broken, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path, tensors, monkeypatch):
+    def full_disk(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("tljax.weights.folder.json.dumps", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        weights.save(tmp_path / "w", tensors, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("lost", ["card.json", "state"])
+def test_half_a_folder_is_refused(tmp_path, tensors, lost):
+    weights.save(tmp_path / "w", tensors, CARD)
+    (tmp_path / "w" / lost).rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="not a weights folder"):
+        weights.load(tmp_path / "w")
+
+
+def test_damaged_tensors_are_refused(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, CARD)
+    for file in (tmp_path / "w" / "state").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UserError, match="damaged"):
+        weights.load(tmp_path / "w")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"normalisation": {}, "classes": None})])
+def test_a_card_that_is_none_is_refused(tmp_path, tensors, text):
+    weights.save(tmp_path / "w", tensors, CARD)
+    (tmp_path / "w" / "card.json").write_text(text)
+    with pytest.raises(UserError, match="not the card"):
+        weights.load(tmp_path / "w")

@@ -1,0 +1,102 @@
+"""Opens a weights file by what it holds, not by its name; no code from the file is ever run."""
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tljax.errors import UserError
+from tljax.weights.names import Layout
+
+WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net", "network")  # keys around the tensors
+
+
+@dataclass(frozen=True)
+class Source:
+    """A weights file, read."""
+
+    path: Path
+    layout: Layout
+    tensors: dict[str, np.ndarray]  # torch: by dotted name; keras: "layer/weight", whatever the file's layout
+    sha256: str
+    saved_model: bool = False  # Keras: a whole saved model rather than its weights
+    config: Mapping | None = None  # Keras: the model's own description, where the file holds one
+
+
+def read(path: Path) -> Source:
+    """Reads any file that `tools/convert_weights.py` knows. Raises UserError that says what the file is instead."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} is not a file")
+    layout, reader = _recognise(path)
+    return Source(path=path, layout=layout, sha256=_sha256(path), **reader(path))
+
+
+def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is a Git LFS pointer, not the weights; fetch them with: git lfs pull")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise UserError(f"{path} is a web page, not weights: the download gave an error page; fetch the file again")
+    if start.startswith(b"PK\x03\x04"):
+        return _recognise_zip(path)
+    if start.startswith(b"\x80") and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "torch", _read_torch
+    raise UserError(f"{path} is in no known format; known are PyTorch, safetensors and Keras files")
+
+
+def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path} is truncated: its table of contents is missing; fetch the file again") from error
+    if any(member.endswith("data.pkl") for member in members):
+        return "torch", _read_torch
+    raise UserError(f"{path} is a zip archive, but neither a PyTorch nor a Keras file")
+
+
+def _read_torch(path: Path) -> dict:
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} wants to run code when it is opened, and was not opened: {_reason(error)}") from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
+    state = _state_dict(content, path)
+    return {"tensors": {name: _from_torch(tensor) for name, tensor in state.items()}}
+
+
+def _state_dict(content: object, path: Path) -> Mapping:
+    """The tensors of a checkpoint, which may lie under a key."""
+    import torch
+
+    if isinstance(content, Mapping):
+        if content and all(isinstance(value, torch.Tensor) for value in content.values()):
+            return content
+        for key in WRAPPERS:
+            if isinstance(content.get(key), Mapping):
+                return _state_dict(content[key], path)
+    raise UserError(f"{path} holds no table of tensors, at the top or under {', '.join(WRAPPERS)}")
+
+
+def _from_torch(tensor) -> np.ndarray:
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

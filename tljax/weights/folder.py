@@ -1,0 +1,82 @@
+"""Weights folders: `card.json` beside `state/`, the flat dict of tensors. Written whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from tljax.checkpoint import load_tensors, save_tensors
+from tljax.errors import UserError
+from tljax.weights.card import Normalisation, WeightsCard
+
+CARD, STATE = "card.json", "state"
+
+
+def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, overwrite: bool = False) -> None:
+    """Writes a weights folder through a temporary sibling and one rename, so `folder` never exists half-written.
+
+    Raises UserError where `folder` exists and `overwrite` is false, or where a tensor holds NaN or infinity.
+    """
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise UserError(f"{folder} exists already; remove it or name another folder")
+    _refuse_non_finite(tensors, str(folder))
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        save_tensors(partial / STATE, tensors)
+        (partial / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def load(folder: Path) -> tuple[dict[str, np.ndarray], WeightsCard]:
+    """The tensors by flat name and the card. Raises UserError where `folder` is not a whole weights folder."""
+    folder = Path(folder)
+    if not (folder / CARD).is_file() or not (folder / STATE).is_dir():
+        raise UserError(
+            f"{folder} is not a weights folder (card.json and state/); "
+            "convert a weights file with: python tools/convert_weights.py FILE --out FOLDER"
+        )
+    card = read_card(folder)
+    try:
+        tensors = load_tensors(folder / STATE)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder / STATE} is damaged ({_first_line(error)}); convert the weights again") from error
+    _refuse_non_finite(tensors, str(folder))
+    return tensors, card
+
+
+def read_card(folder: Path) -> WeightsCard:
+    """The card alone, without the tensors. Raises UserError where it is missing or not a card."""
+    path = Path(folder) / CARD
+    try:
+        values = json.loads(path.read_text())
+        normalisation = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("normalisation").items()}
+        classes = values.pop("classes")
+        return WeightsCard(
+            **values,
+            normalisation=Normalisation(**normalisation),
+            classes=None if classes is None else tuple(classes),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not the card of a weights folder: {_first_line(error)}") from error
+
+
+def _refuse_non_finite(tensors: Mapping[str, np.ndarray], where: str) -> None:
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise UserError(f"tensor '{name}' of {where} holds NaN or infinity; these weights are broken")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0] or type(error).__name__

@@ -1,0 +1,32 @@
+"""What a format file declares, and the formats found: every module of this package with a `FORMAT`."""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+
+from tljax.weights.names import NameMap
+
+
+@dataclass(frozen=True)
+class Format:
+    title: str
+    names: NameMap
+    biases: bool  # whether the convolutions carry biases; with the names, what a file is recognised by
+    variant: str  # of our backbone
+    normalisation: str  # a key of NORMALISATIONS
+    rule: str  # what the tensors cannot tell, and what was therefore assumed: printed, and noted in the card
+    licence: str = "not known: that of whoever made the file"
+    aside: tuple[str, ...] = ()  # patterns of tensors that belonged to the training, not to the network
+    saved_model: bool | None = None  # HDF5: a whole saved model (True), weights alone (False), either (None)
+    epsilon: float | None = None  # of the original's BatchNorm, where it is not the variant's
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """Format name (its module's, with '-' for '_') -> format."""
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    modules = {
+        i.name: importlib.import_module(f"{package.__name__}.{i.name}") for i in pkgutil.iter_modules(package.__path__)
+    }
+    return {name.replace("_", "-"): module.FORMAT for name, module in modules.items() if hasattr(module, "FORMAT")}

@@ -1,0 +1,116 @@
+"""Where a foreign format keeps each tensor of a ResNet: templates as data, the same for reading and for writing."""
+
+import string
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Layout = Literal["torch", "keras"]
+
+STAGES = 4
+LETTERS = string.ascii_lowercase + string.ascii_uppercase
+
+LEAVES = {  # our name of a tensor within its layer -> the layout's
+    "torch": {
+        "conv": {"kernel": ".weight", "bias": ".bias"},
+        "bn": {"scale": ".weight", "bias": ".bias", "mean": ".running_mean", "var": ".running_var"},
+        "head": {"kernel": ".weight", "bias": ".bias"},
+    },
+    "keras": {
+        "conv": {"kernel": "/kernel", "bias": "/bias"},
+        "bn": {"scale": "/gamma", "bias": "/beta", "mean": "/moving_mean", "var": "/moving_variance"},
+        "head": {"kernel": "/kernel", "bias": "/bias"},
+    },
+}
+
+TO_OURS = {"torch": {4: (2, 3, 1, 0), 2: (1, 0)}, "keras": {}}  # axes by rank; ours are (h w in out) and (in out)
+TO_THEIRS = {"torch": {4: (3, 2, 0, 1), 2: (1, 0)}, "keras": {}}
+
+
+def to_ours(layout: Layout, tensor: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(tensor.transpose(TO_OURS[layout].get(tensor.ndim)), np.float32)
+
+
+def to_theirs(layout: Layout, tensor: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(tensor.transpose(TO_THEIRS[layout].get(tensor.ndim)))
+
+
+def kind_of(tensor: str) -> Literal["conv", "bn", "head"]:
+    """Of the layer that one of our tensors belongs to: 'stages.0.0.shortcut_bn.mean' is of a 'bn'."""
+    layer = tensor.split(".")[-2]
+    return "head" if layer == "head" else "bn" if "bn" in layer else "conv"
+
+
+def norm_after(conv: str) -> str:
+    """The BatchNorm layer behind one of our convolutions."""
+    place, dot, layer = conv.rpartition(".")
+    return place + dot + layer.replace("conv", "bn")
+
+
+@dataclass(frozen=True)
+class NameMap:
+    """Layer names of a format.
+
+    In the templates of blocks, `{stage}`, `{block}` and `{conv}` count from `first_stage`, `first_block` and
+    `first_conv`; `{block_letter}` and `{conv_letter}` are a, b, c, ...
+    """
+
+    layout: Layout
+    stem_conv: str
+    stem_norm: str
+    conv: str
+    norm: str
+    shortcut_conv: str
+    shortcut_norm: str
+    head: str
+    first_stage: int = 1
+    first_block: int = 0
+    first_conv: int = 1
+
+    def tensors(self, blocks: tuple[int, ...], prefix: str = "") -> dict[str, str]:
+        """Our name -> the format's, for every tensor that a network of so many blocks a stage may have."""
+        names = self._stem(prefix) | self._of_layers({"head": self.head}, prefix)
+        for stage, count in enumerate(blocks):
+            for block in range(count):
+                names |= self._block(stage, block, prefix)
+        return names
+
+    def count_blocks(self, names: Collection[str], prefix: str = "") -> tuple[int, ...]:
+        """Blocks a stage of which at least one tensor is among `names`."""
+        return tuple(
+            1
+            + max((block for block in range(len(LETTERS)) if self._has_block(stage, block, prefix, names)), default=-1)
+            for stage in range(STAGES)
+        )
+
+    def stem(self) -> list[str]:
+        """Names of the first convolution's and BatchNorm's tensors: what a prefix is recognised by."""
+        return list(self._stem("").values())
+
+    def _stem(self, prefix: str) -> dict[str, str]:
+        return self._of_layers({"conv1": self.stem_conv, "bn1": self.stem_norm}, prefix)
+
+    def _block(self, stage: int, block: int, prefix: str) -> dict[str, str]:
+        place = {"stage": stage + self.first_stage, "block": block + self.first_block, "block_letter": LETTERS[block]}
+        ours, layers = f"stages.{stage}.{block}", {}
+        for conv in range(3):
+            place |= {"conv": conv + self.first_conv, "conv_letter": LETTERS[conv]}
+            layers[f"{ours}.conv{conv + 1}"] = self.conv.format(**place)
+            layers[f"{ours}.bn{conv + 1}"] = self.norm.format(**place)
+        if block == 0:
+            layers[f"{ours}.shortcut_conv"] = self.shortcut_conv.format(**place)
+            layers[f"{ours}.shortcut_bn"] = self.shortcut_norm.format(**place)
+        return self._of_layers(layers, prefix)
+
+    def _has_block(self, stage: int, block: int, prefix: str, names: Collection[str]) -> bool:
+        return any(theirs in names for theirs in self._block(stage, block, prefix).values())
+
+    def _of_layers(self, layers: dict[str, str], prefix: str) -> dict[str, str]:
+        leaves = LEAVES[self.layout]
+        return {
+            f"{ours}.{leaf}": f"{prefix}{theirs}{suffix}"
+            for ours, theirs in layers.items()
+            for leaf, suffix in leaves[kind_of(f"{ours}.")].items()
+        }

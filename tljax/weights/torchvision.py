@@ -1,0 +1,32 @@
+"""torchvision's ResNet50 and all that names its tensors like it: timm, MoCo, most PyTorch training code."""
+
+from tljax.weights.formats import Format
+from tljax.weights.names import NameMap
+
+NAMES = NameMap(
+    layout="torch",
+    stem_conv="conv1",
+    stem_norm="bn1",
+    conv="layer{stage}.{block}.conv{conv}",
+    norm="layer{stage}.{block}.bn{conv}",
+    shortcut_conv="layer{stage}.{block}.downsample.0",
+    shortcut_norm="layer{stage}.{block}.downsample.1",
+    head="fc",
+)
+
+ASIDE = (
+    r"num_batches_tracked$",  # BatchNorm's counters
+    r"encoder_k\.|momentum_encoder|teacher\.|\bqueue",  # the second network and the memory of MoCo and its kin
+    r"encoder_q\.fc\.|projector|projection_head|predictor|prototypes",  # heads of contrastive training: no classes
+)
+
+FORMAT = Format(
+    title="PyTorch, torchvision names",
+    names=NAMES,
+    biases=False,
+    variant="torch_v1.5",
+    normalisation="imagenet",
+    rule="torchvision names without convolution biases: strides taken as torchvision's (v1.5), "
+    "input as ImageNet's (RGB / 255, mean and std)",
+    aside=ASIDE,
+)
