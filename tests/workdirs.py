@@ -1,0 +1,91 @@
+"""Writes workdirs as training and study leave them, without training: for the tests of all that reads them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tljax import metrics, runs
+
+CLASSES = ("benign", "malignant")
+
+
+def write_csv(path: Path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        csv.writer(lines).writerows([header, *rows])
+
+
+def write_run(
+    workdir: Path,
+    task: str = "breast",
+    init: str = "imagenet",
+    *,
+    freeze: bool = False,
+    fold: int = 1,
+    tag: str = "",
+    seed: int = 0,
+    signal: float = 1.5,
+    images: int = 60,
+    classes=CLASSES,
+    absent=(),
+    grouped: bool = True,
+    epochs: int = 4,
+    finished: bool = True,
+    prefix: str = "image",
+    **settings,
+) -> Path:
+    """A run folder whose test AUC grows with `signal`. All runs of a task and fold share images, labels and patients.
+
+    `absent` are class numbers that no test image has; `prefix` begins every file name; `settings` go into the config.
+    """
+    folder = runs.run_folder(workdir, task, init, freeze, fold, tag)
+    folder.mkdir(parents=True)
+    shared = np.random.default_rng([fold, len(task)])
+    own = np.random.default_rng([fold, len(task), seed, *folder.parent.name.encode()])
+    splits = np.array(["train"] * (3 * images) + ["val"] * (images // 3) + ["test"] * images)
+    labels = shared.integers(len(classes), size=len(splits))
+    labels[: 3 * len(classes)] = np.arange(3 * len(classes)) % len(classes)
+    test_labels = np.array([c for c in range(len(classes)) if c not in absent])
+    labels[splits == "test"] = shared.choice(test_labels, size=images)
+    files = [f"{prefix} fold{fold} ({number}).png" for number in range(len(splits))]
+    patients = [f"p{fold}-{number // 2}" if grouped else "" for number in range(len(splits))]
+
+    logits = own.normal(size=(len(splits), len(classes))) + signal * np.eye(len(classes))[labels]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    config = {
+        "dataset": task, "init": init, "freeze": freeze, "fold": fold, "seed": seed, "tag": tag,
+        "preprocessing": "native", "image_size": 224, "batch_size": 16, "epochs": 200, "patience": 30,
+        "learning_rate": 1e-5, "select": "val_auc", "folds": "paper", "augment": "paper", "backbone": "resnet50",
+        "versions": {"python": "3.11.4", "jax": "0.10.2", "tljax": "0.1.0"}, "fingerprint": "0123456789abcdef",
+        "devices": ["cpu"], **settings,
+    }  # fmt: skip
+    (folder / runs.CONFIG).write_text(json.dumps(config))
+    names = [classes[label] for label in labels]
+    write_csv(folder / runs.SPLIT, runs.SPLIT_COLUMNS, zip(files, names, patients, splits, strict=True))
+
+    def scores(split):
+        rows = splits == split
+        return {
+            "auc": metrics.auc(labels[rows], probabilities[rows]),
+            "auc_keras": metrics.auc_keras(labels[rows], probabilities[rows]),
+            "accuracy": metrics.accuracy(labels[rows], probabilities[rows]),
+        }
+
+    with (folder / runs.METRICS).open("w") as lines:
+        for epoch in range(1, epochs + 1):
+            row = {
+                "phase": "all", "epoch": epoch, "train_loss": 0.7 / epoch, "train_accuracy": 1 - 0.4 / epoch,
+                "val_loss": 0.7 / epoch + 0.03 * epoch, "val_accuracy": 1 - 0.5 / epoch,
+                "val_auc": 1 - 0.5 / epoch, "images_per_second": 100.0 + epoch, "seconds": 10.0,
+                "device_memory_bytes": 2_000_000_000,
+            }  # fmt: skip
+            lines.write(json.dumps(row) + "\n")
+    if finished:
+        rows = np.flatnonzero(splits != "train")
+        body = [[files[i], names[i], splits[i], *map(repr, map(float, probabilities[i]))] for i in rows]
+        write_csv(folder / runs.PREDICTIONS, [*runs.PREDICTION_COLUMNS, *classes], body)
+        result = {"epoch": epochs, "select": "val_auc", "test": scores("test"), "val": scores("val"), "seconds": 40.0}
+        (folder / runs.RESULT).write_text(json.dumps(result))
+    return folder
