@@ -4,7 +4,7 @@ Keras and torchvision ship two networks of the same shapes under this name; they
 weights of one run through the other lose about 25 points of ImageNet accuracy without any error.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import jax
@@ -133,6 +133,17 @@ class ResNet(nnx.Module):
         """
         features, activations = self.features(x, self.named_layers if layers is None else layers, mask)
         return Outputs(self.classify(features, rngs), activations)
+
+    def trained_by(self, scope: str) -> Callable[[str], bool]:
+        """Which tensors (by flat name) a training scope moves: all, head, or last10.
+
+        last10: the head and the last ten Keras layers of the backbone, pooling counted, as RadImageNet's authors
+        count them: the last block from its first BatchNorm on.
+        """
+        last = f"stages.{len(self.stages) - 1}.{len(self.stages[-1]) - 1}."
+        tops = tuple(f"{last}{name}." for name in ("bn1", "conv2", "bn2", "conv3", "bn3"))
+        prefixes = {"all": ("",), "head": ("head.",), "last10": ("head.", *tops)}[scope]
+        return lambda name: name.startswith(prefixes)
 
     def features(
         self, x: Float[Array, "b h w 3"], layers: Collection[str] = (), mask: Bool[Array, " b"] | None = None

@@ -1,0 +1,149 @@
+"""Every setting of every command and its default, once.
+
+A config file is plain Python that ends in one typed object named `config`; command-line flags override it field by field.
+"""
+
+import dataclasses
+import runpy
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from tljax.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Fine-tune one network on one fold of one data set."""
+
+    # What to train
+    dataset: str = "phantom"
+    """a task that `python -m tljax.datasets` lists"""
+    init: str = "random"
+    """imagenet | radimagenet | random | a converted weights folder | a run folder"""
+    freeze: bool = False
+    """first train the head alone on the frozen backbone, then everything"""
+    train: Literal["all", "head", "last10"] = "all"
+    """what is trained (in the second phase, with --freeze): everything, the head, or the last 10 Keras layers and the head"""
+    fold: int = 1
+    """1..5"""
+    seed: int = 0
+    """of the random initialisation, the head, shuffling, augmentation and dropout"""
+    tag: str = ""
+    """added to the run folder's name, to tell runs of different settings apart"""
+
+    # Where things lie
+    data_dir: Path | None = None
+    """the task's archive or its unpacked folder"""
+    folds_dir: Path | None = None
+    """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
+    weights_dir: Path | None = None
+    """holds imagenet/ and radimagenet/; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
+    workdir: Path = Path("runs")
+    """run folders are made here: <dataset>/<init>-<freeze|nofreeze>/fold<k>"""
+    cache_dir: Path | None = None
+    """prepared images; default $TLJAX_CACHE, then ~/.cache/tljax"""
+
+    # The network
+    backbone: str = "resnet50"
+    """of a random initialisation; weights bring their own"""
+    variant: str = "keras_v1"
+    """of a random initialisation; weights bring their own"""
+    dropout: float | None = None
+    """before the head; default 0.5, and 0 from random initialisation, as in the paper"""
+    preprocessing: Literal["native", "paper"] = "native"
+    """native: as the initial weights were trained; paper: BGR minus the ImageNet mean for all of them"""
+
+    # The data
+    folds: Literal["paper", "honest"] = "paper"
+    """rule of our own folds: the paper's, or grouped and stratified with every image tested once"""
+    image_size: int | None = None
+    """pixels; default the paper's size for the task"""
+    augment: Literal["paper", "none"] = "paper"
+    """random rotation, shift, shear, zoom and flip of the training images"""
+    skip_bad: bool = False
+    """leave unreadable images out, and record them, instead of stopping"""
+    storage: Literal["auto", "device", "stream"] = "auto"
+    """where the images lie while training: in device memory if they fit, else streamed from disk"""
+
+    # The optimisation
+    batch_size: int | None = None
+    """over all devices; default the paper's for the task"""
+    epochs: int = 200
+    """at most"""
+    patience: int = 30
+    """epochs without a better selection score before stopping"""
+    learning_rate: float = 1e-5
+    head_epochs: int = 200
+    """at most, of the head alone (--freeze)"""
+    head_patience: int = 10
+    """epochs of the head alone without a better validation accuracy"""
+    head_learning_rate: float = 1e-3
+    select: Literal["val_auc", "val_loss", "last"] = "val_auc"
+    """which epoch's weights are kept (and stop the training early); the paper's rule is val_loss"""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
+
+    # Sight
+    quiet: bool = False
+    """no progress display"""
+    tensorboard: bool = False
+    """write TensorBoard event files into the run folder"""
+    profile: bool = False
+    """write a jax profiler trace of the second epoch into the run folder"""
+
+    # Many hosts
+    distributed: bool = False
+    """this is one of several processes; found from SLURM, Open MPI or Kubernetes, or given by the three flags below"""
+    coordinator: str | None = None
+    """host:port of process 0"""
+    num_processes: int | None = None
+    process_id: int | None = None
+
+
+# Settings that change neither the result nor where it lies; a resumed run may differ in them.
+INCIDENTAL = (
+    *("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir"),
+    *("storage", "quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id"),
+)
+
+
+def load_config(path: Path, kind: type[T]) -> T:
+    """The object named `config` of a config file. Raises UserError that names the file and line at fault."""
+    if not path.is_file():
+        raise UserError(f"no config file {path}; examples lie in configs/")
+    try:
+        found = runpy.run_path(str(path)).get("config")
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = f", line {frames[-1].lineno}" if frames else ""
+        raise UserError(f"config file {path}{line}: {type(error).__name__}: {error}") from error
+    if not isinstance(found, kind):
+        held = "no object named 'config'" if found is None else f"a {type(found).__name__} named 'config'"
+        raise UserError(f"config file {path} ends in {held}; this command wants a {kind.__name__}")
+    return found
+
+
+def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
+    """The settings of a command: defaults, then `--config FILE`, then the flags."""
+    import tyro
+
+    args = list(sys.argv[1:] if args is None else args)
+    default = kind()
+    for index, argument in enumerate(args):
+        name, _, value = argument.partition("=")
+        if name == "--config":
+            if not value and index + 1 == len(args):
+                raise UserError("--config wants a file")
+            default = load_config(Path(value or args[index + 1]), kind)
+            del args[index : index + (1 if value else 2)]
+            break
+    return tyro.cli(kind, args=args, default=default, prog=program, config=(tyro.conf.AvoidSubcommands,))
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A config as plain JSON values."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(config).items()}
