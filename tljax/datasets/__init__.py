@@ -1,0 +1,196 @@
+"""The tasks, one a file. A file beside this one that holds a `CARD` and `examples(archive)` is a task.
+
+A task that needs no archive holds `examples(image_size)` instead.
+"""
+
+import hashlib
+import importlib
+import os
+import pkgutil
+import shutil
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from tljax.datasets.common import store
+from tljax.datasets.common.archive import listing_hash, open_archive
+from tljax.datasets.common.base import Card, Dataset, Example
+from tljax.errors import UserError
+
+__all__ = ["Card", "Dataset", "Example", "card", "load", "names", "prepared"]
+
+
+def names() -> list[str]:
+    """Every task, by the name of its file."""
+    files = pkgutil.iter_modules(__path__)
+    return sorted(file.name.replace("_", "-") for file in files if not (file.ispkg or file.name == "__main__"))
+
+
+def card(name: str) -> Card:
+    """The card of a task. Raises `UserError` for an unknown name."""
+    return _task(name).CARD
+
+
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    *,
+    cache_dir: str | Path | None = None,
+    skip_bad: bool = False,
+    progress: bool = True,
+) -> Dataset:
+    """The task as one memory-mapped array, prepared on the first call and found in the cache on the next ones.
+
+    `data_dir` is the task's archive or its unpacked folder; it may be left out once the task is prepared. `image_size`
+    is the side in pixels, the paper's by default. Unreadable images are an error that names them, or with `skip_bad`
+    left out and recorded in `skipped`.
+    """
+    task = _task(name)
+    size = image_size or task.CARD.image_size
+    if size < 1:
+        raise UserError(f"an image size of {size} pixels makes no sense; give a positive number")
+    folder = _folder(task, data_dir, cache_dir)
+    target = folder / f"{size}px"
+    if not target.is_dir():
+        with store.locked(folder):
+            if not target.is_dir():
+                _prepare(task, data_dir, folder, target, size, progress)
+    return _open(task.CARD, target, skip_bad)
+
+
+def prepared(name: str, cache_dir: str | Path | None = None) -> list[Path]:
+    """The cache folders in which this task lies prepared, in any image size."""
+    task = _task(name)
+    found = (cache_root(cache_dir) / task.CARD.name).glob(f"*{_code_hash(task)}")
+    return sorted(folder for folder in found if (folder / "tfds").is_dir() or any(folder.glob("*px")))
+
+
+def cache_root(cache_dir: str | Path | None = None) -> Path:
+    """`cache_dir`, else `$TLJAX_CACHE`, else `~/.cache/tljax`."""
+    return Path(cache_dir or os.environ.get("TLJAX_CACHE") or Path.home() / ".cache" / "tljax")
+
+
+def _task(name: str) -> ModuleType:
+    if name not in names():
+        raise UserError(f"there is no data set {name!r}; there are {', '.join(names())}")
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+@cache
+def _code_hash(task: ModuleType) -> str:
+    """What a prepared set depends on beside its archive: the rules, that is the code."""
+    common = Path(__file__).parent / "common"
+    digest = hashlib.sha256()
+    for path in [Path(task.__file__), *sorted(common.glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _folder(task: ModuleType, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
+    name, code = task.CARD.name, _code_hash(task)
+    root = cache_root(cache_dir) / name
+    if not task.CARD.needs_archive:
+        return root / code
+    if data_dir is not None:
+        if not Path(data_dir).exists():
+            raise UserError(f"--data-dir {data_dir}: there is no such file or folder; {_hint(task.CARD)}")
+        return root / f"{listing_hash(Path(data_dir))}-{code}"
+    match prepared(name, cache_dir):
+        case [folder]:
+            return folder
+        case []:
+            raise UserError(f"{name} is not prepared yet: give its archive with --data-dir; {_hint(task.CARD)}")
+        case several:
+            raise UserError(f"{name} is prepared from {len(several)} archives in {root}; say which with --data-dir")
+
+
+def _hint(card: Card) -> str:
+    return f"get it from {card.source}"
+
+
+def _prepare(
+    task: ModuleType, data_dir: str | Path | None, folder: Path, target: Path, size: int, progress: bool
+) -> None:
+    title = f"{task.CARD.name} at {size} px"
+    if not task.CARD.needs_archive:
+        examples = list(task.examples(size))
+        rows = [store.Row(example.file, example.label, example.patient, example.split) for example in examples]
+        store.build(target, rows, lambda i: examples[i].image(), size, skipped={}, title=title, progress=progress)
+        return
+    from tljax.datasets.common import builder  # tensorflow_datasets is needed only where an archive is prepared
+
+    if not (folder / "tfds").is_dir():
+        scratch = folder / "unpacked"
+        examples = list(task.examples(open_archive(Path(data_dir), scratch)))
+        classes = check_examples(task.CARD, examples, data_dir)
+        builder.write(folder / "tfds", task.CARD, classes, name_by_basename(examples), progress=progress)
+        shutil.rmtree(scratch, ignore_errors=True)
+    reader = builder.Reader(folder / "tfds")
+    store.build(
+        target,
+        reader.rows,
+        lambda i: reader.pixels(i, size),
+        size,
+        skipped=reader.skipped,
+        title=title,
+        progress=progress,
+    )
+
+
+def check_examples(card: Card, examples: list[Example], data_dir: str | Path) -> tuple[str, ...]:
+    """The classes, after making sure that each has an image and that no two images share a name."""
+    if not examples:
+        raise UserError(f"{data_dir} holds no image of {card.name}; {_hint(card)}")
+    labels = {example.label for example in examples}
+    classes = card.classes or tuple(sorted(labels))
+    if absent := [name for name in classes if name not in labels]:
+        raise UserError(f"{data_dir} holds no image of the class {', '.join(absent)}: half unpacked? {_hint(card)}")
+    if unknown := sorted(labels - set(classes)):
+        raise UserError(f"{data_dir}: unknown class {', '.join(unknown)}; {card.name} has {', '.join(classes)}")
+    if len(classes) < 2:
+        raise UserError(f"{data_dir} holds the one class {classes[0]}; at least two are needed to tell apart")
+    seen = set()
+    for example in examples:
+        if example.file in seen:
+            raise UserError(f"{data_dir} names {example.file} twice; every image needs a name of its own")
+        seen.add(example.file)
+    return classes
+
+
+def name_by_basename(examples: list[Example]) -> list[Example]:
+    """The examples named by basename where that is unique in the set, as the published fold lists name them."""
+    basenames = [example.file.rsplit("/", 1)[-1] for example in examples]
+    if len(set(basenames)) < len(basenames):
+        return examples
+    return [replace(example, file=name) for example, name in zip(examples, basenames, strict=True)]
+
+
+def _open(card: Card, folder: Path, skip_bad: bool) -> Dataset:
+    found = store.open_store(folder)
+    if found.skipped:
+        listing = store.describe_bad(found.skipped)
+        if not skip_bad:
+            raise UserError(
+                f"{len(found.skipped)} images of {card.name} cannot be used:\n{listing}\n"
+                f"mend or remove them, or leave them out with --skip-bad"
+            )
+        print(f"{card.name}: {len(found.skipped)} images left out:\n{listing}", file=sys.stderr)
+    labels = {row.label for row in found.rows}
+    classes = card.classes or tuple(sorted(labels))
+    if absent := [name for name in classes if name not in labels]:
+        raise UserError(f"{card.name}: no readable image of the class {', '.join(absent)} is left")
+    patients = tuple(row.patient for row in found.rows)
+    splits = tuple(row.split for row in found.rows)
+    return Dataset(
+        card=replace(card, classes=classes),
+        images=found.images,
+        labels=store.encode_labels([row.label for row in found.rows], classes),
+        files=tuple(row.file for row in found.rows),
+        patients=patients if None not in patients else None,
+        splits=splits if None not in splits else None,
+        fingerprint=found.fingerprint,
+        skipped=tuple(found.skipped),
+    )

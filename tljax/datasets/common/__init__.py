@@ -1,0 +1,1 @@
+"""What the tasks share: the types, decoding, archives, the TFDS builder and the cache of pixels."""

@@ -1,0 +1,141 @@
+"""One TFDS builder for every task, prepared and read without tensorflow.
+
+It keeps the images as they are in the archive (PNG and JPEG byte for byte, everything else as a lossless PNG by the
+rules of `decode`), so that the archive is needed once and any image size can be made later. What it writes is a usual
+TFDS data set in ArrayRecord files: `tfds.builder_from_directory(...)` opens it.
+"""
+
+import contextlib
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import UInt8
+
+from tljax.datasets.common.base import Card, Example
+from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, to_image, to_square
+from tljax.datasets.common.store import THREADS, Row, progress_bar
+
+KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+SPLIT = "train"  # TFDS wants a split's name; the archive's own split is a feature
+
+
+class TaskBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A TFDS builder over a list of examples whose images are files that can be copied."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    name = "task"
+
+    def __init__(self, card: Card, classes: tuple[str, ...], examples: list[tuple[Example, Path]], data_dir: Path):
+        self._card, self._classes, self._examples = card, classes, examples
+        self.name = card.name.replace("-", "_")
+        super().__init__(data_dir=str(data_dir), file_format="array_record")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "label": tfds.features.ClassLabel(names=list(self._classes)),
+            "file": tfds.features.Text(),
+            "patient": tfds.features.Text(),
+            "split": tfds.features.Text(),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self._card.title,
+            homepage=self._card.source,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,  # the order of the examples is part of the folds
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        return {SPLIT: self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict]]:
+        for index, (example, path) in enumerate(self._examples):
+            yield (
+                index,
+                {
+                    "image": path,
+                    "label": example.label,
+                    "file": example.file,
+                    "patient": example.patient or "",
+                    "split": example.split or "",
+                },
+            )
+
+
+class Reader:
+    """Random access to a written data set: `rows`, and `pixels(i, size)` from any thread."""
+
+    def __init__(self, folder: Path):
+        (info,) = folder.glob("*/*/dataset_info.json")
+        builder = tfds.builder_from_directory(str(info.parent))
+        names = builder.info.features["label"].names
+        raw = {"image": tfds.decode.SkipDecoding()}
+        self._source = builder.as_data_source(SPLIT, decoders=raw)
+        self.rows = [
+            Row(
+                example["file"].decode(),
+                names[example["label"]],
+                example["patient"].decode() or None,
+                example["split"].decode() or None,
+            )
+            for example in builder.as_data_source(SPLIT, decoders=raw)
+        ]
+        self.skipped: dict[str, str] = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
+
+    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
+        """The image of `rows[index]`. Raises `BadImage`."""
+        return to_square(decode_bytes(self._source[index]["image"]), size)
+
+
+def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Example], *, progress: bool) -> None:
+    """Writes the examples as the TFDS data set `folder`; records the images that could not be converted, and why."""
+    converted = folder.with_name("converted")
+    converted.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    paths, skipped = _convert(examples, converted, f"{card.name}: convert", progress)
+    kept = [(example, path) for example, path in zip(examples, paths, strict=True) if path]
+    builder = TaskBuilder(card, classes, kept, partial)
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, of which there are none
+        builder.download_and_prepare()
+    (partial / "skipped.json").write_text(json.dumps(skipped), encoding="utf-8")
+    partial.rename(folder)
+    shutil.rmtree(converted)
+
+
+def _convert(
+    examples: list[Example], folder: Path, title: str, progress: bool
+) -> tuple[list[Path | None], dict[str, str]]:
+    """Files that can be copied, one an example: the archive's own, or a PNG written to `folder` once."""
+    skipped = {}
+
+    def convert(index: int) -> Path | None:
+        example = examples[index]
+        if isinstance(example.image, Path) and example.image.suffix.lower() in KEPT_SUFFIXES:
+            return example.image
+        path = folder / f"{index}.png"
+        if not path.exists():
+            try:
+                image = decode_file(example.image) if isinstance(example.image, Path) else to_image(example.image())
+            except BadImage as reason:
+                skipped[example.file] = str(reason)
+                return None
+            temporary = path.with_suffix(".tmp")
+            image.save(temporary, format="png", compress_level=1)
+            temporary.rename(path)
+        return path
+
+    with ThreadPoolExecutor(THREADS) as pool, progress_bar(title, len(examples), progress) as advance:
+        paths = []
+        for path in pool.map(convert, range(len(examples))):
+            paths.append(path)
+            advance(1)
+    return paths, skipped

@@ -1,0 +1,171 @@
+"""The cache of pixels: one uint8 array a task and image size, decoded once on all cores and then memory-mapped.
+
+A store is built in blocks, each written whole or not at all, so that an interrupted preparation goes on where it was;
+the finished store appears by one rename. Threads, not processes: Pillow, numpy and scipy let go of the interpreter
+lock while they work, nothing is pickled, and JAX's process is never forked.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from tljax.datasets.common.decode import BadImage
+from tljax.errors import UserError
+
+BLOCK_BYTES = 32 << 20
+MAX_BLOCK = 256  # so that little is lost by an interruption
+SHOWN = 10
+THREADS = min(os.cpu_count() or 1, 16)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is kept of an example beside its pixels."""
+
+    file: str
+    label: str
+    patient: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Store:
+    """A finished store as it lies on disk."""
+
+    images: UInt8[np.ndarray, "n h w 3"]
+    rows: tuple[Row, ...]
+    skipped: dict[str, str]  # file: reason
+    fingerprint: str
+
+
+def build(
+    folder: Path,
+    rows: Sequence[Row],
+    read: Callable[[int], UInt8[np.ndarray, "size size 3"]],
+    size: int,
+    *,
+    skipped: dict[str, str],
+    title: str,
+    progress: bool,
+) -> None:
+    """Writes the store `folder` from `read(i)`, the pixels of `rows[i]`, which raises `BadImage` where it cannot.
+
+    Images that cannot be read are left out and recorded with those of `skipped`; whether that is acceptable is for the
+    caller to decide. An interrupted build goes on at its last whole block.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    step = max(1, min(MAX_BLOCK, BLOCK_BYTES // (size * size * 3)))
+    blocks = [range(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
+    with ThreadPoolExecutor(THREADS) as pool, progress_bar(title, len(rows), progress) as advance:
+        for block in blocks:
+            path = partial / f"block-{block.start:07d}.npz"
+            if not path.exists():
+                _write_block(path, list(pool.map(lambda i: _attempt(read, i), block)), size)
+            advance(len(block))
+    _join(partial, blocks, rows, size, skipped)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _attempt(read: Callable[[int], np.ndarray], index: int) -> np.ndarray | BadImage:
+    try:
+        return read(index)
+    except BadImage as reason:
+        return reason
+
+
+def _write_block(path: Path, outcomes: list[np.ndarray | BadImage], size: int) -> None:
+    good = [outcome for outcome in outcomes if not isinstance(outcome, BadImage)]
+    reasons = [str(outcome) if isinstance(outcome, BadImage) else "" for outcome in outcomes]
+    images = np.stack(good) if good else np.empty((0, size, size, 3), np.uint8)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, images=images, reasons=np.array(reasons, dtype=np.str_))
+    temporary.rename(path)
+
+
+def _join(partial: Path, blocks: list[range], rows: Sequence[Row], size: int, skipped: dict[str, str]) -> None:
+    """Joins the blocks to `images.npy` and `rows.json`, and removes them."""
+    skipped, good = dict(skipped), []
+    for block in blocks:
+        with np.load(partial / f"block-{block.start:07d}.npz") as stored:
+            for row, reason in zip(rows[block.start : block.stop], stored["reasons"].tolist(), strict=True):
+                if reason:
+                    skipped[row.file] = reason
+                else:
+                    good.append(row)
+    digest = hashlib.sha256()
+    with open(partial / "images.npy", "wb") as file:
+        shape = (len(good), size, size, 3)
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for block in blocks:
+            with np.load(partial / f"block-{block.start:07d}.npz") as stored:
+                content = stored["images"].tobytes()
+            digest.update(content)
+            file.write(content)
+    listing = [[row.file, row.label, row.patient, row.split] for row in good]
+    digest.update(json.dumps([size, listing]).encode())
+    text = json.dumps({"fingerprint": digest.hexdigest()[:16], "skipped": skipped, "rows": listing})
+    (partial / "rows.json").write_text(text, encoding="utf-8")
+    for block in blocks:
+        (partial / f"block-{block.start:07d}.npz").unlink()
+
+
+def open_store(folder: Path) -> Store:
+    """Opens a finished store: the pixels memory-mapped and read-only."""
+    try:
+        content = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        rows = tuple(Row(*row) for row in content["rows"])
+        if len(images) != len(rows):
+            raise ValueError(f"{len(images)} images, {len(rows)} rows")
+        return Store(images, rows, content["skipped"], content["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder") from error
+
+
+def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.ndarray, "n"]:
+    """Class names to their positions in `classes`."""
+    position = {name: index for index, name in enumerate(classes)}
+    return np.array([position[label] for label in labels], np.int32)
+
+
+def describe_bad(bad: dict[str, str]) -> str:
+    """The first few bad images, a line each, and how many more there are."""
+    lines = [f"  {file}: {reason}" for file, reason in list(bad.items())[:SHOWN]]
+    return "\n".join([*lines, f"  ... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else lines)
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that a call moves on by so many images; nothing where `shown` is False."""
+    if not shown:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time prepares what lies in `folder`; the others wait and then find it prepared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,192 @@
+"""Cross-validation folds: by the paper's rule, by an honest one, by the archive's own split, or from fold lists."""
+
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Int64
+
+from tljax.datasets import Dataset
+from tljax.errors import UserError
+
+FOLDS = 5
+PAPER_SEED = 2  # the authors' random_state
+PARTS = ("train", "val", "test")
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers of a `Dataset`, sorted, no row in two parts."""
+
+    train: Int64[np.ndarray, "a"]
+    val: Int64[np.ndarray, "b"]
+    test: Int64[np.ndarray, "c"]
+
+
+def make_folds(dataset: Dataset, rule: str = "paper") -> list[Fold]:
+    """Five folds, or the one that the archive brings.
+
+    `paper`: 80 % train; the other 20 % are divided into test and validation, so that a part of the images is never
+    tested. By GroupKFold where the card groups (3/4 test, 1/4 validation), else by StratifiedKFold (4/5 and 1/5).
+    `honest`: stratified and grouped at once by every grouping that is known; each image is tested in exactly one fold;
+    an eighth of the other images is validation.
+    """
+    if rule not in ("paper", "honest"):
+        raise UserError(f"unknown fold rule {rule!r}; there are paper and honest")
+    if dataset.splits is not None:
+        parts = np.array(dataset.splits)
+        folds = [Fold(*(np.flatnonzero(parts == part) for part in PARTS))]
+    else:
+        _check_counts(dataset)
+        folds = list(_paper_folds(dataset) if rule == "paper" else _honest_folds(dataset))
+    for number, fold in enumerate(folds, 1):
+        _check_classes(dataset, fold, number)
+    return folds
+
+
+def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]:
+    """The five folds listed in `folds_dir/<task>/{train,val,test}_fold<k>.csv`, joined by file name.
+
+    A listed image that the data lack is an error; images in no list, and classes that differ from the data's own, are
+    warned of by name.
+    """
+    folder = Path(folds_dir) / task
+    if not folder.is_dir():
+        raise UserError(f"--folds-dir {folds_dir}: there is no folder {task} in it")
+    return [_read_fold(folder, dataset, number) for number in range(1, FOLDS + 1)]
+
+
+def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
+    from sklearn.model_selection import GroupKFold, StratifiedKFold
+
+    rows, groups = np.arange(len(dataset)), _groups(dataset)
+    grouped = dataset.card.grouped_by == "patient" and groups is not None
+    if grouped:
+        outer, inner = GroupKFold(FOLDS), GroupKFold(4)
+    else:
+        outer, inner = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED), StratifiedKFold(5)
+    for train, held_out in outer.split(rows, dataset.labels, groups if grouped else None):
+        inner_groups = groups[held_out] if grouped else None
+        if grouped and len(set(inner_groups.tolist())) < inner.get_n_splits():
+            raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; try the honest rule")
+        *_, (test, val) = inner.split(held_out, dataset.labels[held_out], inner_groups)
+        yield Fold(np.sort(train), np.sort(held_out[val]), np.sort(held_out[test]))
+
+
+def _honest_folds(dataset: Dataset) -> Iterator[Fold]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    rows, groups = np.arange(len(dataset)), _groups(dataset)
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    for rest, test in kind(FOLDS, shuffle=True, random_state=PAPER_SEED).split(rows, dataset.labels, groups):
+        rest_groups = None if groups is None else groups[rest]
+        eighths = kind(8, shuffle=True, random_state=PAPER_SEED).split(rest, dataset.labels[rest], rest_groups)
+        train, val = next(eighths)
+        yield Fold(np.sort(rest[train]), np.sort(rest[val]), np.sort(test))
+
+
+def _groups(dataset: Dataset) -> Int64[np.ndarray, "n"] | None:
+    """The patients as numbers, in the order of their names."""
+    if dataset.patients is None:
+        return None
+    return np.unique(np.array(dataset.patients), return_inverse=True)[1].astype(np.int64)
+
+
+def _check_counts(dataset: Dataset) -> None:
+    counts = np.bincount(dataset.labels, minlength=len(dataset.card.classes))
+    for name, count in zip(dataset.card.classes, counts, strict=True):
+        if count < FOLDS:
+            raise UserError(f"the class {name} has {count} images, fewer than the {FOLDS} folds; add images or drop it")
+    if dataset.patients is not None and (patients := len(set(dataset.patients))) < 2 * FOLDS:
+        raise UserError(f"{patients} patients are too few for {FOLDS} folds that keep patients apart")
+
+
+def _check_classes(dataset: Dataset, fold: Fold, number: int) -> None:
+    """Training and testing need every class; a validation part without one has a loss, but no AUC."""
+    for part in PARTS:
+        rows = getattr(fold, part)
+        present = set(dataset.labels[rows].tolist())
+        absent = [name for index, name in enumerate(dataset.card.classes) if index not in present]
+        if not absent:
+            continue
+        message = f"fold {number} has no image of {', '.join(absent)} in its {part} part ({len(rows)} images)"
+        if part != "val":
+            raise UserError(f"{message}; the set is too small or too unevenly grouped for {FOLDS} folds")
+        warnings.warn(f"{message}: its validation AUC is undefined", stacklevel=3)
+
+
+def _key(name: str) -> str:
+    """What two names of one image share: the stem; several findings in one image are told apart by `#2`, `#3`."""
+    return PurePosixPath(re.sub(r"#\d+$", "", name)).stem
+
+
+def _read_fold(folder: Path, dataset: Dataset, number: int) -> Fold:
+    rows_of = defaultdict(list)
+    for row, file in enumerate(dataset.files):
+        rows_of[_key(file)].append(row)
+    skipped = {_key(file) for file in dataset.skipped}
+    listed: dict[int, str] = {}
+    missing, relabelled, left = [], [], {key: list(rows) for key, rows in rows_of.items()}
+    for part in PARTS:
+        for path, label in _read_list(folder / f"{part}_fold{number}.csv"):
+            key = _key(path)
+            if key not in rows_of:
+                if key not in skipped:
+                    missing.append(path)
+                continue
+            row = _closest(left[key] or rows_of[key], path, label, dataset)
+            if row in left[key]:
+                left[key].remove(row)
+            if listed.setdefault(row, part) != part:
+                raise UserError(f"{folder}, fold {number}: {path} is in {listed[row]} and in {part}")
+            if label and dataset.card.classes[dataset.labels[row]] != label:
+                relabelled.append(path)
+    if missing:
+        raise UserError(
+            f"{folder}, fold {number}: {len(missing)} listed images are not in the data, as {_some(missing)}; "
+            f"the archive is incomplete, or is not the one that the lists were made for"
+        )
+    unlisted = [dataset.files[row] for row in range(len(dataset)) if row not in listed]
+    _warn(unlisted, f"{folder}, fold {number}: {len(unlisted)} images are in no list and left out")
+    _warn(
+        relabelled, f"{folder}, fold {number}: {len(relabelled)} images are of another class in the data, and stay so"
+    )
+    return Fold(*(np.array(sorted(row for row in listed if listed[row] == part), np.int64) for part in PARTS))
+
+
+def _read_list(path: Path) -> Iterator[tuple[str, str | None]]:
+    """The (path, class) pairs of a fold list; the class is None where the list has no such column."""
+    import pandas
+
+    if not path.is_file():
+        raise UserError(f"{path} is missing; a fold needs its train, val and test list")
+    table = pandas.read_csv(path, dtype=str)
+    if "path" not in table:
+        raise UserError(f"{path} has no column path; it has {', '.join(table.columns)}")
+    labels = table["class"] if "class" in table else [None] * len(table)
+    yield from zip(table["path"], labels, strict=True)
+
+
+def _closest(rows: Sequence[int], path: str, label: str | None, dataset: Dataset) -> int:
+    """Of the images with one base name, the one from the folder of the same name, else of the same class."""
+    folder = PurePosixPath(path).parent.name
+
+    def likeness(row: int) -> tuple[bool, bool]:
+        same_folder = PurePosixPath(dataset.files[row]).parent.name == folder
+        return same_folder, dataset.card.classes[dataset.labels[row]] == label
+
+    return max(rows, key=likeness)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def _warn(names: Sequence[str], message: str) -> None:
+    if names:
+        warnings.warn(f"{message}: {_some(names)}", stacklevel=4)
