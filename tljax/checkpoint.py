@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from tljax.errors import UserError
 
 
 def _checkpointer():
@@ -22,3 +27,60 @@ def load_tensors(folder: Path) -> dict[str, np.ndarray]:
     """What `save_tensors` wrote; raises OSError, ValueError or KeyError (whatever orbax meets) where it is damaged."""
     with _checkpointer() as checkpointer:
         return checkpointer.restore(folder.resolve())
+
+
+class ResumePoint:
+    """The state of an unfinished training, saved in the background; a kill at any moment leaves the last whole one."""
+
+    def __init__(self, folder: Path):
+        import orbax.checkpoint as ocp
+
+        self._ocp, self._folder = ocp, folder
+        options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+
+    def __enter__(self) -> "ResumePoint":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._manager.close()  # waits for a save in flight
+
+    def facts(self) -> dict[str, Any] | None:
+        """The JSON facts of the last whole save; None where there is none."""
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        items = self._ocp.args.Composite(facts=self._ocp.args.JsonRestore())
+        return self._manager.restore(step, args=items).facts
+
+    def arrays(self, like: Any) -> Any:
+        """The arrays of the last whole save, as a tree like `like` and on its devices."""
+        items = self._ocp.args.Composite(arrays=self._ocp.args.StandardRestore(_numbered(like)))
+        found = self._manager.restore(self._manager.latest_step(), args=items).arrays
+        return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in sorted(found)])
+
+    def save(self, step: int, arrays: Any, facts: Mapping[str, Any], *, wait: bool = False) -> None:
+        """Saves a tree of arrays and JSON facts; while the disk is busy with the one before, it does not, unless `wait`.
+
+        Raises UserError where the disk refuses.
+        """
+        if not wait and self._manager.is_saving_in_progress():
+            return
+        arrays = jax.tree.map(jnp.copy, _numbered(arrays))  # the originals are donated to the next epoch
+        items = self._ocp.args.Composite(
+            arrays=self._ocp.args.StandardSave(arrays), facts=self._ocp.args.JsonSave(dict(facts))
+        )
+        try:
+            self._manager.save(step, args=items)
+            if wait:
+                self._manager.wait_until_finished()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"could not write the checkpoint in {self._folder} ({error}); the last whole one is kept: "
+                "make room and run the same command again"
+            ) from error
+
+
+def _numbered(tree: Any) -> dict[str, Any]:
+    """Leaves by number: orbax then needs to know nothing of the tree's types."""
+    return {f"{number:05d}": leaf for number, leaf in enumerate(jax.tree.leaves(tree))}

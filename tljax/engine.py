@@ -4,6 +4,7 @@ Inputs are either uint8 images `n h w 3`, augmented and normalised inside the pr
 frozen backbone, computed once. Batches are rows of a table of row numbers; -1 marks a row that only fills the batch up.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,17 @@ def split(model: nnx.Module, recipe: Recipe) -> tuple[Any, Any, TrainState]:
 
 def merge(graph: Any, state: TrainState) -> nnx.Module:
     return nnx.merge(graph, state.trained, state.frozen, state.stats, copy=True)
+
+
+def weights_of(state: TrainState) -> TrainState:
+    """A copy without the optimiser's part: what inference needs, safe from donation."""
+    return jax.tree.map(jnp.copy, dataclasses.replace(state, optimiser=()))
+
+
+def restore(model: nnx.Module, state: TrainState) -> None:
+    """Puts a state's parameters and statistics back into the network it was split from, in inference mode."""
+    nnx.update(model, state.trained, state.frozen, state.stats)
+    model.eval()
 
 
 def batch_table(rows: Int[Array, " n"], batch_size: int, mesh: Mesh) -> Int[Array, "steps slots"]:
@@ -172,45 +184,32 @@ def make_step(graph: Any, recipe: Recipe) -> Callable:
     return jax.jit(step, donate_argnums=0)
 
 
-def make_logits(graph: Any, recipe: Recipe) -> Callable:
-    """logits(state, inputs, rows) -> `n k`, in inference mode, for the given rows of arrays on the devices."""
-
-    def logits(state: TrainState, inputs: Array, rows: Int[Array, " n"]) -> Float[Array, "n k"]:
-        model = merge(graph, state)
-
-        def batch(index: Int[Array, " b"]) -> Float[Array, "b k"]:
-            x = recipe.shard(inputs[recipe.shard(index)])
-            return model.classify(x) if x.ndim == 2 else model(_to_network(x, recipe, None), layers=()).logits
-
-        return _over_batches(batch, rows, recipe)
-
-    return jax.jit(logits)
+def _infer(graph: Any, state: TrainState, recipe: Recipe, output: str, x: Shaped[Array, "b *_"]) -> Float[Array, "b c"]:
+    """`logits`, or the `features` that the head would read, in inference mode."""
+    model = merge(graph, state)
+    if x.ndim == 2:
+        return model.classify(x)
+    features, _ = model.features(_to_network(x, recipe, None))
+    return features if output == "features" else model.classify(features)
 
 
-def make_forward(graph: Any, recipe: Recipe) -> Callable:
-    """forward(state, images) -> logits `b k` of one batch that came from the host, in inference mode."""
+def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
+    """infer(state, inputs, rows) -> `n c`, for the given rows of arrays on the devices."""
 
-    def forward(state: TrainState, images: Array) -> Float[Array, "b k"]:
-        return recipe.replicate(merge(graph, state)(_to_network(images, recipe, None), layers=()).logits)
+    def infer(state: TrainState, inputs: Array, rows: Int[Array, " n"]) -> Float[Array, "n c"]:
+        def batch(index: Int[Array, " b"]) -> Float[Array, "b c"]:
+            return _infer(graph, state, recipe, output, recipe.shard(inputs[recipe.shard(index)]))
+
+        out = jax.lax.map(batch, batch_table(rows, recipe.batch_size, recipe.mesh))[:, : recipe.batch_size]
+        return recipe.replicate(out.reshape(-1, out.shape[-1])[: rows.shape[0]])
+
+    return jax.jit(infer)
+
+
+def make_forward(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
+    """forward(state, images) -> `b c`, for one batch that came from the host."""
+
+    def forward(state: TrainState, images: Array) -> Float[Array, "b c"]:
+        return recipe.replicate(_infer(graph, state, recipe, output, images))
 
     return jax.jit(forward)
-
-
-def make_features(graph: Any, recipe: Recipe) -> Callable:
-    """features(state, images, rows) -> `n c`: the pooled output of the backbone, in inference mode."""
-
-    def features(state: TrainState, images: Array, rows: Int[Array, " n"]) -> Float[Array, "n c"]:
-        model = merge(graph, state)
-
-        def batch(index: Int[Array, " b"]) -> Float[Array, "b c"]:
-            return model.features(_to_network(recipe.shard(images[recipe.shard(index)]), recipe, None))[0]
-
-        return _over_batches(batch, rows, recipe)
-
-    return jax.jit(features)
-
-
-def _over_batches(function: Callable, rows: Int[Array, " n"], recipe: Recipe) -> Float[Array, "n c"]:
-    table = batch_table(rows, recipe.batch_size, recipe.mesh)
-    out = jax.lax.map(function, table)[:, : recipe.batch_size]
-    return recipe.replicate(out.reshape(-1, out.shape[-1])[: rows.shape[0]])

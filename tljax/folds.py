@@ -55,10 +55,24 @@ def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]
     A listed image that the data lack is an error; images in no list, and classes that differ from the data's own, are
     warned of by name.
     """
+    return [read_fold(folds_dir, task, dataset, number) for number in range(1, FOLDS + 1)]
+
+
+def fold_of(dataset: Dataset, number: int, rule: str = "paper", folds_dir: str | Path | None = None) -> Fold:
+    """Fold `number` (from 1) by our own rule, or from the lists in `folds_dir`. Raises UserError outside the range."""
+    folds = make_folds(dataset, rule) if folds_dir is None else None
+    count = len(folds) if folds else FOLDS
+    if not 1 <= number <= count:
+        raise UserError(f"there is no fold {number}; {dataset.card.name} has folds 1..{count}")
+    return folds[number - 1] if folds else read_fold(folds_dir, dataset.card.name, dataset, number)
+
+
+def read_fold(folds_dir: str | Path, task: str, dataset: Dataset, number: int) -> Fold:
+    """One of `read_folds`."""
     folder = Path(folds_dir) / task
     if not folder.is_dir():
         raise UserError(f"--folds-dir {folds_dir}: there is no folder {task} in it")
-    return [_read_fold(folder, dataset, number) for number in range(1, FOLDS + 1)]
+    return _read_fold(folder, dataset, number)
 
 
 def _paper_folds(dataset: Dataset) -> Iterator[Fold]:

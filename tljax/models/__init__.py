@@ -1,5 +1,6 @@
 """Backbones by name, and their tensors by flat name: `stages.0.1.conv2.kernel`, `bn1.mean`, `head.bias`."""
 
+import hashlib
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -62,6 +63,15 @@ def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
 def flatten(model: nnx.Module) -> dict[str, np.ndarray]:
     """All parameters and BatchNorm statistics by flat name."""
     return {name: np.asarray(variable[...]) for name, variable in _tensors(model).items()}
+
+
+def digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of a set of tensors: names, shapes and values."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        sha.update(f"{name}{tensors[name].shape}{tensors[name].dtype}".encode())
+        sha.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return sha.hexdigest()
 
 
 def load_flat(model: nnx.Module, tensors: Mapping[str, np.ndarray]) -> None:
