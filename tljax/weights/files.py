@@ -3,12 +3,13 @@
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from tljax.errors import UserError
+from tljax.weights.keras_files import read_archive, read_hdf5
 from tljax.weights.names import Layout
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net", "network")  # keys around the tensors
@@ -22,8 +23,8 @@ class Source:
     layout: Layout
     tensors: dict[str, np.ndarray]  # torch: by dotted name; keras: "layer/weight", whatever the file's layout
     sha256: str
-    saved_model: bool = False  # Keras: a whole saved model rather than its weights
-    config: Mapping | None = None  # Keras: the model's own description, where the file holds one
+    saved_model: bool = False  # HDF5: a whole Keras model rather than its weights
+    layer_configs: Mapping[str, Mapping] = field(default_factory=dict)  # Keras' own description of each layer, if any
 
 
 def read(path: Path) -> Source:
@@ -46,6 +47,10 @@ def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
         return _recognise_zip(path)
     if start.startswith(b"\x80") and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "torch", _read_torch
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "keras", read_hdf5
+    if start[8:9] == b"{":  # after the length of its header
+        return "torch", _read_safetensors
     raise UserError(f"{path} is in no known format; known are PyTorch, safetensors and Keras files")
 
 
@@ -57,6 +62,8 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
         raise UserError(f"{path} is truncated: its table of contents is missing; fetch the file again") from error
     if any(member.endswith("data.pkl") for member in members):
         return "torch", _read_torch
+    if {"config.json", "model.weights.h5"} <= set(members):
+        return "keras", read_archive
     raise UserError(f"{path} is a zip archive, but neither a PyTorch nor a Keras file")
 
 
@@ -72,6 +79,17 @@ def _read_torch(path: Path) -> dict:
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
     state = _state_dict(content, path)
+    return {"tensors": {name: _from_torch(tensor) for name, tensor in state.items()}}
+
+
+def _read_safetensors(path: Path) -> dict:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
     return {"tensors": {name: _from_torch(tensor) for name, tensor in state.items()}}
 
 

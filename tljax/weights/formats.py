@@ -18,7 +18,8 @@ class Format:
     rule: str  # what the tensors cannot tell, and what was therefore assumed: printed, and noted in the card
     licence: str = "not known: that of whoever made the file"
     aside: tuple[str, ...] = ()  # patterns of tensors that belonged to the training, not to the network
-    saved_model: bool | None = None  # HDF5: a whole saved model (True), weights alone (False), either (None)
+    head: bool | None = None  # only files with (True) or without a head (False)
+    saved_model: bool | None = None  # only whole Keras models in HDF5 (True)
     epsilon: float | None = None  # of the original's BatchNorm, where it is not the variant's
 
 

@@ -30,11 +30,12 @@ TO_THEIRS = {"torch": {4: (3, 2, 0, 1), 2: (1, 0)}, "keras": {}}
 
 
 def to_ours(layout: Layout, tensor: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(tensor.transpose(TO_OURS[layout].get(tensor.ndim)), np.float32)
+    """A tensor of the layout in our order of axes, as float32 of its own memory."""
+    return np.array(tensor.transpose(TO_OURS[layout].get(tensor.ndim, range(tensor.ndim))), np.float32, order="C")
 
 
 def to_theirs(layout: Layout, tensor: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(tensor.transpose(TO_THEIRS[layout].get(tensor.ndim)))
+    return np.ascontiguousarray(tensor.transpose(TO_THEIRS[layout].get(tensor.ndim, range(tensor.ndim))))
 
 
 def kind_of(tensor: str) -> Literal["conv", "bn", "head"]:
@@ -64,14 +65,14 @@ class NameMap:
     norm: str
     shortcut_conv: str
     shortcut_norm: str
-    head: str
+    head: str | None
     first_stage: int = 1
     first_block: int = 0
     first_conv: int = 1
 
     def tensors(self, blocks: tuple[int, ...], prefix: str = "") -> dict[str, str]:
         """Our name -> the format's, for every tensor that a network of so many blocks a stage may have."""
-        names = self._stem(prefix) | self._of_layers({"head": self.head}, prefix)
+        names = self._stem(prefix) | self._of_layers({"head": self.head} if self.head else {}, prefix)
         for stage, count in enumerate(blocks):
             for block in range(count):
                 names |= self._block(stage, block, prefix)

@@ -1,0 +1,28 @@
+"""Keras' ResNet50 since Keras 2.3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
+
+from tljax.weights.formats import Format
+from tljax.weights.names import NameMap
+
+NAMES = NameMap(
+    layout="keras",
+    stem_conv="conv1_conv",
+    stem_norm="conv1_bn",
+    conv="conv{stage}_block{block}_{conv}_conv",
+    norm="conv{stage}_block{block}_{conv}_bn",
+    shortcut_conv="conv{stage}_block{block}_0_conv",
+    shortcut_norm="conv{stage}_block{block}_0_bn",
+    head="predictions",
+    first_stage=2,
+    first_block=1,
+)
+
+FORMAT = Format(
+    title="Keras",
+    names=NAMES,
+    biases=True,
+    variant="keras_v1",
+    normalisation="caffe",
+    rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "
+    "input as its preprocess_input gives it (BGR minus the ImageNet mean)",
+    licence="MIT for Keras' own ImageNet weights (ported from Kaiming He's)",
+)

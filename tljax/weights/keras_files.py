@@ -1,0 +1,89 @@
+"""Reads the HDF5 files of Keras 1, 2 and 3 and the zip archives of Keras 3 into one naming: 'layer/weight'."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from tljax.errors import UserError
+
+KERAS_1 = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+VARS = {  # Keras 3 numbers the weights of a layer; by their count
+    2: ("kernel", "bias"),
+    4: ("gamma", "beta", "moving_mean", "moving_variance"),
+}
+
+
+def read_hdf5(path: Path) -> dict:
+    """The fields of a Source. Raises UserError where the file is damaged or its layers are nameless."""
+    try:
+        with h5py.File(path) as file:
+            saved_model = "model_weights" in file
+            config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
+            tensors = _tensors(file["model_weights"] if saved_model else file, path)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}); fetch the file again") from error
+    return {"tensors": tensors, "saved_model": saved_model, "layer_configs": dict(_layers(config))}
+
+
+def read_archive(path: Path) -> dict:
+    """The same for a `.keras` archive; its members are read, never unpacked or run."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+            with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+                tensors = _tensors(file, path)
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}); fetch the file again") from error
+    return {"tensors": tensors, "layer_configs": dict(_layers(config))}
+
+
+def _tensors(group: h5py.Group, path: Path) -> dict[str, np.ndarray]:
+    tensors = {}
+    for dataset in _datasets(group):
+        name = _numbered_name(dataset, path) if "/vars/" in dataset.name else _written_name(dataset, group)
+        tensors[dataset.name if name in tensors else name] = dataset[()]
+    return tensors
+
+
+def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
+    for member in group.values():
+        yield from [member] if isinstance(member, h5py.Dataset) else _datasets(member)
+
+
+def _written_name(dataset: h5py.Dataset, group: h5py.Group) -> str:
+    """Keras 1 and 2: '/conv1/conv1_W_1:0' and '/conv1_conv/conv1_conv/kernel:0', each below `group`."""
+    layer, _, _ = dataset.name.removeprefix(group.name).strip("/").partition("/")
+    leaf = re.sub(r":\d+$", "", dataset.name.rpartition("/")[2]).removeprefix(f"{layer}_")
+    leaf = re.sub(r"_\d+$", "", leaf)
+    return f"{layer}/{KERAS_1.get(leaf, leaf)}"
+
+
+def _numbered_name(dataset: h5py.Dataset, path: Path) -> str:
+    """Keras 3: '/layers/conv2d_1/vars/0', where the group `vars` knows the layer's name."""
+    layer = dataset.parent.attrs.get("name")
+    if layer is None:
+        raise UserError(
+            f"{path} was written by an early Keras 3 that left out the layers' names; "
+            "load it into its model there and save it with model.save('weights.h5')"
+        )
+    leaves, number = VARS.get(len(dataset.parent), ()), int(dataset.name.rpartition("/")[2])
+    return f"{layer}/{leaves[number]}" if number < len(leaves) else dataset.name
+
+
+def _layers(config: object) -> Iterator[tuple[str, Mapping]]:
+    """Every layer's own description in a model's, however deep it is nested."""
+    if isinstance(config, Mapping):
+        own = config.get("config")
+        if isinstance(own, Mapping) and "name" in own:
+            yield own["name"], own
+        for value in config.values():
+            yield from _layers(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _layers(value)

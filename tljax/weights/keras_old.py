@@ -1,0 +1,29 @@
+"""Keras' ResNet50 before Keras 2.3, named after the Caffe model: `res2a_branch2a`, `bn2a_branch2a`.
+
+Its BatchNorm had Keras' default epsilon, a hundred times that of the later network of the same weights:
+https://github.com/keras-team/keras-applications/issues/8.
+"""
+
+from dataclasses import replace
+
+from tljax.weights import keras
+from tljax.weights.names import NameMap
+
+FORMAT = replace(
+    keras.FORMAT,
+    title="Keras before 2.3",
+    names=NameMap(
+        layout="keras",
+        stem_conv="conv1",
+        stem_norm="bn_conv1",
+        conv="res{stage}{block_letter}_branch2{conv_letter}",
+        norm="bn{stage}{block_letter}_branch2{conv_letter}",
+        shortcut_conv="res{stage}{block_letter}_branch1",
+        shortcut_norm="bn{stage}{block_letter}_branch1",
+        head="fc1000",
+        first_stage=2,
+    ),
+    epsilon=1e-3,
+    rule="layer names of Keras before 2.3: strides as keras.applications.ResNet50 has them (v1), max-pool padded as "
+    "since Keras 2.2.3, input as its preprocess_input gives it (BGR minus the ImageNet mean)",
+)

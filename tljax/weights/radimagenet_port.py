@@ -1,0 +1,16 @@
+"""Community PyTorch ports of RadImageNet's Keras weights, such as https://github.com/Warvito/radimagenet-models."""
+
+from dataclasses import replace
+
+from tljax.weights import keras_port, radimagenet
+
+FORMAT = replace(
+    keras_port.FORMAT,
+    title="RadImageNet, PyTorch port of the Keras weights",
+    head=False,
+    normalisation="radimagenet",
+    rule="torchvision names with convolution biases and no head are taken for a port of RadImageNet's Keras weights: "
+    "strides and epsilon as keras.applications.ResNet50 has them (v1), input (BGR minus the ImageNet mean) / 255; "
+    "if it is a port of ImageNet's, say --normalisation caffe",
+    licence=radimagenet.FORMAT.licence,
+)

@@ -1,0 +1,106 @@
+"""Which format a file is in, and which network it holds: told by the names of its tensors."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tljax.errors import UserError
+from tljax.models.resnet import ARCHITECTURES
+from tljax.weights.files import Source
+from tljax.weights.formats import Format, formats
+from tljax.weights.names import kind_of
+
+BASIC_BLOCKS = {(2, 2, 2, 2): "ResNet18", (3, 4, 6, 3): "ResNet34"}  # blocks a stage, two convolutions a block
+BOTTLENECKS = {(3, 4, 23, 3): "ResNet101", (3, 8, 36, 3): "ResNet152"}
+NAMED_AT_MOST = 5  # tensors named in a refusal
+
+
+@dataclass(frozen=True)
+class Match:
+    """A format and what of it is in a file."""
+
+    format_name: str
+    form: Format
+    prefix: str  # before every name of the network: 'module.', 'encoder_q.', ...
+    blocks: tuple[int, ...]  # a stage, as far as the file's names reach
+    names: dict[str, str]  # our name -> the format's, of all tensors that such a network may have
+    present: int  # how many of them are in the file
+    has_biases: bool  # whether most convolutions carry one
+    has_head: bool
+
+    @property
+    def fits(self) -> bool:
+        form = self.form
+        return self.present > 0 and self.has_biases == form.biases and form.head in (None, self.has_head)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The format that explains most tensors wins; of equals, the one that asks for most."""
+        return self.present, (self.form.head is not None) + (self.form.saved_model is not None)
+
+
+def recognise(source: Source) -> Match:
+    """Raises UserError where no format explains the file, or where it holds another ResNet than ours."""
+    matches = [
+        match
+        for name, form in formats().items()
+        if form.names.layout == source.layout and form.saved_model in (None, source.saved_model)
+        for prefix in _prefixes(source, form)
+        if (match := _match(source, name, form, prefix)).fits
+    ]
+    if not matches:
+        raise UserError(
+            f"{source.path} holds no ResNet50 under any names that are known (it begins with {some(source.tensors)}); "
+            f"known are: {', '.join(form.title for form in formats().values())}"
+        )
+    return max(matches, key=lambda match: match.rank)
+
+
+def backbone_of(match: Match, source: Source) -> str:
+    """The backbone with as many blocks. Raises UserError that names what the file holds instead."""
+    if any(theirs in source.tensors for ours, theirs in match.names.items() if ours.endswith("conv3.kernel")):
+        for backbone, architecture in ARCHITECTURES.items():
+            if architecture.blocks == match.blocks:
+                return backbone
+        held = BOTTLENECKS.get(match.blocks, f"a ResNet of {match.blocks} bottleneck blocks")
+    else:
+        held = BASIC_BLOCKS.get(match.blocks, f"a ResNet of {match.blocks} basic blocks")
+    raise UserError(f"{source.path} holds {held}; what can be converted is {', '.join(ARCHITECTURES)}")
+
+
+def is_aside(name: str, form: Format) -> bool:
+    """Whether a tensor belonged to the training, not to the network."""
+    return any(re.search(pattern, name) for pattern in form.aside)
+
+
+def is_conv_bias(ours: str) -> bool:
+    return ours.endswith(".bias") and kind_of(ours) == "conv"
+
+
+def some(names: Collection[str]) -> str:
+    """The first few names, for a message."""
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(f"'{name}'" for name in list(names)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _prefixes(source: Source, form: Format) -> list[str]:
+    stems = [name for name in source.tensors for stem in form.names.stem() if name.endswith(stem)]
+    found = {name.removesuffix(stem) for name in stems for stem in form.names.stem()}
+    return sorted(prefix for prefix in found if prefix == "" or (prefix.endswith(".") and not is_aside(prefix, form)))
+
+
+def _match(source: Source, name: str, form: Format, prefix: str) -> Match:
+    blocks = form.names.count_blocks(source.tensors, prefix)
+    names = form.names.tensors(blocks, prefix)
+    here = {ours for ours, theirs in names.items() if theirs in source.tensors and not is_aside(theirs, form)}
+    biases = [ours in here for ours in names if is_conv_bias(ours)]
+    return Match(
+        format_name=name,
+        form=form,
+        prefix=prefix,
+        blocks=blocks,
+        names=names,
+        present=len(here),
+        has_biases=2 * sum(biases) > len(biases),
+        has_head=any(kind_of(ours) == "head" for ours in here),
+    )

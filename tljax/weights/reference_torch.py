@@ -1,0 +1,77 @@
+"""The plain PyTorch ResNet that a conversion is checked against: torchvision's tensor names, nothing of ours inside."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+EXPANSION = 4
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, inputs: int, width: int, stride: int, stride_in_first: bool, biases: bool, epsilon: float):
+        super().__init__()
+        first, second = (stride, 1) if stride_in_first else (1, stride)
+        outputs = width * EXPANSION
+        self.conv1 = nn.Conv2d(inputs, width, 1, first, bias=biases)
+        self.bn1 = nn.BatchNorm2d(width, epsilon)
+        self.conv2 = nn.Conv2d(width, width, 3, second, padding=1, bias=biases)
+        self.bn2 = nn.BatchNorm2d(width, epsilon)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=biases)
+        self.bn3 = nn.BatchNorm2d(outputs, epsilon)
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=biases)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outputs, epsilon))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    """blocks: in each stage; num_classes: 0 for a network without head."""
+
+    def __init__(
+        self,
+        blocks: tuple[int, ...] = (3, 4, 6, 3),
+        width: int = 64,
+        num_classes: int = 1000,
+        *,
+        stride_in_first: bool = False,
+        biases: bool = False,
+        epsilon: float = 1e-5,
+    ):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, padding=3, bias=biases)
+        self.bn1 = nn.BatchNorm2d(width, epsilon)
+        channels = width
+        for stage, count in enumerate(blocks):
+            layer = []
+            for block in range(count):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layer.append(Bottleneck(channels, width * 2**stage, stride, stride_in_first, biases, epsilon))
+                channels = width * 2**stage * EXPANSION
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layer))
+        self.stages = [getattr(self, f"layer{stage + 1}") for stage in range(len(blocks))]
+        self.fc = nn.Linear(channels, num_classes) if num_classes else None
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """The activations `conv1` (after ReLU) and `block1` .. of `b c h w` images, and `logits` if there is a head."""
+        found = {}
+        y = found["conv1"] = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.max_pool2d(y, 3, 2, padding=1)
+        for stage, layer in enumerate(self.stages, start=1):
+            y = found[f"block{stage}"] = layer(y)
+        if self.fc is not None:
+            found["logits"] = self.fc(y.mean((2, 3)))
+        return found
+
+
+def outputs(network: ResNet, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Activations `b h w c` and logits `b k` in eval mode of normalised images `b h w c`."""
+    network.eval()
+    with torch.no_grad():
+        found = network(torch.from_numpy(images).permute(0, 3, 1, 2))
+    return {name: (y.permute(0, 2, 3, 1) if y.ndim == 4 else y).numpy() for name, y in found.items()}
