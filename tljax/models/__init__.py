@@ -6,7 +6,6 @@ import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -45,8 +44,8 @@ def build(
     module = backbones[backbone]
     if variant not in module.VARIANTS:
         raise UserError(f"unknown variant '{variant}' of {backbone}; known are {', '.join(module.VARIANTS)}")
-    rngs = nnx.Rngs(params=jax.random.key(seed))
-    return module.Network(backbone, variant, num_classes, dropout=dropout, dtype=dtype, rngs=rngs)
+    rng = np.random.default_rng(seed)
+    return module.Network(backbone, variant, num_classes, dropout=dropout, dtype=dtype, rng=rng)
 
 
 def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int, ...]]:

@@ -3,12 +3,35 @@
 Parameters and statistics stay float32 whatever the compute dtype.
 """
 
+import math
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+Initialiser = Callable[
+    [np.random.Generator, tuple[int, ...]], np.ndarray
+]  # in NumPy: nothing to compile for each shape
+
 FEW_CHANNELS = 16  # below this, one matrix product over the gathered window beats one per kernel position
+
+
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Of a kernel `... in out` (Glorot and Bengio 2010): Keras' default."""
+    limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
+    return limit * (2 * rng.random(shape, np.float32) - 1)
+
+
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Of a kernel `... in out`, scaled by its outputs (He et al. 2015): torchvision's choice."""
+    return math.sqrt(2 / (math.prod(shape[:-2]) * shape[-1])) * rng.standard_normal(shape, np.float32)
+
+
+def constant(value: float, channels: int) -> Array:
+    return jnp.asarray(np.full(channels, value, np.float32))
 
 
 def conv_as_matmul(
@@ -49,12 +72,12 @@ class Conv(nnx.Module):
         size: int,
         stride: int,
         bias: bool,
-        init: nnx.Initializer,
+        init: Initialiser,
         dtype: jnp.dtype,
-        rngs: nnx.Rngs,
+        rng: np.random.Generator,
     ):
-        self.kernel = nnx.Param(init(rngs.params(), (size, size, inputs, outputs), jnp.float32))
-        self.bias = nnx.Param(jnp.zeros((outputs,))) if bias else None
+        self.kernel = nnx.Param(jnp.asarray(init(rng, (size, size, inputs, outputs))))
+        self.bias = nnx.Param(constant(0, outputs)) if bias else None
         self.stride, self.padding, self.dtype = stride, size // 2, dtype
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 o"]:
@@ -70,8 +93,8 @@ class BatchNorm(nnx.Module):
     """
 
     def __init__(self, channels: int, momentum: float, epsilon: float, dtype: jnp.dtype):
-        self.scale, self.bias = nnx.Param(jnp.ones((channels,))), nnx.Param(jnp.zeros((channels,)))
-        self.mean, self.var = nnx.BatchStat(jnp.zeros((channels,))), nnx.BatchStat(jnp.ones((channels,)))
+        self.scale, self.bias = nnx.Param(constant(1, channels)), nnx.Param(constant(0, channels))
+        self.mean, self.var = nnx.BatchStat(constant(0, channels)), nnx.BatchStat(constant(1, channels))
         self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
         self.use_running_average = False
 
@@ -102,6 +125,17 @@ class BatchNorm(nnx.Module):
 
     def _running(self, old: Float[Array, " c"], new: Float[Array, " c"]) -> Float[Array, " c"]:
         return jax.lax.stop_gradient(self.momentum * old + (1 - self.momentum) * new)
+
+
+class Linear(nnx.Module):
+    """The classifier, in float32 or better whatever came before."""
+
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator):
+        self.kernel = nnx.Param(jnp.asarray(glorot_uniform(rng, (inputs, outputs))))
+        self.bias = nnx.Param(constant(0, outputs))
+
+    def __call__(self, x: Float[Array, "b c"]) -> Float[Array, "b k"]:
+        return x @ self.kernel[...] + self.bias[...][None, :]
 
 
 def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:

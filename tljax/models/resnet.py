@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from tljax.models.layers import BatchNorm, Conv, max_pool
+from tljax.models.layers import BatchNorm, Conv, Initialiser, Linear, glorot_uniform, he_normal, max_pool
 
 EXPANSION = 4
 
@@ -25,12 +26,12 @@ class Variant:
     conv_bias: bool
     epsilon: float
     momentum: float  # share of the running statistics kept at each step
-    conv_init: nnx.Initializer
+    conv_init: Initialiser
 
 
 VARIANTS = {
-    "keras_v1": Variant(True, True, 1.001e-5, 0.99, nnx.initializers.glorot_uniform()),
-    "torch_v1.5": Variant(False, False, 1e-5, 0.9, nnx.initializers.variance_scaling(2.0, "fan_out", "normal")),
+    "keras_v1": Variant(True, True, 1.001e-5, 0.99, glorot_uniform),
+    "torch_v1.5": Variant(False, False, 1e-5, 0.9, he_normal),
 }
 
 
@@ -56,11 +57,13 @@ class Outputs:
 class Bottleneck(nnx.Module):
     """1x1, 3x3, 1x1 convolutions, each with BatchNorm, around a shortcut."""
 
-    def __init__(self, inputs: int, width: int, stride: int, variant: Variant, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(
+        self, inputs: int, width: int, stride: int, variant: Variant, dtype: jnp.dtype, rng: np.random.Generator
+    ):
         strides = (stride, 1) if variant.stride_in_first else (1, stride)
 
         def conv(inputs: int, outputs: int, size: int, stride: int) -> Conv:
-            return Conv(inputs, outputs, size, stride, variant.conv_bias, variant.conv_init, dtype, rngs)
+            return Conv(inputs, outputs, size, stride, variant.conv_bias, variant.conv_init, dtype, rng)
 
         def norm(channels: int) -> BatchNorm:
             return BatchNorm(channels, variant.momentum, variant.epsilon, dtype)
@@ -96,7 +99,7 @@ class ResNet(nnx.Module):
         *,
         dropout: float = 0.5,
         dtype: jnp.dtype = jnp.float32,
-        rngs: nnx.Rngs,
+        rng: np.random.Generator,
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant = variant
@@ -105,19 +108,19 @@ class ResNet(nnx.Module):
             "conv1",
             *(f"block{stage + 1}.{block}" for stage, count in enumerate(size.blocks) for block in range(count)),
         )
-        self.conv1 = Conv(3, size.width, 7, 2, kind.conv_bias, kind.conv_init, dtype, rngs)
+        self.conv1 = Conv(3, size.width, 7, 2, kind.conv_bias, kind.conv_init, dtype, rng)
         self.bn1 = BatchNorm(size.width, kind.momentum, kind.epsilon, dtype)
         channels, stages = size.width, []
         for stage, count in enumerate(size.blocks):
             width, blocks = size.width * 2**stage, []
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                blocks.append(Bottleneck(channels, width, stride, kind, dtype, rngs))
+                blocks.append(Bottleneck(channels, width, stride, kind, dtype, rng))
                 channels = width * EXPANSION
             stages.append(nnx.List(blocks))
         self.stages = nnx.List(stages)
         self.dropout = nnx.Dropout(dropout)
-        self.head = nnx.Linear(channels, num_classes, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
+        self.head = Linear(channels, num_classes, rng)
 
     def __call__(
         self,
