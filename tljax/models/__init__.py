@@ -56,7 +56,7 @@ def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int
 
 def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
     state = nnx.state(model, (nnx.Param, nnx.BatchStat))
-    return {".".join(map(str, path)): variable for path, variable in nnx.to_flat_state(state)}
+    return {_name(path): variable for path, variable in nnx.to_flat_state(state)}
 
 
 def flatten(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -89,11 +89,10 @@ def load_flat(model: nnx.Module, tensors: Mapping[str, np.ndarray]) -> None:
     if faults:
         more = f" (and {len(faults) - 8} more)" if len(faults) > 8 else ""
         raise UserError(f"the weights do not fit the network: {'; '.join(faults[:8])}{more}")
-    flat = {tuple(_key(part) for part in name.split(".")): jnp.asarray(tensors[name]) for name in own}
-    state = nnx.state(model, (nnx.Param, nnx.BatchStat))
-    paths = {path: variable.replace(flat[path]) for path, variable in nnx.to_flat_state(state)}
-    nnx.update(model, nnx.from_flat_state(paths))
+    state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    loaded = [(path, variable.replace(jnp.array(tensors[_name(path)]))) for path, variable in state]
+    nnx.update(model, nnx.from_flat_state(loaded))
 
 
-def _key(part: str) -> str | int:
-    return int(part) if part.isdigit() else part
+def _name(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path))
