@@ -3,5 +3,16 @@
 from tljax.weights.card import NORMALISATIONS, Normalisation, WeightsCard
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.folder import load, read_card, save
+from tljax.weights.published import find
 
-__all__ = ["NORMALISATIONS", "Conversion", "Normalisation", "WeightsCard", "convert", "load", "read_card", "save"]
+__all__ = [
+    "NORMALISATIONS",
+    "Conversion",
+    "Normalisation",
+    "WeightsCard",
+    "convert",
+    "find",
+    "load",
+    "read_card",
+    "save",
+]

@@ -39,10 +39,15 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
         raise
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether `save` finished here; `load` still checks what is inside."""
+    return (folder / CARD).is_file() and (folder / STATE).is_dir()
+
+
 def load(folder: Path) -> tuple[dict[str, np.ndarray], WeightsCard]:
     """The tensors by flat name and the card. Raises UserError where `folder` is not a whole weights folder."""
     folder = Path(folder)
-    if not (folder / CARD).is_file() or not (folder / STATE).is_dir():
+    if not is_whole(folder):
         raise UserError(
             f"{folder} is not a weights folder (card.json and state/); "
             "convert a weights file with: python tools/convert_weights.py FILE --out FOLDER"
