@@ -1,0 +1,44 @@
+"""Canonical correlations and their mean (Hotelling 1936): blind to every invertible affine map of either side."""
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from tljax.similarity.arrays import DType, Method, Similarity, applied, checked, evaluate
+from tljax.similarity.pair import Figure, Pair
+from tljax.similarity.pwcca import pwcca
+from tljax.similarity.svcca import svcca
+
+__all__ = ["canonical_correlations", "mean_cca", "measure", "pwcca", "svcca"]
+
+
+def measure(pair: Pair) -> Figure:
+    """The mean over the smaller rank."""
+    return _correlations_and_mean(pair)[1]
+
+
+def mean_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
+    """The mean canonical correlation of `x` (n dx) and `y` (n dy) over the smaller rank; 0..1.
+
+    Args:
+        method: "moments", or "tsqr": by QR, slower, for channels too nearly redundant for their covariance.
+        dtype: "float32" or "float64", of all arithmetic.
+        cutoff: a direction counts when its eigenvalue, in the correlation matrix, is over this share of the largest.
+
+    Raises:
+        UserError: the shapes do not fit, n <= max(dx, dy), an input is not finite, or a side is constant.
+    """
+    return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
+
+
+def canonical_correlations(
+    x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None
+) -> Float[np.ndarray, " rank"]:
+    """The canonical correlations of `x` (n dx) and `y` (n dy), falling, as many as the smaller rank. See `mean_cca`."""
+    values, figure = applied(_correlations_and_mean, x, y, method=method, dtype=dtype, cutoff=cutoff)
+    return values[: checked(figure).rank]
+
+
+def _correlations_and_mean(pair: Pair) -> tuple[Float[Array, " d"], Figure]:
+    x, y = pair.x.span, pair.y.span
+    values = pair.correlations(x, y)
+    return values, pair.figure(pair.over_rank(values.sum(), x, y), pair.more_samples_than_channels, x, y)

@@ -1,0 +1,28 @@
+"""Linear CKA (Kornblith et al. 2019): the cosine between two linear kernels. Blind to orthogonal maps and to scale.
+
+Its level by chance is far from 0 where channels are many and samples few; `debiased_cka` mends that.
+"""
+
+import jax.numpy as jnp
+
+from tljax.similarity.arrays import DType, Similarity, evaluate
+from tljax.similarity.debiased_cka import debiased_cka
+from tljax.similarity.pair import Figure, MomentPair
+
+__all__ = ["debiased_cka", "linear_cka", "measure"]
+
+
+def measure(pair: MomentPair) -> Figure:
+    """|Sxy|^2 / (|Sxx| |Syy|), by Frobenius norms of the covariances."""
+    together, x, y = (jnp.linalg.norm(cross.second / pair.x.n) for cross in (pair.cross, pair.x.own, pair.y.own))
+    value = together / jnp.maximum(x, jnp.finfo(x.dtype).tiny) * (together / jnp.maximum(y, jnp.finfo(y.dtype).tiny))
+    return pair.figure(jnp.minimum(value, 1), pair.x.n > 1, pair.x.span, pair.y.span)
+
+
+def linear_cka(x, y, *, dtype: DType = "float32") -> Similarity:
+    """Linear CKA of `x` (n dx) and `y` (n dy), any n > 1; 0..1.
+
+    Raises:
+        UserError: the shapes do not fit, an input is not finite, or a side is constant.
+    """
+    return evaluate(measure, x, y, dtype=dtype)

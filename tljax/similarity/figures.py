@@ -1,0 +1,59 @@
+"""All measures of all pairs at once, sharing every decomposition, and how sure they are."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+from scipy import stats
+
+from tljax.similarity import named
+from tljax.similarity.moments import Moments, PairName, summed
+from tljax.similarity.pair import Figure, moment_pairs
+
+Figures = dict[PairName, dict[str, Figure]]
+
+
+@partial(jax.jit, static_argnames=("measures", "chance", "cutoff"))
+def figures(moments: Moments, measures: tuple[str, ...], chance: bool = False, cutoff: float | None = None) -> Figures:
+    """Every measure of every pair that was gathered; `chance`: of the pairs whose samples stand beside strangers."""
+    pairs = moment_pairs(moments, cutoff=cutoff, chance=chance)
+    return {name: {key: measure(pair) for key, measure in named(measures).items()} for name, pair in pairs.items()}
+
+
+@partial(jax.jit, static_argnames=("measures", "chance", "cutoff"))
+def replicates(
+    blocks: Moments,
+    weights: Float[Array, "replicates blocks"],
+    measures: tuple[str, ...],
+    chance: bool = False,
+    cutoff: float | None = None,
+) -> dict[PairName, dict[str, Float[Array, " replicates"]]]:
+    """The values with the blocks weighted in each of several ways: `leave_one_out` makes those of a jackknife.
+
+    One at a time: a batched eigendecomposition does not end on the CPU (jaxlib 0.10.2).
+    """
+
+    def values(weight):
+        found = figures(summed(blocks, weight), measures, chance, cutoff)
+        return jax.tree.map(lambda figure: figure.value, found, is_leaf=lambda node: isinstance(node, Figure))
+
+    return lax.map(values, weights)
+
+
+def leave_one_out(blocks: int) -> Float[Array, "blocks blocks"]:
+    """Weights that leave out each block in turn."""
+    return 1 - jnp.eye(blocks)
+
+
+def jackknife(value: float, left_out: Float[np.ndarray, " blocks"], confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of a figure from its values with each block of images left out; Student's t.
+
+    Not a bootstrap: images drawn twice make few samples look like fewer, which raises every correlation.
+    """
+    blocks = len(left_out)
+    error = np.sqrt((blocks - 1) / blocks * np.square(left_out - np.mean(left_out)).sum())
+    reach = float(stats.t.ppf((1 + confidence) / 2, blocks - 1) * error)
+    return value - reach, value + reach

@@ -1,0 +1,23 @@
+"""The mean squared canonical correlation, R^2 CCA (Kornblith et al. 2019): its level by chance has a closed form."""
+
+import jax.numpy as jnp
+
+from tljax.similarity.arrays import DType, Method, Similarity, evaluate
+from tljax.similarity.pair import Figure, Pair
+
+
+def measure(pair: Pair) -> Figure:
+    """Over the smaller rank. A sum of squares needs no singular values."""
+    x, y = pair.x.span, pair.y.span
+    total = jnp.square(pair.between(x, y)).sum()
+    return pair.figure(jnp.minimum(pair.over_rank(total, x, y), 1), pair.more_samples_than_channels, x, y)
+
+
+def r2_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
+    """The mean squared canonical correlation of `x` (n dx) and `y` (n dy); 0..1. For the rest see `cca.mean_cca`."""
+    return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
+
+
+def by_chance(n: int, rank1: int, rank2: int) -> float:
+    """What independent Gaussian samples of these ranks give on average: max(rank) / (n - 1)."""
+    return max(rank1, rank2) / (n - 1)

@@ -1,0 +1,19 @@
+"""SVCCA (Raghu et al. 2017): canonical correlations of the principal components that explain 99 % of each variance.
+
+Blind to orthogonal maps and to scale, not to every invertible map: the components depend on the channels' variances.
+"""
+
+from tljax.similarity.arrays import DType, Method, Similarity, evaluate
+from tljax.similarity.pair import Figure, Pair
+
+
+def measure(pair: Pair) -> Figure:
+    """The mean over the smaller number of components."""
+    x, y = pair.x.principal, pair.y.principal
+    value = pair.over_rank(pair.correlations(x, y).sum(), x, y)
+    return pair.figure(value, pair.more_samples_than_channels, x, y)
+
+
+def svcca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
+    """SVCCA of `x` (n dx) and `y` (n dy); 0..1. For the rest see `cca.mean_cca`."""
+    return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
