@@ -10,6 +10,9 @@ import traceback
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import tyro
+from tyro.conf import Positional
+
 from tljax.errors import UserError
 
 T = TypeVar("T")
@@ -104,6 +107,30 @@ class TrainConfig:
     process_id: int | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """Class probabilities of images, by a run or by converted weights."""
+
+    network: Positional[str]
+    """imagenet | radimagenet | a converted weights folder | a run folder"""
+    images: Positional[tuple[Path, ...]]
+    """image files, or folders of them"""
+    out: Path | None = None
+    """write all probabilities to this CSV file"""
+    top: int = 3
+    """classes shown for each image"""
+    image_size: int | None = None
+    """pixels; default the run's own, else 224"""
+    resize: Literal["squash", "crop"] | None = None
+    """squash: nearest pixel to a square, as in training; crop: the centre of the image scaled to 8/7 of the size, as
+    ImageNet weights are tested. Default squash for runs, crop for weights"""
+    batch_size: int = 32
+    skip_bad: bool = False
+    """leave unreadable images out instead of stopping"""
+    weights_dir: Path | None = None
+    """holds imagenet/ and radimagenet/"""
+
+
 # Settings that change neither the result nor where it lies; a resumed run may differ in them.
 INCIDENTAL = (
     *("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir"),
@@ -129,19 +156,17 @@ def load_config(path: Path, kind: type[T]) -> T:
 
 def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
     """The settings of a command: defaults, then `--config FILE`, then the flags."""
-    import tyro
-
     args = list(sys.argv[1:] if args is None else args)
-    default = kind()
+    given = {}
     for index, argument in enumerate(args):
         name, _, value = argument.partition("=")
         if name == "--config":
             if not value and index + 1 == len(args):
                 raise UserError("--config wants a file")
-            default = load_config(Path(value or args[index + 1]), kind)
+            given = {"default": load_config(Path(value or args[index + 1]), kind)}
             del args[index : index + (1 if value else 2)]
             break
-    return tyro.cli(kind, args=args, default=default, prog=program, config=(tyro.conf.AvoidSubcommands,))
+    return tyro.cli(kind, args=args, prog=program, **given)
 
 
 def to_json(config: Any) -> dict[str, Any]:
