@@ -76,20 +76,36 @@ def read_fold(folds_dir: str | Path, task: str, dataset: Dataset, number: int) -
 
 
 def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
-    from sklearn.model_selection import GroupKFold, StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold
 
-    rows, groups = np.arange(len(dataset)), _groups(dataset)
-    grouped = dataset.card.grouped_by == "patient" and groups is not None
-    if grouped:
-        outer, inner = GroupKFold(FOLDS), GroupKFold(4)
-    else:
-        outer, inner = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED), StratifiedKFold(5)
-    for train, held_out in outer.split(rows, dataset.labels, groups if grouped else None):
-        inner_groups = groups[held_out] if grouped else None
-        if grouped and len(set(inner_groups.tolist())) < inner.get_n_splits():
-            raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; try the honest rule")
-        *_, (test, val) = inner.split(held_out, dataset.labels[held_out], inner_groups)
-        yield Fold(np.sort(train), np.sort(held_out[val]), np.sort(held_out[test]))
+    groups = _groups(dataset)
+    if dataset.card.grouped_by == "patient" and groups is not None:
+        fold_of = _group_kfold(groups, FOLDS)
+        for number in range(FOLDS):
+            held_out = np.flatnonzero(fold_of == number)
+            is_val = _group_kfold(groups[held_out], 4) == 3
+            yield Fold(np.flatnonzero(fold_of != number), held_out[is_val], held_out[~is_val])
+        return
+    outer = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED)
+    for train, held_out in outer.split(dataset.labels, dataset.labels):
+        *_, (test, val) = StratifiedKFold(5).split(held_out, dataset.labels[held_out])
+        yield Fold(train, held_out[val], held_out[test])
+
+
+def _group_kfold(groups: Int64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "n"]:
+    """The fold of each row: the largest group goes to the lightest fold, and so on, as scikit-learn's GroupKFold does.
+
+    Its order of equally large groups depends on the processor, which is why grouped published lists cannot be made
+    anew; here it is the order of their names, so that all machines make the same folds.
+    """
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < count:
+        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; try the honest rule")
+    fold_of_group, weights = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        fold_of_group[group] = np.argmin(weights)
+        weights[fold_of_group[group]] += sizes[group]
+    return fold_of_group[inverse]
 
 
 def _honest_folds(dataset: Dataset) -> Iterator[Fold]:

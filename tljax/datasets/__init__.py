@@ -23,9 +23,8 @@ __all__ = ["Card", "Dataset", "Example", "card", "load", "names", "prepared"]
 
 
 def names() -> list[str]:
-    """Every task, by the name of its file."""
-    files = pkgutil.iter_modules(__path__)
-    return sorted(file.name.replace("_", "-") for file in files if not (file.ispkg or file.name == "__main__"))
+    """Every task. A task is known by the name on its card, which is its file's but for hyphens."""
+    return sorted(_tasks())
 
 
 def card(name: str) -> Card:
@@ -73,10 +72,17 @@ def cache_root(cache_dir: str | Path | None = None) -> Path:
     return Path(cache_dir or os.environ.get("TLJAX_CACHE") or Path.home() / ".cache" / "tljax")
 
 
+@cache
+def _tasks() -> dict[str, ModuleType]:
+    files = [file.name for file in pkgutil.iter_modules(__path__) if not file.ispkg and file.name != "__main__"]
+    modules = (importlib.import_module(f"{__name__}.{file}") for file in files)
+    return {module.CARD.name: module for module in modules}
+
+
 def _task(name: str) -> ModuleType:
-    if name not in names():
+    if name not in _tasks():
         raise UserError(f"there is no data set {name!r}; there are {', '.join(names())}")
-    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    return _tasks()[name]
 
 
 @cache
@@ -126,6 +132,11 @@ def _prepare(
         scratch = folder / "unpacked"
         examples = list(task.examples(open_archive(Path(data_dir), scratch)))
         classes = check_examples(task.CARD, examples, data_dir)
+        if task.CARD.images not in (None, len(examples)):
+            print(
+                f"{task.CARD.name}: {len(examples)} images; the official archive holds {task.CARD.images}",
+                file=sys.stderr,
+            )
         builder.write(folder / "tfds", task.CARD, classes, name_by_basename(examples), progress=progress)
         shutil.rmtree(scratch, ignore_errors=True)
     reader = builder.Reader(folder / "tfds")

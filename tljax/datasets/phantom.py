@@ -18,7 +18,7 @@ SEED = 2302_08272
 
 MALIGNANT_SHARE = 0.4
 VIEWS = (1, 1, 2, 3)  # images of a patient, drawn with equal chance
-ECHO = (-11.0, -4.0)  # decibels against the tissue; less is harder, the same for both classes
+ECHO = (-18.0, -8.0)  # decibels against the tissue; less is harder, the same for both classes
 WAVES = {"benign": (0.00, 0.10), "malignant": (0.05, 0.20)}  # relative amplitude of each irregularity of the contour
 SPICULES = {"benign": (0, 1), "malignant": (3, 8)}  # how many, inclusive
 SPICULE_HEIGHT = (0.20, 0.55)  # relative to the radius
@@ -56,7 +56,7 @@ def examples(image_size: int) -> Iterator[Example]:
 
 def _lesion(label: str, rng: np.random.Generator) -> Lesion:
     """What the views of a patient have in common."""
-    long = rng.uniform(0.13, 0.26)
+    long = rng.uniform(0.18, 0.30)
     low, high = SPICULES[label]
     return Lesion(
         centre=(0.5, 0.5),
@@ -84,7 +84,7 @@ def _view(shape: Lesion, rng: np.random.Generator) -> Scene:
     texture = Texture(
         axial=rng.uniform(0.006, 0.010),
         lateral=rng.uniform(0.010, 0.018),
-        layers=rng.uniform(1, 4),
+        layers=rng.uniform(1, 3),
         band=rng.uniform(1.5, 4.5),
     )
     return Scene(texture, (placed,))

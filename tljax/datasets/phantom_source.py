@@ -16,7 +16,7 @@ from tljax.datasets.common.speckle import Lesion, Scene, Texture, render
 IMAGES = 3600
 SEED = 2023_11
 
-ECHO = (-12.0, -4.0)  # decibels against the tissue
+ECHO = (-18.0, -8.0)  # decibels against the tissue
 
 GRAINS = {
     "fine": Texture(axial=0.006, lateral=0.011),
@@ -62,13 +62,13 @@ def examples(image_size: int) -> Iterator[Example]:
     for index in range(IMAGES):
         label = CARD.classes[index % len(CARD.classes)]
         contour, grain = label.split("-")
-        long = rng.uniform(0.12, 0.26)
+        long = rng.uniform(0.18, 0.30)
         lesion = Lesion(
             centre=tuple(rng.uniform(0.35, 0.65, 2)),
             radii=(long, long * rng.uniform(0.55, 0.95)),
             angle=rng.uniform(-np.pi, np.pi),
             echo=rng.uniform(*ECHO),
         )
-        texture = replace(GRAINS[grain], layers=rng.uniform(1, 4), band=rng.uniform(1.5, 4.5))
+        texture = replace(GRAINS[grain], layers=rng.uniform(1, 3), band=rng.uniform(1.5, 4.5))
         scene = Scene(texture, (replace(lesion, **CONTOURS[contour](rng)),))
         yield Example(f"{label}_{index:04d}.png", label, partial(render, scene, (SEED, index), image_size))

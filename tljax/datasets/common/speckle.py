@@ -12,7 +12,8 @@ from jaxtyping import Float, UInt8
 from scipy.ndimage import convolve1d
 
 MIN_GRID = 128  # smaller images are simulated on such a grid and averaged, so that speckle is not aliased
-DYNAMIC_RANGE = 45.0  # decibels shown between black and white
+DYNAMIC_RANGE = 55.0  # decibels shown between black and white
+HEADROOM = 8.0  # decibels between the brightest speckle and white
 
 
 @dataclass(frozen=True)
@@ -123,5 +124,5 @@ def _gaussian(sigma: float) -> Float[np.ndarray, "taps"]:
 def _compress(envelope: Float[np.ndarray, "grid grid"]) -> Float[np.ndarray, "grid grid"]:
     """Decibels under the brightest speckle (the 99.5th percentile), as grey values 0..255."""
     reference = np.percentile(envelope, 99.5)
-    level = 20 * np.log10(np.maximum(envelope, 1e-6 * reference) / reference)
+    level = 20 * np.log10(np.maximum(envelope, 1e-6 * reference) / reference) - HEADROOM
     return np.clip(255 * (1 + level / DYNAMIC_RANGE), 0, 255).astype(np.float32)

@@ -1,0 +1,132 @@
+"""PatchCamelyon: its HDF5 files, or a TFDS `patch_camelyon` that is already prepared, and a seeded draw of patches."""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from tljax.datasets.common.archive import find_folder, list_files
+from tljax.datasets.common.base import Card, Example
+from tljax.datasets.common.decode import BadImage, decode_bytes
+from tljax.errors import UserError
+
+CLASSES = ("no", "yes")  # tumour tissue in the central 32 x 32 pixels
+SEED = 2302_08272
+SPLITS = ("train", "valid", "test")
+HDF5 = "camelyonpatch_level_2_split_{}_{}.h5"
+
+
+def card(name: str, images: int) -> Card:
+    return Card(
+        name=name,
+        title=f"Tumour in lymph node patches (PatchCamelyon, {images:,} of 327,680)",
+        classes=CLASSES,
+        images=images,
+        image_size=96,
+        batch_size=128,
+        flip=True,
+        grouped_by="none",
+        licence="CC0 1.0; cite Veeling et al. 2018 (arXiv 1806.03962)",
+        source="https://github.com/basveeling/pcam (six .h5.gz files, to be gunzipped), or TFDS patch_camelyon",
+    )
+
+
+def draw(archive: Path, count: int) -> Iterator[Example]:
+    """`count` patches at random out of all splits, the same in every preparation; all where there are fewer."""
+    tfds_folder = next((path.parent for path in list_files(archive) if path.name == "dataset_info.json"), None)
+    total, example = _from_tfds(tfds_folder) if tfds_folder else _from_hdf5(archive)
+    chosen = np.random.default_rng(SEED).choice(total, min(count, total), replace=False)
+    for index in np.sort(chosen).tolist():
+        yield example(index)
+
+
+def _from_hdf5(archive: Path) -> tuple[int, Callable[[int], Example]]:
+    root = find_folder(archive, "PatchCamelyon", *(HDF5.format(split, kind) for split in SPLITS for kind in "xy"))
+    labels = [_labels(root / HDF5.format(split, "y"), root / HDF5.format(split, "x")) for split in SPLITS]
+    starts = np.cumsum([0, *map(len, labels)])
+
+    def example(index: int) -> Example:
+        part = int(np.searchsorted(starts, index, side="right")) - 1
+        row = index - int(starts[part])
+        label = int(labels[part][row])
+        image = partial(_read_patch, root / HDF5.format(SPLITS[part], "x"), row)
+        return Example(f"{SPLITS[part]}_{row}_label={label}.png", CLASSES[label], image)
+
+    return int(starts[-1]), example
+
+
+def _labels(path: Path, images: Path) -> Int64[np.ndarray, "n"]:
+    try:
+        with h5py.File(path) as file, h5py.File(images) as pixels:
+            labels, shape = file["y"][:].reshape(-1).astype(np.int64), pixels["x"].shape
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path} and {images.name} are not the HDF5 files of PatchCamelyon ({error})") from error
+    if len(labels) != shape[0]:
+        raise UserError(f"{path} holds {len(labels)} labels, {images.name} {shape[0]} images; fetch them again")
+    if not np.isin(labels, (0, 1)).all():
+        raise UserError(f"{path} holds labels other than 0 and 1")
+    return labels
+
+
+def _read_patch(path: Path, row: int) -> UInt8[np.ndarray, "h w 3"]:
+    try:
+        with h5py.File(path) as file:
+            return file["x"][row]
+    except OSError as error:
+        raise BadImage(f"cannot be read from {path.name} ({error})") from error
+
+
+def _from_tfds(folder: Path) -> tuple[int, Callable[[int], Example]]:
+    """A prepared TFDS data set, in TFRecord or ArrayRecord files; neither needs tensorflow."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(folder))
+    features, raw = builder.info.features, {"image": tfds.decode.SkipDecoding()}
+    records: list[tuple[str, Callable[[], dict]]] = []
+    for split, info in sorted(builder.info.splits.items()):
+        if builder.info.file_format.file_suffix == "tfrecord":
+            places = [(path, offset) for path in map(Path, info.filepaths) for offset in _record_offsets(path)]
+            records += [
+                (f"{split}_{row}", lambda place=place: features.deserialize_example_np(_record(*place), decoders=raw))
+                for row, place in enumerate(places)
+            ]
+        else:
+            source = builder.as_data_source(split, decoders=raw)
+            records += [
+                (f"{split}_{row}", lambda source=source, row=row: source[row]) for row in range(info.num_examples)
+            ]
+
+    def example(index: int) -> Example:
+        name, read = records[index]
+        label = int(read()["label"])
+        return Example(f"{name}_label={label}.png", CLASSES[label], lambda: np.asarray(decode_bytes(read()["image"])))
+
+    return len(records), example
+
+
+def _record_offsets(path: Path) -> Sequence[int]:
+    """Where each record of a TFRecord file begins: length (8 bytes), its checksum (4), the data, its checksum (4)."""
+    offsets, position, size = [], 0, path.stat().st_size
+    with open(path, "rb") as file:
+        while position < size:
+            file.seek(position)
+            offsets.append(position)
+            header = file.read(8)
+            if len(header) < 8:
+                raise UserError(f"{path} is cut off; prepare patch_camelyon again")
+            position += 16 + struct.unpack("<Q", header)[0]
+    if position != size:
+        raise UserError(f"{path} is cut off; prepare patch_camelyon again")
+    return offsets
+
+
+def _record(path: Path, offset: int) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(offset)
+        (length,) = struct.unpack("<Q", file.read(8))
+        file.seek(4, 1)
+        return file.read(length)
