@@ -1,0 +1,101 @@
+"""Which rule should keep an epoch's weights? Test AUC under each rule, on the same training runs.
+
+    python benchmarks/selection.py [--dataset breast --data-dir DIR --init DIR --image-size 64 ...]
+
+Every epoch's validation and test scores are computed, which no real run does; the rules then choose among the epochs.
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tljax import datasets, devices, engine, metrics, networks
+from tljax.config import TrainConfig, parse
+from tljax.errors import run_command
+from tljax.feed import make_feed
+from tljax.folds import fold_of
+from tljax.train import Selection, resolve, softmax
+
+RULES = ("val_loss", "val_auc", "last")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TrainConfig):
+    """The settings of training, over several folds."""
+
+    backbone: str = "resnet_tiny"
+    learning_rate: float = 1e-3
+    epochs: int = 20
+    across: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """the folds"""
+
+
+def epochs(config: Config, data: datasets.Dataset) -> list[dict[str, float]]:
+    """Every epoch's validation loss, validation AUC and test AUC."""
+    fold = fold_of(data, config.fold, config.folds, config.folds_dir)
+    network = networks.resolve(
+        config.init,
+        config.weights_dir,
+        num_classes=len(data.card.classes),
+        backbone=config.backbone,
+        dropout=config.dropout,
+        seed=config.seed,
+    )
+    recipe = engine.Recipe(
+        normalisation=network.normalisation,
+        augment=True,
+        flip=data.card.flip,
+        learning_rate=config.learning_rate,
+        batch_size=config.batch_size,
+        scope="all",
+        mesh=devices.data_mesh(),
+    )
+    *graphs, state = engine.split(network.model, recipe)
+    state = jax.device_put(state, devices.replicated(recipe.mesh))
+    feed = make_feed("auto", graphs, recipe, state, data.images, data.labels, (fold.train, fold.val))
+    rows = []
+    for epoch in range(1, config.epochs + 1):
+        state, _ = feed.epoch(state, fold.train, jax.random.fold_in(jax.random.key(config.seed), epoch))
+        val, test = (softmax(np.asarray(feed.infer(state, part))) for part in (fold.val, fold.test))
+        rows.append(
+            {
+                "epoch": epoch,
+                "val_loss": metrics.log_loss(data.labels[fold.val], val),
+                "val_auc": metrics.auc(data.labels[fold.val], val),
+                "test_auc": metrics.auc(data.labels[fold.test], test),
+            }
+        )
+    return rows
+
+
+def chosen(rows: list[dict[str, float]], rule: str) -> dict[str, float]:
+    """The epoch that a rule keeps."""
+    selection = Selection()
+    for row in rows:
+        selection.offer(row, rule)
+    return rows[selection.epoch - 1]
+
+
+def main() -> None:
+    config = parse(Config, "python benchmarks/selection.py")
+    devices.use_compilation_cache(config.cache_dir)
+    data = datasets.load(config.dataset, config.data_dir, config.image_size, cache_dir=config.cache_dir)
+    config = resolve(config, data.card)
+    table = Table("fold", *(f"{rule}: test AUC (epoch)" for rule in RULES), "best epoch's")
+    columns = []
+    for number in config.across:
+        rows = epochs(dataclasses.replace(config, fold=number), data)
+        kept = [chosen(rows, rule) for rule in RULES]
+        best = max(row["test_auc"] for row in rows)
+        table.add_row(str(number), *(f"{row['test_auc']:.3f} ({row['epoch']})" for row in kept), f"{best:.3f}")
+        columns.append([*(row["test_auc"] for row in kept), best])
+    table.add_section()
+    table.add_row("mean", *(f"{value:.3f}" for value in np.mean(columns, axis=0)))
+    Console().print(f"{config.dataset}, {config.init}, {config.image_size} px, {config.epochs} epochs", table)
+
+
+if __name__ == "__main__":
+    run_command(main)
