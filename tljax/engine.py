@@ -140,7 +140,7 @@ def _to_network(
     if key is None:
         return recipe.normalisation(images.astype(jnp.float32))
     matrices = random_matrices(key, images.shape[0], images.shape[1:3], recipe.flip)
-    return recipe.normalisation(warp(images, recipe.shard(matrices)))
+    return jax.lax.optimization_barrier(recipe.normalisation(warp(images, recipe.shard(matrices))))
 
 
 def make_epoch(graph: Any, recipe: Recipe) -> Callable:

@@ -45,11 +45,11 @@ def conv_as_matmul(
     def window(i: int, j: int) -> Array:
         return x[:, i : i + (h - 1) * stride + 1 : stride, j : j + (w - 1) * stride + 1 : stride]
 
-    positions = [(i, j) for i in range(kh) for j in range(kw)]
     if c < FEW_CHANNELS:
-        gathered = jnp.concatenate([window(i, j) for i, j in positions], axis=-1)
-        return gathered @ kernel.reshape(kh * kw * c, o)
-    return sum(window(i, j) @ kernel[i, j] for i, j in positions)
+        rows = jnp.concatenate([x[:, i : i + (h - 1) * stride + 1 : stride] for i in range(kh)], axis=-1)
+        windows = [rows[:, :, j : j + (w - 1) * stride + 1 : stride] for j in range(kw)]
+        return jnp.concatenate(windows, axis=-1) @ kernel.transpose(1, 0, 2, 3).reshape(kw * kh * c, o)
+    return sum(window(i, j) @ kernel[i, j] for i in range(kh) for j in range(kw))
 
 
 def convolve(
