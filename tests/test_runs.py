@@ -16,7 +16,7 @@ def test_a_finished_run_reads_back(tmp_path):
     assert (run.path, run.task, run.init, run.freeze, run.tag, run.fold, run.status) == (
         folder, "breast", "radimagenet", True, "seed1", 2, "finished"
     )  # fmt: skip
-    assert run.config["image_size"] == 224
+    assert run.settings["image_size"] == 224
     assert [row["epoch"] for row in run.metrics] == [1, 2, 3]
     assert {row.split for row in run.split} == {"train", "val", "test"}
     test = run.predictions.of_split("test")

@@ -54,13 +54,33 @@ def write_run(
 
     logits = own.normal(size=(len(splits), len(classes))) + signal * np.eye(len(classes))[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    config = {
-        "dataset": task, "init": init, "freeze": freeze, "fold": fold, "seed": seed, "tag": tag,
-        "preprocessing": "native", "image_size": 224, "batch_size": 16, "epochs": 200, "patience": 30,
-        "learning_rate": 1e-5, "select": "val_auc", "folds": "paper", "augment": "paper", "backbone": "resnet50",
-        "versions": {"python": "3.11.4", "jax": "0.10.2", "tljax": "0.1.0"}, "fingerprint": "0123456789abcdef",
-        "devices": ["cpu"], **settings,
+    chosen = {
+        "dataset": task, "init": init, "freeze": freeze, "fold": fold, "seed": seed, "tag": tag, "train": "all",
+        "preprocessing": "native", "image_size": 224, "batch_size": 16, "epochs": 200, "patience": 30, "dropout": 0.5,
+        "learning_rate": 1e-5, "head_learning_rate": 1e-3, "head_epochs": 200, "head_patience": 10, "select": "val_auc",
+        "folds": "paper", "folds_dir": None, "augment": "paper", "precision": "float32", **settings,
     }  # fmt: skip
+    card = {
+        "name": task, "title": f"The {task} data", "classes": list(classes), "licence": "CC BY", "flip": True,
+        "grouped_by": "patient" if grouped else "none", "source": "https://example.org/data",
+    }  # fmt: skip
+    config = {
+        "must_match": {**chosen, "data": "0123456789abcdef", "weights": "fedcba9876543210"},
+        "config": chosen,
+        "classes": list(classes),
+        "init": {
+            "name": init,
+            "backbone": "resnet50",
+            "variant": "keras_v1",
+            "source": "elsewhere",
+            "sha256": "fedcba98",
+        },
+        "card": card,
+        "skipped": [],
+        "devices": "1 x cpu",
+        "versions": {"python": "3.11.4", "jax": "0.10.2", "tljax": "0.1.0"},
+        "started": "2026-01-01T00:00:00+0000",
+    }
     (folder / runs.CONFIG).write_text(json.dumps(config))
     names = [classes[label] for label in labels]
     write_csv(folder / runs.SPLIT, runs.SPLIT_COLUMNS, zip(files, names, patients, splits, strict=True))

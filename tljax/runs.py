@@ -93,8 +93,13 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration, versions, data fingerprint and devices; empty where there is none."""
+        """What was resolved before training: settings, cards, classes, versions, devices; empty where there is none."""
         return read_json(self.path / CONFIG) if (self.path / CONFIG).exists() else {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The `TrainConfig`, as JSON values."""
+        return self.config.get("config", {})
 
     @cached_property
     def result(self) -> dict[str, Any]:

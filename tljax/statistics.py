@@ -175,7 +175,7 @@ def probability_best(values: Float[np.ndarray, "f m"], test_to_train: float, see
         return np.full(columns, np.nan)
     rng = np.random.default_rng(seed)
     scatter = np.cov(values.T) * (1 / folds + test_to_train)
-    normal = rng.multivariate_normal(np.zeros(columns), scatter, size=100_000, method="eigh")
+    normal = rng.multivariate_normal(np.zeros(columns), scatter, size=20_000, method="eigh")
     draws = values.mean(axis=0) + normal / np.sqrt(rng.chisquare(folds - 1, size=(len(normal), 1)) / (folds - 1))
     best = draws >= draws.max(axis=1, keepdims=True)
     return (best / best.sum(axis=1, keepdims=True)).mean(axis=0)

@@ -1,0 +1,116 @@
+"""A workdir in every state: what is compared, and what is said of the rest."""
+
+import json
+
+import numpy as np
+import pytest
+from workdirs import write_run
+
+from tljax import runs
+from tljax.errors import UserError
+from tljax.report.gather import gather
+
+
+def test_an_empty_workdir_is_a_users_mistake(tmp_path):
+    with pytest.raises(UserError, match="no run folder"):
+        gather(tmp_path)
+
+
+def test_arms_share_folds_and_test_images(tmp_path):
+    for fold in (1, 2, 3, 4):
+        write_run(tmp_path, init="imagenet", fold=fold)
+        if fold < 4:
+            write_run(tmp_path, init="random", fold=fold, signal=0.2)
+    (task,) = gather(tmp_path).tasks
+    known = task.evidence[task.condition]
+    assert known.folds == 3 and set(known.aucs) == {"imagenet", "random"}
+    assert known.unit == "patients"
+    assert known.test_to_train == pytest.approx(60 / 180)
+    for first, second in zip(known.predictions["imagenet"], known.predictions["random"], strict=True):
+        assert np.array_equal(first.labels, second.labels) and first.patients == second.patients
+    assert any("random" in remark and "fold 4" in remark for remark in task.remarks)
+
+
+def test_an_arm_with_too_few_folds_is_left_out_and_said_so(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path, init="imagenet", fold=fold)
+        write_run(tmp_path, init="radimagenet", fold=fold)
+    write_run(tmp_path, init="random", fold=1)
+    (task,) = gather(tmp_path).tasks
+    assert set(task.evidence[task.condition].aucs) == {"imagenet", "radimagenet"}
+    assert any("random" in remark and "too few finished folds" in remark for remark in task.remarks)
+
+
+def test_folds_with_other_test_images_are_not_compared(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path, init="imagenet", fold=fold)
+        write_run(tmp_path, init="random", fold=fold, prefix="other" if fold == 3 else "image")
+    (task,) = gather(tmp_path).tasks
+    assert task.evidence[task.condition].folds == 2
+
+
+def test_conditions_are_compared_apart(tmp_path):
+    for fold in (1, 2):
+        for init in ("imagenet", "radimagenet"):
+            write_run(tmp_path, init=init, fold=fold)
+            write_run(tmp_path, init=init, fold=fold, freeze=True)
+            write_run(tmp_path, init=init, fold=fold, tag="paper", preprocessing="paper")
+        write_run(tmp_path, init="random", fold=fold)
+    (task,) = gather(tmp_path).tasks
+    assert len(task.evidence) == 3
+    assert (task.condition.freeze, task.condition.preprocessing) == (False, "native")
+    assert set(task.evidence[task.condition].aucs) == {"imagenet", "radimagenet", "random"}
+
+
+def test_seeds_are_averaged_within_a_fold_and_their_spread_is_its_own_figure(tmp_path):
+    for fold in (1, 2):
+        for seed in (0, 1, 2):
+            write_run(tmp_path, fold=fold, seed=seed, tag=f"seed{seed}", signal=1.0)
+    (task,) = gather(tmp_path).tasks
+    (arm,) = task.arms
+    by_fold = [[t.auc.value for t in task.trials if t.run.fold == fold] for fold in (1, 2)]
+    assert list(task.aucs(arm).values()) == pytest.approx(np.mean(by_fold, axis=1))
+    assert task.seed_spread(arm) == pytest.approx(np.sqrt(np.mean(np.var(by_fold, axis=1, ddof=1))))
+    assert not any("same seed" in remark for remark in task.remarks)
+
+
+def test_a_class_absent_from_a_test_fold(tmp_path):
+    write_run(tmp_path, fold=1, absent=(1,))
+    for fold in (2, 3):
+        write_run(tmp_path, fold=fold)
+    write_run(tmp_path, "derm", fold=1, classes=("a", "b", "c"), absent=(1,))
+    breast, derm = gather(tmp_path).tasks
+    assert list(breast.aucs(breast.arms[0])) == [2, 3]
+    assert any("no test image of malignant; its AUC is undefined" in remark for remark in breast.remarks)
+    assert np.isfinite(derm.trials[0].auc.value)
+    assert any("no test image of b; its AUC leaves that class out" in remark for remark in derm.remarks)
+
+
+def test_failed_half_finished_and_corrupt_runs_stop_nothing(tmp_path):
+    write_run(tmp_path, fold=1)
+    write_run(tmp_path, fold=2, finished=False)
+    (write_run(tmp_path, fold=3) / runs.PREDICTIONS).write_text("rubbish")
+    folder = write_run(tmp_path, fold=4)
+    lines = [line for line in (folder / runs.PREDICTIONS).read_text().splitlines() if ",test," not in line]
+    (folder / runs.PREDICTIONS).write_text("\n".join(lines) + "\n")
+    (tmp_path / "study.json").write_text("{broken")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "representations.csv").write_bytes(b"\xff\xfe\x00")
+    study = gather(tmp_path)
+    assert [run.status for run in study.runs] == ["finished", "unfinished", "corrupt", "corrupt"]
+    assert "no test image" in study.runs[3].problem
+    assert study.tasks[0].verdict.kind == "cannot"
+    assert any("study.json" in remark for remark in study.remarks)
+    assert any("representations.csv" in remark for remark in study.remarks)
+
+
+def test_a_workdir_without_any_finished_run(tmp_path):
+    write_run(tmp_path, finished=False)
+    study = gather(tmp_path)
+    assert study.tasks == [] and study.of_status("unfinished")
+
+
+def test_settings_of_the_study(tmp_path):
+    write_run(tmp_path)
+    (tmp_path / "study.json").write_text(json.dumps({"command": "python -m tljax.study"}))
+    assert gather(tmp_path).settings["command"] == "python -m tljax.study"

@@ -1,0 +1,80 @@
+"""Tables as CSV and LaTeX: figures as printed, and names that try to do harm."""
+
+import csv
+import re
+
+import pytest
+from workdirs import write_run
+
+from tljax.report import tables
+from tljax.report.gather import gather
+from tljax.report.tables import Table, latex
+
+NASTY = [
+    "<script>alert(1)</script>",
+    '"quoted", comma',
+    r"50%_of $x^2$ & #1 {a}~b\end{table}",
+    "größer–日本",
+    "=cmd()",
+    "a\nb",
+]
+
+
+def test_latex_text_holds_no_command():
+    for name in NASTY:
+        text = latex(name)
+        assert "\n" not in text
+        bare = re.sub(
+            r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|textquotedbl)\{\}", "", text
+        )
+        bare = re.sub(r"\\[{}$&#_%]", "", bare)
+        assert not re.search(r"[\\{}$&#_%~^]", bare.replace("--", "")), text
+    assert latex("a_b & 50 %") == r"a\_b \& 50 \%"
+    assert latex("−0.1 ± 2") == r"$-$0.1 $\pm$ 2"
+
+
+def test_csv_reads_back_and_starts_no_formula(tmp_path):
+    rows = [[name, "0.5", "-0.25", "+0.1 to 0.2"] for name in NASTY]
+    Table("t", "caption", ["name", "x", "y", "z"], rows).write(tmp_path, "t")
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as lines:
+        _, *read = list(csv.reader(lines))
+    assert [row[0] for row in read] == [name if name != "=cmd()" else "'=cmd()" for name in NASTY]
+    assert all(row[1:] == ["0.5", "-0.25", "+0.1 to 0.2"] for row in read)
+
+
+def test_latex_table_has_as_many_cells_in_every_row():
+    table = Table("t", "cap_tion", ["name", "x"], [[name, "1"] for name in NASTY], best=frozenset([0]))
+    body = table.latex()
+    assert body.count(r"\\") == 1 + len(NASTY)
+    assert r"\textbf{\textless{}script" in body and r"\caption{cap\_tion}" in body
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("workdir")
+    for fold in (1, 2, 3):
+        for seed in (0, 1):
+            write_run(workdir, init="imagenet", fold=fold, seed=seed, tag=f"seed{seed}", signal=2.0)
+        write_run(workdir, init="random", fold=fold, signal=0.3)
+        write_run(workdir, init="imagenet", fold=fold, tag="paper", preprocessing="paper", signal=1.5)
+    return gather(workdir)
+
+
+def test_results_stand_beside_the_published_figures(study):
+    (task,) = study.tasks
+    table = tables.results(task, task.condition)
+    assert [row[0] for row in table.rows] == ["ImageNet", "random"] and table.best == {0}
+    cells = dict(zip(table.columns, table.rows[0], strict=True))
+    assert cells["published"] == "0.905 ± 0.038"
+    assert cells["folds"] == "3"
+    assert 0 < float(cells["SD over seeds"]) < 0.2  # seeds apart from folds
+    assert cells["AUC, mean ± SD over folds"].startswith(f"{task.mean(task.arms[0]).value:.3f} ± ")
+
+
+def test_every_table_is_rectangular_and_speaks_of_every_run(study):
+    made = tables.all_tables(study)
+    for table in [*made["results"], *made["scores"], made["pairs"], made["agreements"], made["cost"], made["runs"]]:
+        assert table.rows and all(len(row) == len(table.columns) for row in table.rows)
+    assert len(made["runs"].rows) == len(study.runs) == 12
+    assert len(made["results"]) == 2  # native and paper preprocessing are two conditions
+    assert {row[2] for row in made["agreements"].rows} == {"ImageNet – random"}

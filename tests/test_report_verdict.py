@@ -1,0 +1,74 @@
+"""The verdict: what it says on plain cases, and that it knows when to be silent."""
+
+import numpy as np
+import pytest
+
+from tljax import metrics
+from tljax.report.verdict import Evidence, adjust_over_tasks, compare_pairs, judge
+from tljax.statistics import FoldPredictions
+
+
+def evidence(signals, folds=5, images=200, seed=0, unit="patients"):
+    """Predictions of networks whose skill is given, on the same test images fold by fold."""
+    rng = np.random.default_rng(seed)
+    aucs, predictions = {init: [] for init in signals}, {init: [] for init in signals}
+    for _ in range(folds):
+        labels = rng.integers(2, size=images)
+        for init, signal in signals.items():
+            second = 1 / (1 + np.exp(-(rng.normal(size=images) + signal * labels)))
+            probabilities = np.stack([1 - second, second], axis=1)
+            aucs[init].append(metrics.auc(labels, probabilities))
+            predictions[init].append(FoldPredictions(labels, (probabilities,)))
+    return Evidence(aucs, predictions, test_to_train=0.2, units=1000, unit=unit)
+
+
+def verdict_of(known):
+    return judge(known, compare_pairs(known))
+
+
+def test_a_clear_winner_with_its_difference_interval_and_probability():
+    known = evidence({"random": 0.3, "imagenet": 2.5})
+    verdict = verdict_of(known)
+    assert verdict.kind == "winner" and verdict.leaders == ("imagenet",)
+    difference = np.mean(known.aucs["imagenet"]) - np.mean(known.aucs["random"])
+    assert verdict.headline.startswith(f"Start from ImageNet: +{difference:.3f} AUC over random (95 % interval ")
+    assert "probability of being best 1.00" in verdict.headline
+
+
+def test_equal_ones_above_a_beaten_one_are_both_named():
+    verdict = verdict_of(evidence({"random": 0.2, "imagenet": 2.0, "radimagenet": 2.0}))
+    assert verdict.kind == "tie" and set(verdict.leaders) == {"imagenet", "radimagenet"}
+    assert "beat random" in verdict.headline and "no detectable difference" in verdict.headline
+
+
+def test_no_difference_says_how_many_more_patients_or_that_it_is_hopeless():
+    verdict = verdict_of(evidence({"a": 1.0, "b": 1.05}, seed=3))
+    assert verdict.kind == "none" and verdict.headline.startswith("No detectable difference on these data between ")
+    assert "more patients would settle it" in verdict.detail or "times as many patients" in verdict.detail
+    hopeless = evidence({"a": 1.0, "b": 1.0}, unit="images")
+    hopeless.aucs["b"][:] = [value + (-1) ** fold * 0.05 for fold, value in enumerate(hopeless.aucs["a"])]
+    hopeless.aucs["b"][4] = hopeless.aucs["a"][4] + 1e-6
+    assert "20 times as many images would hardly settle it" in verdict_of(hopeless).detail
+
+
+def test_one_initialisation_or_one_fold_gives_no_verdict_but_what_is_known():
+    alone = verdict_of(evidence({"imagenet": 1.0}))
+    assert alone.kind == "cannot" and "nothing to compare" in alone.headline and "mean test AUC" in alone.detail
+    one_fold = verdict_of(evidence({"imagenet": 3.0, "random": 0.1}, folds=1))
+    assert one_fold.kind == "cannot" and "DeLong" in one_fold.detail and "Train the other folds" in one_fold.detail
+    assert verdict_of(Evidence({}, {}, 0.2, 10, "images")).kind == "cannot"
+
+
+def test_equal_initialisations_are_rarely_told_apart():
+    told = sum(verdict_of(evidence({"a": 1.0, "b": 1.0}, images=80, seed=seed)).kind != "none" for seed in range(60))
+    assert told <= 6  # 5 % of 60 is 3
+
+
+def test_holm_over_tasks_adjusts_each_pair_of_initialisations_apart():
+    tasks = {f"task{seed}": compare_pairs(evidence({"a": 1.2, "b": 0.9}, seed=seed)) for seed in range(3)}
+    tasks["other"] = compare_pairs(evidence({"a": 1.2, "c": 0.9}, seed=9))
+    adjusted = adjust_over_tasks(tasks)
+    raw = sorted(tasks[f"task{seed}"][0].t.p for seed in range(3))
+    held = sorted(adjusted[f"task{seed}"][0].adjusted_p for seed in range(3))
+    assert held[0] == pytest.approx(min(3 * raw[0], 1))
+    assert adjusted["other"][0].adjusted_p == pytest.approx(tasks["other"][0].t.p)

@@ -1,0 +1,164 @@
+"""One look for every figure, and the three forms in which each is kept: SVG in the page, PDF and PNG beside it.
+
+Colours are Okabe and Ito's, which the colour-blind tell apart; marker and dash repeat what colour says, so that a grey
+print can be read. Text in a figure is text, never parsed as mathematics: names come from the user.
+"""
+
+import base64
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from tljax.report.names import file_stem
+
+COLUMN = 3.45  # inches: one column of a journal, and about a phone's width
+INK, FAINT = "#1f2328", "#8c939b"
+
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e7e9ec",
+    "grid.linewidth": 0.6,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tljax",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one initialisation is drawn, everywhere."""
+
+    colour: str
+    marker: str
+    dash: Any
+    """A matplotlib line style."""
+
+
+_KNOWN = {
+    "imagenet": Look("#0072B2", "o", "-"),
+    "radimagenet": Look("#D55E00", "s", (0, (5, 1.5))),
+    "random": Look("#6b7075", "^", (0, (1.5, 1.2))),
+}
+_OTHERS = (
+    Look("#009E73", "D", (0, (6, 1.5, 1.5, 1.5))),
+    Look("#CC79A7", "v", (0, (3, 1))),
+    Look("#B07D00", "P", (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5))),
+    Look("#56B4E9", "X", (0, (2, 2))),
+)
+
+
+def looks(names: list[str]) -> dict[str, Look]:
+    """A look for each name: fixed for the known initialisations, in turn for others."""
+    others = [name for name in names if name not in _KNOWN]
+    return {name: _KNOWN.get(name) or _OTHERS[others.index(name) % len(_OTHERS)] for name in names}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the page shows it; its PDF and PNG lie in `figures/<name>.*`."""
+
+    name: str
+    title: str
+    caption: str
+    markup: str
+    """`<svg>` or `<img>`, with its description for those who cannot see it."""
+
+
+class Gallery:
+    """Draws figures and keeps them in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._names: set[str] = set()
+
+    @contextmanager
+    def style(self) -> Iterator[None]:
+        """Within it, every figure has the house's look."""
+        import matplotlib
+
+        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # the page's own font may well have it
+            yield
+
+    def keep(self, figure: Any, name: str, title: str, caption: str, *, photographs: bool = False) -> Figure:
+        """Saves a matplotlib figure as PDF and PNG and returns it for the page: SVG, or JPEG for photographs.
+
+        `caption` says what is drawn and is also what a screen reader says.
+        """
+        name = file_stem(name, self._names)
+        figure.draw_without_rendering()  # lay out once, not once a format
+        figure.set_layout_engine("none")
+        edges = figure.get_tightbbox().padded(0.03)
+        figure.savefig(self.folder / f"{name}.pdf", bbox_inches=edges, metadata={"CreationDate": None})
+        figure.savefig(self.folder / f"{name}.png", bbox_inches=edges, dpi=200, pil_kwargs={"compress_level": 3})
+        return Figure(
+            name, title, caption, _jpeg(figure, edges, caption) if photographs else _svg(figure, edges, name, caption)
+        )
+
+
+def new(width: float = COLUMN, height: float = 2.6, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes (an array where there are several); sizes in inches."""
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+    figure = MatplotlibFigure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def _svg(figure: Any, edges: Any, name: str, caption: str) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches=edges, transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)  # ids are unique in a page, not only in a figure
+    text = re.sub(r'((?:xlink:)?href="|url\()#', rf"\g<1>#{name}-", text)
+    text = re.sub(
+        r'"[^"]*"', lambda value: re.sub(r"(\.\d\d)\d+", r"\1", value[0]), text
+    )  # a hundredth of a point will do
+    text = re.sub(r"\s*\n\s*", " ", text)
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()
+    opening = (
+        f'<svg role="img" aria-labelledby="{name}-label" viewBox="0 0 {width} {height}" '
+        f'style="--width:{float(width) / 72:.2f}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'<title id="{name}-label">{escape(caption)}</title>'
+    )
+    return opening + text[text.index(">") + 1 :]
+
+
+def _jpeg(figure: Any, edges: Any, caption: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="jpeg", dpi=110, bbox_inches=edges, pil_kwargs={"quality": 82})
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(caption, quote=True)}">'

@@ -1,0 +1,293 @@
+"""A workdir as the report sees it: finished runs scored and grouped, the study's tables, and what is not there.
+
+Whatever cannot be read is turned into a remark; only a workdir without a single run folder is an error.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tljax import metrics, statistics
+from tljax.errors import UserError
+from tljax.report.names import init_name, listed
+from tljax.report.verdict import Evidence, Pair, Verdict, adjust_over_tasks, compare_pairs, judge
+from tljax.runs import Predictions, Run, find_runs, read_json
+from tljax.statistics import Estimate, FoldPredictions
+
+STUDY = "study.json"
+_SEED = re.compile(r"seed\d+")
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """What must be equal for two initialisations to be compared."""
+
+    freeze: bool
+    preprocessing: str
+    tag: str
+
+    def __str__(self) -> str:
+        parts = ["head first, then all layers" if self.freeze else "all layers at once"]
+        parts += [f"{self.preprocessing} preprocessing"] * (self.preprocessing != "native")
+        return ", ".join([*parts, self.tag] if self.tag else parts)
+
+
+@dataclass(frozen=True, order=True)
+class Arm:
+    """One initialisation under one condition: what the folds and the seeds of a task repeat."""
+
+    init: str
+    condition: Condition
+
+    @property
+    def name(self) -> str:
+        """For a reader."""
+        return init_name(self.init)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished run with its scores on the test images."""
+
+    run: Run
+    arm: Arm
+    seed: int
+    test: Predictions
+    patients: tuple[str, ...] | None
+    auc: Estimate
+    auc_keras: float
+    scores: dict[str, float]
+
+    @property
+    def fold_predictions(self) -> FoldPredictions:
+        """In the order of the file names, so that two networks' rows meet."""
+        rows = np.argsort(np.array(self.test.files))
+        patients = None if self.patients is None else [self.patients[row] for row in rows]
+        return FoldPredictions(self.test.labels[rows], (self.test.probabilities[rows],), patients)
+
+
+@dataclass
+class Task:
+    """All finished runs of one task."""
+
+    name: str
+    trials: list[Trial]
+    units: int
+    unit: str
+    test_to_train: float
+    remarks: list[str] = field(default_factory=list)
+    condition: Condition | None = None
+    """Under which the verdict is given."""
+    evidence: dict[Condition, Evidence] = field(default_factory=dict)
+    pairs: dict[Condition, list[Pair]] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Conditions apart; in each, the initialisation with the highest mean AUC first."""
+        means = {arm: np.nanmean([*self.aucs(arm).values(), -1.0]) for arm in {t.arm for t in self.trials}}
+        return sorted(means, key=lambda arm: (arm.condition != self.condition, arm.condition, -means[arm]))
+
+    @property
+    def folds(self) -> list[int]:
+        """That any run finished."""
+        return sorted({trial.run.fold for trial in self.trials})
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.trials[0].test.classes
+
+    def of_arm(self, arm: Arm) -> list[Trial]:
+        """By fold and seed."""
+        return sorted((t for t in self.trials if t.arm == arm), key=lambda t: (t.run.fold, t.seed))
+
+    def aucs(self, arm: Arm) -> dict[int, float]:
+        """Test AUC by fold, averaged over seeds; folds where it is undefined are left out."""
+        by_fold = defaultdict(list)
+        for trial in self.of_arm(arm):
+            if np.isfinite(trial.auc.value):
+                by_fold[trial.run.fold].append(trial.auc.value)
+        return {fold: float(np.mean(values)) for fold, values in by_fold.items()}
+
+    def first_seed(self, arm: Arm) -> dict[int, Trial]:
+        """One trial a fold: that of the lowest seed."""
+        return {trial.run.fold: trial for trial in reversed(self.of_arm(arm))}
+
+    def mean(self, arm: Arm) -> Estimate:
+        """Mean test AUC over folds, with the corrected interval, kept within 0..1."""
+        values = np.array(list(self.aucs(arm).values()))
+        if not len(values):
+            return Estimate(*[float("nan")] * 3)
+        t = statistics.corrected_t(values, self.test_to_train)
+        return Estimate(
+            t.value, max(t.low, 0.0) if t.low == t.low else t.low, min(t.high, 1.0) if t.high == t.high else t.high
+        )
+
+    def seed_spread(self, arm: Arm) -> float:
+        """Standard deviation over seeds within a fold, pooled over folds; NaN with one seed."""
+        by_fold = defaultdict(list)
+        for trial in self.of_arm(arm):
+            by_fold[trial.run.fold].append(trial.auc.value)
+        variances = [np.var(values, ddof=1) for values in by_fold.values() if len(values) > 1]
+        return float(np.sqrt(np.mean(variances))) if variances else float("nan")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that the report shows."""
+
+    workdir: Path
+    tasks: list[Task]
+    runs: list[Run]
+    settings: dict[str, Any]
+    """`study.json`, or empty."""
+    tables: dict[str, list[dict[str, str]]]
+    """The tidy tables under `results/`, by stem; rows as they are written."""
+    remarks: list[str]
+
+    def of_status(self, status: str) -> list[Run]:
+        """`finished`, `unfinished` or `corrupt` runs."""
+        return [run for run in self.runs if run.status == status]
+
+
+def gather(workdir: Path) -> Study:
+    """Reads a workdir. Raises `UserError` where it holds no run folder at all."""
+    runs = find_runs(workdir)
+    if not runs:
+        raise UserError(
+            f"{workdir} holds no run folder (<task>/<init>-<freeze|nofreeze>/fold<k>); train something there first"
+        )
+    remarks: list[str] = []
+    by_task: dict[str, list[Trial]] = defaultdict(list)
+    for number, run in enumerate(runs):
+        if run.status != "finished":
+            continue
+        try:
+            by_task[run.task].append(_score(run))
+        except UserError as error:
+            runs[number] = Run(run.path, run.task, run.init, run.freeze, run.tag, run.fold, "corrupt", str(error))
+    tasks = [_task(name, trials) for name, trials in sorted(by_task.items())]
+    adjusted = adjust_over_tasks({task.name: task.pairs.get(task.condition, []) for task in tasks})
+    for task in tasks:
+        task.pairs[task.condition] = adjusted[task.name]
+        task.verdict = judge(task.evidence[task.condition], task.pairs[task.condition])
+        task.remarks += _missing(task)
+    settings: dict[str, Any] = {}
+    if (Path(workdir) / STUDY).exists():
+        try:
+            settings = read_json(Path(workdir) / STUDY)
+        except UserError as error:
+            remarks.append(str(error))
+    tables = dict(_read_tables(Path(workdir) / "results", remarks))
+    return Study(Path(workdir), tasks, runs, settings, tables, remarks)
+
+
+def _score(run: Run) -> Trial:
+    test = run.predictions.of_split("test")
+    if not test.files:
+        raise UserError(f"{run.path}: predictions.csv has no test image")
+    patient_of = {row.file: row.patient for row in run.split}
+    known = [patient_of.get(file, "") for file in test.files]
+    patients = tuple(known) if all(known) else None
+    tag = [part for part in run.tag.split("-") if part and not _SEED.fullmatch(part)]
+    preprocessing = str(run.settings.get("preprocessing", "native"))
+    tag = [part for part in tag if part != preprocessing]
+    return Trial(
+        run=run,
+        arm=Arm(run.init, Condition(run.freeze, preprocessing, "-".join(tag))),
+        seed=int(run.settings.get("seed", 0)),
+        test=test,
+        patients=patients,
+        auc=statistics.auc_interval(test.labels, test.probabilities, patients),
+        auc_keras=metrics.auc_keras(test.labels, test.probabilities),
+        scores=statistics.secondary_scores(test.labels, test.probabilities),
+    )
+
+
+def _task(name: str, trials: list[Trial]) -> Task:
+    remarks = []
+    classes = trials[0].test.classes
+    alike = [trial for trial in trials if trial.test.classes == classes]
+    if len(alike) < len(trials):
+        remarks.append(f"{len(trials) - len(alike)} runs with other classes than {listed(list(classes))} are left out.")
+    rows = {row.file: row for trial in alike for row in trial.run.split}
+    patients = {row.patient for row in rows.values()}
+    grouped = "" not in patients
+    sizes = [[sum(row.split == split for row in trial.run.split) for split in ("test", "train")] for trial in alike]
+    task = Task(
+        name=name,
+        trials=alike,
+        units=len(patients) if grouped else len(rows),
+        unit="patients" if grouped else "images",
+        test_to_train=float(np.mean([test / max(train, 1) for test, train in sizes])),
+        remarks=remarks,
+    )
+    by_condition = defaultdict(list)
+    for arm in task.arms:
+        by_condition[arm.condition].append(arm)
+    for condition, arms in by_condition.items():
+        task.evidence[condition] = _evidence(task, arms)
+        task.pairs[condition] = compare_pairs(task.evidence[condition])
+    task.condition = min(by_condition, key=lambda c: (-len(by_condition[c]), c.freeze, bool(c.tag), c))
+    return task
+
+
+def _evidence(task: Task, arms: Sequence[Arm]) -> Evidence:
+    """The arms that share at least two folds, on the folds and test images that all of them share."""
+    ranked = sorted(arms, key=lambda arm: -len(task.aucs(arm)))
+    common, joined = set(task.aucs(ranked[0])), [ranked[0]]
+    for arm in ranked[1:]:
+        reference, other = task.first_seed(joined[0]), task.first_seed(arm)
+        shared = {f for f in common & set(task.aucs(arm)) if set(reference[f].test.files) == set(other[f].test.files)}
+        if len(shared) >= min(2, len(common)) and shared:
+            common, joined = shared, [*joined, arm]
+        else:
+            task.remarks.append(
+                f"{arm.name} ({arm.condition}) shares too few finished folds with the others to be compared with them."
+            )
+    folds = sorted(common)
+    return Evidence(
+        aucs={arm.init: [task.aucs(arm)[fold] for fold in folds] for arm in joined},
+        predictions={arm.init: [task.first_seed(arm)[fold].fold_predictions for fold in folds] for arm in joined},
+        test_to_train=task.test_to_train,
+        units=task.units,
+        unit=task.unit,
+    )
+
+
+def _missing(task: Task) -> Iterable[str]:
+    """What the runs of a task do not let one say."""
+    for arm in task.arms:
+        trials = task.of_arm(arm)
+        missing = sorted(set(task.folds) - {trial.run.fold for trial in trials})
+        if missing:
+            folds = listed([str(fold) for fold in missing])
+            yield f"{arm.name} ({arm.condition}) has no finished run of fold {folds}."
+        for trial in trials:
+            absent = [name for c, name in enumerate(task.classes) if c not in trial.test.labels]
+            if absent:
+                what = "its AUC is undefined" if trial.auc.value != trial.auc.value else "its AUC leaves that class out"
+                yield f"{arm.name}, fold {trial.run.fold}: no test image of {listed(absent)}; {what}."
+    if len(task.folds) == 1:
+        yield "One fold alone says nothing about how much the result depends on the images trained on."
+    if len({trial.seed for trial in task.trials}) == 1:
+        yield "Every run has the same seed: the spread over seeds is not known."
+
+
+def _read_tables(results: Path, remarks: list[str]) -> Iterable[tuple[str, list[dict[str, str]]]]:
+    for stem in ("representations", "agreement"):
+        path = results / f"{stem}.csv"
+        if not path.exists():
+            continue
+        try:
+            with path.open(newline="", encoding="utf-8") as lines:
+                yield stem, [row for row in csv.DictReader(lines) if None not in row and None not in row.values()]
+        except (UnicodeDecodeError, csv.Error) as error:
+            remarks.append(f"{path} is not a CSV file ({error}).")

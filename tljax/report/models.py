@@ -1,0 +1,39 @@
+"""The names of models in `representations.csv`, taken apart."""
+
+import re
+from dataclasses import dataclass
+
+from tljax.report.names import init_name
+
+_TUNED = re.compile(r"(?P<init>.+?)-(?P<freeze>freezeTrue|freezeFalse|freeze|nofreeze)(?:-(?P<tag>.+))?")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network as compared: an initialisation, before or after fine-tuning."""
+
+    init: str
+    tuned: bool
+    freeze: bool = False
+    tag: str = ""
+
+    def __str__(self) -> str:
+        if not self.tuned:
+            return init_name(self.init)
+        details = ", ".join(["frozen first"] * self.freeze + [self.tag] * bool(self.tag))
+        return f"{init_name(self.init)} tuned" + (f" ({details})" if details else "")
+
+    @property
+    def published_name(self) -> str:
+        """As the authors' tables write it, less the task that they put before a tuned model."""
+        return f"{init_name(self.init)}-freeze{self.freeze}" if self.tuned else init_name(self.init)
+
+
+def read_model(name: str, task: str) -> Model:
+    """`imagenet`, `imagenet-nofreeze`, `breast-ImageNet-freezeFalse`, `breast/imagenet-freeze/fold1`: as a `Model`."""
+    bare = re.sub(r"/fold\d+$", "", name)
+    for separator in "-/":
+        bare = bare.removeprefix(task + separator)
+    if found := _TUNED.fullmatch(bare):
+        return Model(found["init"].lower(), True, found["freeze"] in ("freeze", "freezeTrue"), found["tag"] or "")
+    return Model(bare.lower() if bare.lower() in ("imagenet", "radimagenet", "random") else bare, False)

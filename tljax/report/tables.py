@@ -1,0 +1,269 @@
+"""Tables, each in three forms: rows for the page, CSV and LaTeX (booktabs).
+
+Names of tasks, classes and files are the user's: whatever they hold, they stay one cell and start no command.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tljax.agreement import agreement
+from tljax.report import published
+from tljax.report.gather import Condition, Study, Task
+from tljax.report.names import init_name, p_value, plain, signed
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "−": "$-$", "±": r"$\pm$", "–": "--", "Δ": r"$\Delta$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells are text as a reader sees it."""
+
+    name: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    best: frozenset[int] = frozenset()
+    """Rows whose name and first figure are set in bold."""
+    words: int = 1
+    """How many of the first columns hold words, not figures."""
+
+    def write(self, folder: Path, stem: str) -> None:
+        """Writes `<stem>.csv` and `<stem>.tex`."""
+        with (folder / f"{stem}.csv").open("w", newline="", encoding="utf-8") as lines:
+            csv.writer(lines).writerows([_for_spreadsheet(cell) for cell in row] for row in (self.columns, *self.rows))
+        (folder / f"{stem}.tex").write_text(self.latex(), encoding="utf-8")
+
+    def latex(self) -> str:
+        """A `table` environment; needs booktabs."""
+        alignment = "l" * self.words + "r" * (len(self.columns) - self.words)
+        lines = [" & ".join(map(latex, self.columns)) + r" \\ \midrule"]
+        for number, row in enumerate(self.rows):
+            bold = self.words + 1 if number in self.best else 0
+            cells = [rf"\textbf{{{latex(cell)}}}" if i < bold else latex(cell) for i, cell in enumerate(row)]
+            lines.append(" & ".join(cells) + r" \\")
+        return "\n".join(
+            [
+                r"\begin{table}", r"\centering", rf"\caption{{{latex(self.caption)}}}",
+                rf"\begin{{tabular}}{{{alignment}}} \toprule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}",
+                "",
+            ]
+        )  # fmt: skip
+
+
+def latex(text: str) -> str:
+    """Text as LaTeX prints it: no character of it is a command, and it stays on one line."""
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _for_spreadsheet(cell: str) -> str:
+    """A spreadsheet runs what begins like a formula; a name that does is quoted. Figures stay figures."""
+    risky = cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not re.fullmatch(r"[+-]?[\d.]+( .*)?", cell)
+    return f"'{cell}" if risky else cell
+
+
+def _mean_sd(values: Sequence[float]) -> str:
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return "–"
+    return plain(float(np.mean(known))) + (f" ± {plain(float(np.std(known, ddof=1)))}" if len(known) > 1 else "")
+
+
+def _range(low: float, high: float) -> str:
+    return f"{plain(low)} to {plain(high)}" if np.isfinite(low) else "–"
+
+
+def results(task: Task, condition: Condition) -> Table:
+    """The main table: AUC, its uncertainty, the difference to the best, and what the paper found."""
+    arms = [arm for arm in task.arms if arm.condition == condition]
+    best = arms[0]
+    pairs = {pair.second: pair for pair in task.pairs[condition] if pair.first == best.init}
+    probability = dict(task.verdict.probability_best or {}) if condition == task.condition else {}
+    rows = []
+    for arm in arms:
+        pair = pairs.get(arm.init)
+        paper = published.auc(task.name, arm.init, condition.freeze)
+        mean = task.mean(arm)
+        rows.append(
+            [
+                arm.name,
+                _mean_sd(list(task.aucs(arm).values())),
+                _range(mean.low, mean.high),
+                signed(-pair.t.value) if pair else "–",
+                _range(-pair.t.high, -pair.t.low) if pair else "–",
+                p_value(pair.adjusted_p) if pair else "–",
+                p_value(pair.delong.p) if pair else "–",
+                f"{probability[arm.init]:.2f}" if arm.init in probability else "–",
+                str(len(task.aucs(arm))),
+                plain(task.seed_spread(arm)),
+                f"{paper.mean:.3f} ± {paper.sd:.3f}" if paper else "–",
+            ]
+        )
+    columns = (
+        "start from", "AUC, mean ± SD over folds", "95 % interval", "Δ to best", "95 % interval of Δ", "p (t, Holm)",
+        "p (DeLong)", "P(best)", "folds", "SD over seeds", "published",
+    )  # fmt: skip
+    caption = (
+        f"Test AUC on {task.name} ({condition}). Intervals and the first p: corrected resampled t-test over folds, "
+        f"Holm over tasks; DeLong's p: over test {task.unit}. Published: {published.SOURCE}."
+    )
+    keep = [i for i, name in enumerate(columns) if i < 3 or any(row[i] != "–" for row in rows)]
+    return Table(
+        name=f"results-{task.name}-{condition}",
+        caption=caption,
+        columns=[columns[i] for i in keep],
+        rows=[[row[i] for i in keep] for row in rows],
+        best=frozenset([0] if len(arms) > 1 else []),
+    )
+
+
+def scores(task: Task) -> Table:
+    """Scores beside the AUC."""
+    named = {
+        "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1",
+        "sensitivity": "sensitivity at 95 % specificity", "brier": "Brier score",
+        "calibration_error": "calibration error",
+    }  # fmt: skip
+    rows = []
+    for arm in task.arms:
+        trials = task.of_arm(arm)
+        figures = [_mean_sd([trial.scores[key] for trial in trials]) for key in named]
+        rows.append([arm.name, str(arm.condition), *figures, _mean_sd([trial.auc_keras for trial in trials])])
+    caption = f"Further scores on the test images of {task.name}, mean ± SD over folds and seeds."
+    if len(task.classes) > 2:
+        caption += " Sensitivity and F1: one class against the rest, averaged."
+    columns = ["start from", "condition", *named.values(), "AUC as Keras (micro)"]
+    return Table(f"scores-{task.name}", caption, columns, rows, words=2)
+
+
+def pairs(study: Study) -> Table:
+    """Every pair of initialisations under every condition."""
+    rows = []
+    for task in study.tasks:
+        for condition, found in task.pairs.items():
+            for pair in found:
+                rows.append(
+                    [
+                        task.name, str(condition), f"{init_name(pair.first)} – {init_name(pair.second)}",
+                        signed(pair.t.value), _range(pair.t.low, pair.t.high), p_value(pair.t.p),
+                        p_value(pair.adjusted_p), _range(pair.delong.low, pair.delong.high), p_value(pair.delong.p),
+                    ]
+                )  # fmt: skip
+    columns = (
+        "task", "condition", "pair", "Δ AUC", "95 % interval", "p (t)", "p (t, Holm)", "DeLong's interval",
+        "p (DeLong)",
+    )  # fmt: skip
+    return Table("pairs", "Every pair of initialisations on the folds that both finished.", columns, rows, words=3)
+
+
+def agreements(study: Study) -> Table:
+    """Prediction similarity of every pair, all folds' test images together."""
+    rows = []
+    for task in study.tasks:
+        for condition, evidence in task.evidence.items():
+            for pair in task.pairs[condition]:
+                labels, patients, chosen = [], [], []
+                for first, second in zip(
+                    evidence.predictions[pair.first], evidence.predictions[pair.second], strict=True
+                ):
+                    labels.append(first.labels)
+                    patients += first.patients or []
+                    chosen.append([fold.probabilities[0].argmax(axis=1) for fold in (first, second)])
+                found = agreement(np.concatenate(labels), *np.concatenate(chosen, axis=1), patients or None)
+                paper = published.prediction_similarity(task.name, condition.freeze)
+                paper = paper if {pair.first, pair.second} == {"imagenet", "radimagenet"} else None
+                rows.append(
+                    [
+                        task.name, str(condition), f"{init_name(pair.first)} – {init_name(pair.second)}",
+                        plain(found.observed), _range(found.low, found.high), plain(found.independent),
+                        plain(found.authors_independent), plain(found.kappa), p_value(found.mcnemar_p), str(found.n),
+                        f"{paper[0].mean:.3f} ({paper[1].mean:.3f})" if paper else "–",
+                    ]
+                )  # fmt: skip
+    columns = (
+        "task", "condition", "pair", "both right or both wrong", "95 % interval", "if independent",
+        "authors' baseline", "kappa", "p (McNemar)", "images", "published (their baseline)",
+    )  # fmt: skip
+    caption = (
+        "Prediction similarity on the test images: the share on which both networks are right or both wrong, and what "
+        "it would be, were their errors independent. The authors' baseline squares the first network's accuracy; "
+        "their published figures are of validation images."
+    )
+    return Table("prediction-similarity", caption, columns, rows, words=3)
+
+
+def cost(study: Study) -> Table:
+    """Time and throughput."""
+    rows = []
+    for task in study.tasks:
+        for arm in task.arms:
+            trials = task.of_arm(arm)
+            epochs = [float(len(trial.run.metrics)) for trial in trials]
+            seconds = [_figure(trial.run.result.get("seconds")) for trial in trials]
+            rate = [_figure(row.get("images_per_second")) for trial in trials for row in trial.run.metrics[1:]]
+            memory = [_figure(row.get("device_memory_bytes")) for trial in trials for row in trial.run.metrics]
+            devices = sorted({str(trial.run.config.get("devices", "–")) for trial in trials})
+            rows.append(
+                [
+                    task.name, arm.name, str(arm.condition), ", ".join(devices), _median(epochs, "{:.0f}"),
+                    _median(seconds, "{:.0f}"), _median(rate, "{:.0f}"), _median([m / 2**30 for m in memory], "{:.2f}"),
+                ]
+            )  # fmt: skip
+    columns = ("task", "start from", "condition", "device", "epochs", "seconds a run", "images/s", "device memory, GiB")
+    return Table(
+        "cost", "What the runs cost: medians; images/s without each run's first epoch.", columns, rows, words=4
+    )
+
+
+def runs(study: Study) -> Table:
+    """Every run folder."""
+    scored = {trial.run.path: (trial, task) for task in study.tasks for trial in task.trials}
+    rows = []
+    for run in study.runs:
+        trial, _ = scored.get(run.path, (None, None))
+        rows.append(
+            [
+                str(run.path.relative_to(study.workdir)), run.status,
+                str(run.settings.get("seed", "–")) if run.status != "corrupt" else "–",
+                plain(trial.auc.value) if trial else "–", _range(trial.auc.low, trial.auc.high) if trial else "–",
+                plain(trial.auc_keras) if trial else "–", plain(trial.scores["accuracy"]) if trial else "–",
+                str(run.result.get("epoch", "–")) if trial else "–", str(len(run.metrics)) if trial else "–",
+            ]
+        )  # fmt: skip
+    columns = ("run", "status", "seed", "test AUC", "95 % interval", "AUC as Keras", "accuracy", "epoch kept", "epochs")
+    caption = "Every run folder. Intervals: bootstrap over patients, or over images where patients are unknown."
+    return Table("runs", caption, columns, rows, words=2)
+
+
+def all_tables(study: Study) -> dict[str, Table | list[Table]]:
+    """By the section of the page that shows them."""
+    return {
+        "results": [results(task, condition) for task in study.tasks for condition in conditions(task)],
+        "scores": [scores(task) for task in study.tasks],
+        "pairs": pairs(study),
+        "agreements": agreements(study),
+        "cost": cost(study),
+        "runs": runs(study),
+    }
+
+
+def conditions(task: Task) -> list[Condition]:
+    """Of a task, that of its verdict first."""
+    return list(dict.fromkeys(arm.condition for arm in task.arms))
+
+
+def _figure(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _median(values: Sequence[float], pattern: str) -> str:
+    known = [value for value in values if np.isfinite(value)]
+    return pattern.format(np.median(known)) if known else "–"

@@ -1,0 +1,185 @@
+"""Which initialisation to start from, or why that cannot be said.
+
+A difference counts as shown when two tests find it at the 5 % level: the corrected resampled t-test over folds, after
+Holm's adjustment over tasks (and over the rivals of the best, unless it beats them all), and DeLong's test over test
+images. The first alone is at times misled by five folds that happen to agree; the second knows nothing of the luck of
+training. `benchmarks/intervals.py` measures how often they err.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from tljax import statistics
+from tljax.report.names import init_name, listed, p_value, plain, signed
+from tljax.statistics import Comparison, FoldPredictions
+
+SIGNIFICANCE = 0.05
+HOPELESS = 20  # times as many patients: beyond this, "more patients" is no advice
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the initialisations compared on one task, on the folds that all of them finished."""
+
+    aucs: Mapping[str, Sequence[float]]
+    """Test AUC fold by fold (the mean over seeds), by initialisation; the same folds in the same order."""
+    predictions: Mapping[str, Sequence[FoldPredictions]]
+    """Test predictions fold by fold, one network each; the same images in the same order."""
+    test_to_train: float
+    """Images tested over images trained on."""
+    units: int
+    """Patients in the data set, or images where patients are unknown."""
+    unit: Literal["patients", "images"]
+
+    @property
+    def folds(self) -> int:
+        """On how many folds they can be compared."""
+        return len(next(iter(self.aucs.values()), ()))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two initialisations on the same folds; differences are first minus second."""
+
+    first: str
+    second: str
+    t: Comparison
+    """Over folds: the corrected resampled t-test."""
+    delong: Comparison
+    """Over test images."""
+    adjusted_p: float
+    """Of the t-test, after Holm over tasks."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether the difference counts as shown."""
+        return self.adjusted_p < SIGNIFICANCE and self.delong.p < SIGNIFICANCE
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one task."""
+
+    kind: Literal["winner", "tie", "none", "cannot"]
+    headline: str
+    detail: str
+    leaders: tuple[str, ...] = ()
+    """The initialisations that nothing is shown to beat; the one with the highest mean first."""
+    probability_best: Mapping[str, float] | None = None
+
+
+def compare_pairs(evidence: Evidence) -> list[Pair]:
+    """Every pair of initialisations, the one with the higher mean first."""
+    ranked = sorted(evidence.aucs, key=lambda init: -np.mean(evidence.aucs[init]))
+    pairs = []
+    for first, second in combinations(ranked, 2):
+        differences = np.subtract(evidence.aucs[first], evidence.aucs[second])
+        both = [
+            FoldPredictions(a.labels, (*a.probabilities, *b.probabilities), a.patients)
+            for a, b in zip(evidence.predictions[first], evidence.predictions[second], strict=True)
+        ]
+        t = statistics.corrected_t(differences, evidence.test_to_train)
+        pairs.append(Pair(first, second, t, statistics.delong(both), t.p))
+    return pairs
+
+
+def adjust_over_tasks(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """The same pairs with p-values adjusted by Holm over the tasks on which the same two are compared."""
+    families: dict[frozenset[str], list[Pair]] = {}
+    for pairs in pairs_by_task.values():
+        for pair in pairs:
+            families.setdefault(frozenset((pair.first, pair.second)), []).append(pair)
+    adjusted = {}
+    for family in families.values():
+        for pair, p in zip(family, statistics.holm([pair.t.p for pair in family]), strict=True):
+            adjusted[id(pair)] = replace(pair, adjusted_p=p)
+    return {task: [adjusted[id(pair)] for pair in pairs] for task, pairs in pairs_by_task.items()}
+
+
+def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
+    """The verdict on one task from its pairs, already adjusted."""
+    if not evidence.folds:
+        return Verdict("cannot", "No verdict: no finished fold to judge by.", "")
+    if len(evidence.aucs) == 1:
+        return _judge_alone(evidence)
+    if evidence.folds == 1:
+        return _judge_one_fold(pairs)
+    best = pairs[0].first
+    against = [pair for pair in pairs if pair.first == best]
+    if not all(pair.shown for pair in against):  # beating every other needs no adjustment, picking out some does
+        adjusted = statistics.holm([pair.adjusted_p for pair in against])
+        against = [replace(pair, adjusted_p=p) for pair, p in zip(against, adjusted, strict=True)]
+    tied = [pair for pair in against if not pair.shown]
+    beaten = [pair for pair in against if pair.shown]
+    table = np.transpose([evidence.aucs[init] for init in evidence.aucs])
+    probability = dict(zip(evidence.aucs, statistics.probability_best(table, evidence.test_to_train), strict=True))
+    leaders = (best, *(pair.second for pair in tied))
+    if not tied:
+        closest = against[0]
+        headline = f"Start from {init_name(best)}: {signed(closest.t.value)} AUC over {init_name(closest.second)} "
+        headline += f"({_interval(closest.t)}), probability of being best {probability[best]:.2f}."
+        detail = " ".join(_sentence(pair) for pair in against)
+        return Verdict("winner", headline, detail, leaders, probability)
+    names = [init_name(init) for init in leaders]
+    if beaten:
+        losers = listed([init_name(pair.second) for pair in beaten])
+        headline = f"Start from {listed(names, 'or')}: both beat {losers}, " if len(names) == 2 else ""
+        headline = headline or f"Start from {listed(names, 'or')}: all beat {losers}, "
+        headline += "no detectable difference between them on these data."
+        detail = " ".join([*(_sentence(pair) for pair in beaten), *(_open_question(p, evidence) for p in tied)])
+        return Verdict("tie", headline, detail, leaders, probability)
+    headline = f"No detectable difference on these data between {listed(names)}."
+    return Verdict("none", headline, " ".join(_open_question(p, evidence) for p in tied), leaders, probability)
+
+
+def _judge_alone(evidence: Evidence) -> Verdict:
+    ((init, aucs),) = evidence.aucs.items()
+    headline = f"Only {init_name(init)} was trained: there is nothing to compare it with."
+    detail = f"Its mean test AUC over {evidence.folds} fold{'s' * (evidence.folds > 1)} is {plain(np.mean(aucs))}. "
+    return Verdict("cannot", headline, detail + "Train a second initialisation on the same folds.", (init,))
+
+
+def _judge_one_fold(pairs: list[Pair]) -> Verdict:
+    closest = pairs[0]
+    headline = "No verdict: one fold cannot tell a better initialisation from a lucky training."
+    detail = (
+        f"On this fold's test images {init_name(closest.first)} leads {init_name(closest.second)} by "
+        f"{plain(closest.delong.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; p = "
+        f"{p_value(closest.delong.p)}). Train the other folds."
+    )
+    return Verdict("cannot", headline, detail)
+
+
+def _sentence(pair: Pair) -> str:
+    return (
+        f"{init_name(pair.first)} against {init_name(pair.second)}: {signed(pair.t.value)} AUC ({_interval(pair.t)}), "
+        f"p = {p_value(pair.adjusted_p)}."
+    )
+
+
+def _open_question(pair: Pair, evidence: Evidence) -> str:
+    """What would tell two apart that these data do not."""
+    start = (
+        f"{init_name(pair.first)} leads {init_name(pair.second)} by {plain(pair.t.value)} AUC ({_interval(pair.t)}); "
+    )
+    if pair.adjusted_p < SIGNIFICANCE:
+        return start + f"the folds agree on it, the test images do not (DeLong's p = {p_value(pair.delong.p)})."
+    needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds)
+    if needed > HOPELESS * evidence.units:
+        return start + f"even {HOPELESS} times as many {evidence.unit} would hardly settle it."
+    more = max(needed - evidence.units, 0.05 * evidence.units)
+    return start + f"about {_round(more):,} more {evidence.unit} would settle it, were the difference what it seems."
+
+
+def _interval(comparison: Comparison) -> str:
+    return f"95 % interval {plain(comparison.low)} to {plain(comparison.high)}"
+
+
+def _round(number: float) -> int:
+    """To two significant figures: an estimate of an estimate."""
+    magnitude = 10 ** max(int(np.floor(np.log10(number))) - 1, 0)
+    return int(np.ceil(number / magnitude) * magnitude)
