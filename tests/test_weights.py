@@ -64,10 +64,10 @@ def test_nan_is_refused_by_name_in_both_directions(tmp_path, tensors):
 
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path, tensors, monkeypatch):
-    def full_disk(*_):
+    def full_disk(*_, **__):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("tljax.weights.folder.json.dumps", full_disk)
+    monkeypatch.setattr("tljax.weights.card.json.dumps", full_disk)
     with pytest.raises(OSError, match="no space"):
         weights.save(tmp_path / "w", tensors, CARD)
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ def test_an_absent_folder_is_answered_with_the_source_and_the_command(tmp_path):
     with pytest.raises(UserError) as refusal:
         weights.find("radimagenet", tmp_path)
     message = str(refusal.value)
-    assert "downloaded by hand" in message and "github.com/BMEII-AI/RadImageNet" in message
+    assert "Download them by hand" in message and "github.com/BMEII-AI/RadImageNet" in message
     assert f"python tools/convert_weights.py RadImageNet-ResNet50_notop.h5 --out {tmp_path / 'radimagenet'}" in message
 
 

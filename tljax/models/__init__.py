@@ -48,6 +48,14 @@ def build(
     return module.Network(backbone, variant, num_classes, dropout=dropout, dtype=dtype, rng=rng)
 
 
+def build_from(backbone: str, variant: str, tensors: Mapping[str, np.ndarray], *, dropout: float = 0.5) -> nnx.Module:
+    """A network of given tensors, its head included. Raises UserError where they do not fit (as `load_flat` does)."""
+    num_classes = len(tensors[f"{HEAD}bias"])
+    model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, dropout=dropout))
+    load_flat(model, tensors)
+    return model
+
+
 def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter and BatchNorm statistic by flat name, without building the network."""
     model = nnx.eval_shape(lambda: build(backbone, variant, num_classes))

@@ -1,6 +1,7 @@
 """What a weights folder says of itself: where the weights come from and what input they were trained on."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 from tljax.normalisation import NORMALISATIONS, Normalisation
 
@@ -21,3 +22,18 @@ class WeightsCard:
     sha256: str  # of that file; "" where it was no single file
     licence: str
     note: str  # what was assumed or changed in conversion
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "WeightsCard":
+        """Raises ValueError, KeyError, TypeError or AttributeError where the text is not a card."""
+        values = json.loads(text)
+        normalisation = {key: _frozen(value) for key, value in values.pop("normalisation").items()}
+        classes = _frozen(values.pop("classes"))
+        return cls(**values, normalisation=Normalisation(**normalisation), classes=classes)
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

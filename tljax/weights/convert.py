@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Conversion:
     origin: dict[str, str]  # our name -> the file's
     aside: tuple[str, ...]  # the file's tensors that are no part of the network
     remarks: tuple[str, ...]  # what was assumed or changed
+    epsilon: float | None  # of the original's BatchNorm, where it is not the variant's
 
 
 def convert(path: Path, *, variant: str | None = None, normalisation: str | None = None) -> Conversion:
@@ -41,25 +42,31 @@ def convert(path: Path, *, variant: str | None = None, normalisation: str | None
     tensors = {ours: to_ours(form.names.layout, source.tensors[theirs]) for ours, theirs in origin.items()}
     described, epsilon = _described(source, match)
     chosen = variant or described or form.variant
-    remarks = [form.rule]
-    if described and described != form.variant:
-        remarks.append(f"the model's description puts its strides where {described} has them")
+    remarks = [
+        form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
+    ]
+    if described not in (None, form.variant):
+        remarks.append(f"the file's own description of its layers: {described}")
     if variant:
         remarks.append(f"variant {variant}, as asked for")
+    if normalisation:
+        remarks.append(f"input normalised for {normalisation}, as asked for")
     remarks += _fit_variant(tensors, chosen, epsilon)
-    card = WeightsCard(
+    known = source.card or WeightsCard(
         name=source.path.stem,
         format=match.format_name,
         backbone=backbone,
         variant=chosen,
-        normalisation=NORMALISATIONS[normalisation or form.normalisation],
+        normalisation=NORMALISATIONS[form.normalisation],
         classes=_classes(tensors),
         source=source.path.name,
         sha256=source.sha256,
         licence=form.licence,
-        note="; ".join(remarks),
+        note="",
     )
-    return Conversion(tensors, card, origin, aside, tuple(remarks))
+    asked = {"normalisation": NORMALISATIONS[normalisation]} if normalisation else {}
+    card = replace(known, variant=chosen, sha256=source.sha256, note="; ".join(remarks), **asked)
+    return Conversion(tensors, card, origin, aside, tuple(remarks), epsilon)
 
 
 def _origin(source: Source, match: Match) -> dict[str, str]:
@@ -101,6 +108,8 @@ def _check_tensors(source: Source, match: Match, origin: Mapping[str, str], back
 
 def _described(source: Source, match: Match) -> tuple[str | None, float | None]:
     """Variant and BatchNorm epsilon of the original: from Keras' description of its layers, else from the format."""
+    if source.card:
+        return source.card.variant, None
     epsilons = {layer["epsilon"] for layer in source.layer_configs.values() if "epsilon" in layer}
     if len(epsilons) > 1:
         raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tljax.errors import UserError
+from tljax.weights.card import WeightsCard
 from tljax.weights.keras_files import read_archive, read_hdf5
 from tljax.weights.names import Layout
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net", "network")  # keys around the tensors
+
+CARD_KEY = "tljax"  # in the metadata of a safetensors file that we wrote
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Source:
     layout: Layout
     tensors: dict[str, np.ndarray]  # torch: by dotted name; keras: "layer/weight", whatever the file's layout
     sha256: str
+    card: WeightsCard | None = None  # of a file that we wrote ourselves
     saved_model: bool = False  # HDF5: a whole Keras model rather than its weights
     layer_configs: Mapping[str, Mapping] = field(default_factory=dict)  # Keras' own description of each layer, if any
 
@@ -83,14 +87,15 @@ def _read_torch(path: Path) -> dict:
 
 
 def _read_safetensors(path: Path) -> dict:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        state = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: _from_torch(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            text = (file.metadata() or {}).get(CARD_KEY)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
-    return {"tensors": {name: _from_torch(tensor) for name, tensor in state.items()}}
+    return {"tensors": tensors, "card": WeightsCard.from_json(text) if text else None}
 
 
 def _state_dict(content: object, path: Path) -> Mapping:

@@ -1,17 +1,15 @@
 """Weights folders: `card.json` beside `state/`, the flat dict of tensors. Written whole or not at all."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from tljax.checkpoint import load_tensors, save_tensors
 from tljax.errors import UserError
-from tljax.weights.card import Normalisation, WeightsCard
+from tljax.weights.card import WeightsCard
 
 CARD, STATE = "card.json", "state"
 
@@ -30,7 +28,7 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     partial.mkdir(parents=True)
     try:
         save_tensors(partial / STATE, tensors)
-        (partial / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n")
+        (partial / CARD).write_text(card.to_json())
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
@@ -65,14 +63,7 @@ def read_card(folder: Path) -> WeightsCard:
     """The card alone, without the tensors. Raises UserError where it is missing or not a card."""
     path = Path(folder) / CARD
     try:
-        values = json.loads(path.read_text())
-        normalisation = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("normalisation").items()}
-        classes = values.pop("classes")
-        return WeightsCard(
-            **values,
-            normalisation=Normalisation(**normalisation),
-            classes=None if classes is None else tuple(classes),
-        )
+        return WeightsCard.from_json(path.read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the card of a weights folder: {_first_line(error)}") from error
 

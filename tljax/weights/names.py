@@ -44,6 +44,10 @@ def kind_of(tensor: str) -> Literal["conv", "bn", "head"]:
     return "head" if layer == "head" else "bn" if "bn" in layer else "conv"
 
 
+def is_conv_bias(tensor: str) -> bool:
+    return tensor.endswith(".bias") and kind_of(tensor) == "conv"
+
+
 def norm_after(conv: str) -> str:
     """The BatchNorm layer behind one of our convolutions."""
     place, dot, layer = conv.rpartition(".")
@@ -72,11 +76,11 @@ class NameMap:
 
     def tensors(self, blocks: tuple[int, ...], prefix: str = "") -> dict[str, str]:
         """Our name -> the format's, for every tensor that a network of so many blocks a stage may have."""
-        names = self._stem(prefix) | self._of_layers({"head": self.head} if self.head else {}, prefix)
+        names = self._stem(prefix)
         for stage, count in enumerate(blocks):
             for block in range(count):
                 names |= self._block(stage, block, prefix)
-        return names
+        return names | self._of_layers({"head": self.head} if self.head else {}, prefix)
 
     def count_blocks(self, names: Collection[str], prefix: str = "") -> tuple[int, ...]:
         """Blocks a stage of which at least one tensor is among `names`."""

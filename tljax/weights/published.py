@@ -36,7 +36,7 @@ def find(name: str, weights_dir: Path | None = None) -> Path:
     if is_whole(folder):
         return folder
     raise UserError(
-        f"no {name} weights at {folder} (--weights-dir or $TLJAX_WEIGHTS names another place). They must be downloaded by "
-        f"hand: {published.file}, from {published.where}. Then convert them with:\n"
+        f"no {name} weights at {folder} (--weights-dir or $TLJAX_WEIGHTS names another place). Download them by hand: "
+        f"{published.file}, from {published.where}. Then convert them with:\n"
         f"  python tools/convert_weights.py {published.file} --out {folder}"
     )

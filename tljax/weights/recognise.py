@@ -8,7 +8,7 @@ from tljax.errors import UserError
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights.files import Source
 from tljax.weights.formats import Format, formats
-from tljax.weights.names import kind_of
+from tljax.weights.names import is_conv_bias, kind_of
 
 BASIC_BLOCKS = {(2, 2, 2, 2): "ResNet18", (3, 4, 6, 3): "ResNet34"}  # blocks a stage, two convolutions a block
 BOTTLENECKS = {(3, 4, 23, 3): "ResNet101", (3, 8, 36, 3): "ResNet152"}
@@ -71,10 +71,6 @@ def backbone_of(match: Match, source: Source) -> str:
 def is_aside(name: str, form: Format) -> bool:
     """Whether a tensor belonged to the training, not to the network."""
     return any(re.search(pattern, name) for pattern in form.aside)
-
-
-def is_conv_bias(ours: str) -> bool:
-    return ours.endswith(".bias") and kind_of(ours) == "conv"
 
 
 def some(names: Collection[str]) -> str:

@@ -1,7 +1,6 @@
 """`ResNet50.pt` of the RadImageNet authors: the children of torchvision's network, numbered in an nn.Sequential."""
 
-from tljax.weights import radimagenet, torchvision
-from tljax.weights.formats import Format
+from tljax.weights.formats import Format, radimagenet, torchvision
 from tljax.weights.names import NameMap
 
 FORMAT = Format(

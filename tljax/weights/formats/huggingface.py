@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tljax.weights import torchvision
+from tljax.weights.formats import torchvision
 from tljax.weights.names import NameMap
 
 FORMAT = replace(

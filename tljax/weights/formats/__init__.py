@@ -1,4 +1,4 @@
-"""What a format file declares, and the formats found: every module of this package with a `FORMAT`."""
+"""The formats of weights files: each module here is one, and declares it in `FORMAT`."""
 
 import importlib
 import pkgutil
@@ -26,8 +26,5 @@ class Format:
 @cache
 def formats() -> dict[str, Format]:
     """Format name (its module's, with '-' for '_') -> format."""
-    package = importlib.import_module(__name__.rpartition(".")[0])
-    modules = {
-        i.name: importlib.import_module(f"{package.__name__}.{i.name}") for i in pkgutil.iter_modules(package.__path__)
-    }
-    return {name.replace("_", "-"): module.FORMAT for name, module in modules.items() if hasattr(module, "FORMAT")}
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return {name.replace("_", "-"): importlib.import_module(f"{__name__}.{name}").FORMAT for name in names}

@@ -6,7 +6,7 @@ https://github.com/keras-team/keras-applications/issues/8.
 
 from dataclasses import replace
 
-from tljax.weights import keras
+from tljax.weights.formats import keras
 from tljax.weights.names import NameMap
 
 FORMAT = replace(

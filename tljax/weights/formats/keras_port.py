@@ -1,7 +1,6 @@
 """PyTorch ports of Keras' ResNet50: torchvision's names, and a bias on each of the 53 convolutions."""
 
-from tljax.weights import torchvision
-from tljax.weights.formats import Format
+from tljax.weights.formats import Format, torchvision
 
 FORMAT = Format(
     title="PyTorch port of Keras weights",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tljax.weights import keras_port, radimagenet
+from tljax.weights.formats import keras_port, radimagenet
 
 FORMAT = replace(
     keras_port.FORMAT,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tljax.weights import keras
+from tljax.weights.formats import keras
 
 FORMAT = replace(
     keras.FORMAT,
