@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 
 from tljax import models, weights
 from tljax.errors import UserError
@@ -38,7 +39,7 @@ def resolve(
     backbone: str = "resnet50",
     variant: str = "keras_v1",
     dropout: float = 0.0,
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
     seed: int = 0,
 ) -> Network:
     """The network that `spec` names.

@@ -9,6 +9,7 @@ from types import ModuleType
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 
 from tljax.errors import UserError
 
@@ -32,7 +33,7 @@ def build(
     *,
     seed: int = 0,
     dropout: float = 0.5,
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
 ) -> nnx.Module:
     """A randomly initialised network (Glorot-uniform for `keras_v1`, as Keras does it).
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 Initialiser = Callable[
@@ -32,6 +33,10 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def constant(value: float, channels: int) -> Array:
     return jnp.asarray(np.full(channels, value, np.float32))
+
+
+def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 
 def conv_as_matmul(
@@ -73,11 +78,11 @@ class Conv(nnx.Module):
         stride: int,
         bias: bool,
         init: Initialiser,
-        dtype: jnp.dtype,
+        dtype: DTypeLike,
         rng: np.random.Generator,
     ):
         self.kernel = nnx.Param(jnp.asarray(init(rng, (size, size, inputs, outputs))))
-        self.bias = nnx.Param(constant(0, outputs)) if bias else None
+        self.bias = nnx.Param(constant(0.0, outputs)) if bias else None
         self.stride, self.padding, self.dtype = stride, size // 2, dtype
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 o"]:
@@ -92,15 +97,15 @@ class BatchNorm(nnx.Module):
     E[x^2] - E[x]^2 would cancel. `use_running_average` is set by `model.eval()` and `model.train()`.
     """
 
-    def __init__(self, channels: int, momentum: float, epsilon: float, dtype: jnp.dtype):
-        self.scale, self.bias = nnx.Param(constant(1, channels)), nnx.Param(constant(0, channels))
-        self.mean, self.var = nnx.BatchStat(constant(0, channels)), nnx.BatchStat(constant(1, channels))
+    def __init__(self, channels: int, momentum: float, epsilon: float, dtype: DTypeLike):
+        self.scale, self.bias = nnx.Param(constant(1.0, channels)), nnx.Param(constant(0.0, channels))
+        self.mean, self.var = nnx.BatchStat(constant(0.0, channels)), nnx.BatchStat(constant(1.0, channels))
         self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
         self.use_running_average = False
 
     def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None = None) -> Float[Array, "b h w c"]:
         """mask: the rows that count in the batch statistics; None counts all."""
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = at_least_float32(x)
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
         else:
@@ -132,7 +137,7 @@ class Linear(nnx.Module):
 
     def __init__(self, inputs: int, outputs: int, rng: np.random.Generator):
         self.kernel = nnx.Param(jnp.asarray(glorot_uniform(rng, (inputs, outputs))))
-        self.bias = nnx.Param(constant(0, outputs))
+        self.bias = nnx.Param(constant(0.0, outputs))
 
     def __call__(self, x: Float[Array, "b c"]) -> Float[Array, "b k"]:
         return x @ self.kernel[...] + self.bias[...][None, :]

@@ -11,9 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
-from tljax.models.layers import BatchNorm, Conv, Initialiser, Linear, glorot_uniform, he_normal, max_pool
+from tljax.models.layers import (
+    BatchNorm,
+    Conv,
+    Initialiser,
+    Linear,
+    at_least_float32,
+    glorot_uniform,
+    he_normal,
+    max_pool,
+)
 
 EXPANSION = 4
 
@@ -58,7 +68,7 @@ class Bottleneck(nnx.Module):
     """1x1, 3x3, 1x1 convolutions, each with BatchNorm, around a shortcut."""
 
     def __init__(
-        self, inputs: int, width: int, stride: int, variant: Variant, dtype: jnp.dtype, rng: np.random.Generator
+        self, inputs: int, width: int, stride: int, variant: Variant, dtype: DTypeLike, rng: np.random.Generator
     ):
         strides = (stride, 1) if variant.stride_in_first else (1, stride)
 
@@ -98,7 +108,7 @@ class ResNet(nnx.Module):
         num_classes: int,
         *,
         dropout: float = 0.5,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
         rng: np.random.Generator,
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
@@ -159,9 +169,7 @@ class ResNet(nnx.Module):
             for index, block in enumerate(blocks):
                 y = found[f"block{stage}.{index}"] = block(y, mask)
             found[f"block{stage}"] = y
-        return jnp.mean(y.astype(jnp.promote_types(y.dtype, jnp.float32)), axis=(1, 2)), {
-            name: found[name] for name in layers
-        }
+        return jnp.mean(at_least_float32(y), axis=(1, 2)), {name: found[name] for name in layers}
 
     def classify(self, features: Float[Array, "b c"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
         return self.head(self.dropout(features, rngs=rngs))

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from tljax import models
 from tljax.errors import UserError
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
+from tljax.normalisation import Normalisation
 from tljax.weights.convert import Conversion
 from tljax.weights.files import read
 from tljax.weights.formats import formats, keras, torchvision
@@ -22,10 +23,10 @@ RUN_ONCE = {"xla_backend_optimization_level": 0}  # compiles in a third of the t
 SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes show
 
 
-def images(conversion: Conversion) -> Float[np.ndarray, "b h w 3"]:
-    """The fixed batch, normalised as the card says."""
+def images(normalisation: Normalisation) -> Float[np.ndarray, "b h w 3"]:
+    """The fixed batch."""
     pixels = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.float32)
-    return np.asarray(conversion.card.normalisation(jnp.asarray(pixels)))
+    return np.array(normalisation(jnp.asarray(pixels)))
 
 
 def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
@@ -37,7 +38,7 @@ def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
     model.eval()
     graph, state = nnx.split(model)
     forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x), compiler_options=RUN_ONCE)
-    found = forward(state, images(conversion))
+    found = forward(state, images(conversion.card.normalisation))
     outputs = {name: np.asarray(found.activations[name]) for name in model.named_layers}
     return outputs if card.classes is None else outputs | {"logits": np.asarray(found.logits)}
 
@@ -59,7 +60,7 @@ def original_outputs(path: Path, conversion: Conversion) -> dict[str, np.ndarray
         raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
     from tljax.weights import reference_keras
 
-    return reference_keras.outputs(tensors, images(conversion), conversion.epsilon)
+    return reference_keras.outputs(tensors, images(conversion.card.normalisation), conversion.epsilon)
 
 
 def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:
@@ -84,4 +85,4 @@ def _by_torch(tensors: dict[str, np.ndarray], conversion: Conversion) -> dict[st
     state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
     counters = {name: value for name, value in network.named_buffers() if name.endswith("num_batches_tracked")}
     network.load_state_dict(state | counters, strict=True)
-    return reference_torch.outputs(network, images(conversion))
+    return reference_torch.outputs(network, images(conversion.card.normalisation))

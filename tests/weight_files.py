@@ -1,0 +1,98 @@
+"""Random weights with statistics that matter, and files of every format written from them."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import h5py
+import jax
+import numpy as np
+import torch
+from flax import nnx
+from safetensors.torch import save_file
+
+from tljax import models
+from tljax.models.resnet import ARCHITECTURES, Architecture
+from tljax.weights import verify
+from tljax.weights.formats import formats
+from tljax.weights.names import is_conv_bias, kind_of, to_theirs
+
+SMALL = Architecture((2, 1, 1, 2), 8)  # every kind of block: with and without a projection
+
+
+def random_tensors(backbone: str, variant: str, num_classes: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
+    """By our names. No tensor is trivial: no zero bias, no unit variance, no equal channels."""
+    rng = np.random.default_rng(seed)
+
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        leaf = name.rpartition(".")[2]
+        if leaf == "kernel":
+            return rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
+        return rng.uniform(0.5, 1.5, shape) if leaf in ("scale", "var") else rng.normal(0, 0.3, shape)
+
+    shapes = models.shapes(backbone, variant, num_classes)
+    return {name: draw(name, shapes[name]).astype(np.float32) for name in sorted(shapes)}
+
+
+def in_format(tensors: dict[str, np.ndarray], format_name: str) -> dict[str, np.ndarray]:
+    """The tensors that such a file would hold, by its names and in its layout."""
+    form = formats()[format_name]
+    backbone = next(name for name, a in ARCHITECTURES.items() if tensors["conv1.kernel"].shape[-1] == a.width)
+    names = form.names.tensors(ARCHITECTURES[backbone].blocks)
+    has_head = form.names.head is not None and form.head is not False
+    return {
+        names[ours]: to_theirs(form.names.layout, tensor)
+        for ours, tensor in tensors.items()
+        if (has_head or kind_of(ours) != "head") and (form.biases or not is_conv_bias(ours))
+    }
+
+
+def counters(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What PyTorch's BatchNorm keeps besides."""
+    suffix = "running_mean"
+    return {n.removesuffix(suffix) + "num_batches_tracked": np.array(7) for n in state if n.endswith(suffix)}
+
+
+def to_torch(state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(tensor) for name, tensor in state.items()}
+
+
+def write_torch(path: Path, state: dict[str, np.ndarray]) -> Path:
+    torch.save(to_torch(state | counters(state)), path)
+    return path
+
+
+def write_safetensors(path: Path, state: dict[str, np.ndarray]) -> Path:
+    save_file(to_torch(state), path)
+    return path
+
+
+def write_hdf5(path: Path, state: dict[str, np.ndarray], template: str, group: str = "") -> Path:
+    """The legacy layouts of Keras: `template` places 'layer/leaf', as '{layer}/{layer}/{leaf}:0' does."""
+    with h5py.File(path, "w") as file:
+        root = file.require_group(group) if group else file
+        for name, tensor in state.items():
+            layer, leaf = name.split("/")
+            root.create_dataset(template.format(layer=layer, leaf=leaf), data=tensor)
+    return path
+
+
+@cache
+def _forward(backbone: str, variant: str, num_classes: int) -> Callable:
+    model = nnx.eval_shape(lambda: models.build(backbone, variant, num_classes))
+    model.eval()
+    graph = nnx.graphdef(model)
+    return jax.jit(lambda state, x: nnx.merge(graph, state)(x), compiler_options=verify.RUN_ONCE)
+
+
+def outputs(tensors: dict[str, np.ndarray], backbone: str, variant: str, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Activations and logits of our network in eval mode; compiled once a variant. A missing head is all zeros."""
+    headless = {
+        "head.kernel": np.zeros((tensors[verify.LAST].size, 3), np.float32),
+        "head.bias": np.zeros(3, np.float32),
+    }
+    model = models.build_from(backbone, variant, tensors if "head.bias" in tensors else tensors | headless)
+    model.eval()
+    found = _forward(backbone, variant, model.head.bias.shape[0])(nnx.state(model), x)
+    logits = {"logits": np.asarray(found.logits)} if "head.bias" in tensors else {}
+    return {name: np.asarray(found.activations[name]) for name in model.named_layers} | logits
