@@ -1,0 +1,149 @@
+"""A study: a grid of fine-tunings, every comparison between them, and tables; survives anything, redoes nothing.
+
+Stages meet on disk. What is finished there is left alone, so that the same command continues a study, extends it, or
+makes its tables anew.
+"""
+
+import dataclasses
+import fcntl
+import functools
+import json
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import tljax
+from tljax import runs
+from tljax.config import StudyConfig, TrainConfig
+from tljax.errors import UserError
+from tljax.files import write_text
+from tljax.progress import console
+from tljax.study import comparing
+from tljax.study.display import StudyDisplay
+from tljax.study.grid import Cell, Grid, make_grid, pick
+from tljax.study.local import LocalLauncher
+from tljax.study.schedule import Launcher, run_all
+from tljax.study.tables import comparable, write_tables
+from tljax.study.units import Outcome, Unit
+
+STUDY, LOCK = "study.json", ".study.lock"
+
+
+def study(config: StudyConfig, command: str = "") -> Path:
+    """Runs, or goes on with, a study and returns its folder of tables.
+
+    Raises UserError for what is wrong with the config before anything is run, and at the end for runs that failed.
+    """
+    config = dataclasses.replace(config, workdir=config.workdir.resolve())
+    grid = make_grid(config)
+    picked = list(pick(grid.cells, config.only))
+    with alone(config.workdir):
+        record(config, grid, command, {})
+        units = make_units(config, grid, picked)
+        outcomes = run_units(config, picked, units) if units else {}
+        failed = {name: outcome.message for name, outcome in outcomes.items() if outcome.status == "failed"}
+        record(config, grid, command, failed)
+        tables = write_tables(config, grid)
+    if failed:
+        several = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
+        raise UserError(f"{len(failed)} of {len(units)} failed; run the same command again to try them anew:{several}")
+    return tables
+
+
+def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[Unit]:
+    """What is still to be done, in the order in which it is best done."""
+    sources = {cell.source for cell in picked if not cell.finished}
+    units = [_training(cell) for cell in grid.pretrain if cell.folder in sources and not cell.finished]
+    pending = {unit.folder: unit.name for unit in units}
+    for cells in comparable(picked):
+        group = [_training(cell, pending.get(cell.source)) for cell in cells if not cell.finished]
+        trained = frozenset(unit.name for unit in group)
+        followers = []
+        if config.protocols and (group or comparing.missing(cells, config.protocols, config.measures)):
+            work = functools.partial(comparing.compare_cells, cells, config.protocols, config.measures)
+            followers.append(Unit(f"compare {_place(cells[0])}", work, after=trained))
+        if config.keep == "none" and (group or any((cell.folder / runs.CHECKPOINT).exists() for cell in cells)):
+            done = trained | {unit.name for unit in followers}
+            followers.append(
+                Unit(f"forget weights of {_place(cells[0])}", functools.partial(forget, cells), needs=done)
+            )
+        units += group + followers
+    return units
+
+
+def _training(cell: Cell, source: str | None = None) -> Unit:
+    work = functools.partial(_train, cell.config)
+    return Unit(str(cell), work, needs=frozenset(filter(None, [source])), folder=cell.folder)
+
+
+def _train(config: TrainConfig) -> None:
+    from tljax.train import train
+
+    train(config)
+
+
+def _place(cell: Cell) -> str:
+    return " ".join(filter(None, (cell.config.dataset, f"fold {cell.config.fold}", cell.condition)))
+
+
+def forget(cells: Sequence[Cell]) -> None:
+    """Removes the weights of runs."""
+    for cell in cells:
+        shutil.rmtree(cell.folder / runs.CHECKPOINT, ignore_errors=True)
+
+
+def run_units(config: StudyConfig, picked: Sequence[Cell], units: Sequence[Unit]) -> dict[str, Outcome]:
+    """Does them by the launcher that was asked for."""
+    if config.launcher == "slurm":
+        from tljax.study.slurm import SlurmLauncher
+
+        launcher: Launcher = SlurmLauncher(config.slurm, config.workdir)
+    else:
+        launcher = LocalLauncher()
+    with StudyDisplay(console, picked, len(units)) as display:
+        return run_all(units, launcher, display)
+
+
+def record(config: StudyConfig, grid: Grid, command: str, failed: Mapping[str, str]) -> None:
+    """Writes `study.json`."""
+    facts = {
+        "command": command,
+        "config": dataclasses.asdict(config),
+        "runs": len(grid.cells),
+        "left_out": grid.left_out,
+        "failed": failed,
+        "versions": {"tljax": tljax.__version__, "jax": version("jax"), "python": platform.python_version()},
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    write_text(config.workdir / STUDY, json.dumps(facts, indent=1, default=str) + "\n")
+
+
+@contextmanager
+def alone(workdir: Path) -> Iterator[None]:
+    """Only one study at a time may work in a folder."""
+    with writing(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+        with open(workdir / LOCK, "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another study is at work in {workdir}; wait for it, or use another --workdir"
+                ) from None
+            yield
+
+
+@contextmanager
+def writing(workdir: Path) -> Iterator[None]:
+    """What the disk refuses is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {error.filename or workdir} ({error.strerror}); make room or choose another --workdir, "
+            "and run the same command again: what is finished is kept"
+        ) from error

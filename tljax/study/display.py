@@ -1,0 +1,92 @@
+"""What a person sees of a study: the grid with every run in its place, or a line for each that ends."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tljax import runs
+from tljax.study.grid import Cell
+from tljax.study.units import Outcome, Unit
+
+
+class StudyDisplay:
+    """On a terminal the grid, redrawn as it fills; elsewhere a line for each unit that ends."""
+
+    def __init__(self, console: Console, cells: Sequence[Cell], total: int):
+        self._console, self._cells, self._total = console, cells, total
+        self._ended, self._running, self._failed = 0, [], set()
+        self._start = time.monotonic()
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> "StudyDisplay":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, running: Iterable[Unit]) -> None:
+        """These run now."""
+        self._running = list(running)
+        if self._live:
+            self._live.update(Group(self._grid(), self._line()), refresh=True)
+
+    def ended(self, unit: Unit, outcome: Outcome) -> None:
+        """A unit came to its end."""
+        self._ended += 1
+        if outcome.status != "done":
+            self._failed.add(unit.folder)
+        said = outcome.status if unit.folder is None or outcome.status != "done" else _score(unit)
+        line = f"{self._ended}/{self._total}  {unit.name}: {said}{outcome.message and f' ({outcome.message})'}"
+        if not self._live:
+            self._console.print(f"{line}  {self._left()}", highlight=False, soft_wrap=True, markup=False)
+        elif outcome.status != "done":
+            self._live.console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def _line(self) -> str:
+        names = "; ".join(unit.name for unit in self._running)
+        return f"{self._ended} of {self._total} done{self._left()}   {names}"
+
+    def _left(self) -> str:
+        if not self._ended or self._ended == self._total:
+            return ""
+        seconds = (time.monotonic() - self._start) / self._ended * (self._total - self._ended)
+        return f", about {duration(seconds)} left"
+
+    def _grid(self) -> Table:
+        folds = sorted({cell.config.fold for cell in self._cells})
+        table = Table("task", "network", *(f"fold {fold}" for fold in folds), box=None, header_style="bold")
+        rows: dict[tuple[str, str], dict[int, Cell]] = {}
+        for cell in self._cells:
+            rows.setdefault((cell.config.dataset, cell.variant), {})[cell.config.fold] = cell
+        for (task, variant), by_fold in rows.items():
+            table.add_row(task, variant, *(self._state(by_fold.get(fold)) for fold in folds))
+        return table
+
+    def _state(self, cell: Cell | None) -> Text:
+        if cell is None:
+            return Text("")
+        if cell.folder in self._failed:
+            return Text("failed", "red")
+        if any(unit.folder == cell.folder for unit in self._running):
+            return Text(f"epoch {len(runs.read_run(cell.folder).metrics)}", "yellow")
+        result = runs.read_run(cell.folder).result
+        return Text(f"{result['test']['auc']:.3f}", "green") if result else Text("·", "dim")
+
+
+def _score(unit: Unit) -> str:
+    return f"test AUC {runs.read_run(unit.folder).result['test']['auc']:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for size, name in ((86400, "days"), (3600, "h")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

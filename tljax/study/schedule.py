@@ -1,0 +1,97 @@
+"""Does all units of a study, each as soon as those before it have ended."""
+
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from tljax.errors import Requeue
+from tljax.study.display import StudyDisplay
+from tljax.study.units import Outcome, Unit
+
+POLL = 1.0  # seconds
+
+
+class Launcher(Protocol):
+    """Where units run. `local.py` and `slurm.py` hold one each."""
+
+    @property
+    def free(self) -> int:
+        """How many more units it takes now."""
+        ...
+
+    def submit(self, units: list[Unit]) -> None:
+        """Starts units."""
+        ...
+
+    def collect(self, seconds: float) -> list[tuple[Unit, Outcome]]:
+        """The units that have ended, after at most this many seconds."""
+        ...
+
+    def stop(self) -> None:
+        """Asks the running units to save their state and end."""
+        ...
+
+    def close(self) -> None:
+        """Ends it."""
+        ...
+
+
+def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay) -> dict[str, Outcome]:
+    """The outcome of every unit by name. Raises Requeue after SIGTERM, once all that ran has been saved."""
+    waiting, running, outcomes = {unit.name: unit for unit in units}, {}, {}
+    stop = _Stop()
+    try:
+        while waiting or running:
+            for unit in _hopeless(waiting, outcomes):
+                outcomes[unit.name] = Outcome("failed", "what it builds on failed")
+                display.ended(waiting.pop(unit.name), outcomes[unit.name])
+            ready = [] if stop.asked else _ready(waiting, running)[: launcher.free]
+            for unit in ready:
+                running[unit.name] = waiting.pop(unit.name)
+            if ready:
+                launcher.submit(ready)
+            display.update(running.values())
+            for unit, outcome in launcher.collect(POLL):
+                del running[unit.name]
+                outcomes[unit.name] = outcome
+                display.ended(unit, outcome)
+                stop.asked |= outcome.halts
+            if stop.received and not stop.passed_on:
+                launcher.stop()
+                stop.asked = stop.passed_on = True
+            if stop.asked and not running:
+                break
+    finally:
+        stop.forget()
+        launcher.close()
+    if stop.received:
+        raise Requeue("the study is saved; run the same command again to go on")
+    return outcomes
+
+
+def _ready(waiting: dict[str, Unit], running: dict[str, Unit]) -> list[Unit]:
+    unsettled = waiting.keys() | running.keys()
+    return [unit for unit in waiting.values() if not (unit.after | unit.needs) & unsettled]
+
+
+def _hopeless(waiting: dict[str, Unit], outcomes: dict[str, Outcome]) -> list[Unit]:
+    lost = {name for name, outcome in outcomes.items() if outcome.status != "done"}
+    return [unit for unit in waiting.values() if unit.needs & lost]
+
+
+class _Stop:
+    """Whether to start no more, and SIGTERM, with which schedulers announce pre-emption."""
+
+    def __init__(self):
+        self.received = self.asked = self.passed_on = False
+        self._old = None
+        if threading.current_thread() is threading.main_thread():
+            self._old = signal.signal(signal.SIGTERM, self._receive)
+
+    def _receive(self, *_: object) -> None:
+        self.received = True
+
+    def forget(self) -> None:
+        if self._old is not None:
+            signal.signal(signal.SIGTERM, self._old)

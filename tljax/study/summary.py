@@ -1,0 +1,127 @@
+"""What a study prints: the grid before it runs, the results when it has."""
+
+import csv
+import dataclasses
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tljax.config import StudyConfig
+from tljax.study.display import duration
+from tljax.study.estimate import Estimate, estimate
+from tljax.study.grid import Cell, make_grid, pick
+from tljax.study.tables import LAYERS, RESULTS
+
+console = Console()
+
+Rows = list[dict[str, str]]
+
+
+def show_results(config: StudyConfig) -> None:
+    """AUC of every network over the folds, what fine-tuning changed in it, and where everything lies."""
+    runs, representations = (read(config.workdir / RESULTS / name) for name in ("runs.csv", "representations.csv"))
+    console.print(_aucs(runs))
+    if before_after := _before_after(runs, representations):
+        console.print(before_after)
+    console.print(f"tables   {config.workdir / RESULTS}", highlight=False, soft_wrap=True)
+    console.print(
+        f"report   python -m tljax.report {config.workdir}  ->  {config.workdir / 'report' / 'index.html'}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _aucs(runs: Rows) -> Table:
+    table = Table(title="Test AUC, mean ± standard deviation over folds", title_justify="left", box=None)
+    for name in ("task", "network"):
+        table.add_column(name)
+    for name in ("AUC", "Keras AUC", "accuracy", "folds"):
+        table.add_column(name, justify="right")
+    for (task, network), rows in _by_network(runs).items():
+        done = [row for row in rows if row["status"] == "finished"]
+        scores = (spread(row[name] for row in done) for name in ("auc", "auc_keras", "accuracy"))
+        table.add_row(task, network, *scores, f"{len(done)} of {len(rows)}")
+    return table
+
+
+def _before_after(runs: Rows, representations: Rows) -> Table | None:
+    """Mean CCA of a network before and after fine-tuning, by the first protocol that was run."""
+    table = Table(title="Mean CCA before and after fine-tuning", title_justify="left", box=None)
+    for name in ("task", "network"):
+        table.add_column(name)
+    for name in LAYERS:
+        table.add_column(name, justify="right")
+    rows = [row for row in representations if row["measure"] == "cca"]
+    rows = [row for row in rows if row["protocol"] == rows[0]["protocol"]]
+    init_of = {(run["task"], _network(run)): run["init"] for run in runs}
+    for (task, network), init in init_of.items():
+        own = [row for row in rows if (row["task"], row["model1"], row["model2"]) == (task, network, init)]
+        if own:
+            table.add_row(task, network, *(spread(r["value"] for r in own if r["layer1"] == layer) for layer in LAYERS))
+    return table if table.row_count else None
+
+
+def _network(run: Mapping[str, str]) -> str:
+    return Path(run["path"]).parent.name
+
+
+def _by_network(runs: Rows) -> dict[tuple[str, str], Rows]:
+    found: dict[tuple[str, str], Rows] = {}
+    for run in runs:
+        found.setdefault((run["task"], _network(run)), []).append(run)
+    return found
+
+
+def spread(values: Iterable[str]) -> str:
+    """Mean ± standard deviation of figures as they stand in a table."""
+    figures = np.array([float(value) for value in values if value])
+    if not len(figures):
+        return "–"
+    return f"{figures.mean():.3f}" + (f" ± {figures.std(ddof=1):.3f}" if len(figures) > 1 else "")
+
+
+def read(path: Path) -> Rows:
+    """A table of the study; empty where there is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def show_grid(config: StudyConfig) -> None:
+    """The runs, what is left out and why, and a rough idea of the time and disk they take."""
+    config = dataclasses.replace(config, workdir=config.workdir.resolve())
+    grid = make_grid(config)
+    cells = [*grid.pretrain, *pick(grid.cells, config.only)]
+    table = Table("task", "network", "folds", "finished", box=None)
+    for row in _rows(cells):
+        table.add_row(*row)
+    console.print(table)
+    for what, why in grid.left_out.items():
+        console.print(f"left out {what}: {why}", highlight=False, soft_wrap=True)
+    todo = [cell for cell in cells if not cell.finished]
+    console.print(f"{len(cells)} runs, {len(cells) - len(todo)} of them finished", highlight=False)
+    if todo:
+        _show_cost(config, estimate(config, todo))
+
+
+def _show_cost(config: StudyConfig, cost: Estimate) -> None:
+    parent = next(folder for folder in (config.workdir, *config.workdir.parents) if folder.exists())
+    free = shutil.disk_usage(parent).free
+    console.print(
+        f"at most {duration(cost.seconds)} on {cost.device} ({cost.basis}), if no run stops early\n"
+        f"{cost.bytes / 1e9:.1f} GB on disk, of which {free / 1e9:.1f} GB are free in {parent}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _rows(cells: Sequence[Cell]) -> Iterable[tuple[str, str, str, str]]:
+    rows: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        rows.setdefault((cell.config.dataset, cell.variant), []).append(cell)
+    for (task, variant), found in rows.items():
+        folds = " ".join(str(cell.config.fold) for cell in found)
+        yield task, variant, folds, str(sum(cell.finished for cell in found))
