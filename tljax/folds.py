@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int32, Int64
 
 from tljax.datasets import Dataset
 from tljax.errors import UserError
@@ -87,9 +87,19 @@ def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
             yield Fold(np.flatnonzero(fold_of != number), held_out[is_val], held_out[~is_val])
         return
     outer = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED)
-    for train, held_out in outer.split(dataset.labels, dataset.labels):
-        *_, (test, val) = StratifiedKFold(5).split(held_out, dataset.labels[held_out])
+    for train, held_out in _divide(outer, dataset.labels):
+        *_, (test, val) = _divide(StratifiedKFold(5), dataset.labels[held_out])
         yield Fold(train, held_out[val], held_out[test])
+
+
+def _divide(splitter, labels: Int32[np.ndarray, "n"], groups: Int64[np.ndarray, "n"] | None = None) -> list[tuple]:
+    """The splits of a scikit-learn splitter. Small classes are our own to complain of (`_check_classes`)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+            return list(splitter.split(labels, labels, groups))
+    except ValueError as error:
+        raise UserError(f"{len(labels)} images cannot be divided further ({error}); add images") from error
 
 
 def _group_kfold(groups: Int64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "n"]:
@@ -111,13 +121,13 @@ def _group_kfold(groups: Int64[np.ndarray, "n"], count: int) -> Int64[np.ndarray
 def _honest_folds(dataset: Dataset) -> Iterator[Fold]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    rows, groups = np.arange(len(dataset)), _groups(dataset)
+    groups = _groups(dataset)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    for rest, test in kind(FOLDS, shuffle=True, random_state=PAPER_SEED).split(rows, dataset.labels, groups):
+    for rest, test in _divide(kind(FOLDS, shuffle=True, random_state=PAPER_SEED), dataset.labels, groups):
         rest_groups = None if groups is None else groups[rest]
-        eighths = kind(8, shuffle=True, random_state=PAPER_SEED).split(rest, dataset.labels[rest], rest_groups)
-        train, val = next(eighths)
-        yield Fold(np.sort(rest[train]), np.sort(rest[val]), np.sort(test))
+        eighths = _divide(kind(8, shuffle=True, random_state=PAPER_SEED), dataset.labels[rest], rest_groups)
+        train, val = eighths[0]
+        yield Fold(rest[train], rest[val], test)
 
 
 def _groups(dataset: Dataset) -> Int64[np.ndarray, "n"] | None:

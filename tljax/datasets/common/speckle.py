@@ -1,7 +1,8 @@
 """B-mode ultrasound of a lesion in tissue, simulated: fully developed speckle from a point-spread function.
 
-Scatterers of Gaussian amplitude, weighted by the echogenicity of what they lie in, are convolved with a pulse (a
-Gaussian with a carrier along the beam, a Gaussian across it); the envelope of the echo is log-compressed to 8 bits.
+Scatterers of Gaussian amplitude and random phase, weighted by the echogenicity of what they lie in, are convolved with
+the point-spread function (a Gaussian along the beam, a wider one across it; at baseband, where the carrier is a phase
+of the scatterers); the envelope of the echo is log-compressed to 8 bits.
 Lengths are fractions of the image's side, so that an image size changes the sampling and not the scene.
 """
 
@@ -18,12 +19,11 @@ HEADROOM = 8.0  # decibels between the brightest speckle and white
 
 @dataclass(frozen=True)
 class Texture:
-    """Speckle and tissue. `axial` and `lateral` are the pulse's standard deviations, `cycles` carrier waves in each
-    axial one; `layers` is the depth of the bright and dark bands of tissue in decibels, `band` their number."""
+    """Speckle and tissue. `axial` and `lateral` are the standard deviations of the point-spread function; `layers` is
+    the depth of the bright and dark bands of tissue in decibels, `band` their number."""
 
     axial: float = 0.008
     lateral: float = 0.014
-    cycles: float = 0.8
     layers: float = 4.0
     band: float = 3.0
 
@@ -63,8 +63,8 @@ def render(scene: Scene, seed: tuple[int, ...], size: int) -> UInt8[np.ndarray, 
     echogenicity = _tissue(scene.texture, rng, grid)
     for lesion in scene.lesions:
         echogenicity = echogenicity + _lesion(lesion, grid)
-    scatterers = rng.standard_normal((grid, grid), np.float32) * 10 ** (echogenicity / np.float32(20))
-    grey = _compress(_envelope(scatterers, scene.texture, grid))
+    scatterers = rng.standard_normal((2, grid, grid), np.float32) * 10 ** (echogenicity / np.float32(20))
+    grey = _compress(envelope(scatterers, scene.texture))
     grey = grey.reshape(size, factor, size, factor).mean(axis=(1, 3))
     return np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -102,17 +102,11 @@ def _lesion(lesion: Lesion, grid: int) -> Float[np.ndarray, "grid grid"]:
     return np.float32(lesion.echo) * inside + np.float32(lesion.shadow) * behind
 
 
-def _envelope(
-    scatterers: Float[np.ndarray, "grid grid"], texture: Texture, grid: int
-) -> Float[np.ndarray, "grid grid"]:
-    """The magnitude of the echo: scatterers convolved with the complex pulse."""
-    across = _gaussian(texture.lateral * grid)
-    along = _gaussian(texture.axial * grid)
-    steps = np.arange(len(along)) - len(along) // 2
-    carrier = 2 * np.pi * texture.cycles * steps / (texture.axial * grid)
-    smooth = convolve1d(scatterers, across, axis=1, mode="wrap")
-    parts = (convolve1d(smooth, along * wave(carrier), axis=0, mode="wrap") for wave in (np.cos, np.sin))
-    return np.hypot(*parts)
+def envelope(scatterers: Float[np.ndarray, "2 grid grid"], texture: Texture) -> Float[np.ndarray, "grid grid"]:
+    """The magnitude of the echo: scatterers (real and imaginary part) convolved with the point-spread function."""
+    grid = scatterers.shape[-1]
+    echo = convolve1d(scatterers, _gaussian(texture.lateral * grid), axis=2, mode="wrap")
+    return np.hypot(*convolve1d(echo, _gaussian(texture.axial * grid), axis=1, mode="wrap"))
 
 
 def _gaussian(sigma: float) -> Float[np.ndarray, "taps"]:
@@ -121,8 +115,8 @@ def _gaussian(sigma: float) -> Float[np.ndarray, "taps"]:
     return weights / weights.sum()
 
 
-def _compress(envelope: Float[np.ndarray, "grid grid"]) -> Float[np.ndarray, "grid grid"]:
+def _compress(magnitude: Float[np.ndarray, "grid grid"]) -> Float[np.ndarray, "grid grid"]:
     """Decibels under the brightest speckle (the 99.5th percentile), as grey values 0..255."""
-    reference = np.percentile(envelope, 99.5)
-    level = 20 * np.log10(np.maximum(envelope, 1e-6 * reference) / reference) - HEADROOM
+    reference = np.percentile(magnitude, 99.5)
+    level = 20 * np.log10(np.maximum(magnitude, 1e-6 * reference) / reference) - HEADROOM
     return np.clip(255 * (1 + level / DYNAMIC_RANGE), 0, 255).astype(np.float32)
