@@ -160,28 +160,22 @@ def _check_classes(dataset: Dataset, fold: Fold, number: int) -> None:
         warnings.warn(f"{message}: its validation AUC is undefined", stacklevel=3)
 
 
-def _key(name: str) -> str:
-    """What two names of one image share: the stem; several findings in one image are told apart by `#2`, `#3`."""
-    return PurePosixPath(re.sub(r"#\d+$", "", name)).stem
-
-
 def _read_fold(folder: Path, dataset: Dataset, number: int) -> Fold:
     rows_of = defaultdict(list)
-    for row, file in enumerate(dataset.files):
-        rows_of[_key(file)].append(row)
-    skipped = {_key(file) for file in dataset.skipped}
+    for row, key in enumerate(_keys(dataset.files)):
+        rows_of[key].append(row)
+    skipped = set(_keys(dataset.skipped))
     listed: dict[int, str] = {}
-    missing, relabelled, left = [], [], {key: list(rows) for key, rows in rows_of.items()}
+    missing, relabelled = [], []
     for part in PARTS:
-        for path, label in _read_list(folder / f"{part}_fold{number}.csv"):
-            key = _key(path)
-            if key not in rows_of:
+        paths, labels = _read_list(folder / f"{part}_fold{number}.csv")
+        for key, path, label in zip(_keys(paths), paths, labels, strict=True):
+            candidates = rows_of.get(key, [])
+            if not candidates:
                 if key not in skipped:
                     missing.append(path)
                 continue
-            row = _closest(left[key] or rows_of[key], path, label, dataset)
-            if row in left[key]:
-                left[key].remove(row)
+            row = candidates[0] if len(candidates) == 1 else _closest(candidates, listed, path, label, dataset)
             if listed.setdefault(row, part) != part:
                 raise UserError(f"{folder}, fold {number}: {path} is in {listed[row]} and in {part}")
             if label and dataset.card.classes[dataset.labels[row]] != label:
@@ -199,8 +193,13 @@ def _read_fold(folder: Path, dataset: Dataset, number: int) -> Fold:
     return Fold(*(np.array(sorted(row for row in listed if listed[row] == part), np.int64) for part in PARTS))
 
 
-def _read_list(path: Path) -> Iterator[tuple[str, str | None]]:
-    """The (path, class) pairs of a fold list; the class is None where the list has no such column."""
+def _keys(names: Sequence[str]) -> list[str]:
+    """What two names of one image share: the stem; several findings in one image are told apart by `#2`, `#3`."""
+    return [PurePosixPath(re.sub(r"#\d+$", "", name)).stem for name in names]
+
+
+def _read_list(path: Path) -> tuple[list[str], list[str | None]]:
+    """The paths and classes of a fold list; the classes are None where the list has no such column."""
     import pandas
 
     if not path.is_file():
@@ -208,19 +207,20 @@ def _read_list(path: Path) -> Iterator[tuple[str, str | None]]:
     table = pandas.read_csv(path, dtype=str)
     if "path" not in table:
         raise UserError(f"{path} has no column path; it has {', '.join(table.columns)}")
-    labels = table["class"] if "class" in table else [None] * len(table)
-    yield from zip(table["path"], labels, strict=True)
+    return table["path"].tolist(), table["class"].tolist() if "class" in table else [None] * len(table)
 
 
-def _closest(rows: Sequence[int], path: str, label: str | None, dataset: Dataset) -> int:
-    """Of the images with one base name, the one from the folder of the same name, else of the same class."""
+def _closest(rows: Sequence[int], listed: dict[int, str], path: str, label: str | None, dataset: Dataset) -> int:
+    """Of the images with one base name: one not listed yet, from the folder of the same name, of the same class."""
     folder = PurePosixPath(path).parent.name
-
-    def likeness(row: int) -> tuple[bool, bool]:
-        same_folder = PurePosixPath(dataset.files[row]).parent.name == folder
-        return same_folder, dataset.card.classes[dataset.labels[row]] == label
-
-    return max(rows, key=likeness)
+    return max(
+        rows,
+        key=lambda row: (
+            row not in listed,
+            PurePosixPath(dataset.files[row]).parent.name == folder,
+            dataset.card.classes[dataset.labels[row]] == label,
+        ),
+    )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,5 +1,10 @@
-"""PatchCamelyon: its HDF5 files, or a TFDS `patch_camelyon` that is already prepared, and a seeded draw of patches."""
+"""PatchCamelyon and a seeded draw of its patches.
 
+From its HDF5 files, from a TFDS `patch_camelyon` that is already prepared, or from PNG files `<number>_label=<0|1>.png`
+as the authors exported them (theirs alone carry the names of the published fold lists).
+"""
+
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -37,8 +42,13 @@ def card(name: str, images: int) -> Card:
 
 def draw(archive: Path, count: int) -> Iterator[Example]:
     """`count` patches at random out of all splits, the same in every preparation; all where there are fewer."""
-    tfds_folder = next((path.parent for path in list_files(archive) if path.name == "dataset_info.json"), None)
-    total, example = _from_tfds(tfds_folder) if tfds_folder else _from_hdf5(archive)
+    files = list_files(archive)
+    if prepared := [path.parent for path in files if path.name == "dataset_info.json"]:
+        total, example = _from_tfds(prepared[0])
+    elif exported := [path for path in files if path.suffix == ".png"]:
+        total, example = _from_png(archive, exported)
+    else:
+        total, example = _from_hdf5(archive)
     chosen = np.random.default_rng(SEED).choice(total, min(count, total), replace=False)
     for index in np.sort(chosen).tolist():
         yield example(index)
@@ -57,6 +67,16 @@ def _from_hdf5(archive: Path) -> tuple[int, Callable[[int], Example]]:
         return Example(f"{SPLITS[part]}_{row}_label={label}.png", CLASSES[label], image)
 
     return int(starts[-1]), example
+
+
+def _from_png(archive: Path, paths: list[Path]) -> tuple[int, Callable[[int], Example]]:
+    def example(index: int) -> Example:
+        found = re.fullmatch(r".*_label=([01])", paths[index].stem)
+        if not found:
+            raise UserError(f"{paths[index]} is not named <number>_label=<0 or 1>.png, so its class is unknown")
+        return Example(paths[index].relative_to(archive).as_posix(), CLASSES[int(found[1])], paths[index])
+
+    return len(paths), example
 
 
 def _labels(path: Path, images: Path) -> Int64[np.ndarray, "n"]:
