@@ -27,3 +27,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED}: real weights and images are not part of the project")
     return SHARED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepared images and compiled programs outlive the test, and the session."""
+    os.environ.setdefault("TLJAX_CACHE", str(config.cache.mkdir("tljax")))
+    from tljax.devices import use_compilation_cache
+
+    use_compilation_cache()

@@ -4,7 +4,6 @@ Inputs are either uint8 images `n h w 3`, augmented and normalised inside the pr
 frozen backbone, computed once. Batches are rows of a table of row numbers; -1 marks a row that only fills the batch up.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from tljax.augment import random_matrices, warp
 from tljax.normalisation import Normalisation
 
 ADAM_EPSILON = 1e-7  # Keras's
+
+Weights = Any  # an nnx.State: what inference needs
 
 
 @dataclass(frozen=True)
@@ -79,26 +80,28 @@ def split(model: nnx.Module, recipe: Recipe) -> tuple[Any, Any, TrainState]:
     return training_graph, inference_graph, state
 
 
-def merge(graph: Any, state: TrainState) -> nnx.Module:
-    return nnx.merge(graph, state.trained, state.frozen, state.stats, copy=True)
+def weights_of(state: TrainState) -> Weights:
+    """All parameters and statistics, in one tree of the same shape whatever was trained."""
+    return nnx.merge_state(state.trained, state.frozen, state.stats)
 
 
-def weights_of(state: TrainState) -> TrainState:
-    """A copy without the optimiser's part: what inference needs, safe from donation."""
-    return jax.tree.map(jnp.copy, dataclasses.replace(state, optimiser=()))
+@jax.jit
+def copied(weights: Weights) -> Weights:
+    """Weights that outlive the state they came from, which the next step consumes."""
+    return jax.tree.map(jnp.copy, weights)
 
 
-def restore(model: nnx.Module, state: TrainState) -> None:
-    """Puts a state's parameters and statistics back into the network it was split from, in inference mode."""
-    nnx.update(model, state.trained, state.frozen, state.stats)
+def restore(model: nnx.Module, weights: Weights) -> None:
+    """Puts weights back into the network they were split from, in inference mode."""
+    nnx.update(model, weights)
     model.eval()
 
 
-def batch_table(rows: Int[Array, " n"], batch_size: int, mesh: Mesh) -> Int[Array, "steps slots"]:
+def batch_table(rows: Int[Array, " n"], batch_size: int, devices: int) -> Int[Array, "steps slots"]:
     """Row numbers as batches, the last one, and what does not divide by the devices, filled up with -1."""
     steps = -(-rows.shape[0] // batch_size)
     table = jnp.pad(rows, (0, steps * batch_size - rows.shape[0]), constant_values=-1).reshape(steps, batch_size)
-    return jnp.pad(table, ((0, 0), (0, -batch_size % mesh.size)), constant_values=-1)
+    return jnp.pad(table, ((0, 0), (0, -batch_size % devices)), constant_values=-1)
 
 
 def train_step(
@@ -117,7 +120,7 @@ def train_step(
     weights = jnp.ones(labels.shape) if mask is None else mask.astype(jnp.float32)
 
     def loss(trained: Any) -> tuple[Float[Array, ""], tuple[Any, Float[Array, "b k"], Float[Array, ""]]]:
-        model = merge(graph, TrainState(trained, state.frozen, state.stats, ()))
+        model = nnx.merge(graph, trained, state.frozen, state.stats, copy=True)
         rngs = nnx.Rngs(dropout=dropout_key)
         logits = (
             model.classify(inputs, rngs) if inputs.ndim == 2 else model(inputs, layers=(), mask=mask, rngs=rngs).logits
@@ -152,7 +155,7 @@ def make_epoch(graph: Any, recipe: Recipe) -> Callable:
 
     def epoch(state: TrainState, inputs: Array, labels: Array, rows: Int[Array, " n"], key: Key[Array, ""]) -> tuple:
         shuffle_key, step_key = jax.random.split(key)
-        table = batch_table(jax.random.permutation(shuffle_key, rows), recipe.batch_size, recipe.mesh)
+        table = batch_table(jax.random.permutation(shuffle_key, rows), recipe.batch_size, recipe.mesh.size)
         whole = table.size == rows.shape[0]
 
         def step(state: TrainState, batch: tuple) -> tuple:
@@ -184,32 +187,13 @@ def make_step(graph: Any, recipe: Recipe) -> Callable:
     return jax.jit(step, donate_argnums=0)
 
 
-def _infer(graph: Any, state: TrainState, recipe: Recipe, output: str, x: Shaped[Array, "b *_"]) -> Float[Array, "b c"]:
-    """`logits`, or the `features` that the head would read, in inference mode."""
-    model = merge(graph, state)
-    if x.ndim == 2:
-        return model.classify(x)
-    features, _ = model.features(_to_network(x, recipe, None))
-    return features if output == "features" else model.classify(features)
-
-
 def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
-    """infer(state, inputs, rows) -> `n c`, for the given rows of arrays on the devices."""
+    """infer(weights, inputs) -> `b c`: the `logits` of one batch, or the `features` that the head would read."""
 
-    def infer(state: TrainState, inputs: Array, rows: Int[Array, " n"]) -> Float[Array, "n c"]:
-        def batch(index: Int[Array, " b"]) -> Float[Array, "b c"]:
-            return _infer(graph, state, recipe, output, recipe.shard(inputs[recipe.shard(index)]))
-
-        out = jax.lax.map(batch, batch_table(rows, recipe.batch_size, recipe.mesh))[:, : recipe.batch_size]
-        return recipe.replicate(out.reshape(-1, out.shape[-1])[: rows.shape[0]])
+    def infer(weights: Weights, inputs: Shaped[Array, "b *_"]) -> Float[Array, "b c"]:
+        model, inputs = nnx.merge(graph, weights, copy=True), recipe.shard(inputs)
+        if inputs.ndim == 4:
+            inputs, _ = model.features(_to_network(inputs, recipe, None))
+        return recipe.replicate(inputs if output == "features" else model.classify(inputs))
 
     return jax.jit(infer)
-
-
-def make_forward(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
-    """forward(state, images) -> `b c`, for one batch that came from the host."""
-
-    def forward(state: TrainState, images: Array) -> Float[Array, "b c"]:
-        return recipe.replicate(_infer(graph, state, recipe, output, images))
-
-    return jax.jit(forward)

@@ -159,7 +159,7 @@ def fit(
     writer: RunWriter,
     display: TrainingDisplay,
     stop: StopSignal,
-) -> tuple[Selection, Feed, engine.TrainState]:
+) -> tuple[Selection, Feed, engine.Weights]:
     """Runs the phases, from the last checkpoint on where there is one; the last phase's best epoch and its state."""
     mesh, plan = devices.data_mesh(), phases(config)
     resume = writer.resume_point()
@@ -180,11 +180,11 @@ def fit(
             )
             *graphs, state = engine.split(network.model, recipe)
             state = jax.device_put(state, devices.replicated(mesh))
-            best, selection, epoch = engine.weights_of(state), Selection(), 0
+            best, selection, epoch = engine.copied(engine.weights_of(state)), Selection(), 0
             if number == facts["phase"] and facts["epoch"]:
                 state, best = resume.arrays((state, best))
                 selection, epoch = Selection(**facts["selection"]), facts["epoch"]
-            feed = make_feed(config.storage, graphs, recipe, state, data.images, data.labels, (fold.train, fold.val))
+            feed = make_feed(config.storage, graphs, recipe, best, data.images, data.labels, (fold.train, fold.val))
             phase_key = jax.random.fold_in(seed_key, number)
             display.phase(phase.scope, phase.epochs, epoch)
             watch = Stopwatch()
@@ -192,7 +192,8 @@ def fit(
                 epoch += 1
                 with display.traced(writer.folder / "profile", config.profile and epoch == 2):
                     state, sums = feed.epoch(state, fold.train, jax.random.fold_in(phase_key, epoch))
-                    sums, logits = jax.device_get((sums, feed.infer(state, fold.val)))  # the epoch's one wait
+                    weights = engine.weights_of(state)
+                    sums, logits = jax.device_get((sums, feed.infer(weights, fold.val)))  # the epoch's one wait
                 row = {
                     "phase": phase.scope,
                     "epoch": epoch,
@@ -205,7 +206,7 @@ def fit(
                         f"it is kept in {writer.folder}. Lower --learning-rate, or use --precision float32"
                     )
                 if selection.offer(row, phase.select):
-                    best = engine.weights_of(state)
+                    best = engine.copied(weights)
                 writer.epoch(row)
                 display.epoch(row)
                 rows_written += 1
@@ -251,13 +252,13 @@ def conclude(
     data: datasets.Dataset,
     fold: Fold,
     writer: RunWriter,
-    fitted: tuple[Selection, Feed, engine.TrainState],
+    fitted: tuple[Selection, Feed, engine.Weights],
     seconds: float,
 ) -> None:
     """Predicts validation and test images with the selected weights and completes the run folder."""
-    selection, feed, state = fitted
+    selection, feed, weights = fitted
     parts = {
-        part: (rows, softmax(jax.device_get(feed.infer(state, rows))))
+        part: (rows, softmax(jax.device_get(feed.infer(weights, rows))))
         for part, rows in (("val", fold.val), ("test", fold.test))
     }
     writer.predictions(data, parts)
