@@ -2,7 +2,12 @@
 
     make demo
 
-or python -m tljax.study --config configs/demo.py --workdir demo, then python -m tljax.report demo.
+or
+
+    python -m tljax.study --config configs/demo.py --workdir demo
+    python -m tljax.report demo
+
+Expect the pre-trained network to beat the random one.
 """
 
 from tljax.config import StudyConfig, TrainConfig

@@ -22,7 +22,7 @@ from tljax.config import StudyConfig, TrainConfig
 from tljax.errors import UserError
 from tljax.files import write_text
 from tljax.progress import console
-from tljax.study import comparing
+from tljax.study import comparing, explaining
 from tljax.study.display import StudyDisplay
 from tljax.study.grid import Cell, Grid, make_grid, pick
 from tljax.study.local import LocalLauncher
@@ -49,9 +49,18 @@ def study(config: StudyConfig, command: str = "") -> Path:
         record(config, grid, command, failed)
         tables = write_tables(config, grid)
     if failed:
-        several = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
-        raise UserError(f"{len(failed)} of {len(units)} failed; run the same command again to try them anew:{several}")
+        raise UserError(
+            f"{len(failed)} of {len(units)} failed; run the same command again to try them anew:{_by_reason(failed)}"
+        )
     return tables
+
+
+def _by_reason(failed: Mapping[str, str]) -> str:
+    """Each reason once, with what failed for it."""
+    names: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        names.setdefault(reason, []).append(name)
+    return "".join(f"\n  {', '.join(several)}: {reason}" for reason, several in names.items())
 
 
 def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[Unit]:
@@ -66,6 +75,8 @@ def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[
         if config.protocols and (group or comparing.missing(cells, config.protocols, config.measures)):
             work = functools.partial(comparing.compare_cells, cells, config.protocols, config.measures)
             followers.append(Unit(f"compare {_place(cells[0])}", work, after=trained))
+        if cells[0].config.fold == config.folds[0]:
+            followers += [_explanation(cell, group) for cell in cells if not explaining.is_done(cell)]
         if config.keep == "none" and (group or any((cell.folder / runs.CHECKPOINT).exists() for cell in cells)):
             done = trained | {unit.name for unit in followers}
             followers.append(
@@ -78,6 +89,11 @@ def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[
 def _training(cell: Cell, source: str | None = None) -> Unit:
     work = functools.partial(_train, cell.config)
     return Unit(str(cell), work, needs=frozenset(filter(None, [source])), folder=cell.folder)
+
+
+def _explanation(cell: Cell, group: Sequence[Unit]) -> Unit:
+    training = frozenset(unit.name for unit in group if unit.folder == cell.folder)
+    return Unit(f"explain {cell}", functools.partial(explaining.explain, cell), needs=training)
 
 
 def _train(config: TrainConfig) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 
 from tljax.study.units import Outcome, Unit, attempt
 
@@ -47,9 +48,10 @@ class LocalLauncher:
             self._workers.pop(number).shutdown(wait=False)
             return unit, Outcome("failed", "its process died: out of memory, or killed")
 
-    def stop(self) -> None:
-        """Asks the running units to save their state and end."""
+    def stop(self) -> bool:
+        """Asks the running units to save their state and end, which is worth waiting for."""
         self._signal(signal.SIGTERM)
+        return True
 
     def close(self) -> None:
         """Ends the workers, whatever they do."""
@@ -60,7 +62,8 @@ class LocalLauncher:
     def _signal(self, number: signal.Signals) -> None:
         for worker in self._workers.values():
             for pid in list(worker._processes or {}):
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
 
 def _worker(gpu: str | None) -> ProcessPoolExecutor:

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tljax.errors import Requeue
 from tljax.study.display import StudyDisplay
@@ -12,6 +12,7 @@ from tljax.study.units import Outcome, Unit
 POLL = 1.0  # seconds
 
 
+@runtime_checkable
 class Launcher(Protocol):
     """Where units run. `local.py` and `slurm.py` hold one each."""
 
@@ -28,8 +29,8 @@ class Launcher(Protocol):
         """The units that have ended, after at most this many seconds."""
         ...
 
-    def stop(self) -> None:
-        """Asks the running units to save their state and end."""
+    def stop(self) -> bool:
+        """This process was asked to end; whether it is to wait for the running units."""
         ...
 
     def close(self) -> None:
@@ -57,9 +58,10 @@ def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay) ->
                 outcomes[unit.name] = outcome
                 display.ended(unit, outcome)
                 stop.asked |= outcome.halts
-            if stop.received and not stop.passed_on:
-                launcher.stop()
-                stop.asked = stop.passed_on = True
+            if stop.received and not stop.asked:
+                stop.asked = True
+                if not launcher.stop():
+                    break
             if stop.asked and not running:
                 break
     finally:
@@ -84,7 +86,7 @@ class _Stop:
     """Whether to start no more, and SIGTERM, with which schedulers announce pre-emption."""
 
     def __init__(self):
-        self.received = self.asked = self.passed_on = False
+        self.received = self.asked = False
         self._old = None
         if threading.current_thread() is threading.main_thread():
             self._old = signal.signal(signal.SIGTERM, self._receive)

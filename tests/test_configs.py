@@ -1,0 +1,52 @@
+"""Every config file is one typed object that says how to run it and means what it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tljax import datasets
+from tljax.config import StudyConfig, load_config
+from tljax.study.grid import make_grid
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+def path(request) -> Path:
+    return request.param
+
+
+def test_each_opens_with_its_command_and_the_result_to_expect(path):
+    text = path.read_text()
+    docstring = text.split('"""')[1]
+    assert f"python -m tljax.study --config configs/{path.name}" in docstring
+    assert re.search(r"\bExpect\b", docstring)
+
+
+def test_each_is_a_study_of_tasks_that_exist(path):
+    config = load_config(path, StudyConfig)
+    assert set(config.tasks) <= set(datasets.names())
+    assert set(config.overrides) <= set(config.tasks)
+
+
+@pytest.mark.parametrize(("name", "runs"), [("paper", 175), ("radimagenet_replication", 120), ("breast", 15)])
+def test_the_grid_has_as_many_runs_as_the_config_says(name, runs, everything_at_hand):
+    config = load_config(CONFIGS[0].with_name(f"{name}.py"), StudyConfig)
+    grid = make_grid(config)
+    assert not grid.left_out
+    assert len(grid.cells) == len({cell.folder for cell in grid.cells}) == runs
+
+
+def test_the_demo_wants_nothing_from_the_network():
+    config = load_config(CONFIGS[0].with_name("demo.py"), StudyConfig)
+    grid = make_grid(config)
+    assert not grid.left_out
+    assert all(not datasets.card(cell.config.dataset).needs_archive for cell in (*grid.pretrain, *grid.cells))
+
+
+@pytest.fixture
+def everything_at_hand(monkeypatch):
+    """All archives prepared and all weights converted, as far as the grid can see."""
+    monkeypatch.setattr("tljax.study.grid._need_data", lambda *_: None)
+    monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
