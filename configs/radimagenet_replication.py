@@ -5,8 +5,9 @@
 Set ARCHIVES below first; the weights lie in ~/.cache/tljax/weights, or where --train.weights-dir says.
 
 30 epochs at 256 pixels, inputs as RadImageNet was trained on, the best validation loss kept, and a grid of what is
-trained and how fast: everything, the head alone, the last ten layers. The paper repeats it, and does not find that
-RadImageNet beats ImageNet as Mei et al. 2022 report (https://doi.org/10.1148/ryai.210315).
+trained and how fast: everything, the head alone, the last ten layers (Mei et al. 2022,
+https://doi.org/10.1148/ryai.210315, who report RadImageNet ahead). Expect no such lead: the paper that repeated it
+found none.
 """
 
 from pathlib import Path

@@ -44,7 +44,7 @@ def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay) ->
     stop = _Stop()
     try:
         while waiting or running:
-            for unit in _hopeless(waiting, outcomes):
+            while unit := _hopeless(waiting, outcomes):
                 outcomes[unit.name] = Outcome("failed", "what it builds on failed")
                 display.ended(waiting.pop(unit.name), outcomes[unit.name])
             ready = [] if stop.asked else _ready(waiting, running)[: launcher.free]
@@ -77,9 +77,10 @@ def _ready(waiting: dict[str, Unit], running: dict[str, Unit]) -> list[Unit]:
     return [unit for unit in waiting.values() if not (unit.after | unit.needs) & unsettled]
 
 
-def _hopeless(waiting: dict[str, Unit], outcomes: dict[str, Outcome]) -> list[Unit]:
+def _hopeless(waiting: dict[str, Unit], outcomes: dict[str, Outcome]) -> Unit | None:
+    """A unit of which something that it needs failed."""
     lost = {name for name, outcome in outcomes.items() if outcome.status != "done"}
-    return [unit for unit in waiting.values() if unit.needs & lost]
+    return next((unit for unit in waiting.values() if unit.needs & lost), None)
 
 
 class _Stop:
