@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tljax.study.estimate import Estimate, estimate
 from tljax.study.grid import Cell, make_grid, pick
 from tljax.study.tables import LAYERS, RESULTS
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)
 
 Rows = list[dict[str, str]]
 
@@ -37,9 +38,9 @@ def show_results(config: StudyConfig) -> None:
 def _aucs(runs: Rows) -> Table:
     table = Table(title="Test AUC, mean ± standard deviation over folds", title_justify="left", box=None)
     for name in ("task", "network"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("AUC", "Keras AUC", "accuracy", "folds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for (task, network), rows in _by_network(runs).items():
         done = [row for row in rows if row["status"] == "finished"]
         scores = (spread(row[name] for row in done) for name in ("auc", "auc_keras", "accuracy"))
@@ -51,9 +52,9 @@ def _before_after(runs: Rows, representations: Rows) -> Table | None:
     """Mean CCA of a network before and after fine-tuning, by the first protocol that was run."""
     table = Table(title="Mean CCA before and after fine-tuning", title_justify="left", box=None)
     for name in ("task", "network"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in LAYERS:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     rows = [row for row in representations if row["measure"] == "cca"]
     rows = [row for row in rows if row["protocol"] == rows[0]["protocol"]]
     init_of = {(run["task"], _network(run)): run["init"] for run in runs}
