@@ -114,3 +114,12 @@ def test_settings_of_the_study(tmp_path):
     write_run(tmp_path)
     (tmp_path / "study.json").write_text(json.dumps({"command": "python -m tljax.study"}))
     assert gather(tmp_path).settings["command"] == "python -m tljax.study"
+
+
+def test_a_run_that_others_start_from_is_pre_training(tmp_path):
+    source = write_run(tmp_path, "phantom-source", "random")
+    for fold in (1, 2):
+        write_run(tmp_path, "phantom", "phantom-source-random", fold=fold, spec=str(source))
+        write_run(tmp_path, "phantom", "random", fold=fold)
+    study = gather(tmp_path)
+    assert [task.name for task in study.tasks] == ["phantom"] and len(study.runs) == 5

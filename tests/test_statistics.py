@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
+from statsmodels.stats.multitest import multipletests
 
 from tljax import metrics, statistics
 from tljax.statistics import Comparison, FoldPredictions
@@ -165,7 +166,9 @@ def test_patients_needed_gives_the_power_it_promises():
     assert statistics.patients_needed(Comparison(0.0, -0.1, 0.1, 1.0, 0.05), 100, 5) == np.inf
 
 
-def test_holm_steps_down_and_passes_over_the_unknown():
+def test_holm_equals_statsmodels_and_passes_over_the_unknown():
+    p_values = (np.random.default_rng(0).random(12) ** 3).tolist()
+    assert statistics.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     adjusted = statistics.holm([0.01, float("nan"), 0.04])
     assert adjusted[0] == pytest.approx(0.02) and np.isnan(adjusted[1]) and adjusted[2] == pytest.approx(0.04)
@@ -216,8 +219,8 @@ def test_secondary_scores_equal_scikit_learns():
     assert scores["balanced_accuracy"] == pytest.approx(sklearn_metrics.balanced_accuracy_score(labels, predicted))
     assert scores["f1"] == pytest.approx(sklearn_metrics.f1_score(labels, predicted))
     assert scores["brier"] == pytest.approx(sklearn_metrics.brier_score_loss(labels, probabilities[:, 1]))
-    threshold = np.sort(probabilities[labels == 0, 1])[int(np.ceil(0.95 * np.sum(labels == 0))) - 1]
-    assert scores["sensitivity"] == pytest.approx(np.mean(probabilities[labels == 1, 1] > threshold))
+    false, true, _ = sklearn_metrics.roc_curve(labels, probabilities[:, 1], drop_intermediate=False)
+    assert scores["sensitivity"] == pytest.approx(true[false <= 0.05].max())
 
 
 def test_secondary_scores_with_a_class_absent():
@@ -225,6 +228,9 @@ def test_secondary_scores_with_a_class_absent():
     kept = labels != 3
     scores = statistics.secondary_scores(labels[kept], probabilities[kept])
     assert all(0 <= value <= 2 for value in scores.values())
+    predicted = probabilities[kept].argmax(axis=1)
+    f1 = sklearn_metrics.f1_score(labels[kept], predicted, labels=[0, 1, 2], average="macro")
+    assert scores["f1"] == pytest.approx(f1)
     recalls = [np.mean(probabilities[labels == c].argmax(axis=1) == c) for c in range(3)]
     assert scores["balanced_accuracy"] == pytest.approx(np.mean(recalls))
     assert np.isnan(statistics.secondary_scores(np.zeros(5, int), probabilities[:5])["sensitivity"])

@@ -34,11 +34,13 @@ def write_run(
     epochs: int = 4,
     finished: bool = True,
     prefix: str = "image",
+    spec: str | None = None,
     **settings,
 ) -> Path:
     """A run folder whose test AUC grows with `signal`. All runs of a task and fold share images, labels and patients.
 
-    `absent` are class numbers that no test image has; `prefix` begins every file name; `settings` go into the config.
+    `absent` are class numbers that no test image has; `prefix` begins every file name; `spec` is
+    the --init where that is a path; `settings` go into the config.
     """
     folder = runs.run_folder(workdir, task, init, freeze, fold, tag)
     folder.mkdir(parents=True)
@@ -55,7 +57,7 @@ def write_run(
     logits = own.normal(size=(len(splits), len(classes))) + signal * np.eye(len(classes))[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     chosen = {
-        "dataset": task, "init": init, "freeze": freeze, "fold": fold, "seed": seed, "tag": tag, "train": "all",
+        "dataset": task, "init": spec or init, "freeze": freeze, "fold": fold, "seed": seed, "tag": tag, "train": "all",
         "preprocessing": "native", "image_size": 224, "batch_size": 16, "epochs": 200, "patience": 30, "dropout": 0.5,
         "learning_rate": 1e-5, "head_learning_rate": 1e-3, "head_epochs": 200, "head_patience": 10, "select": "val_auc",
         "folds": "paper", "folds_dir": None, "augment": "paper", "precision": "float32", **settings,

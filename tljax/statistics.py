@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from scipy import stats
 
 from tljax import metrics
@@ -107,34 +107,35 @@ def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: 
     squared error of the second class's probability, or summed over classes); `calibration_error` (expected, of the most
     probable class, ten bins of equal width).
     """
-    from sklearn.metrics import f1_score, recall_score
-
+    k = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1)
-    present = np.unique(labels)
-    binary = probabilities.shape[1] == 2
-    squared = (probabilities - np.eye(probabilities.shape[1])[labels]) ** 2
-    judged = [1] if binary else present
+    confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+    right, of_class, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    present = np.flatnonzero(of_class)
+    judged = [1] if k == 2 else present
+    squared = (probabilities - np.eye(k)[labels]) ** 2
     return {
         "accuracy": metrics.accuracy(labels, probabilities),
-        "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0)),
-        "f1": float(f1_score(labels, predicted, labels=judged, average="macro", zero_division=0)),
-        "sensitivity": _sensitivity(labels, probabilities, present, specificity),
-        "brier": float(squared.mean() if binary else squared.sum(axis=1).mean()),
+        "balanced_accuracy": float(np.mean(right[present] / of_class[present])),
+        "f1": float(np.mean(2 * right[judged] / np.maximum(of_class[judged] + called[judged], 1))),
+        "sensitivity": float(
+            np.average(
+                [sensitivity(labels == c, probabilities[:, c], specificity) for c in judged],
+                weights=np.maximum(of_class[judged], 1),
+            )
+        ),
+        "brier": float(squared.mean() if k == 2 else squared.sum(axis=1).mean()),
         "calibration_error": calibration_error(labels, probabilities),
     }
 
 
-def _sensitivity(
-    labels: Labels, probabilities: Probabilities, present: Integer[np.ndarray, "c"], specificity: float
-) -> float:
-    from sklearn.metrics import roc_curve
-
-    if len(present) < 2:
+def sensitivity(positive: Bool[np.ndarray, "n"], scores: Float[np.ndarray, "n"], specificity: float) -> float:
+    """Share of positives above the lowest threshold with this share of negatives at or below it; NaN without both."""
+    negatives = np.sort(scores[~positive])
+    if not 0 < len(negatives) < len(scores):
         return float("nan")
-    classes = [1] if probabilities.shape[1] == 2 else present
-    curves = [roc_curve(labels == c, probabilities[:, c], drop_intermediate=False) for c in classes]
-    reached = [true[false <= 1 - specificity + 1e-12].max() for false, true, _ in curves]
-    return float(np.average(reached, weights=[np.sum(labels == c) for c in classes]))
+    threshold = negatives[int(np.ceil(specificity * len(negatives) - 1e-9)) - 1]
+    return float(np.mean(scores[positive] > threshold))
 
 
 def calibration_error(labels: Labels, probabilities: Probabilities, bins: int = 10) -> float:
@@ -228,12 +229,10 @@ def _influence(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjustment of a family of p-values; NaN stays NaN and does not count."""
-    from statsmodels.stats.multitest import multipletests
-
     adjusted = np.array(p_values, dtype=float)
-    known = np.isfinite(adjusted)
-    if known.any():
-        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    order = np.argsort(adjusted)[: np.isfinite(adjusted).sum()]  # NaN sorts last
+    stepped = adjusted[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
     return adjusted.tolist()
 
 

@@ -166,8 +166,9 @@ def gather(workdir: Path) -> Study:
         )
     remarks: list[str] = []
     by_task: dict[str, list[Trial]] = defaultdict(list)
+    sources = _sources(runs)
     for number, run in enumerate(runs):
-        if run.status != "finished":
+        if run.status != "finished" or run.path.parts[-3:] in sources:
             continue
         try:
             by_task[run.task].append(_score(run))
@@ -187,6 +188,11 @@ def gather(workdir: Path) -> Study:
             remarks.append(str(error))
     tables = dict(_read_tables(Path(workdir) / "results", remarks))
     return Study(Path(workdir), tasks, runs, settings, tables, remarks)
+
+
+def _sources(runs: Iterable[Run]) -> set[tuple[str, ...]]:
+    """The runs that others start from: they are pre-training, not an answer. By task, variant and fold."""
+    return {Path(str(run.settings.get("init", ""))).parts[-3:] for run in runs if run.status != "corrupt"}
 
 
 def _score(run: Run) -> Trial:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tljax.report.names import init_name
 
+_SAME = re.compile(r"seed\d+|native")  # seeds are pooled, and native preprocessing goes without saying
 _TUNED = re.compile(r"(?P<init>.+?)-(?P<freeze>freezeTrue|freezeFalse|freeze|nofreeze)(?:-(?P<tag>.+))?")
 
 
@@ -26,7 +27,8 @@ class Model:
     @property
     def published_name(self) -> str:
         """As the authors' tables write it, less the task that they put before a tuned model."""
-        return f"{init_name(self.init)}-freeze{self.freeze}" if self.tuned else init_name(self.init)
+        name = init_name(self.init.partition(":")[0])
+        return f"{name}-freeze{self.freeze}" if self.tuned else name
 
 
 def read_model(name: str, task: str) -> Model:
@@ -35,5 +37,6 @@ def read_model(name: str, task: str) -> Model:
     for separator in "-/":
         bare = bare.removeprefix(task + separator)
     if found := _TUNED.fullmatch(bare):
-        return Model(found["init"].lower(), True, found["freeze"] in ("freeze", "freezeTrue"), found["tag"] or "")
+        tag = [part for part in (found["tag"] or "").split("-") if part and not _SAME.fullmatch(part)]
+        return Model(found["init"].lower(), True, found["freeze"] in ("freeze", "freezeTrue"), "-".join(tag))
     return Model(bare.lower() if bare.lower() in ("imagenet", "radimagenet", "random") else bare, False)

@@ -15,6 +15,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from tljax.report.names import file_stem
 
 COLUMN = 3.45  # inches: one column of a journal, and about a phone's width
@@ -112,8 +115,8 @@ class Gallery:
             warnings.filterwarnings("ignore", "Glyph .* missing from")  # the page's own font may well have it
             yield
 
-    def keep(self, figure: Any, name: str, title: str, caption: str, *, photographs: bool = False) -> Figure:
-        """Saves a matplotlib figure as PDF and PNG and returns it for the page: SVG, or JPEG for photographs.
+    def keep(self, figure: Any, name: str, title: str, caption: str) -> Figure:
+        """Saves a matplotlib figure as PDF and PNG and returns it for the page, as SVG.
 
         `caption` says what is drawn and is also what a screen reader says.
         """
@@ -123,9 +126,21 @@ class Gallery:
         edges = figure.get_tightbbox().padded(0.03)
         figure.savefig(self.folder / f"{name}.pdf", bbox_inches=edges, metadata={"CreationDate": None})
         figure.savefig(self.folder / f"{name}.png", bbox_inches=edges, dpi=200, pil_kwargs={"compress_level": 3})
-        return Figure(
-            name, title, caption, _jpeg(figure, edges, caption) if photographs else _svg(figure, edges, name, caption)
-        )
+        return Figure(name, title, caption, _svg(figure, edges, name, caption))
+
+    def keep_pixels(self, pixels: UInt8[np.ndarray, "h w 3"], name: str, title: str, caption: str) -> Figure:
+        """The same for a picture made of pixels, which the page shows as JPEG."""
+        from PIL import Image
+
+        name = file_stem(name, self._names)
+        picture = Image.fromarray(pixels)
+        picture.save(self.folder / f"{name}.pdf", resolution=150)
+        picture.save(self.folder / f"{name}.png")
+        jpeg = io.BytesIO()
+        picture.save(jpeg, "jpeg", quality=85)
+        encoded = base64.b64encode(jpeg.getvalue()).decode()
+        markup = f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(caption, quote=True)}">'
+        return Figure(name, title, caption, markup)
 
 
 def new(width: float = COLUMN, height: float = 2.6, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
@@ -155,10 +170,3 @@ def _svg(figure: Any, edges: Any, name: str, caption: str) -> str:
         f'<title id="{name}-label">{escape(caption)}</title>'
     )
     return opening + text[text.index(">") + 1 :]
-
-
-def _jpeg(figure: Any, edges: Any, caption: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="jpeg", dpi=110, bbox_inches=edges, pil_kwargs={"quality": 82})
-    encoded = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(caption, quote=True)}">'

@@ -8,14 +8,12 @@ from jaxtyping import Float
 
 from tljax import statistics
 from tljax.report import published
-from tljax.report.figures import COLUMN, FAINT, INK, Figure, Gallery, looks, new
+from tljax.report.figures import FAINT, INK, Figure, Gallery, looks, new
 from tljax.report.gather import Study, Task
 from tljax.report.models import Model, read_model
 from tljax.report.names import init_name, listed, plain
 
 LAYERS = published.LAYERS
-_PREFERRED = ("cca", "mean_cca", "svcca", "pwcca", "debiased_cka", "linear_cka", "cka")
-
 Rows = list[dict[str, str]]
 Pair = tuple[Model, Model]
 
@@ -27,20 +25,24 @@ def _value(row: Mapping[str, str], key: str) -> float:
         return float("nan")
 
 
-def rows_of(study: Study, task: str) -> Rows:
-    """The rows of one task, of one protocol (the paper's where it was run) and one measure (CCA where there is one)."""
-    rows = [row for row in study.tables.get("representations", []) if row.get("task") == task]
-    for key, preference in (("protocol", ("paper", "full")), ("measure", _PREFERRED)):
-        present = dict.fromkeys(row.get(key, "") for row in rows)
-        chosen = next((value for value in preference if value in present), next(iter(present), ""))
-        rows = [row for row in rows if row.get(key, "") == chosen]
-    return rows
+def rows_of(study: Study, task: str) -> dict[tuple[str, str], Rows]:
+    """The rows of one task by protocol and measure: the paper's protocol first, CCA first."""
+    found: dict[tuple[str, str], Rows] = defaultdict(list)
+    for row in study.tables.get("representations", []):
+        if row.get("task") == task:
+            found[row.get("protocol", ""), row.get("measure", "")].append(row)
+    return dict(sorted(found.items(), key=lambda item: (item[0][0] != "paper", item[0][1] != "cca", item[0])))
+
+
+def main_rows(study: Study, task: str) -> Rows:
+    """The first of them."""
+    return next(iter(rows_of(study, task).values()), [])
 
 
 def measure_name(rows: Rows) -> str:
     """The measure of these rows, for an axis."""
     name = rows[0].get("measure", "") if rows else ""
-    return {"cca": "mean CCA", "mean_cca": "mean CCA"}.get(name, name.replace("_", " "))
+    return {"cca": "mean CCA"}.get(name, name.replace("_cka", " CKA").replace("_", " "))
 
 
 def by_pair(rows: Rows, task: str) -> dict[Pair, Rows]:
@@ -53,25 +55,38 @@ def by_pair(rows: Rows, task: str) -> dict[Pair, Rows]:
 
 
 def layer_curves(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
-    """The paper's two figures: each network before and after fine-tuning; and different networks with each other."""
-    rows = [row for row in rows_of(study, task.name) if row.get("layer1") == row.get("layer2")]
-    pairs = by_pair(rows, task.name)
-    pairs = {pair: found for pair, found in pairs.items() if not (pair[0].freeze or pair[1].freeze)}
-    own = {
-        pair: found
-        for pair, found in pairs.items()
-        if pair[0].tuned and not pair[1].tuned and pair[0].init == pair[1].init
-    }
-    others = {pair: found for pair, found in pairs.items() if pair not in own}
+    """The paper's two figures: each network before and after fine-tuning; and different networks with each other.
+
+    For each protocol and measure that was run; CKA by the full protocol only.
+    """
     drawn = []
-    for part, title, stem in ((own, "Before and after fine-tuning", "tuning"), (others, "Between networks", "between")):
-        if part:
-            names = [pair[0].init for pair in part] if part is own else [f"{a} – {b}" for a, b in part]
-            drawn.append(_curves(gallery, task, part, looks(names), names, title, stem))
+    for (protocol, measure), rows in rows_of(study, task.name).items():
+        if protocol == "paper" and measure != "cca":
+            continue
+        pairs = by_pair([row for row in rows if row.get("layer1") == row.get("layer2")], task.name)
+        own = {pair: found for pair, found in pairs.items() if _plain(*pair) and _before_after(*pair)}
+        others = {pair: found for pair, found in pairs.items() if _plain(*pair) and pair[0].tuned == pair[1].tuned}
+        for part, title, stem in ((own, "Before and after tuning", "tuning"), (others, "Between networks", "between")):
+            if part:
+                names = [pair[0].init if part is own else f"{pair[0]} – {pair[1]}" for pair in part]
+                stem = f"{task.name}-{protocol}-{measure}-{stem}"
+                drawn.append(_curves(gallery, task, part, names, f"{title}: {measure_name(rows)}, {protocol}", stem))
     return drawn
 
 
-def _curves(gallery: Gallery, task: Task, pairs, look, names: Sequence[str], title: str, stem: str) -> Figure:
+def _plain(first: Model, second: Model) -> bool:
+    """Neither frozen first nor of a recipe of its own."""
+    return not (first.freeze or second.freeze or first.tag or second.tag)
+
+
+def _before_after(first: Model, second: Model) -> bool:
+    return first.tuned and not second.tuned and first.init == second.init
+
+
+def _curves(
+    gallery: Gallery, task: Task, pairs: Mapping[Pair, Rows], names: Sequence[str], title: str, stem: str
+) -> Figure:
+    look = looks(names)
     figure, axes = new(height=3.0 + 0.16 * max(len(pairs) - 3, 0))
     layers = [layer for layer in LAYERS if any(row["layer1"] == layer for rows in pairs.values() for row in rows)]
     chance, compared, folds = defaultdict(list), False, set()
@@ -88,7 +103,7 @@ def _curves(gallery: Gallery, task: Task, pairs, look, names: Sequence[str], tit
         )  # fmt: skip
         for layer in layers:
             chance[layer] += [_value(row, "chance") for row in rows if row["layer1"] == layer]
-        if paper := _published(task.name, pair):
+        if ", paper" in title and (paper := _published(task.name, pair)):
             compared = True
             axes.plot(
                 np.arange(len(layers)) + 0.13, [paper[layer].mean for layer in layers], "d", color="white",
@@ -102,10 +117,10 @@ def _curves(gallery: Gallery, task: Task, pairs, look, names: Sequence[str], tit
     axes.set_ylabel(measure_name(next(iter(pairs.values()))))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7)
     spread = "standard deviation over folds" if max(folds) > 1 else "95 % interval"
-    caption = f"{title}: similarity of representations by layer on {task.name}; bars: {spread}."
+    caption = f"{title} protocol. Similarity of representations by layer on {task.name}; bars: {spread}."
     caption += " Dotted: what unrelated representations would give." if np.isfinite(levels).any() else ""
     caption += " Hollow diamonds: published means." if compared else ""
-    return gallery.keep(figure, f"{task.name}-representations-{stem}", title, caption)
+    return gallery.keep(figure, stem, title, caption)
 
 
 def _spread(rows: Rows) -> tuple[float, float]:
@@ -125,8 +140,7 @@ def _published(task: str, pair: Pair) -> Mapping[str, published.Published]:
 def heat_maps(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
     """Every layer of one network against every layer of another, where that was measured."""
     drawn = []
-    rows = rows_of(study, task.name)
-    for (first, second), found in by_pair(rows, task.name).items():
+    for (first, second), found in by_pair(main_rows(study, task.name), task.name).items():
         sums: dict[tuple[str, str], list[float]] = defaultdict(list)
         for row in found:
             flipped = read_model(row["model1"], task.name) != first
@@ -160,9 +174,9 @@ def similarity_and_gain(gallery: Gallery, study: Study) -> list[Figure]:
     measure = ""
     for task in study.tasks:
         gains = _gains(task)
-        rows = [row for row in rows_of(study, task.name) if row.get("layer1") == row.get("layer2")]
+        rows = [row for row in main_rows(study, task.name) if row.get("layer1") == row.get("layer2")]
         for (first, second), found in by_pair(rows, task.name).items():
-            if not first.tuned or first.freeze or second.tuned or first.init != second.init:
+            if not (_plain(first, second) and _before_after(first, second)):
                 continue
             for row in found:
                 gain = gains.get((first.init, row.get("fold", "").removeprefix("fold")))
@@ -218,19 +232,18 @@ def _gain_panels(
 def filters(
     gallery: Gallery, task: str, variant: str, before: Float[np.ndarray, "7 7 3 c"], after: Float[np.ndarray, "7 7 3 c"]
 ) -> Figure:
-    """The first layer's filters before and after fine-tuning, each scaled to its own range."""
-    figure, panels = new(2 * COLUMN, 3.6, columns=2)
+    """The first layer's filters before (left) and after fine-tuning (right), each scaled to its own range."""
     change = np.linalg.norm(after - before) / np.linalg.norm(before)
-    for axes, kernels, title in ((panels[0], before, "before"), (panels[1], after, "after fine-tuning")):
-        axes.imshow(_tiles(kernels), interpolation="nearest")
-        axes.set_title(title)
-        axes.set_axis_off()
+    tiles = [_tiles(kernels) for kernels in (before, after)]
+    gap = np.ones((tiles[0].shape[0], 24, 3))
+    picture = np.concatenate([tiles[0], gap, tiles[1]], axis=1)
     name = read_model(variant, task)
     caption = (
-        f"The filters of conv1 of {name} on {task} before and after fine-tuning, each scaled to its own range. They "
-        f"changed by {100 * change:.1f} % of their norm."
+        f"The filters of conv1 of {name} on {task} before (left) and after fine-tuning (right), each scaled to its own "
+        f"range. They changed by {100 * change:.1f} % of their norm."
     )
-    return gallery.keep(figure, f"{task}-filters-{variant}", f"conv1: {name}", caption, photographs=True)
+    pixels = np.round(255 * picture).astype(np.uint8)
+    return gallery.keep_pixels(pixels, f"{task}-filters-{variant}", f"conv1: {name}", caption)
 
 
 def _tiles(kernels: Float[np.ndarray, "h w c n"], across: int = 8, zoom: int = 6) -> Float[np.ndarray, "y x c"]:
