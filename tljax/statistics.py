@@ -48,7 +48,7 @@ def auc_interval(
     probabilities: Probabilities,
     patients: Sequence[str] | None = None,
     *,
-    repeats: int = 1000,
+    repeats: int = 500,
     level: float = LEVEL,
     seed: int = 0,
 ) -> Estimate:

@@ -56,7 +56,7 @@ def _answers(study: Study) -> dict[int, str]:
         12: _excluded(trials),
         19: _each(study, _partitions),
         20: _each(study, _disjointness),
-        21: _each(study, lambda task: f"{task.name}: no prior calculation; {task.units} {task.unit} were available."),
+        21: _each(study, lambda task: f"{task.name}: {task.units} {task.unit} were available."),
         22: _models(trials),
         23: _versions(study, trials),
         24: _initialisation(trials),
@@ -109,7 +109,7 @@ def _preprocessing(trials: list[Trial]) -> str:
 
 def _selection(task: Task) -> str:
     classes = f"{len(task.classes)} classes: {listed(list(task.classes))}"
-    return f"{task.name}: the whole archive, as its task file reads it ({classes})."
+    return f"{task.name}: every image that its task file reads and its folds name ({classes})."
 
 
 def _excluded(trials: list[Trial]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tljax import metrics, statistics
+from tljax.agreement import Agreement, agreement
 from tljax.errors import UserError
 from tljax.report.names import init_name, listed
 from tljax.report.verdict import Evidence, Pair, Verdict, adjust_over_tasks, compare_pairs, judge
@@ -129,6 +130,17 @@ class Task:
         return Estimate(
             t.value, max(t.low, 0.0) if t.low == t.low else t.low, min(t.high, 1.0) if t.high == t.high else t.high
         )
+
+    def agreements(self, condition: Condition) -> list[tuple[Pair, Agreement]]:
+        """Prediction similarity of every pair, on the test images of all folds together."""
+        found = []
+        for pair in self.pairs[condition]:
+            first, second = (self.evidence[condition].predictions[init] for init in (pair.first, pair.second))
+            patients = [patient for fold in first for patient in fold.patients or ()]
+            labels = np.concatenate([fold.labels for fold in first])
+            classes = [np.concatenate([f.probabilities[0].argmax(axis=1) for f in folds]) for folds in (first, second)]
+            found.append((pair, agreement(labels, *classes, patients or None)))
+        return found
 
     def seed_spread(self, arm: Arm) -> float:
         """Standard deviation over seeds within a fold, pooled over folds; NaN with one seed."""

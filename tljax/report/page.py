@@ -92,7 +92,8 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
         Section(
             "agreement", "Do they err on the same images?",
             "Two good networks agree often by being right. What counts is how much more than independent errors would.",
-            tables=[made["agreements"]] if made["agreements"].rows else [],
+            [figure for figure in [performance.agreements(gallery, study)] if figure],
+            [made["agreements"]] if made["agreements"].rows else [],
             absent="Prediction similarity needs two initialisations on the same folds.",
         ),
         Section(

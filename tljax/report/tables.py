@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.agreement import agreement
 from tljax.report import published
 from tljax.report.gather import Condition, Study, Task
 from tljax.report.names import init_name, p_value, plain, signed
@@ -168,16 +167,8 @@ def agreements(study: Study) -> Table:
     """Prediction similarity of every pair, all folds' test images together."""
     rows = []
     for task in study.tasks:
-        for condition, evidence in task.evidence.items():
-            for pair in task.pairs[condition]:
-                labels, patients, chosen = [], [], []
-                for first, second in zip(
-                    evidence.predictions[pair.first], evidence.predictions[pair.second], strict=True
-                ):
-                    labels.append(first.labels)
-                    patients += first.patients or []
-                    chosen.append([fold.probabilities[0].argmax(axis=1) for fold in (first, second)])
-                found = agreement(np.concatenate(labels), *np.concatenate(chosen, axis=1), patients or None)
+        for condition in conditions(task):
+            for pair, found in task.agreements(condition):
                 paper = published.prediction_similarity(task.name, condition.freeze)
                 paper = paper if {pair.first, pair.second} == {"imagenet", "radimagenet"} else None
                 rows.append(

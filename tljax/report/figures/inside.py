@@ -70,7 +70,9 @@ def layer_curves(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
             if part:
                 names = [pair[0].init if part is own else f"{pair[0]} – {pair[1]}" for pair in part]
                 stem = f"{task.name}-{protocol}-{measure}-{stem}"
-                drawn.append(_curves(gallery, task, part, names, f"{title}: {measure_name(rows)}, {protocol}", stem))
+                drawn.append(
+                    _curves(gallery, task, part, names, f"{title}: {measure_name(rows)}, {protocol} protocol", stem)
+                )
     return drawn
 
 
@@ -103,7 +105,7 @@ def _curves(
         )  # fmt: skip
         for layer in layers:
             chance[layer] += [_value(row, "chance") for row in rows if row["layer1"] == layer]
-        if ", paper" in title and (paper := _published(task.name, pair)):
+        if "paper protocol" in title and (paper := _published(task.name, pair)):
             compared = True
             axes.plot(
                 np.arange(len(layers)) + 0.13, [paper[layer].mean for layer in layers], "d", color="white",
@@ -117,7 +119,7 @@ def _curves(
     axes.set_ylabel(measure_name(next(iter(pairs.values()))))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7)
     spread = "standard deviation over folds" if max(folds) > 1 else "95 % interval"
-    caption = f"{title} protocol. Similarity of representations by layer on {task.name}; bars: {spread}."
+    caption = f"{title}. Similarity of representations by layer on {task.name}; bars: {spread}."
     caption += " Dotted: what unrelated representations would give." if np.isfinite(levels).any() else ""
     caption += " Hollow diamonds: published means." if compared else ""
     return gallery.keep(figure, stem, title, caption)

@@ -179,6 +179,36 @@ def learning_curves(gallery: Gallery, task: Task, condition: Condition) -> list[
     return drawn
 
 
+def agreements(gallery: Gallery, study: Study) -> Figure | None:
+    """Prediction similarity beside what independent errors would give; None where nothing can be paired."""
+    rows = [
+        (f"{task.name}: {init_name(pair.first)} – {init_name(pair.second)}", found)
+        for task in study.tasks
+        for pair, found in task.agreements(task.condition)
+    ]
+    if not rows:
+        return None
+    figure, axes = new(5.4, 0.75 + 0.3 * len(rows))
+    marks = (
+        ("observed", "observed", {"marker": "o", "color": INK, "markersize": 6}),
+        ("independent", "independent errors", {"marker": "|", "color": "#0072B2", "markersize": 13, "mew": 2.2}),
+        ("authors_independent", "the authors' baseline", {"marker": "x", "color": "#D55E00", "markersize": 5}),
+    )
+    for row, (_, found) in enumerate(rows):
+        axes.plot([found.low, found.high], [row, row], color=INK, linewidth=1.6, solid_capstyle="butt")
+    for key, label, look in marks:
+        axes.plot([getattr(found, key) for _, found in rows], range(len(rows)), linestyle="", label=label, **look)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("share of test images on which both are right or both wrong")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
+    caption = (
+        "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, and "
+        "beside the published code's baseline, which squares the accuracy of the first."
+    )
+    return gallery.keep(figure, "prediction-similarity", "Prediction similarity", caption)
+
+
 def preprocessing(gallery: Gallery, task: Task) -> Figure | None:
     """The same initialisation under `paper` and under `native` preprocessing; None where only one was trained."""
     pairs = []
@@ -201,7 +231,7 @@ def preprocessing(gallery: Gallery, task: Task) -> Figure | None:
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlabel("mean test AUC")
     caption = (
-        f"What preprocessing does on {task.name}: filled, inputs as each network was pre-trained on (native); open, "
+        f"Preprocessing on {task.name}: filled, inputs as each network was pre-trained on (native); open, "
         f"the paper's ImageNet preprocessing for all of them. Initialisations: {listed(names)}."
     )
     return gallery.keep(figure, f"{task.name}-preprocessing", "Native against paper preprocessing", caption)
