@@ -17,7 +17,7 @@ from tljax.weights import verify
 from tljax.weights.formats import formats
 from tljax.weights.names import is_conv_bias, kind_of, to_theirs
 
-SMALL = Architecture((2, 1, 1, 2), 8)  # every kind of block: with and without a projection
+SMALL = Architecture((2, 1, 1, 1), 8)  # every kind of block: with and without a projection
 
 
 def random_tensors(backbone: str, variant: str, num_classes: int = 3, seed: int = 0) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """Opens a weights file by what it holds, not by its name; no code from the file is ever run."""
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,11 +80,18 @@ def _read_torch(path: Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path} wants to run code when it is opened, and was not opened: {_reason(error)}") from error
+        raise UserError(_unsafe_or_damaged(path, error)) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
     state = _state_dict(content, path)
     return {"tensors": {name: _from_torch(tensor) for name, tensor in state.items()}}
+
+
+def _unsafe_or_damaged(path: Path, error: Exception) -> str:
+    asked = re.search(r"GLOBAL (\S+)", str(error))
+    if asked:
+        return f"{path} wants to run code when it is opened ({asked[1]}), so it was not; save its state_dict alone"
+    return f"{path} is truncated or damaged: {_reason(error)}; fetch the file again"
 
 
 def _read_safetensors(path: Path) -> dict:

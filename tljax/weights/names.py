@@ -97,7 +97,8 @@ class NameMap:
     def _stem(self, prefix: str) -> dict[str, str]:
         return self._of_layers({"conv1": self.stem_conv, "bn1": self.stem_norm}, prefix)
 
-    def _block(self, stage: int, block: int, prefix: str) -> dict[str, str]:
+    def block_layers(self, stage: int, block: int) -> dict[str, str]:
+        """Our layer -> the format's, of one block; both numbers count from 0."""
         place = {"stage": stage + self.first_stage, "block": block + self.first_block, "block_letter": LETTERS[block]}
         ours, layers = f"stages.{stage}.{block}", {}
         for conv in range(3):
@@ -107,7 +108,10 @@ class NameMap:
         if block == 0:
             layers[f"{ours}.shortcut_conv"] = self.shortcut_conv.format(**place)
             layers[f"{ours}.shortcut_bn"] = self.shortcut_norm.format(**place)
-        return self._of_layers(layers, prefix)
+        return layers
+
+    def _block(self, stage: int, block: int, prefix: str) -> dict[str, str]:
+        return self._of_layers(self.block_layers(stage, block), prefix)
 
     def _has_block(self, stage: int, block: int, prefix: str, names: Collection[str]) -> bool:
         return any(theirs in names for theirs in self._block(stage, block, prefix).values())

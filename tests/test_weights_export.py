@@ -1,0 +1,89 @@
+"""The way back is the identity, and the command says what the file's next owner must know."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from test_weights import CARD
+from weight_files import SMALL, in_format, random_tensors, write_torch
+
+from tljax import weights
+from tljax.errors import UserError
+from tljax.models.resnet import ARCHITECTURES, VARIANTS
+from tljax.weights import command, verify
+from tljax.weights.export import TARGETS, export
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+
+
+def saved(folder, variant):
+    card = weights.WeightsCard(**{**vars(CARD), "backbone": "small", "variant": variant, "classes": ("a", "b", "c")})
+    tensors = random_tensors("small", variant)
+    weights.save(folder, tensors, card)
+    return tensors, card
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_a_round_trip_is_the_identity(variant, target, tmp_path):
+    tensors, card = saved(tmp_path / "run" / "checkpoint", variant)  # as a finished run holds it
+    told = "; ".join(export(tmp_path / "run", tmp_path / "w", target))
+    assert ("convolution biases are in the file" in told) == (variant == "keras_v1")
+    back = weights.convert(tmp_path / "w")
+    assert back.card.variant == variant
+    assert back.tensors.keys() == tensors.keys()
+    for name in tensors:
+        np.testing.assert_array_equal(back.tensors[name], tensors[name])
+    if target == "safetensors":
+        assert (back.card.classes, back.card.normalisation) == (card.classes, card.normalisation)
+
+
+def test_a_torchvision_file_comes_back_as_it_was(tmp_path):
+    state = in_format(random_tensors("small", "torch_v1.5"), "torchvision")
+    conversion = weights.convert(write_torch(tmp_path / "in.pth", state))
+    weights.save(tmp_path / "w", conversion.tensors, conversion.card)
+    export(tmp_path / "w", tmp_path / "out.pth", "torch")
+    back = torch.load(tmp_path / "out.pth", weights_only=True)
+    assert back.keys() == state.keys()
+    for name in state:
+        np.testing.assert_array_equal(back[name].numpy(), state[name])
+
+
+def test_an_existing_file_is_kept(tmp_path):
+    saved(tmp_path / "w", "torch_v1.5")
+    (tmp_path / "out.pth").write_text("mine")
+    with pytest.raises(UserError, match="exists already"):
+        export(tmp_path / "w", tmp_path / "out.pth", "torch")
+    assert (tmp_path / "out.pth").read_text() == "mine"
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, arguments)])
+    command.main()
+
+
+def test_the_command_folds_its_table_and_verifies(tmp_path, monkeypatch, capsys):
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
+    run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
+    printed = capsys.readouterr().out
+    assert (
+        "layer1.0.conv1.weight .. layer1.1.bn3.running_var -> stages.0.0.conv1.kernel .. stages.0.1.bn3.var" in printed
+    )
+    assert printed.count(" -> ") == 6  # the stem, four stages, the head
+    assert "kept aside: 'bn1.num_batches_tracked'" in printed
+    assert printed.count("largest difference") == 6
+    assert "note: torchvision names without convolution biases" in printed
+    assert weights.read_card(tmp_path / "w").sha256 == weights.convert(path).card.sha256
+
+
+def test_a_conversion_that_differs_from_the_original_is_not_written(tmp_path, monkeypatch):
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
+    right = verify.original_outputs
+    monkeypatch.setattr(verify, "original_outputs", lambda *a: {k: v * 1.002 for k, v in right(*a).items()})
+    with pytest.raises(UserError, match=r"differs from the original framework's by 2\.0e-03"):
+        run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
+    assert not (tmp_path / "w").exists()

@@ -1,0 +1,181 @@
+"""What is not exactly a network that we have is refused, with the tensor or the fact by name, and leaves nothing."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from weight_files import SMALL, in_format, random_tensors, write_hdf5, write_safetensors, write_torch
+
+from tljax import weights
+from tljax.errors import UserError
+from tljax.models.resnet import ARCHITECTURES
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+
+
+@pytest.fixture
+def state():
+    return in_format(random_tensors("small", "torch_v1.5"), "torchvision")
+
+
+def refusal(path, **options):
+    with pytest.raises(UserError) as caught:
+        weights.convert(path, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["conv1.weight", "layer1.1.bn2.running_var", "layer2.0.downsample.0.weight", "layer4.0.conv3.weight", "fc.bias"],
+)
+def test_one_tensor_missing(name, state, tmp_path):
+    del state[name]
+    assert f"lacks '{name}'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+@pytest.mark.parametrize("name", ["layer1.1.downsample.0.weight", "layer2.0.se.fc.weight", "conv1.bias", "step"])
+def test_one_tensor_too_many(name, state, tmp_path):
+    state[name] = np.ones(8, np.float32)
+    message = refusal(write_torch(tmp_path / "w.pth", state))
+    assert "no place in the network" in message and f"'{name}'" in message
+
+
+def test_one_tensor_renamed(state, tmp_path):
+    state["layer3.0.convX.weight"] = state.pop("layer3.0.conv2.weight")
+    assert "lacks 'layer3.0.conv2.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+def test_one_tensor_of_a_wrong_shape(state, tmp_path):
+    state["layer2.0.conv2.weight"] = state["layer2.0.conv2.weight"][:, :5]
+    message = refusal(write_torch(tmp_path / "w.pth", state))
+    assert "'layer2.0.conv2.weight'" in message and "(16, 5, 3, 3)" in message and "(16, 16, 3, 3)" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_tensor_that_is_not_finite(value, state, tmp_path):
+    state["layer4.0.bn1.weight"][3] = value
+    assert "'layer4.0.bn1.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+@pytest.mark.parametrize(
+    ("network", "blocks", "convolutions"),
+    [("ResNet18", (2, 2, 2, 2), 2), ("ResNet34", (3, 4, 6, 3), 2), ("ResNet101", (3, 4, 23, 3), 3)],
+)
+def test_another_resnet(network, blocks, convolutions, tmp_path):
+    state = {f"conv1.{leaf}": np.ones(4, np.float32) for leaf in ("weight",)}
+    for stage, count in enumerate(blocks, start=1):
+        for block in range(count):
+            for conv in range(1, convolutions + 1):
+                state[f"layer{stage}.{block}.conv{conv}.weight"] = np.ones((1, 1, 1, 1), np.float32)
+                for leaf in ("weight", "bias", "running_mean", "running_var"):
+                    state[f"layer{stage}.{block}.bn{conv}.{leaf}"] = np.ones(1, np.float32)
+    assert f"holds {network}" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+def test_something_else_altogether(tmp_path):
+    message = refusal(write_safetensors(tmp_path / "w", {"encoder.layer.0.weight": np.ones(2, np.float32)}))
+    assert "no ResNet50" in message and "'encoder.layer.0.weight'" in message
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
+@pytest.mark.parametrize("kind", ["torch", "safetensors", "hdf5"])
+def test_a_truncated_file(kind, share, state, tmp_path):
+    path = tmp_path / "w"
+    if kind == "hdf5":
+        tensors = in_format(random_tensors("small", "keras_v1"), "keras")
+        write_hdf5(path, tensors, "{layer}/{layer}/{leaf}:0")
+    else:
+        {"torch": write_torch, "safetensors": write_safetensors}[kind](path, state)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert "truncated" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
+        (b"\n<html lang='en'>Quota exceeded</html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 102\n", "Git LFS pointer"),
+        (b"", "no known format"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "no known format"),
+    ],
+)
+def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
+    path = tmp_path / "resnet50.h5"
+    path.write_bytes(content)
+    assert fact in refusal(path)
+
+
+def test_a_missing_file(tmp_path):
+    assert "not a file" in refusal(tmp_path / "absent.pth")
+
+
+class Malicious:
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_pickle_that_runs_code(legacy, tmp_path):
+    path, trace = tmp_path / "w.pth", tmp_path / "trace"
+    if legacy:
+        path.write_bytes(pickle.dumps({"conv1.weight": Malicious(trace)}, protocol=2))
+    else:
+        torch.save({"conv1.weight": Malicious(trace)}, path)
+    message = refusal(path)
+    assert "mkdir" in message and "run code" in message
+    assert not trace.exists()
+
+
+def test_keras_3_without_layer_names(tmp_path):
+    path = tmp_path / "w.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/conv2d/vars/0"] = np.ones((7, 7, 3, 8))
+    assert "layers' names" in refusal(path)
+
+
+def convert_command(*arguments):
+    return [sys.executable, str(ROOT / "tools" / "convert_weights.py"), *map(str, arguments)]
+
+
+def test_a_refusal_of_the_command_is_one_line_and_leaves_nothing(tmp_path, state):
+    del state["bn1.bias"]
+    path = write_torch(tmp_path / "w.pth", state)
+    done = subprocess.run(convert_command(path, "--out", tmp_path / "out"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_conversion_killed_half_way_leaves_nothing_that_init_would_take(tmp_path):
+    """Killed as soon as its temporary folder appears, while the tensors are being written."""
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision"))
+    out = tmp_path / "weights" / "imagenet"
+    process = subprocess.Popen(
+        convert_command(path, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not out.parent.exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if not out.exists():  # else it was quicker than the kill, and whole
+        with pytest.raises(UserError, match="no imagenet weights"):
+            weights.find("imagenet", out.parent)
+    else:
+        weights.load(out)
