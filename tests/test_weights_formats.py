@@ -26,6 +26,8 @@ from tljax.weights import convert, reference_torch, verify
 from tljax.weights.formats import formats
 from tljax.weights.verify import differences
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
+
 GOLDEN = Path(__file__).parent / "golden" / "keras_resnet50.npz"
 IMAGES = verify.images(NORMALISATIONS["imagenet"])
 LAYERS = ["conv1", "block1", "block2", "block3", "block4"]
@@ -144,7 +146,6 @@ def keras_files(folder, network, names, state):
     write_hdf5(folder / "keras2_model.h5", state, KERAS_2, group="model_weights")
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
 @pytest.mark.parametrize("top", [True, False])
 def test_keras_files(top, tmp_path, tensors, keras_outputs):
     names, expected = formats()["keras"].names, tensors["keras_v1"]
