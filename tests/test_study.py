@@ -1,6 +1,5 @@
 """The study: the order of its work, its tables, and what can go wrong."""
 
-import csv
 import dataclasses
 import errno
 import functools
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from studies import TINY, phantom_study
+from studies import TINY, phantom_study, rows_of, without_clock
 from workdirs import write_run
 
 from tljax import runs, study
@@ -126,11 +125,6 @@ def grid(finished, monkeypatch):
         columns = ("task", "model1", "model2", "fold", "split", "protocol", "measure", "layer1", "layer2", "value")
         write_csv(comparing.table_path(cells[0]), columns, rows)
     return found
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def test_the_compared_pairs_are_the_published_ones(grid):
@@ -244,14 +238,6 @@ def own_study(images, tmp_path, monkeypatch):
 @pytest.fixture
 def inline(monkeypatch):
     monkeypatch.setattr(study, "LocalLauncher", Inline)
-
-
-def without_clock(results: Path) -> dict[str, list[dict[str, str]]]:
-    """All tables, less the seconds that runs took."""
-    tables = {path.name: rows_of(path) for path in sorted(results.glob("*.csv"))}
-    for row in tables["runs.csv"]:
-        del row["seconds"]
-    return tables
 
 
 def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_tables(own_study, tmp_path, inline, request):

@@ -99,6 +99,7 @@ def _write_authors(
 ) -> None:
     """The authors' tables know one condition: the first of the grid."""
     cells = [cell for cell in finished if cell.condition == condition]
+    cells.sort(key=lambda cell: cell.config.freeze)  # their figure's legend counts on this order
     names = {cell.variant: cell for cell in cells}
     aucs = [
         (cell.config.dataset, authors_name(cell.label), _frozen(cell), f"fold{cell.config.fold}", _auc(cell))

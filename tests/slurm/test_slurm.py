@@ -1,0 +1,59 @@
+"""The SLURM launcher on a real SLURM: the same tables as the local one, and a pre-empted run goes on."""
+
+import dataclasses
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from studies import TINY, phantom_study, without_clock
+
+from slurm.cluster import one_node, why_not
+from tljax import runs, study
+from tljax.config import SlurmConfig
+from tljax.errors import UserError
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM is here")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with one_node(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+def test_both_launchers_make_the_same_tables_and_a_pre_empted_run_goes_on(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("TLJAX_CACHE", str(tmp_path / "cache"))
+    train = dataclasses.replace(TINY, epochs=12)
+    slurm = SlurmConfig(partition="all", minutes=30, memory="1G", cpus=1)
+    config = phantom_study(tmp_path / "slurm", train=train, protocols=(), launcher="slurm", slurm=slurm)
+    first = config.workdir / "phantom" / "random-nofreeze" / "fold1"
+    preempting = threading.Thread(target=preempt_after, args=(first, 2))
+    preempting.start()
+    by_slurm = without_clock(study.study(config))
+    preempting.join()
+    logs = "".join(path.read_text() for path in (config.workdir / ".slurm").glob("*.err"))
+    assert "Requeued job" in logs
+    assert len(runs.read_run(first).metrics) == train.epochs
+
+    local = dataclasses.replace(config, workdir=tmp_path / "local", launcher="local")
+    assert without_clock(study.study(local)) == by_slurm
+
+
+def preempt_after(run: Path, epochs: int) -> None:
+    """Tells the job of a run to stop, as SLURM tells a job that it pre-empts, once it has trained a little."""
+    deadline = time.monotonic() + 300
+    while len(runs.read_run(run).metrics) < epochs and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running = subprocess.run(
+        ["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i"], capture_output=True, text=True
+    )
+    for job in running.stdout.split():
+        subprocess.run(["scancel", "--signal=TERM", job], check=True)
+
+
+def test_a_partition_that_does_not_exist_is_one_clear_message(cluster, tmp_path):
+    slurm = SlurmConfig(partition="nowhere")
+    with pytest.raises(UserError, match="SLURM refuses the jobs"):
+        study.study(phantom_study(tmp_path, launcher="slurm", slurm=slurm))
