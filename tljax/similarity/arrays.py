@@ -92,7 +92,7 @@ def _call(state, function: Callable, cutoff: float | None, dx: int, options: tup
     if isinstance(state, tsqr.Triangle):
         pair: Pair = tsqr.pair(state, dx, cutoff)
     else:
-        pair = moment_pairs(state, cutoff=cutoff)["x", "y"]
+        pair = moment_pairs(state, cutoff)[0]["x", "y"]
     return function(pair, **dict(options))
 
 

@@ -11,24 +11,28 @@ from scipy import stats
 
 from tljax.similarity import named
 from tljax.similarity.moments import Moments, PairName, summed
-from tljax.similarity.pair import Figure, moment_pairs
+from tljax.similarity.pair import Figure, MomentPair, moment_pairs
 
 Figures = dict[PairName, dict[str, Figure]]
 
 
-@partial(jax.jit, static_argnames=("measures", "chance", "cutoff"))
-def figures(moments: Moments, measures: tuple[str, ...], chance: bool = False, cutoff: float | None = None) -> Figures:
-    """Every measure of every pair that was gathered; `chance`: of the pairs whose samples stand beside strangers."""
-    pairs = moment_pairs(moments, cutoff=cutoff, chance=chance)
-    return {name: {key: measure(pair) for key, measure in named(measures).items()} for name, pair in pairs.items()}
+@partial(jax.jit, static_argnames=("measures", "cutoff"))
+def figures(moments: Moments, measures: tuple[str, ...], cutoff: float | None = None) -> tuple[Figures, Figures]:
+    """Every measure of every pair that was gathered, and the same by chance: beside strangers, where those were gathered."""
+    known = named(measures)
+
+    def all_of(pairs: dict[PairName, MomentPair]) -> Figures:
+        return {names: {name: measure(pair) for name, measure in known.items()} for names, pair in pairs.items()}
+
+    pairs, chance = moment_pairs(moments, cutoff)
+    return all_of(pairs), all_of(chance)
 
 
-@partial(jax.jit, static_argnames=("measures", "chance", "cutoff"))
+@partial(jax.jit, static_argnames=("measures", "cutoff"))
 def replicates(
     blocks: Moments,
     weights: Float[Array, "replicates blocks"],
     measures: tuple[str, ...],
-    chance: bool = False,
     cutoff: float | None = None,
 ) -> dict[PairName, dict[str, Float[Array, " replicates"]]]:
     """The values with the blocks weighted in each of several ways: `leave_one_out` makes those of a jackknife.
@@ -36,9 +40,9 @@ def replicates(
     One at a time: a batched eigendecomposition does not end on the CPU (jaxlib 0.10.2).
     """
 
-    def values(weight):
-        found = figures(summed(blocks, weight), measures, chance, cutoff)
-        return jax.tree.map(lambda figure: figure.value, found, is_leaf=lambda node: isinstance(node, Figure))
+    def values(weight: Float[Array, " blocks"]) -> dict[PairName, dict[str, Float[Array, ""]]]:
+        found, _ = figures(summed(blocks, weight), measures, cutoff)
+        return {names: {name: figure.value for name, figure in of.items()} for names, of in found.items()}
 
     return lax.map(values, weights)
 
@@ -56,4 +60,4 @@ def jackknife(value: float, left_out: Float[np.ndarray, " blocks"], confidence: 
     blocks = len(left_out)
     error = np.sqrt((blocks - 1) / blocks * np.square(left_out - np.mean(left_out)).sum())
     reach = float(stats.t.ppf((1 + confidence) / 2, blocks - 1) * error)
-    return value - reach, value + reach
+    return float(value) - reach, float(value) + reach

@@ -117,16 +117,19 @@ class MomentPair(Pair):
         return product(product(x.map.T, self.cross.second), y.map)
 
 
-def moment_pairs(moments: Moments, *, cutoff: float | None = None, chance: bool = False) -> dict[PairName, MomentPair]:
-    """Every pair of different views that was gathered; views in common are shared, so that each is decomposed once.
+def moment_pairs(
+    moments: Moments, cutoff: float | None = None
+) -> tuple[dict[PairName, MomentPair], dict[PairName, MomentPair]]:
+    """Every pair of different views, and again those whose second samples stand beside strangers.
 
-    Args:
-        cutoff: a share of the largest eigenvalue of the correlation matrix; None: what the precision bears.
-        chance: the pairs whose second samples stand beside strangers.
+    Views in common are shared, so that each is decomposed once. `cutoff` is a share of the largest eigenvalue of the
+    correlation matrix; None: what the precision bears.
     """
     cutoff = CUTOFF[moments.n.dtype.name] if cutoff is None else cutoff
-    views = {
-        name: MomentView(moments.n, mean, cutoff, moments.cross[name, name]) for name, mean in moments.mean.items()
-    }
-    crosses = moments.chance if chance else moments.cross
-    return {(a, b): MomentPair(views[a], views[b], cross) for (a, b), cross in crosses.items() if a != b}
+    own = {name: moments.cross[name, name] for name in moments.mean}
+    views = {name: MomentView(moments.n, mean, cutoff, own[name]) for name, mean in moments.mean.items()}
+
+    def pairs(crosses: dict[PairName, Cross]) -> dict[PairName, MomentPair]:
+        return {(a, b): MomentPair(views[a], views[b], cross) for (a, b), cross in crosses.items() if a != b}
+
+    return pairs(moments.cross), pairs(moments.chance)

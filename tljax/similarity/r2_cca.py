@@ -18,6 +18,3 @@ def r2_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff
     return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
 
 
-def by_chance(n: int, rank1: int, rank2: int) -> float:
-    """What independent Gaussian samples of these ranks give on average: max(rank) / (n - 1)."""
-    return max(rank1, rank2) / (n - 1)

@@ -1,0 +1,130 @@
+"""The full protocol: all channels, all positions of all images, with intervals over blocks of images or patients."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, UInt8
+
+from tljax.compare.sweep import Activations, Sweep, batch_table, positions, samples, strangers, view
+from tljax.compare.table import Row
+from tljax.devices import replicated
+from tljax.errors import UserError
+from tljax.networks import Network
+from tljax.similarity import moments, named
+from tljax.similarity.figures import figures, jackknife, leave_one_out, replicates
+from tljax.similarity.moments import Moments, PairName
+
+BLOCKS = 10
+
+
+def compare(
+    networks: Sequence[Network],
+    images: UInt8[np.ndarray, "n h w 3"],
+    pairs: Sequence[tuple[int, int]],
+    measures: tuple[str, ...],
+    layers: str,
+    pool: str,
+    patients: Sequence[str] | None,
+    batch_size: int,
+    seed: int,
+) -> list[Row]:
+    """See `tljax.compare.compare`."""
+    named(measures)
+    wanted = [network.model.all_layers if layers == "all" else network.model.named_layers for network in networks]
+    sweep = Sweep(networks, wanted)
+    cells = _cells(sweep, pairs, layers)
+    shapes = sweep.shapes(images.shape[1:3])
+    if pool == "none":
+        _check_sizes(shapes, cells)
+    blocks = blocks_of(patients or [str(row) for row in range(len(images))], BLOCKS, seed)
+    gathered = _gather(sweep, images, blocks, batch_size, shapes, cells, pool)
+    rows = []
+    for of_layer, stacks in zip(cells, gathered, strict=True):
+        whole = moments.summed(stacks, jnp.ones(len(blocks)))
+        moments.require_finite(whole)
+        found, chance = jax.device_get(figures(whole, measures))
+        left_out = jax.device_get(replicates(stacks, leave_one_out(len(blocks)), measures))
+        for names, (models, between) in of_layer.items():
+            for measure in measures:
+                figure = found[names][measure]
+                interval = jackknife(figure.value, left_out[names][measure])
+                by_chance = float(chance[names][measure].value)
+                rows.append(Row.of(models, between, measure, "full", pool, figure, interval, by_chance))
+    return rows
+
+
+def blocks_of(groups: Sequence[str], count: int, seed: int) -> list[Int[np.ndarray, " _"]]:
+    """Rows in at most `count` blocks of about equal size that keep groups (patients) whole; in random order within."""
+    names, group = np.unique(np.array(groups), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    sizes = np.bincount(group)
+    order = rng.permutation(len(names))
+    filled, block_of = np.zeros(min(count, len(names)), int), np.empty(len(names), int)
+    for member in order[np.argsort(-sizes[order], kind="stable")]:
+        block_of[member] = filled.argmin()
+        filled[block_of[member]] += sizes[member]
+    rows = rng.permutation(len(group))
+    return [rows[block_of[group[rows]] == block] for block in range(len(filled))]
+
+
+Cells = dict[PairName, tuple[tuple[str, str], tuple[str, str]]]  # two views: their networks, their layers
+
+
+def _cells(sweep: Sweep, pairs: Sequence[tuple[int, int]], layers: str) -> list[Cells]:
+    """The views to be compared, a dictionary for those that share an accumulator."""
+    cells = []
+    for one, other in pairs:
+        models = sweep.labels[one], sweep.labels[other]
+        for layer in sweep.layers[one]:
+            against = sweep.layers[other] if layers == "all" else [like for like in sweep.layers[other] if like == layer]
+            for like in against:
+                cells.append(((view(models[0], layer), view(models[1], like)), (models, (layer, like))))
+    if layers == "all":
+        return [dict(cells)]
+    return [
+        {names: cell for names, cell in cells if cell[1][0] == layer}
+        for layer in dict.fromkeys(cell[1][0] for _, cell in cells)
+    ]
+
+
+def _check_sizes(shapes: dict[str, tuple[int, int, int]], cells: list[Cells]) -> None:
+    for a, b in (names for of_layer in cells for names in of_layer):
+        if shapes[a][:2] != shapes[b][:2]:
+            raise UserError(f"{a} is {shapes[a][:2]}, {b} is {shapes[b][:2]} positions: compare them with --pool gap")
+
+
+def _gather(
+    sweep: Sweep,
+    images: UInt8[np.ndarray, "n h w 3"],
+    blocks: list[Int[np.ndarray, " _"]],
+    batch_size: int,
+    shapes: dict[str, tuple[int, int, int]],
+    cells: list[Cells],
+    pool: str,
+) -> list[Moments]:
+    """The moments of each block, stacked, for each of `cells`."""
+
+    def empty() -> list[Moments]:
+        widths = [{name: shapes[name][2] for names in of_layer for name in names} for of_layer in cells]
+        fresh = [moments.empty(width, of_layer, chance=True) for width, of_layer in zip(widths, cells, strict=True)]
+        return jax.device_put(fresh, replicated(sweep.mesh))
+
+    table, block_of = batch_table(blocks, batch_size, sweep.mesh.size)
+    gathered = [empty() for _ in blocks]
+    for block, (activations, _, mask) in zip(block_of, sweep.batches(images, table), strict=True):
+        gathered[block] = _added(gathered[block], activations, mask, pool)
+    return [moments.stacked(of_layer) for of_layer in zip(*gathered, strict=True)]
+
+
+@partial(jax.jit, donate_argnums=0, static_argnames="pool")
+def _added(states: list[Moments], activations: Activations, mask: Bool[Array, " b"], pool: str) -> list[Moments]:
+    def one(state: Moments) -> Moments:
+        views = {name: samples(activations[name], pool) for name in state.mean}
+        each = next(iter(views.values())).shape[0] // mask.size
+        weight = jnp.repeat(mask, each)
+        return moments.added(state, views, weight, positions(strangers(mask), each))
+
+    return [one(state) for state in states]

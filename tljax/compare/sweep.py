@@ -1,0 +1,107 @@
+"""The pass over the images: batches on the devices, and what every network makes of them."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from tljax.devices import data_mesh, replicated
+from tljax.networks import Network
+from tljax.normalisation import Normalisation
+from tljax.pipeline import stream
+
+Activations = dict[str, Float[Array, "b _h _w _c"]]  # by view
+
+
+def unique_labels(networks: Sequence[Network]) -> list[str]:
+    """The networks' labels; a second network of the same label is told apart by a number."""
+    labels = [network.label for network in networks]
+    return [
+        label if (before := labels[:index].count(label)) == 0 else f"{label} ({before + 1})"
+        for index, label in enumerate(labels)
+    ]
+
+
+def view(label: str, layer: str) -> str:
+    return f"{layer} of {label}"
+
+
+class Sweep:
+    """The networks on the devices, and the layers wanted of each."""
+
+    def __init__(self, networks: Sequence[Network], layers: Sequence[tuple[str, ...]]):
+        self.labels, self.layers, self.mesh = unique_labels(networks), layers, data_mesh()
+        self._networks = []
+        for network in networks:
+            graph, state = nnx.split(network.model)
+            self._networks.append((graph, jax.device_put(state, replicated(self.mesh)), network.normalisation))
+
+    def shapes(self, image_size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
+        """Height, width and channels of every view, without running anything."""
+        images = jax.ShapeDtypeStruct((1, *image_size, 3), jnp.uint8)
+        return {name: found.shape[1:] for name, found in jax.eval_shape(self.activations, images).items()}
+
+    def activations(self, images: UInt8[Array, "b h w 3"]) -> Activations:
+        """Every layer of every network, by view."""
+        return {
+            view(label, layer): found
+            for label, (graph, state, normalisation), layers in zip(
+                self.labels, self._networks, self.layers, strict=True
+            )
+            for layer, found in _forward(graph, state, normalisation, layers, images).items()
+        }
+
+    def batches(
+        self, images: UInt8[np.ndarray, "n h w 3"], table: Int[np.ndarray, "steps slots"]
+    ) -> Iterator[tuple[Activations, Int[Array, " b"], Bool[Array, " b"]]]:
+        """(activations, row numbers, mask) for every row of `table`, in which -1 fills up."""
+        rows = np.arange(len(images), dtype=np.int32)
+        for batch, numbers, mask in stream(images, rows, table, self.mesh):
+            yield self.activations(batch), numbers, mask
+
+
+def batch_table(
+    blocks: Sequence[Int[np.ndarray, " _"]], batch_size: int, devices: int
+) -> tuple[Int[np.ndarray, "steps slots"], Int[np.ndarray, " steps"]]:
+    """Batches of one shape that do not cross blocks, as even as can be, and the block of each."""
+    batches, block_of = [], []
+    for number, rows in enumerate(blocks):
+        parts = np.array_split(rows, -(-len(rows) // batch_size))
+        batches += parts
+        block_of += [number] * len(parts)
+    slots = max(map(len, batches))
+    slots += -slots % devices
+    table = np.full((len(batches), slots), -1)
+    for row, batch in zip(table, batches, strict=True):
+        row[: len(batch)] = batch
+    return table, np.array(block_of)
+
+
+def samples(activation: Float[Array, "b h w c"], pool: str) -> Float[Array, "n c"]:
+    """Each position of each image, or each image averaged over its positions ("gap")."""
+    if pool == "gap":
+        return activation.mean((1, 2))
+    return activation.reshape(-1, activation.shape[-1])
+
+
+def strangers(mask: Bool[Array, " b"]) -> Int[Array, " b"]:
+    """For each image of a batch the next one, the first for the last; `mask` tells images from what fills up behind them."""
+    following = jnp.arange(1, mask.size + 1)
+    return jnp.where(following < mask.sum(), following, 0)
+
+
+def positions(images: Int[Array, " b"], each: int) -> Int[Array, " n"]:
+    """The rows of all positions of these images, where every image has `each` of them."""
+    return (images[:, None] * each + jnp.arange(each)[None, :]).reshape(-1)
+
+
+@partial(jax.jit, static_argnames=("graph", "normalisation", "layers"))
+def _forward(graph: Any, state: Any, normalisation: Normalisation, layers: tuple[str, ...], images: Array) -> dict:
+    model = nnx.merge(graph, state, copy=True)
+    _, activations = model.features(normalisation(images.astype(jnp.float32)), layers)
+    return activations
