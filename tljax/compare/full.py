@@ -50,7 +50,7 @@ def compare(
         for names, (models, between) in of_layer.items():
             for measure in measures:
                 figure = found[names][measure]
-                interval = jackknife(figure.value, left_out[names][measure])
+                interval = jackknife(float(figure.value), left_out[names][measure])
                 by_chance = float(chance[names][measure].value)
                 rows.append(Row.of(models, between, measure, "full", pool, figure, interval, by_chance))
     return rows

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from tljax.errors import UserError
 
@@ -63,14 +63,14 @@ def empty(
 def added(
     moments: Moments,
     views: Mapping[str, Float[Array, "n _"]],
-    weight: Float[Array, " n"] | None = None,
+    weight: Float[Array, " n"] | Bool[Array, " n"] | None = None,
     partner: Int[Array, " n"] | None = None,
 ) -> Moments:
     """`moments` and one more batch.
 
     Args:
         views: the batch, `n d` for every view of `moments`.
-        weight: 1 for a sample, 0 for padding; None: all are samples.
+        weight: true or 1 for a sample, false or 0 for padding; None: all are samples.
         partner: for the chance level, the row of `b` to stand beside each row of `a`: a permutation of the samples.
     """
     dtype = moments.n.dtype
