@@ -13,7 +13,7 @@ from jax import lax
 
 from tljax.errors import UserError
 from tljax.similarity import measures, moments
-from tljax.similarity.figures import figures, jackknife, leave_one_out, replicates
+from tljax.similarity.figures import figures, interval, jackknifed
 from tljax.similarity.pair import moment_pairs
 
 WIDTHS = {"a": 4, "b": 3, "c": 5}
@@ -101,17 +101,17 @@ def test_blocks_weigh_as_if_their_samples_were_repeated(views):
 def test_a_jackknife_recomputes_every_measure_with_each_block_left_out(views):
     blocks = [gathered({k: v[start : start + 24] for k, v in views.items()}, [24]) for start in (0, 24, 48, 72)]
     names = tuple(measures())
-    found = replicates(moments.stacked(blocks), leave_one_out(4), names)
+    *_, left_out = jackknifed(moments.stacked(blocks), names)
     rest = gathered({k: np.delete(v, np.s_[24:48], axis=0) for k, v in views.items()}, [72])
     for pair, expected in figures(rest, names)[0].items():
         for name, figure in expected.items():
-            assert found[pair][name].shape == (4,)
-            np.testing.assert_allclose(found[pair][name][1], figure.value, atol=1e-5)
+            assert left_out[pair][name].shape == (4,)
+            np.testing.assert_allclose(left_out[pair][name][1], figure.value, atol=1e-5)
 
 
 def test_the_jackknife_interval_of_a_mean_is_students():
     sample = np.random.default_rng(2).normal(3, 2, 12)
-    low, high = jackknife(sample.mean(), np.array([np.delete(sample, k).mean() for k in range(12)]))
+    low, high = interval(sample.mean(), np.array([np.delete(sample, k).mean() for k in range(12)]))
     half = 2.200985 * sample.std(ddof=1) / np.sqrt(12)  # t quantile, 11 degrees of freedom
     assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), rel=1e-6)
 

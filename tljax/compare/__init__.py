@@ -1,4 +1,4 @@
-"""How alike networks represent the same images, layer by layer: one sweep over the images, each seen once by each network."""
+"""How alike networks represent the same images, layer by layer: every network sees every image once."""
 
 from collections.abc import Sequence
 from itertools import combinations

@@ -14,7 +14,7 @@ from tljax.devices import replicated
 from tljax.errors import UserError
 from tljax.networks import Network
 from tljax.similarity import moments, named
-from tljax.similarity.figures import figures, jackknife, leave_one_out, replicates
+from tljax.similarity.figures import interval, jackknifed
 from tljax.similarity.moments import Moments, PairName
 
 BLOCKS = 10
@@ -43,16 +43,14 @@ def compare(
     gathered = _gather(sweep, images, blocks, batch_size, shapes, cells, pool)
     rows = []
     for of_layer, stacks in zip(cells, gathered, strict=True):
-        whole = moments.summed(stacks, jnp.ones(len(blocks)))
-        moments.require_finite(whole)
-        found, chance = jax.device_get(figures(whole, measures))
-        left_out = jax.device_get(replicates(stacks, leave_one_out(len(blocks)), measures))
+        moments.require_finite(stacks)
+        found, chance, left_out = jax.device_get(jackknifed(stacks, measures))
         for names, (models, between) in of_layer.items():
             for measure in measures:
                 figure = found[names][measure]
-                interval = jackknife(float(figure.value), left_out[names][measure])
+                reach = interval(float(figure.value), left_out[names][measure])
                 by_chance = float(chance[names][measure].value)
-                rows.append(Row.of(models, between, measure, "full", pool, figure, interval, by_chance))
+                rows.append(Row.of(models, between, measure, "full", pool, figure, reach, by_chance))
     return rows
 
 
@@ -79,8 +77,7 @@ def _cells(sweep: Sweep, pairs: Sequence[tuple[int, int]], layers: str) -> list[
     for one, other in pairs:
         models = sweep.labels[one], sweep.labels[other]
         for layer in sweep.layers[one]:
-            against = sweep.layers[other] if layers == "all" else [like for like in sweep.layers[other] if like == layer]
-            for like in against:
+            for like in sweep.layers[other] if layers == "all" else {layer} & set(sweep.layers[other]):
                 cells.append(((view(models[0], layer), view(models[1], like)), (models, (layer, like))))
     if layers == "all":
         return [dict(cells)]
@@ -116,7 +113,10 @@ def _gather(
     gathered = [empty() for _ in blocks]
     for block, (activations, _, mask) in zip(block_of, sweep.batches(images, table), strict=True):
         gathered[block] = _added(gathered[block], activations, mask, pool)
-    return [moments.stacked(of_layer) for of_layer in zip(*gathered, strict=True)]
+    return [_stacked(of_layer) for of_layer in zip(*gathered, strict=True)]
+
+
+_stacked = jax.jit(moments.stacked)
 
 
 @partial(jax.jit, donate_argnums=0, static_argnames="pool")

@@ -9,7 +9,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Int, UInt8
 from scipy import stats
 
 from tljax.compare.sweep import Activations, Sweep, batch_table, positions, samples, strangers, view
@@ -17,7 +17,7 @@ from tljax.compare.table import Row
 from tljax.devices import replicated
 from tljax.networks import Network
 from tljax.similarity import moments, named
-from tljax.similarity.figures import figures
+from tljax.similarity.figures import Figures, figures
 from tljax.similarity.moments import Moments
 from tljax.similarity.pair import Figure
 
@@ -45,13 +45,15 @@ def compare(
     drawn = {layer: draw(rng, [shapes[view(label, layer)] for label in sweep.labels], len(images)) for layer in layers}
     gathered = _gather(sweep, images, pairs, drawn, batch_size)
     rows = []
-    for layer, states in gathered.items():
-        repeats = [jax.device_get(_figures(jax.tree.map(lambda leaf: leaf[k], states), measures)) for k in range(REPEATS)]
+    for layer in layers:
+        states = gathered[layer]
+        moments.require_finite(states)
+        repeats = [jax.device_get(_figures(states, repeat, measures)) for repeat in range(REPEATS)]
         for one, other in pairs:
             models = sweep.labels[one], sweep.labels[other]
             for measure in measures:
-                found = [figures[models][measure] for figures in repeats]
-                chance = np.mean([figures[models[0], _stranger(models[1])][measure].value for figures in repeats])
+                found = [repeat[models][measure] for repeat in repeats]
+                chance = np.mean([repeat[models[0], _stranger(models[1])][measure].value for repeat in repeats])
                 figure, interval = over_repeats(found)
                 rows.append(Row.of(models, (layer, layer), measure, "paper", "none", figure, interval, float(chance)))
     return rows
@@ -140,6 +142,6 @@ def _added(
     return jax.lax.map(repeat, (states, channels, taken))
 
 
-def _figures(state: Moments, measures: tuple[str, ...]) -> dict:
-    moments.require_finite(state)
-    return figures(state, measures)[0]
+def _figures(states: Moments, repeat: int, measures: tuple[str, ...]) -> Figures:
+    found, _ = figures(jax.tree.map(lambda leaf: leaf[repeat], states), measures)
+    return found

@@ -90,7 +90,7 @@ def samples(activation: Float[Array, "b h w c"], pool: str) -> Float[Array, "n c
 
 
 def strangers(mask: Bool[Array, " b"]) -> Int[Array, " b"]:
-    """For each image of a batch the next one, the first for the last; `mask` tells images from what fills up behind them."""
+    """For each image of a batch the next one, the first for the last; `mask` is false for what fills up behind them."""
     following = jnp.arange(1, mask.size + 1)
     return jnp.where(following < mask.sum(), following, 0)
 

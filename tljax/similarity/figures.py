@@ -18,7 +18,7 @@ Figures = dict[PairName, dict[str, Figure]]
 
 @partial(jax.jit, static_argnames=("measures", "cutoff"))
 def figures(moments: Moments, measures: tuple[str, ...], cutoff: float | None = None) -> tuple[Figures, Figures]:
-    """Every measure of every pair that was gathered, and the same by chance: beside strangers, where those were gathered."""
+    """Every measure of every pair that was gathered, and of those whose samples were gathered beside strangers."""
     known = named(measures)
 
     def all_of(pairs: dict[PairName, MomentPair]) -> Figures:
@@ -29,13 +29,19 @@ def figures(moments: Moments, measures: tuple[str, ...], cutoff: float | None = 
 
 
 @partial(jax.jit, static_argnames=("measures", "cutoff"))
+def jackknifed(
+    blocks: Moments, measures: tuple[str, ...], cutoff: float | None = None
+) -> tuple[Figures, Figures, dict[PairName, dict[str, Float[Array, " blocks"]]]]:
+    """What `figures` says of all blocks together, and the values with each block left out in turn, for `interval`."""
+    count = blocks.n.size
+    found, chance = figures(summed(blocks, jnp.ones(count)), measures, cutoff)
+    return found, chance, replicates(blocks, 1 - jnp.eye(count), measures, cutoff)
+
+
 def replicates(
-    blocks: Moments,
-    weights: Float[Array, "replicates blocks"],
-    measures: tuple[str, ...],
-    cutoff: float | None = None,
+    blocks: Moments, weights: Float[Array, "replicates blocks"], measures: tuple[str, ...], cutoff: float | None = None
 ) -> dict[PairName, dict[str, Float[Array, " replicates"]]]:
-    """The values with the blocks weighted in each of several ways: `leave_one_out` makes those of a jackknife.
+    """The values with the blocks weighted in each of several ways.
 
     One at a time: a batched eigendecomposition does not end on the CPU (jaxlib 0.10.2).
     """
@@ -47,13 +53,8 @@ def replicates(
     return lax.map(values, weights)
 
 
-def leave_one_out(blocks: int) -> Float[Array, "blocks blocks"]:
-    """Weights that leave out each block in turn."""
-    return 1 - jnp.eye(blocks)
-
-
-def jackknife(value: float, left_out: Float[np.ndarray, " blocks"], confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of a figure from its values with each block of images left out; Student's t.
+def interval(value: float, left_out: Float[np.ndarray, " blocks"], confidence: float = 0.95) -> tuple[float, float]:
+    """The jackknife interval of a figure from its values with each block of images left out; Student's t.
 
     Not a bootstrap: images drawn twice make few samples look like fewer, which raises every correlation.
     """

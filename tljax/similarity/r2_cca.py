@@ -16,5 +16,3 @@ def measure(pair: Pair) -> Figure:
 def r2_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
     """The mean squared canonical correlation of `x` (n dx) and `y` (n dy); 0..1. For the rest see `cca.mean_cca`."""
     return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
-
-

@@ -1,0 +1,77 @@
+"""Two figures: similarity over the layers, as the paper draws it, and every layer against every layer."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tljax.compare.table import Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLES = {"cca": "mean CCA", "r2_cca": "mean squared CCA", "cka": "linear CKA", "debiased_cka": "debiased CKA"}
+
+
+def draw(path: Path, rows: Sequence[Row]) -> None:
+    """Writes the figure that suits these rows; the format is that of the path's ending."""
+    crossed = any(row.layer1 != row.layer2 for row in rows)
+    figure = heat_maps(rows) if crossed else over_layers(rows)
+    partial = path.with_name(f".partial.{path.name}")
+    figure.savefig(partial, dpi=150, bbox_inches="tight")
+    os.replace(partial, path)
+
+
+def over_layers(rows: Sequence[Row]) -> "Figure":
+    """A panel for each measure, a line for each two networks with its intervals; dashed: the level by chance."""
+    chosen = _groups(rows, "measure")
+    figure, panels = _panels(len(chosen))
+    for panel, ((measure,), of_measure) in zip(panels, chosen.items(), strict=False):
+        for models, line in _groups(of_measure, "model1", "model2").items():
+            known = [row for row in line if row.value is not None]
+            layers = [row.layer1 for row in known]
+            reach = [[row.value - row.low for row in known], [row.high - row.value for row in known]]
+            points = panel.errorbar(layers, [row.value for row in known], reach, marker="o", capsize=3)
+            points.set_label(" - ".join(models))
+            panel.plot(layers, [row.chance for row in known], "--", color=points[0].get_color(), alpha=0.6)
+        panel.set(title=TITLES.get(measure, measure), ylim=(min(0, panel.get_ylim()[0]), 1.02), ylabel="similarity")
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.legend(*panels[0].get_legend_handles_labels(), title="dashed: by chance", loc="outside lower center")
+    return figure
+
+
+def heat_maps(rows: Sequence[Row]) -> "Figure":
+    """A panel for each measure and two networks: layers of the first down, of the second across."""
+    chosen = _groups(rows, "measure", "model1", "model2")
+    figure, panels = _panels(len(chosen))
+    for panel, ((measure, one, other), cells) in zip(panels, chosen.items(), strict=False):
+        down, across = (list(_groups(cells, field)) for field in ("layer1", "layer2"))
+        known = {(row.layer1, row.layer2): float("nan") if row.value is None else row.value for row in cells}
+        grid = [[known[a, b] for (b,) in across] for (a,) in down]
+        image = panel.imshow(grid, vmin=0, vmax=1)
+        panel.set_xticks(range(len(across)), [layer for (layer,) in across], rotation=90)
+        panel.set_yticks(range(len(down)), [layer for (layer,) in down])
+        panel.set(title=TITLES.get(measure, measure), ylabel=one, xlabel=other)
+        figure.colorbar(image, ax=panel, shrink=0.8)
+    return figure
+
+
+def _panels(count: int) -> tuple["Figure", list]:
+    """A figure of at least `count` panels, at most four in a row; those beyond are hidden."""
+    from matplotlib.figure import Figure
+
+    across = min(count, 4)
+    down = -(-count // across)
+    figure = Figure(figsize=(4.5 * across, 4 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel().tolist()
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    return figure, panels
+
+
+def _groups(rows: Sequence[Row], *fields: str) -> dict[tuple[str, ...], list[Row]]:
+    """The rows by the values of these fields, in order."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(getattr(row, field) for field in fields), []).append(row)
+    return groups
