@@ -18,6 +18,8 @@ from tljax.errors import UserError, run_command
 from tljax.folds import fold_of
 from tljax.similarity import measures
 
+PRINTED_WIDTH = 140  # characters, where the output is no terminal
+
 
 def main() -> None:
     config = parse(CompareConfig, "python -m tljax.compare")
@@ -69,7 +71,7 @@ def show(rows: Sequence[Row]) -> None:
             ranks,
             row.flag,
         )
-    Console(file=sys.stdout).print(table)
+    Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH).print(table)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,14 @@ from tljax.compare.table import Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLES = {"cca": "mean CCA", "r2_cca": "mean squared CCA", "cka": "linear CKA", "debiased_cka": "debiased CKA"}
+TITLES = {
+    "cca": "mean CCA",
+    "r2_cca": "mean squared CCA",
+    "cka": "linear CKA",
+    "debiased_cka": "debiased CKA",
+    "pwcca": "PWCCA",
+    "svcca": "SVCCA",
+}
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
