@@ -203,8 +203,8 @@ def agreements(gallery: Gallery, study: Study) -> Figure | None:
     axes.set_xlabel("share of test images on which both are right or both wrong")
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     caption = (
-        "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, and "
-        "beside the published code's baseline, which squares the accuracy of the first."
+        "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, "
+        "and beside the published code's baseline, which squares the accuracy of the first."
     )
     return gallery.keep(figure, "prediction-similarity", "Prediction similarity", caption)
 
