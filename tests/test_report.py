@@ -11,9 +11,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from workdirs import CLASSES, write_csv, write_run
+from workdirs import CLASSES, write_run
 
 from tljax import runs
+from tljax.files import write_csv
 from tljax.report import write_report
 from tljax.report.published import LAYERS
 
@@ -141,6 +142,7 @@ def test_the_evidence_pack_fills_in_what_is_known_and_nothing_else(page):
     assert "disjoint by patient (checked in every fold)" in page or "not disjoint by patient" in page
     assert page.count("For the author to supply.") >= 10
     assert "python -m tljax.train --dataset breast" in page
+    assert "learning rate" in page and "val_auc" in page
     assert "Methods paragraph" in page and "0123456789abcdef" in page
 
 

@@ -1,20 +1,14 @@
 """Writes workdirs as training and study leave them, without training: for the tests of all that reads them."""
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 
 from tljax import metrics, runs
+from tljax.files import write_csv
 
 CLASSES = ("benign", "malignant")
-
-
-def write_csv(path: Path, header, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as lines:
-        csv.writer(lines).writerows([header, *rows])
 
 
 def write_run(

@@ -1,7 +1,8 @@
 """The report of a workdir: verdict, tables, figures and evidence in one self-contained page. Never imports jax."""
 
-import os
 from pathlib import Path
+
+from tljax.files import write_text
 
 PAGE = "index.html"
 
@@ -15,10 +16,6 @@ def write_report(workdir: Path) -> Path:
     from tljax.report.gather import gather
     from tljax.report.page import render
 
-    study = gather(workdir)
     folder = Path(workdir) / "report"
-    html = render(study, folder)
-    half = folder / f".{PAGE}.part"
-    half.write_text(html, encoding="utf-8")
-    os.replace(half, folder / PAGE)
+    write_text(folder / PAGE, render(gather(workdir), folder))
     return folder / PAGE

@@ -111,7 +111,7 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
             absent="Only one preprocessing was trained: paper against native is not known.",
         ),
         Section("cost", "What did it cost?", tables=[made["cost"]]),
-        Section("runs", "Every run", tables=[made["runs"]]),
+        Section("runs", "Every run and every setting", tables=[made["runs"], made["settings"]]),
     ]  # fmt: skip
 
 
@@ -159,10 +159,14 @@ def render(study: Study, folder: Path) -> str:
         parts = sections(study, gallery) if study.tasks else []
     if not study.tasks:
         parts = [Section("runs", "Every run", tables=[tables.runs(study)])]
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for table in [table for _, _, table in tasks] + [table for part in parts for table in part.tables]:
         table.write(folder / "tables", file_stem(table.name, taken))
+    checklist = evidence.checklist(study)
+    claim = [[str(item.number), item.section, item.asks, item.answer] for item in checklist]
+    Table("claim", "CLAIM checklist, 2024 update", ("item", "section", "asks for", "answer"), claim, words=4).write(
+        folder / "tables", file_stem("claim", taken)
+    )
     first, second = headline(study)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_read("page.html.j2"))
@@ -177,7 +181,7 @@ def render(study: Study, folder: Path) -> str:
         tasks=tasks,
         missing=missing(study, parts),
         parts=[part for part in parts if part.figures or part.tables],
-        checklist=evidence.checklist(study),
+        checklist=checklist,
         methods=evidence.methods(study),
         hashes=evidence.hashes(study),
         replay=evidence.replay(study),

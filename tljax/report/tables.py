@@ -3,7 +3,6 @@
 Names of tasks, classes and files are the user's: whatever they hold, they stay one cell and start no command.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tljax.files import write_csv, write_text
 from tljax.report import published
 from tljax.report.gather import Condition, Study, Task
 from tljax.report.names import init_name, p_value, plain, signed
@@ -37,9 +37,9 @@ class Table:
 
     def write(self, folder: Path, stem: str) -> None:
         """Writes `<stem>.csv` and `<stem>.tex`."""
-        with (folder / f"{stem}.csv").open("w", newline="", encoding="utf-8") as lines:
-            csv.writer(lines).writerows([_for_spreadsheet(cell) for cell in row] for row in (self.columns, *self.rows))
-        (folder / f"{stem}.tex").write_text(self.latex(), encoding="utf-8")
+        columns, *rows = ([_for_spreadsheet(cell) for cell in row] for row in (self.columns, *self.rows))
+        write_csv(folder / f"{stem}.csv", columns, rows)
+        write_text(folder / f"{stem}.tex", self.latex())
 
     def latex(self) -> str:
         """A `table` environment; needs booktabs."""
@@ -234,6 +234,19 @@ def runs(study: Study) -> Table:
     return Table("runs", caption, columns, rows, words=2)
 
 
+def settings(study: Study) -> Table:
+    """Every setting, and the values that the runs have of it."""
+    values: dict[str, dict[str, None]] = {}
+    for run in study.runs:
+        if run.status != "corrupt":
+            for key, value in run.settings.items():
+                values.setdefault(key, {})[str(value)] = None
+    rows = [[key.replace("_", " "), ", ".join(found)] for key, found in values.items()]
+    return Table(
+        "settings", "Every setting of the runs, with each value that it has.", ("setting", "values"), rows, words=2
+    )
+
+
 def all_tables(study: Study) -> dict[str, Table | list[Table]]:
     """By the section of the page that shows them."""
     return {
@@ -243,6 +256,7 @@ def all_tables(study: Study) -> dict[str, Table | list[Table]]:
         "agreements": agreements(study),
         "cost": cost(study),
         "runs": runs(study),
+        "settings": settings(study),
     }
 
 
