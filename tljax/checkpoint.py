@@ -10,6 +10,8 @@ import numpy as np
 
 from tljax.errors import UserError
 
+REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore raise where a disk is full or gone
+
 
 def _checkpointer():
     import orbax.checkpoint as ocp
@@ -42,8 +44,12 @@ class ResumePoint:
     def __enter__(self) -> "ResumePoint":
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._manager.close()  # waits for a save in flight
+    def __exit__(self, kind: type | None, *_: Any) -> None:
+        try:
+            self._manager.close()  # waits for a save in flight
+        except REFUSALS as error:
+            if kind is None:
+                raise self._refused(error) from error
 
     def facts(self) -> dict[str, Any] | None:
         """The JSON facts of the last whole save; None where there is none."""
@@ -60,11 +66,11 @@ class ResumePoint:
         return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in sorted(found)])
 
     def save(self, step: int, arrays: Any, facts: Mapping[str, Any], *, wait: bool = False) -> None:
-        """Saves a tree of arrays and JSON facts; while the disk is busy with the one before, it does not, unless `wait`.
+        """Saves a tree of arrays and JSON facts. While the disk is busy with the one before it does not, unless `wait`.
 
         Raises UserError where the disk refuses.
         """
-        if not wait and self._manager.is_saving_in_progress():
+        if not wait and jax.process_count() == 1 and self._manager.is_saving_in_progress():
             return
         arrays = jax.tree.map(jnp.copy, _numbered(arrays))  # the originals are donated to the next epoch
         items = self._ocp.args.Composite(
@@ -74,11 +80,14 @@ class ResumePoint:
             self._manager.save(step, args=items)
             if wait:
                 self._manager.wait_until_finished()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"could not write the checkpoint in {self._folder} ({error}); the last whole one is kept: "
-                "make room and run the same command again"
-            ) from error
+        except REFUSALS as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> UserError:
+        return UserError(
+            f"could not write the checkpoint in {self._folder} ({error}); the last whole one is kept: "
+            "make room and run the same command again"
+        )
 
 
 def _numbered(tree: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ PREDICTIONS = "predictions.csv"
 RESULT = "result.json"
 CHECKPOINT = "checkpoint"
 RESUME = "resume"
+TENSORBOARD = "tensorboard"
 LOCK = ".lock"
 
 SPLIT_COLUMNS = ("file", "label", "patient", "split")

@@ -3,14 +3,12 @@
 `tljax.runs` says what lies where, and reads it.
 """
 
-import csv
 import fcntl
 import json
-import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +21,16 @@ from tljax.checkpoint import ResumePoint
 from tljax.datasets import Dataset
 from tljax.devices import is_writer
 from tljax.errors import UserError
+from tljax.files import write_csv, write_text
 from tljax.folds import PARTS, Fold
 
 
 class RunWriter:
     """The one process that may write a run folder; the other processes of the same run only resume from it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._lock = None
+    def __init__(self, folder: Path, tensorboard: bool = False):
+        self.folder, self._wants_events = folder, tensorboard
+        self._lock = self._events = None
 
     def __enter__(self) -> "RunWriter":
         try:
@@ -40,6 +39,7 @@ class RunWriter:
                 self._lock = open(self.folder / runs.LOCK, "w")
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise UserError(f"another process is training {self.folder}; wait for it, or stop it") from None
         except OSError as error:
             raise UserError(
@@ -48,6 +48,8 @@ class RunWriter:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        if self._events:
+            self._events.close()
         if self._lock:
             self._lock.close()
 
@@ -61,7 +63,7 @@ class RunWriter:
             _refuse_other_settings(self.folder, runs.read_json(path).get("must_match", {}), description["must_match"])
         elif is_writer():
             self._write_split(data, fold)
-            _write(path, json.dumps(description, indent=1, default=str) + "\n")
+            write_text(path, json.dumps(description, indent=1, default=str) + "\n")
         _meet("begun")
         return (self.folder / runs.RESULT).exists()
 
@@ -73,7 +75,7 @@ class RunWriter:
         if is_writer():
             path = self.folder / runs.METRICS
             lines = path.read_text().splitlines(keepends=True)[:count] if path.exists() else []
-            _write(path, "".join(lines))
+            write_text(path, "".join(lines))
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Appends an epoch's line. NaN, where a score is undefined, becomes null."""
@@ -81,6 +83,8 @@ class RunWriter:
             clean = {key: None if value != value else value for key, value in row.items()}
             with open(self.folder / runs.METRICS, "a") as lines:
                 lines.write(json.dumps(clean) + "\n")
+            if self._wants_events:
+                self._add_events(clean)
 
     def predictions(
         self, data: Dataset, parts: Mapping[str, tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n k"]]]
@@ -93,15 +97,24 @@ class RunWriter:
             for row, values in zip(rows, probabilities, strict=True)
         )
         if is_writer():
-            _write_csv(self.folder / runs.PREDICTIONS, header, lines)
+            write_csv(self.folder / runs.PREDICTIONS, header, lines)
 
     def finish(self, tensors: Mapping[str, np.ndarray], card: weights.WeightsCard, result: Mapping[str, Any]) -> None:
         """The selected weights, then the result, which makes the run a finished one, then away with what resumed it."""
         if is_writer():
             weights.save(self.folder / runs.CHECKPOINT, tensors, card, overwrite=True)
-            _write(self.folder / runs.RESULT, json.dumps(result, indent=1) + "\n")
+            write_text(self.folder / runs.RESULT, json.dumps(result, indent=1) + "\n")
             shutil.rmtree(self.folder / runs.RESUME, ignore_errors=True)
         _meet("finished")
+
+    def _add_events(self, row: Mapping[str, Any]) -> None:
+        if self._events is None:
+            from tensorboardX import SummaryWriter
+
+            self._events = SummaryWriter(str(self.folder / runs.TENSORBOARD))
+        for name, value in row.items():
+            if isinstance(value, float):
+                self._events.add_scalar(f"{row['phase']}/{name}", value, row["epoch"])
 
     def _write_split(self, data: Dataset, fold: Fold) -> None:
         patients = data.patients or [""] * len(data)
@@ -110,13 +123,13 @@ class RunWriter:
             for part in PARTS
             for row in getattr(fold, part)
         )
-        _write_csv(self.folder / runs.SPLIT, runs.SPLIT_COLUMNS, lines)
+        write_csv(self.folder / runs.SPLIT, runs.SPLIT_COLUMNS, lines)
 
 
 class StopSignal:
     """Remembers SIGTERM, with which schedulers announce pre-emption, until the epoch is over."""
 
-    received = False
+    _received = False
 
     def __enter__(self) -> "StopSignal":
         self._old = None
@@ -128,8 +141,16 @@ class StopSignal:
         if self._old is not None:
             signal.signal(signal.SIGTERM, self._old)
 
+    def requested(self) -> bool:
+        """Whether any process of the run was told to stop: they all stop after the same epoch."""
+        if jax.process_count() == 1:
+            return self._received
+        from jax.experimental import multihost_utils
+
+        return bool(multihost_utils.process_allgather(np.array(self._received)).any())
+
     def _receive(self, *_: Any) -> None:
-        self.received = True
+        self._received = True
 
 
 def _refuse_other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -152,18 +173,3 @@ def _meet(where: str) -> None:
         from jax.experimental import multihost_utils
 
         multihost_utils.sync_global_devices(where)
-
-
-def _write_csv(path: Path, header: Iterable[str], lines: Iterable[Iterable[Any]]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(lines)
-    os.replace(partial, path)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -97,10 +97,17 @@ def train(config: TrainConfig) -> Path:
     )
     folder = runs.run_folder(config.workdir, config.dataset, network.label, config.freeze, config.fold, tag_of(config))
     title = f"{config.dataset} {network.label} fold {config.fold}"
-    with RunWriter(folder) as writer, StopSignal() as stop, TrainingDisplay(title, config.quiet) as display:
-        if not writer.begin(describe(config, network, data), data, fold):
-            fitted = fit(config, network, data, fold, writer, display, stop)
-            conclude(config, network, data, fold, writer, fitted, clock.lap())
+    try:
+        with (
+            RunWriter(folder, config.tensorboard) as writer,
+            StopSignal() as stop,
+            TrainingDisplay(title, config.quiet) as display,
+        ):
+            if not writer.begin(describe(config, network, data), data, fold):
+                fitted = fit(config, network, data, fold, writer, display, stop)
+                conclude(config, network, data, fold, writer, fitted, clock.lap())
+    except OSError as error:
+        raise UserError(f"could not go on with {folder} ({error}); mend that and run the same command again") from error
     return folder
 
 
@@ -202,8 +209,8 @@ def fit(
                 }
                 if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
                     raise UserError(
-                        f"the loss became {row['train_loss']} in epoch {epoch} of phase {phase.scope}; the state before "
-                        f"it is kept in {writer.folder}. Lower --learning-rate, or use --precision float32"
+                        f"the loss became {row['train_loss']} in epoch {epoch} of phase {phase.scope}; the state "
+                        f"before it is kept in {writer.folder}. Lower --learning-rate, or use --precision float32"
                     )
                 if selection.offer(row, phase.select):
                     best = engine.copied(weights)
@@ -211,13 +218,14 @@ def fit(
                 display.epoch(row)
                 rows_written += 1
                 position = {"phase": number, "epoch": epoch, "rows": rows_written}
+                stopping = stop.requested()
                 resume.save(
                     rows_written,
                     (state, best),
                     position | {"selection": dataclasses.asdict(selection)},
-                    wait=stop.received,
+                    wait=stopping,
                 )
-                if stop.received:
+                if stopping:
                     raise Requeue(f"{writer.folder} is saved after epoch {epoch}; run the same command again to go on")
             display.stopped(epoch)
             engine.restore(network.model, best)

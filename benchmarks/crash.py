@@ -1,0 +1,147 @@
+"""Kill a training at random moments, run the same command again, and compare the end with an uninterrupted run.
+
+    python benchmarks/crash.py [--kills 200] [--seed 0]
+
+Two phases on phantom at 32 px, killed with SIGKILL at moments drawn evenly over the length of a whole run, start and
+checkpoint writes included, until it finishes; then the next run. Every attempt must start, and every run must end in
+the weights, predictions and epochs of the uninterrupted one, bit for bit.
+"""
+
+import dataclasses
+import json
+import multiprocessing
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from tljax import runs, weights
+from tljax.config import TrainConfig
+from tljax.errors import run_command
+from tljax.models import resnet
+from tljax.train import train
+
+resnet.ARCHITECTURES["resnet_micro"] = resnet.Architecture((1,), 8)  # compiles within seconds
+
+SETTINGS = TrainConfig(
+    backbone="resnet_micro",
+    image_size=32,
+    batch_size=128,
+    freeze=True,
+    head_epochs=6,
+    epochs=10,
+    patience=6,
+    learning_rate=1e-3,
+    quiet=True,
+)
+
+
+@dataclasses.dataclass
+class Tally:
+    """What was done to the runs."""
+
+    runs: int = 0  # finished, and found equal
+    kills: int = 0
+    in_save: int = 0  # kills that left a checkpoint half written
+    in_training: int = 0  # kills of an attempt that had written an epoch
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} kills, {self.in_training} of them while training and {self.in_save} while a checkpoint was "
+            f"being written, over {self.runs} runs"
+        )
+
+
+def start(config: TrainConfig) -> multiprocessing.Process:
+    """The command in a process of its own, forked from one that has done the imports but has not touched a device."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tljax.train", "orbax.checkpoint", "sklearn.metrics"])
+    process = context.Process(target=_command, args=(config,))
+    process.start()
+    return process
+
+
+def _command(config: TrainConfig) -> None:
+    run_command(lambda: train(config))
+
+
+def folder_of(config: TrainConfig) -> Path:
+    return runs.run_folder(config.workdir, config.dataset, config.init, config.freeze, config.fold)
+
+
+def complete(config: TrainConfig) -> float:
+    """Trains without interruption; the seconds it took."""
+    began = time.perf_counter()
+    process = start(config)
+    process.join()
+    assert process.exitcode == 0, f"training failed with exit code {process.exitcode}"
+    return time.perf_counter() - began
+
+
+def assert_same(run: Path, reference: Path) -> None:
+    """Weights, predictions and epochs of two runs are the same to the bit."""
+    ours, theirs = (weights.load(folder / runs.CHECKPOINT)[0] for folder in (run, reference))
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    assert (run / runs.PREDICTIONS).read_bytes() == (reference / runs.PREDICTIONS).read_bytes()
+    assert _epochs(run) == _epochs(reference)
+
+
+def _epochs(run: Path) -> list[dict]:
+    measured = ("seconds", "images_per_second", "device_memory_bytes")
+    rows = [json.loads(line) for line in (run / runs.METRICS).read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in measured} for row in rows]
+
+
+def kill_and_resume(config: TrainConfig, reference: Path, seconds: float, kills: int, seed: int) -> Tally:
+    """Kills runs under `config.workdir` until `kills` is reached and the last of them has finished.
+
+    seconds: the longest that an attempt may live. Raises AssertionError where an attempt fails or a run ends otherwise.
+    """
+    moments, tally = random.Random(seed), Tally()
+    while tally.kills < kills:
+        current = dataclasses.replace(config, workdir=config.workdir / str(tally.runs))
+        folder = folder_of(current)
+        while not (folder / runs.RESULT).exists():
+            before = epochs_written(folder)
+            process = start(current)
+            process.join(moments.uniform(0, seconds) if tally.kills < kills else None)
+            process.kill()
+            process.join()
+            assert process.exitcode in (0, -9), f"an attempt failed with exit code {process.exitcode}; see {folder}"
+            if process.exitcode:
+                tally.kills += 1
+                tally.in_save += any(folder.glob(f"{runs.RESUME}/*tmp*"))
+                tally.in_training += epochs_written(folder) != before
+        if process.exitcode:  # killed after the result was there: the next attempt has nothing left to do
+            complete(current)
+        assert_same(folder, reference)
+        tally.runs += 1
+        print(tally, flush=True)
+    return tally
+
+
+def epochs_written(folder: Path) -> int:
+    path = folder / runs.METRICS
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def main(kills: int = 200, seed: int = 0) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        config = dataclasses.replace(SETTINGS, workdir=Path(scratch) / "reference")
+        complete(config)  # compiles
+        reference = folder_of(config)
+        seconds = complete(dataclasses.replace(SETTINGS, workdir=Path(scratch) / "timed"))
+        assert_same(folder_of(dataclasses.replace(SETTINGS, workdir=Path(scratch) / "timed")), reference)
+        print(f"an uninterrupted run takes {seconds:.1f} s", flush=True)
+        killed = dataclasses.replace(SETTINGS, workdir=Path(scratch) / "killed")
+        tally = kill_and_resume(killed, reference, seconds, kills, seed)
+        print(f"{tally}: no attempt failed, and every run equals the uninterrupted one bit for bit")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

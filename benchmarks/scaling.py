@@ -1,0 +1,84 @@
+"""One training on 1, 2, 4 and 8 devices: the same parameters, and what the devices say to each other in a step.
+
+    python benchmarks/scaling.py [--backbone resnet50] [--image-size 64]
+
+On CPU the devices are forced (`--xla_force_host_platform_device_count`): this shows that sharding is right and what it
+communicates, not how fast it is.
+"""
+
+import math
+import os
+import re
+
+import jax
+import numpy as np
+import tyro
+from jax.sharding import Mesh
+
+from tljax import devices, engine, models
+from tljax.normalisation import NORMALISATIONS
+
+BATCH = 12  # does not divide by 8: rows are filled up and masked
+COLLECTIVE = re.compile(r"= (.*?) (?:all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all)(?:-start)?\(")
+BYTES = {"f64": 8, "s64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, "pred": 1, "u8": 1, "s8": 1}
+
+
+def force_devices(count: int) -> None:
+    """Before jax first looks for devices."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
+
+
+def collective_bytes(program: str) -> int:
+    """Bytes that the results of all collectives in a compiled program hold, on each device."""
+    shapes = [shape for line in COLLECTIVE.findall(program) for shape in re.findall(r"(\w+)\[([\d,]*)\]", line)]
+    return sum(BYTES[kind] * math.prod(int(size) for size in sizes.split(",") if size) for kind, sizes in shapes)
+
+
+def train(count: int, backbone: str, image_size: int, steps: int) -> tuple[dict[str, np.ndarray], int, int]:
+    """Tensors after some steps on `count` devices, the collective bytes of a step, and the bytes of the parameters."""
+    mesh = Mesh(np.array(jax.devices()[:count]), ("data",))
+    recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh)
+    model = models.build(backbone, "torch_v1.5", 2, dropout=0.0)
+    graph, _, state = engine.split(model, recipe)
+    state = jax.device_put(state, devices.replicated(mesh))
+    rng, slots = np.random.default_rng(0), BATCH + -BATCH % count
+    images = rng.integers(0, 256, (steps, BATCH, image_size, image_size, 3), dtype=np.uint8)
+    labels = rng.integers(0, 2, (steps, BATCH), dtype=np.int32)
+    filled = ((0, 0), (0, slots - BATCH))
+    batches = (np.pad(images, (*filled, (0, 0), (0, 0), (0, 0))), np.pad(labels, filled))
+    mask = jax.device_put(np.arange(slots) < BATCH, devices.spread(mesh))
+    step = None
+    for number in range(steps):
+        inputs = [jax.device_put(part[number], devices.spread(mesh)) for part in batches]
+        key = jax.device_put(jax.random.key(number), devices.replicated(mesh))
+        step = step or engine.make_step(graph, recipe).lower(state, *inputs, mask, key).compile()
+        state, _ = step(state, *inputs, mask, key)
+    parameters = sum(leaf.nbytes for leaf in jax.tree.leaves(state.trained))
+    engine.restore(model, engine.weights_of(state))
+    return models.flatten(model), collective_bytes(step.as_text()), parameters
+
+
+def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+    """The largest difference of a tensor relative to its norm."""
+    return max(float(np.linalg.norm(one[name] - other[name]) / np.linalg.norm(one[name])) for name in one)
+
+
+def main(backbone: str = "resnet50", image_size: int = 64, steps: int = 10) -> None:
+    if jax.config.jax_platforms == "cpu":
+        force_devices(8)
+    devices.use_compilation_cache()
+    print(f"{backbone}, batch {BATCH}, {image_size} px, {steps} steps, float32, jax {jax.__version__}")
+    reference = None
+    for count in (1, 2, 4, 8):
+        if count <= len(jax.devices()):
+            tensors, sent, parameters = train(count, backbone, image_size, steps)
+            reference = reference or tensors
+            print(
+                f"{count} devices: parameters differ by {difference(reference, tensors):.1e}, "
+                f"collectives {sent / 1e6:.2f} MB a step, {sent / parameters:.3f} of the parameters' bytes",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
