@@ -22,10 +22,11 @@ from tljax.errors import UserError
 from tljax.files import write_csv
 from tljax.progress import console
 from tljax.study import comparing
+from tljax.study.authors import LAYERS
 from tljax.study.display import StudyDisplay
 from tljax.study.grid import make_grid
 from tljax.study.schedule import run_all
-from tljax.study.tables import LAYERS, comparable, write_tables
+from tljax.study.tables import comparable, write_tables
 from tljax.study.units import Outcome, Unit, attempt
 
 
@@ -175,6 +176,11 @@ def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
     row = rows_of(results / "agreement.csv")[0]
     assert (row["model1"], row["model2"]) == ("imagenet-nofreeze", "random-nofreeze")
     assert float(row["observed"]) == pytest.approx(np.mean(right[0] == right[1]))
+    gains = rows_of(results / "gain.csv")
+    assert len(gains) == 2 * 2 * len(LAYERS)
+    base, gained = aucs["random", "freezeFalse", "fold1"], aucs["ImageNet", "freezeFalse", "fold1"]
+    assert (gains[0]["init"], gains[0]["freeze"], gains[0]["layer"]) == ("imagenet", "nofreeze", "conv1")
+    assert float(gains[0]["gain"]) == pytest.approx(gained / base - 1)
     real, rand = rows_of(results / "similarity.csv")[:2]
     assert float(real["value"]) == float(row["observed"])
     a, b = right[0].mean(), right[1].mean()
@@ -215,14 +221,14 @@ def test_weights_go_only_after_all_that_needs_them(finished, grid):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """Two classes that differ in brightness, ten patients."""
+    """Two classes that differ in brightness; twenty patients, an image of each class of everyone."""
     folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     rows = ["file,label,patient"]
     for number in range(40):
         label = ("dark", "bright")[number % 2]
         pixels = rng.integers(0, 120, (32, 32, 3)) + 120 * (label == "bright")
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
-        rows.append(f"{number}.png,{label},p{number // 4}")
+        rows.append(f"{number}.png,{label},p{number // 2}")
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder
 
@@ -240,7 +246,7 @@ def inline(monkeypatch):
     monkeypatch.setattr(study, "LocalLauncher", Inline)
 
 
-def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_tables(own_study, tmp_path, inline, request):
+def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_tables(own_study, tmp_path, inline):
     path = tmp_path / "config.py"
     path.write_text(
         "from pathlib import Path, PosixPath\nfrom tljax.config import *\nfrom tljax.config import SlurmConfig\n"

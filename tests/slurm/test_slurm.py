@@ -23,9 +23,10 @@ def cluster(tmp_path_factory):
         yield
 
 
+@pytest.mark.timeout(1800)
 def test_both_launchers_make_the_same_tables_and_a_pre_empted_run_goes_on(cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("TLJAX_CACHE", str(tmp_path / "cache"))
-    train = dataclasses.replace(TINY, epochs=12)
+    train = dataclasses.replace(TINY, epochs=8)
     slurm = SlurmConfig(partition="all", minutes=30, memory="1G", cpus=1)
     config = phantom_study(tmp_path / "slurm", train=train, protocols=(), launcher="slurm", slurm=slurm)
     first = config.workdir / "phantom" / "random-nofreeze" / "fold1"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,7 +19,7 @@ class StudyDisplay:
 
     def __init__(self, console: Console, cells: Sequence[Cell], total: int):
         self._console, self._cells, self._total = console, cells, total
-        self._ended, self._running, self._failed = 0, [], set()
+        self._ended, self._running, self._failed, self._scores = 0, [], set(), {}
         self._start = time.monotonic()
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
@@ -42,7 +43,7 @@ class StudyDisplay:
         self._ended += 1
         if outcome.status != "done":
             self._failed.add(unit.folder)
-        said = outcome.status if unit.folder is None or outcome.status != "done" else _score(unit)
+        said = outcome.status if unit.folder is None or outcome.status != "done" else f"test AUC {_score(unit.folder)}"
         line = f"{self._ended}/{self._total}  {unit.name}: {said}{outcome.message and f' ({outcome.message})'}"
         if not self._live:
             self._console.print(f"{line}  {self._left()}", highlight=False, soft_wrap=True, markup=False)
@@ -76,12 +77,14 @@ class StudyDisplay:
             return Text("failed", "red")
         if any(unit.folder == cell.folder for unit in self._running):
             return Text(f"epoch {len(runs.read_run(cell.folder).metrics)}", "yellow")
-        result = runs.read_run(cell.folder).result
-        return Text(f"{result['test']['auc']:.3f}", "green") if result else Text("·", "dim")
+        if cell.folder not in self._scores and cell.finished:
+            self._scores[cell.folder] = _score(cell.folder)
+        return Text(self._scores[cell.folder], "green") if cell.folder in self._scores else Text("·", "dim")
 
 
-def _score(unit: Unit) -> str:
-    return f"test AUC {runs.read_run(unit.folder).result['test']['auc']:.3f}"
+def _score(folder: Path) -> str:
+    auc = runs.read_run(folder).result["test"]["auc"]
+    return "undefined" if auc is None else f"{auc:.3f}"
 
 
 def duration(seconds: float) -> str:

@@ -33,6 +33,11 @@ class Cell:
         return tag_of(self.config)
 
     @property
+    def place(self) -> tuple[str, int, str]:
+        """Task, fold and condition: runs that share it are compared."""
+        return self.config.dataset, self.config.fold, self.condition
+
+    @property
     def folder(self) -> Path:
         c = self.config
         return runs.run_folder(c.workdir, c.dataset, self.label, c.freeze, c.fold, self.condition)

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tljax.config import StudyConfig
+from tljax.study.authors import LAYERS
 from tljax.study.display import duration
 from tljax.study.estimate import Estimate, estimate
 from tljax.study.grid import Cell, make_grid, pick
-from tljax.study.tables import LAYERS, RESULTS
+from tljax.study.tables import RESULTS
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 
@@ -114,7 +115,7 @@ def _show_cost(config: StudyConfig, cost: Estimate) -> None:
     free = shutil.disk_usage(parent).free
     console.print(
         f"at most {duration(cost.seconds)} on {cost.device} ({cost.basis}), if no run stops early\n"
-        f"{cost.bytes / 1e9:.1f} GB on disk, of which {free / 1e9:.1f} GB are free in {parent}",
+        f"{cost.bytes / 1e9:.1f} GB on disk; {free / 1e9:.1f} GB are free in {parent}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""The tables of a study, made from what lies on disk: tidy ones, and the authors' own schemas for their scripts."""
+"""The tables of a study, made from what lies on disk."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from tljax.agreement import Agreement, agreement
 from tljax.config import StudyConfig
 from tljax.files import write_csv
 from tljax.study import comparing
+from tljax.study.authors import write_authors
 from tljax.study.grid import Cell, Grid
 
 RESULTS = "results"
-LAYERS = ("conv1", "block1", "block2", "block3", "block4")
 RUNS = (
     *("task", "init", "freeze", "preprocessing", "seed", "fold", "tag", "auc", "auc_keras", "accuracy", "val_auc"),
     *("epochs", "seconds", "status", "path"),
 )
 AGREEMENT = ("task", "model1", "model2", "freeze", "fold", *(field.name for field in fields(Agreement)))
-AUTHORS_NAMES = {"imagenet": "ImageNet", "radimagenet": "RadImageNet"}
+GAIN = ("task", "init", "freeze", "tag", "fold", "layer", "similarity", "gain")
 
 
 def write_tables(config: StudyConfig, grid: Grid) -> Path:
@@ -37,7 +37,8 @@ def write_tables(config: StudyConfig, grid: Grid) -> Path:
     agreements = list(_agreements(finished))
     write_csv(folder / "agreement.csv", AGREEMENT, agreements)
     if finished:
-        _write_authors(folder, finished[0].condition, finished, representations, agreements)
+        write_csv(folder / "gain.csv", GAIN, _gains(finished, representations))
+        write_authors(folder, finished, representations, agreements)
     return folder
 
 
@@ -45,7 +46,7 @@ def comparable(cells: Iterable[Cell]) -> list[list[Cell]]:
     """The runs that share task, fold and condition, together."""
     groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.config.dataset, cell.config.fold, cell.condition), []).append(cell)
+        groups.setdefault(cell.place, []).append(cell)
     return list(groups.values())
 
 
@@ -90,69 +91,18 @@ def _test(cell: Cell) -> runs.Predictions:
     )
 
 
-def _write_authors(
-    folder: Path,
-    condition: str,
-    finished: Sequence[Cell],
-    representations: list[dict[str, str]],
-    agreements: list[tuple],
-) -> None:
-    """The authors' tables know one condition: the first of the grid."""
-    cells = [cell for cell in finished if cell.condition == condition]
-    cells.sort(key=lambda cell: cell.config.freeze)  # their figure's legend counts on this order
-    names = {cell.variant: cell for cell in cells}
-    aucs = [
-        (cell.config.dataset, authors_name(cell.label), _frozen(cell), f"fold{cell.config.fold}", _auc(cell))
-        for cell in cells
-    ]
-    write_csv(folder / "AUC.csv", ("target", "source", "freeze", "fold", "AUC"), aucs)
-
-    columns = ("model1", "model2", "fold", "stimuli", *LAYERS)
-    similar = list(_authors_cca(representations, names))
-    for task in dict.fromkeys(cell.config.dataset for cell in cells):
-        write_csv(folder / f"CCA_{task}.csv", columns, (row for row in similar if row[3] == task))
-    for init, short in (("imagenet", "ImNet"), ("radimagenet", "RadNet")):
-        name = AUTHORS_NAMES[init]
-        before_after = [row for row in similar if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]
-        if before_after:
-            write_csv(folder / f"simVSauc{short}.csv", columns, before_after)
-
-    pair = list(dict.fromkeys(cell.label for cell in cells))[:2]  # their figure does not tell pairs apart
-    rows = []
-    for task, one, other, _, fold, observed, independent, *_ in agreements:
-        if one in names and other in names and [names[one].label, names[other].label] == pair:
-            key = (task, *map(authors_name, pair), _frozen(names[one]), f"fold{fold}")
-            rows += [(*key, "real", observed), (*key, "rand", independent)]
-    write_csv(folder / "similarity.csv", ("target", "model1", "model2", "freeze", "fold", "prob", "value"), rows)
-
-
-def _authors_cca(representations: Iterable[dict[str, str]], names: dict[str, Cell]) -> Iterator[tuple]:
-    """Mean CCA by the paper's protocol, a row a pair of networks and fold."""
-    layers: dict[tuple[str, str, str, str], dict[str, str]] = {}
+def _gains(finished: Sequence[Cell], representations: Iterable[Mapping[str, str]]) -> Iterator[tuple]:
+    """Mean CCA before and after fine-tuning (the paper's protocol) beside the relative AUC gain over random."""
+    by_variant = {(*cell.place[:2], cell.variant): cell for cell in finished}
+    random = {cell.place: _auc(cell) for cell in finished if cell.label == "random"}
     for row in representations:
-        if row["protocol"] == "paper" and row["measure"] == "cca":
-            models = (_authors_model(row["task"], row[side], names) for side in ("model1", "model2"))
-            layers.setdefault((*models, f"fold{row['fold']}", row["task"]), {})[row["layer1"]] = row["value"]
-    for key, values in layers.items():
-        if None not in key:
-            yield *key, *(values.get(layer, "") for layer in LAYERS)
-
-
-def _authors_model(task: str, name: str, names: dict[str, Cell]) -> str | None:
-    """None for a network of another condition."""
-    if name in names:
-        return f"{task}-{authors_name(names[name].label)}-{_frozen(names[name])}"
-    is_before = name.startswith("random:") or name in {cell.label for cell in names.values()}
-    return authors_name(name.partition(":")[0]) if is_before else None
-
-
-def authors_name(init: str) -> str:
-    """As the authors write it."""
-    return AUTHORS_NAMES.get(init, init)
-
-
-def _frozen(cell: Cell) -> str:
-    return f"freeze{cell.config.freeze}"
+        cell = by_variant.get((row["task"], int(row["fold"]), row["model1"]))
+        if not cell or cell.label == "random" or not random.get(cell.place):
+            continue
+        if (row["protocol"], row["measure"], row["model2"]) == ("paper", "cca", cell.label):
+            gain = _auc(cell) / random[cell.place] - 1
+            freeze = "freeze" if cell.config.freeze else "nofreeze"
+            yield row["task"], cell.label, freeze, cell.condition, row["fold"], row["layer1"], row["value"], gain
 
 
 def _auc(cell: Cell) -> float:

@@ -1,0 +1,86 @@
+"""The tables in the authors' own schemas, so that their plotting scripts draw our results unchanged.
+
+Their scripts know one condition of each network: the first of the grid is written.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tljax import runs
+from tljax.files import write_csv
+from tljax.study.grid import Cell
+
+LAYERS = ("conv1", "block1", "block2", "block3", "block4")
+NAMES = {"imagenet": "ImageNet", "radimagenet": "RadImageNet"}
+AUC = ("target", "source", "freeze", "fold", "AUC")
+CCA = ("model1", "model2", "fold", "stimuli", *LAYERS)
+SIMILARITY = ("target", "model1", "model2", "freeze", "fold", "prob", "value")
+
+
+def write_authors(
+    folder: Path, finished: Sequence[Cell], representations: Sequence[Mapping[str, str]], agreements: Sequence[tuple]
+) -> None:
+    """Writes `AUC.csv`, `CCA_<task>.csv`, `similarity.csv` and `simVSauc{ImNet,RadNet}.csv`.
+
+    representations, agreements: the rows of the tidy tables of the same names.
+    """
+    cells = [cell for cell in finished if cell.condition == finished[0].condition]
+    cells.sort(key=lambda cell: cell.config.freeze)  # their figure's legend counts on this order
+    of_variant = {cell.variant: cell for cell in cells}
+    write_csv(folder / "AUC.csv", AUC, map(_auc_row, cells))
+    similar = list(_cca_rows(representations, of_variant))
+    for task in dict.fromkeys(cell.config.dataset for cell in cells):
+        write_csv(folder / f"CCA_{task}.csv", CCA, (row for row in similar if row[3] == task))
+    for init, short in (("imagenet", "ImNet"), ("radimagenet", "RadNet")):
+        name = NAMES[init]
+        before_after = [row for row in similar if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]
+        if before_after:
+            write_csv(folder / f"simVSauc{short}.csv", CCA, before_after)
+    write_csv(folder / "similarity.csv", SIMILARITY, _similarity_rows(agreements, of_variant))
+
+
+def _auc_row(cell: Cell) -> tuple:
+    auc = runs.read_run(cell.folder).result["test"]["auc"]
+    return cell.config.dataset, _name(cell.label), _frozen(cell), f"fold{cell.config.fold}", auc
+
+
+def _cca_rows(representations: Iterable[Mapping[str, str]], of_variant: Mapping[str, Cell]) -> Iterator[tuple]:
+    """Mean CCA by the paper's protocol, a row for two networks and a fold."""
+    layers: dict[tuple, dict[str, str]] = {}
+    for row in representations:
+        if row["protocol"] == "paper" and row["measure"] == "cca":
+            models = (_model(row["task"], row[side], of_variant) for side in ("model1", "model2"))
+            layers.setdefault((*models, f"fold{row['fold']}", row["task"]), {})[row["layer1"]] = row["value"]
+    for key, values in layers.items():
+        if None not in key:
+            yield *key, *(values.get(layer, "") for layer in LAYERS)
+
+
+def _model(task: str, name: str, of_variant: Mapping[str, Cell]) -> str | None:
+    """None for a network of another condition."""
+    if name in of_variant:
+        return f"{task}-{_name(of_variant[name].label)}-{_frozen(of_variant[name])}"
+    is_before = name.startswith("random:") or name in {cell.label for cell in of_variant.values()}
+    return _name(name.partition(":")[0]) if is_before else None
+
+
+def _similarity_rows(agreements: Iterable[tuple], of_variant: Mapping[str, Cell]) -> Iterator[tuple]:
+    """Of the first two initialisations of the grid, as their figure does not tell pairs apart.
+
+    `rand` is the right formula, not theirs, which squares one accuracy: that is in `agreement.csv`.
+    """
+    pair = list(dict.fromkeys(cell.label for cell in of_variant.values()))[:2]
+    for task, one, other, _, fold, observed, independent, *_ in agreements:
+        cells = [of_variant[name] for name in (one, other) if name in of_variant]
+        if [cell.label for cell in cells] == pair:
+            key = (task, *map(_name, pair), _frozen(cells[0]), f"fold{fold}")
+            yield *key, "real", observed
+            yield *key, "rand", independent
+
+
+def _name(init: str) -> str:
+    return NAMES.get(init, init)
+
+
+def _frozen(cell: Cell) -> str:
+    return f"freeze{cell.config.freeze}"
