@@ -172,6 +172,7 @@ def isic_with_lesions(root: Path) -> Path:
 
 
 def pcam(root: Path) -> Path:
+    root.mkdir(exist_ok=True)
     for seed, (split, count) in enumerate({"train": 60, "valid": 12, "test": 12}.items()):
         with h5py.File(root / f"camelyonpatch_level_2_split_{split}_x.h5", "w") as file:
             file["x"] = pixels(seed, (count, SIDE, SIDE, 3))

@@ -108,6 +108,26 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class DatasetsConfig:
+    """The data sets there are; or one of them, prepared and checked: counts, sizes, duplicates, folds and what leaks."""
+
+    name: Positional[str | None] = None
+    """the data set to check; without it, all are listed"""
+    data_dir: Path | None = None
+    """its archive or the unpacked folder"""
+    folds_dir: Path | None = None
+    """check these published fold lists instead of our own folds"""
+    image_size: int | None = None
+    """pixels; default the paper's size for the task"""
+    figure: Path | None = None
+    """draw a contact sheet, a row of images a class, to this PNG file"""
+    skip_bad: bool = False
+    """leave unreadable images out, and record them, instead of stopping"""
+    cache_dir: Path | None = None
+    """prepared images; default $TLJAX_CACHE, then ~/.cache/tljax"""
+
+
+@dataclasses.dataclass(frozen=True)
 class PredictConfig:
     """Class probabilities of images, by a run or by converted weights."""
 

@@ -9,17 +9,21 @@ import os
 import pkgutil
 import shutil
 import sys
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+
+import numpy as np
+from jaxtyping import UInt8
 
 from tljax.datasets.common import store
 from tljax.datasets.common.archive import listing_hash, open_archive
 from tljax.datasets.common.base import Card, Dataset, Example
 from tljax.errors import UserError
 
-__all__ = ["Card", "Dataset", "Example", "card", "load", "names", "prepared"]
+__all__ = ["Card", "Dataset", "Example", "card", "load", "names", "original_sizes", "prepared"]
 
 
 def names() -> list[str]:
@@ -65,6 +69,16 @@ def prepared(name: str, cache_dir: str | Path | None = None) -> list[Path]:
     task = _task(name)
     found = (cache_root(cache_dir) / task.CARD.name).glob(f"*{_code_hash(task)}")
     return sorted(folder for folder in found if (folder / "tfds").is_dir() or any(folder.glob("*px")))
+
+
+def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
+    """How many images were of each (width, height) before they were resized; empty for a generated set."""
+    folder = Path(dataset.images.filename).parents[1] / "tfds"
+    if not folder.is_dir():
+        return Counter()
+    from tljax.datasets.common import builder  # heavy
+
+    return builder.Reader(folder).sizes()
 
 
 def cache_root(cache_dir: str | Path | None = None) -> Path:
@@ -120,12 +134,25 @@ def _hint(card: Card) -> str:
 def _prepare(
     task: ModuleType, data_dir: str | Path | None, folder: Path, target: Path, size: int, progress: bool
 ) -> None:
-    title = f"{task.CARD.name} at {size} px"
-    if not task.CARD.needs_archive:
-        examples = list(task.examples(size))
-        rows = [store.Row(example.file, example.label, example.patient, example.split) for example in examples]
-        store.build(target, rows, lambda i: examples[i].image(), size, skipped={}, title=title, progress=progress)
-        return
+    source = _archived(task, data_dir, folder, progress) if task.CARD.needs_archive else _Generated(task, size)
+    store.build(target, source, size, title=f"{task.CARD.name} at {size} px", progress=progress)
+
+
+class _Generated:
+    """The images of a task that needs no archive, as the store wants them."""
+
+    def __init__(self, task: ModuleType, size: int):
+        self._examples = list(task.examples(size))
+        self.rows = [store.Row(e.file, e.label, e.patient, e.split) for e in self._examples]
+        self.classes: tuple[str, ...] = task.CARD.classes
+        self.skipped: dict[str, str] = {}
+
+    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
+        return self._examples[index].image()
+
+
+def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progress: bool) -> store.Source:
+    """The images of an archive, which are brought into `folder` as a TFDS data set the first time."""
     from tljax.datasets.common import builder  # tensorflow_datasets is needed only where an archive is prepared
 
     if not (folder / "tfds").is_dir():
@@ -133,22 +160,11 @@ def _prepare(
         examples = list(task.examples(open_archive(Path(data_dir), scratch)))
         classes = check_examples(task.CARD, examples, data_dir)
         if task.CARD.images not in (None, len(examples)):
-            print(
-                f"{task.CARD.name}: {len(examples)} images; the official archive holds {task.CARD.images}",
-                file=sys.stderr,
-            )
+            official = f"the official archive holds {task.CARD.images}"
+            print(f"{task.CARD.name}: {len(examples)} images; {official}", file=sys.stderr)
         builder.write(folder / "tfds", task.CARD, classes, name_by_basename(examples), progress=progress)
         shutil.rmtree(scratch, ignore_errors=True)
-    reader = builder.Reader(folder / "tfds")
-    store.build(
-        target,
-        reader.rows,
-        lambda i: reader.pixels(i, size),
-        size,
-        skipped=reader.skipped,
-        title=title,
-        progress=progress,
-    )
+    return builder.Reader(folder / "tfds")
 
 
 def check_examples(card: Card, examples: list[Example], data_dir: str | Path) -> tuple[str, ...]:
@@ -190,15 +206,14 @@ def _open(card: Card, folder: Path, skip_bad: bool) -> Dataset:
             )
         print(f"{card.name}: {len(found.skipped)} images left out:\n{listing}", file=sys.stderr)
     labels = {row.label for row in found.rows}
-    classes = card.classes or tuple(sorted(labels))
-    if absent := [name for name in classes if name not in labels]:
+    if absent := [name for name in found.classes if name not in labels]:
         raise UserError(f"{card.name}: no readable image of the class {', '.join(absent)} is left")
     patients = tuple(row.patient for row in found.rows)
     splits = tuple(row.split for row in found.rows)
     return Dataset(
-        card=replace(card, classes=classes),
+        card=replace(card, classes=found.classes),
         images=found.images,
-        labels=store.encode_labels([row.label for row in found.rows], classes),
+        labels=store.encode_labels([row.label for row in found.rows], found.classes),
         files=tuple(row.file for row in found.rows),
         patients=patients if None not in patients else None,
         splits=splits if None not in splits else None,

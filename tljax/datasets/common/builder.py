@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import UInt8
+from PIL import Image
 
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, to_image, to_square
@@ -75,13 +77,13 @@ class Reader:
     def __init__(self, folder: Path):
         (info,) = folder.glob("*/*/dataset_info.json")
         builder = tfds.builder_from_directory(str(info.parent))
-        names = builder.info.features["label"].names
+        self.classes: list[str] = builder.info.features["label"].names
         raw = {"image": tfds.decode.SkipDecoding()}
         self._source = builder.as_data_source(SPLIT, decoders=raw)
         self.rows = [
             Row(
                 example["file"].decode(),
-                names[example["label"]],
+                self.classes[example["label"]],
                 example["patient"].decode() or None,
                 example["split"].decode() or None,
             )
@@ -92,6 +94,14 @@ class Reader:
     def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
         """The image of `rows[index]`. Raises `BadImage`."""
         return to_square(decode_bytes(self._source[index]["image"]), size)
+
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """How many of the readable images are of each (width, height)."""
+        counts: Counter[tuple[int, int]] = Counter()
+        for example in self._source:
+            with contextlib.suppress(OSError), Image.open(io.BytesIO(example["image"])) as image:
+                counts[image.size] += 1
+        return counts
 
 
 def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Example], *, progress: bool) -> None:

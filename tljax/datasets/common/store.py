@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -44,25 +45,30 @@ class Store:
 
     images: UInt8[np.ndarray, "n h w 3"]
     rows: tuple[Row, ...]
+    classes: tuple[str, ...]
     skipped: dict[str, str]  # file: reason
     fingerprint: str
 
 
-def build(
-    folder: Path,
-    rows: Sequence[Row],
-    read: Callable[[int], UInt8[np.ndarray, "size size 3"]],
-    size: int,
-    *,
-    skipped: dict[str, str],
-    title: str,
-    progress: bool,
-) -> None:
-    """Writes the store `folder` from `read(i)`, the pixels of `rows[i]`, which raises `BadImage` where it cannot.
+@runtime_checkable
+class Source(Protocol):
+    """Where the images of a store come from."""
 
-    Images that cannot be read are left out and recorded with those of `skipped`; whether that is acceptable is for the
-    caller to decide. An interrupted build goes on at its last whole block.
+    rows: Sequence[Row]
+    classes: Sequence[str]
+    skipped: dict[str, str]  # images that are known to be bad already: file and reason
+
+    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
+        """The image of `rows[index]`; called from many threads. Raises `BadImage`."""
+
+
+def build(folder: Path, source: Source, size: int, *, title: str, progress: bool) -> None:
+    """Writes the store `folder`.
+
+    Images that cannot be read are left out and recorded with those of `source.skipped`; whether that is acceptable is
+    for the caller to decide. An interrupted build goes on at its last whole block.
     """
+    rows = source.rows
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True, exist_ok=True)
     step = max(1, min(MAX_BLOCK, BLOCK_BYTES // (size * size * 3)))
@@ -71,16 +77,16 @@ def build(
         for block in blocks:
             path = partial / f"block-{block.start:07d}.npz"
             if not path.exists():
-                _write_block(path, list(pool.map(lambda i: _attempt(read, i), block)), size)
+                _write_block(path, list(pool.map(lambda i: _attempt(source, i, size), block)), size)
             advance(len(block))
-    _join(partial, blocks, rows, size, skipped)
+    _join(partial, blocks, source, size)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
 
-def _attempt(read: Callable[[int], np.ndarray], index: int) -> np.ndarray | BadImage:
+def _attempt(source: Source, index: int, size: int) -> np.ndarray | BadImage:
     try:
-        return read(index)
+        return source.pixels(index, size)
     except BadImage as reason:
         return reason
 
@@ -95,12 +101,12 @@ def _write_block(path: Path, outcomes: list[np.ndarray | BadImage], size: int) -
     temporary.rename(path)
 
 
-def _join(partial: Path, blocks: list[range], rows: Sequence[Row], size: int, skipped: dict[str, str]) -> None:
+def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None:
     """Joins the blocks to `images.npy` and `rows.json`, and removes them."""
-    skipped, good = dict(skipped), []
+    skipped, good = dict(source.skipped), []
     for block in blocks:
         with np.load(partial / f"block-{block.start:07d}.npz") as stored:
-            for row, reason in zip(rows[block.start : block.stop], stored["reasons"].tolist(), strict=True):
+            for row, reason in zip(source.rows[block.start : block.stop], stored["reasons"].tolist(), strict=True):
                 if reason:
                     skipped[row.file] = reason
                 else:
@@ -115,9 +121,10 @@ def _join(partial: Path, blocks: list[range], rows: Sequence[Row], size: int, sk
             digest.update(content)
             file.write(content)
     listing = [[row.file, row.label, row.patient, row.split] for row in good]
-    digest.update(json.dumps([size, listing]).encode())
-    text = json.dumps({"fingerprint": digest.hexdigest()[:16], "skipped": skipped, "rows": listing})
-    (partial / "rows.json").write_text(text, encoding="utf-8")
+    classes = list(source.classes)
+    digest.update(json.dumps([size, classes, listing]).encode())
+    facts = {"fingerprint": digest.hexdigest()[:16], "classes": classes, "skipped": skipped, "rows": listing}
+    (partial / "rows.json").write_text(json.dumps(facts), encoding="utf-8")
     for block in blocks:
         (partial / f"block-{block.start:07d}.npz").unlink()
 
@@ -130,7 +137,7 @@ def open_store(folder: Path) -> Store:
         rows = tuple(Row(*row) for row in content["rows"])
         if len(images) != len(rows):
             raise ValueError(f"{len(images)} images, {len(rows)} rows")
-        return Store(images, rows, content["skipped"], content["fingerprint"])
+        return Store(images, rows, tuple(content["classes"]), content["skipped"], content["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder") from error
 

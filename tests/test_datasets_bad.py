@@ -1,0 +1,510 @@
+"""Bad input: each kind is named with its file and reason, and none is ever replaced in silence."""
+
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import archives
+import h5py
+import numpy as np
+import pytest
+from archives import pixels, write_csv, write_dicom, write_images
+from PIL import Image
+
+from tljax import datasets
+from tljax.datasets.common import archive as archive_module
+from tljax.datasets.common.decode import decode_file, stretch
+from tljax.errors import UserError
+from tljax.folds import read_folds
+
+
+def load(task: str, data_dir: Path, **options) -> datasets.Dataset:
+    return datasets.load(task, data_dir, 16, cache_dir=data_dir.parent / "cache", progress=False, **options)
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """A folder of one's own that is in order: six cats and six dogs."""
+    root = tmp_path / "own"
+    for label in ("cat", "dog"):
+        write_images(root / label / f"{number}.png" for number in range(6))
+    return root
+
+
+# --- single images -----------------------------------------------------------------------------------------------
+
+
+def png(path: Path) -> bytes:
+    write_images([path])
+    return path.read_bytes()
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def text(path: Path) -> None:
+    path.write_text("<html>404 not found</html>")
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(png(path)[:-120])
+
+
+def corrupt(path: Path) -> None:
+    content = bytearray(png(path))
+    content[60:90] = b"\0" * 30
+    path.write_bytes(bytes(content))
+
+
+def animated(path: Path) -> None:
+    frames = [Image.fromarray(pixels(seed)) for seed in range(3)]
+    frames[0].save(path, format="TIFF", save_all=True, append_images=frames[1:])
+
+
+def constant_16_bit(path: Path) -> None:
+    Image.fromarray(np.full((20, 20), 900, np.uint16)).save(path)
+
+
+def not_finite(path: Path) -> None:
+    Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(path, format="TIFF")
+
+
+def dicom_frames(path: Path) -> None:
+    write_dicom(path, pixels(0, (3, 20, 20)))
+
+
+def dicom_without_pixels(path: Path) -> None:
+    write_dicom(path, pixels(0))
+    import pydicom
+
+    header = pydicom.dcmread(path)
+    del header.PixelData
+    header.save_as(path)
+
+
+def dicom_cut_off(path: Path) -> None:
+    write_dicom(path, pixels(0))
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+BAD_IMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "zero bytes": (empty, "is empty"),
+    "no image at all": (text, "is not an image"),
+    "truncated": (truncated, "corrupt or truncated"),
+    "corrupt": (corrupt, "corrupt or truncated"),
+    "several frames": (animated, "holds 3 frames"),
+    "constant in 16 bits": (constant_16_bit, "all equal 900"),
+    "not finite": (not_finite, "not finite"),
+    "DICOM of several frames": (dicom_frames, "DICOM file of 3 frames"),
+    "DICOM without pixels": (dicom_without_pixels, "DICOM file without pixels"),
+    "DICOM cut off": (dicom_cut_off, "cannot be decoded"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize("kind", BAD_IMAGES)
+def test_a_bad_image_is_named_with_its_reason(own, kind):
+    spoil, reason = BAD_IMAGES[kind]
+    suffix = ".dcm" if "DICOM" in kind else ".png"
+    spoil(own / "cat" / f"bad{suffix}")
+    with pytest.raises(UserError, match="1 images of folder cannot be used") as error:
+        load("folder", own)
+    assert reason in str(error.value) and f"cat/bad{suffix}" in str(error.value) and "--skip-bad" in str(error.value)
+
+
+def test_skip_bad_leaves_out_and_records(own, capsys):
+    empty(own / "cat" / "bad.png")
+    dataset = load("folder", own, skip_bad=True)
+    assert len(dataset) == 12 and dataset.skipped == ("cat/bad.png",)
+    assert "1 images left out" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"cat/bad.png: is empty"):
+        load("folder", own)
+
+
+def test_bad_slices_and_dicom_files_are_recorded_too(tmp_path):
+    root = archives.mammograms_dicom(tmp_path / "cbis")
+    bad = next(path for path in sorted(root.rglob("1-1.dcm")) if "full" in str(path))
+    bad.write_bytes(b"")
+    with pytest.raises(UserError, match=r"Calc-Test_P_00010_LEFT_CC.dcm: is empty"):
+        load("mammograms", root)
+
+
+def test_a_class_whose_every_image_is_bad_is_an_error(own):
+    for path in (own / "cat").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="no readable image of the class cat is left"):
+        load("folder", own, skip_bad=True)
+
+
+# --- images that are converted by a stated rule ----------------------------------------------------------------------
+
+
+def test_16_bit_png_is_stretched_where_pillow_would_clip(tmp_path):
+    stored = (pixels(0).astype(np.uint16) + 1) * 200
+    Image.fromarray(stored).save(tmp_path / "deep.png")
+    decoded = np.asarray(decode_file(tmp_path / "deep.png"))
+    np.testing.assert_array_equal(decoded, stretch(stored))
+    assert decoded.min() == 0 and decoded.max() == 255 and len(np.unique(decoded)) > 50
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("CMYK", "jpg"), ("P", "png"), ("RGBA", "png"), ("LA", "png"), ("1", "png")]
+)
+def test_every_8_bit_mode_becomes_rgb(tmp_path, mode, suffix):
+    colour = Image.new("RGB", (20, 20), (255, 255, 255))
+    colour.convert(mode).save(tmp_path / f"image.{suffix}")
+    decoded = np.asarray(decode_file(tmp_path / f"image.{suffix}").convert("RGB"))
+    np.testing.assert_allclose(decoded.astype(int), 255, atol=8)
+
+
+def test_monochrome1_is_inverted(tmp_path):
+    for name, kind in (("one", "MONOCHROME1"), ("two", "MONOCHROME2")):
+        write_dicom(tmp_path / f"{name}.dcm", pixels(0).astype(np.int16) - 100, PhotometricInterpretation=kind)
+    one, two = (np.asarray(decode_file(tmp_path / f"{name}.dcm")).astype(int) for name in ("one", "two"))
+    np.testing.assert_array_equal(one, 255 - two)
+
+
+def test_dicom_window_is_in_rescaled_units(tmp_path):
+    stored = np.array([[0, 1000, 1100], [1200, 1300, 4000]], np.uint16)
+    tags = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": [1300, 0], "WindowWidth": [601, 1]}
+    write_dicom(tmp_path / "ct.dcm", stored, **tags)
+    units = stored * 2.0 - 1000
+    expected = np.clip((units - 999.5) / 600 * 255, 0, 255)
+    np.testing.assert_allclose(np.asarray(decode_file(tmp_path / "ct.dcm")), expected, atol=0.51)
+
+
+# --- folders ------------------------------------------------------------------------------------------------------
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        for path in sorted(root.rglob(name)):
+            path.unlink()
+
+    return spoil
+
+
+def rename(old: str, new: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        path = next(iter(sorted(root.rglob(old))))
+        path.rename(path.with_name(new))
+
+    return spoil
+
+
+def rewrite(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        path = next(iter(sorted(root.rglob(name))))
+        content = path.read_text(encoding="utf-8")
+        assert old in content
+        path.write_text(content.replace(old, new, 1), encoding="utf-8")
+
+    return spoil
+
+
+def cut_off(name: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        path = next(iter(sorted(root.rglob(name))))
+        path.write_bytes(path.read_bytes()[:40])
+
+    return spoil
+
+
+def mismatched_pcam(root: Path) -> None:
+    with h5py.File(root / "camelyonpatch_level_2_split_valid_y.h5", "w") as file:
+        file["y"] = np.zeros((3, 1, 1, 1), np.uint8)
+
+
+def flat_volume(root: Path) -> None:
+    np.save(next(iter(sorted(root.rglob("*.npy")))), pixels(0))
+
+
+def second_mammogram(root: Path) -> None:
+    path = next(path for path in sorted(root.rglob("1-1.dcm")) if "full" in str(path))
+    path.with_name("1-2.dcm").write_bytes(path.read_bytes())
+
+
+TRUTH = "ISIC2018_Task3_Training_GroundTruth.csv"
+BAD_ARCHIVES: list[tuple[str, Callable[[Path], None], str]] = [
+    ("breast", remove("malignant*.png"), "no image of the class malignant: half unpacked"),
+    ("breast", rename("malignant", "malign"), "not the whole archive of breast: there is no malignant"),
+    ("thyroid", remove("7.xml"), r"7_1.jpg has no 7.xml beside it"),
+    ("thyroid", remove("8_*.jpg"), r"8.xml describes a case of which there is no image"),
+    ("thyroid", rename("9_1.jpg", "copy.jpg"), r"copy.jpg is not named <patient>_<number>.jpg"),
+    ("thyroid", rewrite("1.xml", "</case>", ""), r"1.xml is not the XML of a case"),
+    ("thyroid", rewrite("1.xml", "<case>", "<case><tirads>9</tirads>"), "unknown TI-RADS grade '9'"),
+    ("chest", rename("person1_*.jpeg", "someone.jpeg"), "someone.jpeg is not named as in the archive"),
+    ("isic", rewrite(TRUTH, "MEL", "MELA"), "has no column MEL"),
+    ("isic", rewrite(TRUTH, "0.0,1.0", "1.0,1.0"), "has 2 classes marked"),
+    ("isic", remove("ISIC_0024306.jpg"), "names ISIC_0024306, but there is no ISIC_0024306.jpg"),
+    ("isic", rename("ISIC_0024306.jpg", "ISIC_9.jpg"), "names ISIC_0024306, but there is no"),
+    ("isic", rewrite(TRUTH, "ISIC_0024306,0.0", "ISIC_0024306"), "line 2: it has not as many fields"),
+    ("isic", remove(TRUTH), f"{TRUTH} is missing"),
+    ("kimia", rename("A1.tif", "Z1.tif"), "Z1.tif is not named"),
+    ("knee volumes", remove("0003.npy"), r"labels for 0003 but no sagittal/0003.npy"),
+    ("knee volumes", remove("valid-abnormal.csv"), "no table valid-abnormal.csv"),
+    ("knee volumes", rewrite("train-acl.csv", "0001,", "0001;"), "is not of the form 0000,1"),
+    ("knee volumes", cut_off("0002.npy"), "0002.npy is not a NumPy volume"),
+    ("knee volumes", flat_volume, r"has the shape \(20, 20\)"),
+    (
+        "mammograms png",
+        rewrite("calc_case_description_train_set.csv", "BENIGN", "BENINE"),
+        "unknown pathology 'BENINE'",
+    ),
+    ("mammograms png", remove("Mass-Test_P_00031_LEFT_CC.png"), "names Mass-Test_P_00031_LEFT_CC, but there is no"),
+    ("mammograms dicom", second_mammogram, "has 2 images"),
+    ("pcam-small", remove("*test_y.h5"), "there is no camelyonpatch_level_2_split_test_y.h5"),
+    ("pcam-small", cut_off("*train_x.h5"), "not the HDF5 files of PatchCamelyon"),
+    ("pcam-small", mismatched_pcam, "holds 3 labels"),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil", "message"), BAD_ARCHIVES)
+def test_a_spoiled_archive_is_refused(tmp_path, name, spoil, message):
+    task, make = archives.ARCHIVES[name]
+    root = make(tmp_path / "archive")
+    spoil(root)
+    with pytest.raises(UserError, match=message):
+        load(task, root)
+
+
+def own_table(root: Path, header: str, *lines: str) -> None:
+    (root / "labels.csv").write_text("\n".join([header, *lines]), encoding="utf-8")
+
+
+ALL = [f"{label}/{number}.png,{label}" for label in ("cat", "dog") for number in range(6)]
+BAD_TABLES = [
+    ("file,class", ALL, "has no column label"),
+    ("file,label", ["cat/0.png"], "line 2: it has not as many fields"),
+    ("file,label", [*ALL, "cat/99.png,cat"], "line 14: there is no file 'cat/99.png'"),
+    ("file,label", [*ALL, "../secret.png,cat"], "there is no file '../secret.png'"),
+    ("file,label", ALL[:-1], r"dog/5.png and 0 more images have no line"),
+    ("file,label", [*ALL, ALL[0]], "names cat/0.png twice"),
+    ("file,label", [*ALL[:-1], "dog/5.png,"], "dog/5.png has no label"),
+    ("file,label,patient", [*(f"{line},p1" for line in ALL[:-1]), f"{ALL[-1]},"], "dog/5.png has no patient"),
+    ("file,label,split", [f"{line},training" for line in ALL], "the split 'training' is none of"),
+    ("file,label", [line.replace(",dog", ",cat") for line in ALL], "holds the one class cat"),
+]
+
+
+@pytest.mark.parametrize(("header", "lines", "message"), BAD_TABLES)
+def test_a_wrong_table_of_labels_is_refused(own, header, lines, message):
+    own_table(own, header, *lines)
+    with pytest.raises(UserError, match=message):
+        load("folder", own)
+
+
+def test_a_table_that_is_not_utf8_is_refused(own):
+    (own / "labels.csv").write_bytes("file,label\nhänd.png,cat".encode("latin-1"))
+    with pytest.raises(UserError, match="is not UTF-8 text"):
+        load("folder", own)
+
+
+def test_images_outside_a_class_and_half_a_split_are_refused(own):
+    write_images([own / "stray.png"])
+    with pytest.raises(UserError, match=r"stray.png does not lie in the folder of a class"):
+        load("folder", own)
+    (own / "stray.png").unlink()
+    (own / "cat").rename(own / "train")
+    (own / "dog").rename(own / "test")
+    with pytest.raises(UserError, match="has no folder val with images"):
+        load("folder", own)
+
+
+def test_an_empty_folder_and_a_missing_one_are_refused(tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(UserError, match="holds no image of folder"):
+        load("folder", tmp_path / "nothing")
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        load("folder", tmp_path / "missing")
+    with pytest.raises(UserError, match="breast is not prepared yet"):
+        datasets.load("breast", cache_dir=tmp_path)
+    with pytest.raises(UserError, match="there is no data set 'brest'"):
+        datasets.load("brest")
+    with pytest.raises(UserError, match="image size of -1"):
+        datasets.load("phantom", None, -1)
+
+
+def test_a_link_out_of_the_folder_is_refused(own, tmp_path):
+    write_images([tmp_path / "secret.png"])
+    (own / "cat" / "link.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(UserError, match=r"link.png is a link that leads out of"):
+        load("folder", own)
+
+
+def test_a_name_that_is_not_utf8_is_refused(own):
+    try:
+        (own / "cat" / os.fsdecode(b"k\xe4tzchen.png")).touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(UserError, match="has a name that is not UTF-8"):
+        load("folder", own)
+
+
+# --- archive files ------------------------------------------------------------------------------------------------
+
+
+def make_zip(path: Path, *names: str, content: bytes = b"x", mode: int = 0) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/etc/outside.png", "cat/../../outside.png", "..\\outside.png"])
+def test_a_zip_that_writes_outside_its_folder_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="would be written outside its folder"):
+        load("folder", make_zip(tmp_path / "evil.zip", name))
+    assert not list(tmp_path.rglob("outside.png"))
+
+
+def test_a_tar_that_writes_outside_its_folder_or_holds_links_is_refused(tmp_path):
+    write_images([tmp_path / "image.png"])
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "image.png", "../outside.png")
+    with pytest.raises(UserError, match="would be written outside its folder"):
+        load("folder", tmp_path / "evil.tar.gz")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    with tarfile.open(tmp_path / "links.tar", "w") as archive:
+        archive.add(tmp_path / "link", "cat/link.png")
+    with pytest.raises(UserError, match=r"holds cat/link.png, neither file nor folder"):
+        load("folder", tmp_path / "links.tar")
+
+
+def test_a_zip_with_links_is_refused(tmp_path):
+    path = make_zip(tmp_path / "links.zip", "cat/link.png", content=b"/etc/passwd", mode=stat.S_IFLNK | 0o777)
+    with pytest.raises(UserError, match="holds symbolic links"):
+        load("folder", path)
+
+
+def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_module, "MIN_BOMB_BYTES", 1 << 20)
+    path = make_zip(tmp_path / "bomb.zip", "cat/0.png", "dog/0.png", content=b"\0" * (2 << 20))
+    with pytest.raises(UserError, match="a zip bomb; refused"):
+        load("folder", path)
+
+
+def test_an_archive_cut_off_or_of_another_kind_is_refused(tmp_path):
+    whole = make_zip(tmp_path / "whole.zip", "cat/0.png").read_bytes()
+    (tmp_path / "half.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"half.zip cannot be unpacked .*; fetch it again"):
+        load("folder", tmp_path / "half.zip")
+    (tmp_path / "archive.rar").write_bytes(whole)
+    with pytest.raises(UserError, match=r"neither a folder nor one of .zip"):
+        load("folder", tmp_path / "archive.rar")
+
+
+def test_medmnist_of_another_kind_is_refused(tmp_path):
+    arrays = {
+        f"{split}_{kind}": np.zeros((4, 2), np.uint8)
+        for split in ("train", "val", "test")
+        for kind in ("images", "labels")
+    }
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(UserError, match="not one of MedMNIST's 2-D sets"):
+        load("medmnist", tmp_path / "other.npz")
+    for split in ("train", "val", "test"):
+        arrays[f"{split}_images"] = pixels(0, (4, 28, 28))
+    np.savez(tmp_path / "several.npz", **arrays)
+    with pytest.raises(UserError, match="several labels an image"):
+        load("medmnist", tmp_path / "several.npz")
+
+
+# --- the cache and the lists --------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_preparation_is_never_taken_for_a_finished_one(own, monkeypatch):
+    from tljax.datasets.common import store
+
+    monkeypatch.setattr(store, "MAX_BLOCK", 3)
+    whole, made = store._write_block, []
+
+    def interrupted(path: Path, *rest) -> None:
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(path.name)
+        whole(path, *rest)
+
+    monkeypatch.setattr(store, "_write_block", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load("folder", own)
+    assert not list(own.parent.glob("cache/folder/*/16px"))
+    again = []
+    monkeypatch.setattr(store, "_write_block", lambda path, *rest: (again.append(path.name), whole(path, *rest)))
+    dataset = load("folder", own)
+    assert len(dataset) == 12 and len(made) == len(again) == 2 and not set(made) & set(again)
+    grey = np.asarray(Image.fromarray(pixels(0)).resize((16, 16), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(dataset.images[0, ..., 0], grey)
+
+
+def test_a_damaged_cache_is_named(own):
+    dataset = load("folder", own)
+    path = Path(dataset.images.filename)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"the prepared data in .* is damaged .* delete that folder"):
+        load("folder", own)
+
+
+def test_a_changed_archive_is_prepared_anew(own):
+    first = load("folder", own)
+    write_images([own / "cat" / "new.png"])
+    second = load("folder", own)
+    assert len(second) == len(first) + 1 and second.fingerprint != first.fingerprint
+    with pytest.raises(UserError, match="folder is prepared from 2 archives"):
+        datasets.load("folder", None, 16, cache_dir=own.parent / "cache")
+
+
+@pytest.fixture
+def lists(own) -> tuple[Path, datasets.Dataset]:
+    """Fold lists of the folder of one's own, all five alike."""
+    dataset = load("folder", own)
+    folder = own.parent / "lists" / "folder"
+    for fold in range(1, 6):
+        for part, rows in {"train": range(0, 12, 2), "val": (1, 7), "test": (3, 5, 9, 11)}.items():
+            listed = [(f"../x/{dataset.files[row]}", dataset.card.classes[dataset.labels[row]]) for row in rows]
+            write_csv(folder / f"{part}_fold{fold}.csv", ("path", "class"), listed)
+    return folder.parent, dataset
+
+
+def test_lists_join_where_base_names_recur(lists):
+    fold = read_folds(lists[0], "folder", lists[1])[4]
+    assert (fold.val.tolist(), fold.test.tolist()) == ([1, 7], [3, 5, 9, 11])
+
+
+def spoil_list(
+    lists: Path, part: str, rows: list[tuple[str, str]], header: tuple[str, ...] = ("path", "class")
+) -> None:
+    write_csv(lists / "folder" / f"{part}_fold2.csv", header, rows)
+
+
+def test_wrong_fold_lists_are_refused(lists):
+    folder, dataset = lists
+    with pytest.raises(UserError, match="there is no folder chest in it"):
+        read_folds(folder, "chest", dataset)
+    spoil_list(folder, "val", [("x/cat/1.png", "cat"), ("x/cat/77.png", "cat")])
+    with pytest.raises(UserError, match=r"fold 2: 1 listed images are not in the data, as x/cat/77.png"):
+        read_folds(folder, "folder", dataset)
+    spoil_list(folder, "val", [("x/cat/1.png", "cat")], ("file", "class"))
+    with pytest.raises(UserError, match="has no column path"):
+        read_folds(folder, "folder", dataset)
+    (folder / "folder" / "val_fold2.csv").unlink()
+    with pytest.raises(UserError, match=r"val_fold2.csv is missing"):
+        read_folds(folder, "folder", dataset)
+
+
+def test_images_in_no_list_and_other_classes_are_warned_of_by_name(lists):
+    folder, dataset = lists
+    spoil_list(folder, "val", [("x/cat/1.png", "cat")])
+    with pytest.warns(UserWarning, match=r"fold 2: 1 images are in no list and left out: dog/1.png"):
+        read_folds(folder, "folder", dataset)
+    spoil_list(folder, "val", [("x/cat/1.png", "dog"), ("x/dog/1.png", "dog")])
+    with pytest.warns(
+        UserWarning, match=r"fold 2: 1 images are of another class in the data, and stay so: x/cat/1.png"
+    ):
+        read_folds(folder, "folder", dataset)

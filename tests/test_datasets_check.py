@@ -1,0 +1,121 @@
+"""`python -m tljax.datasets`: duplicates however they are disguised, what leaks between folds, and the command."""
+
+import io
+import sys
+
+import archives
+import numpy as np
+import pytest
+from archives import write_csv
+from PIL import Image
+
+from tljax import datasets
+from tljax.datasets import Dataset, phantom
+from tljax.datasets.__main__ import main
+from tljax.datasets.common.decode import to_square
+from tljax.datasets.common.duplicates import Pair, exact_duplicates, near_duplicates
+from tljax.errors import UserError
+from tljax.folds import Fold
+from tljax.leakage import Leak, find_leaks, patients_in_several_classes
+
+SIZE = 96
+
+
+@pytest.fixture(scope="module")
+def originals() -> list[Image.Image]:
+    return [Image.fromarray(example.image()) for example, _ in zip(phantom.examples(SIZE), range(24), strict=False)]
+
+
+def jpeg(image: Image.Image) -> Image.Image:
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=50)
+    return Image.open(content)
+
+
+DISGUISES = {
+    "as it is": lambda image: jpeg(image.resize((150, 120), Image.Resampling.BICUBIC)),
+    "mirrored": lambda image: jpeg(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+    "upside down": lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize((64, 64)),
+    "turned by 180 degrees": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+}
+
+
+@pytest.mark.parametrize("how", DISGUISES)
+def test_a_disguised_copy_is_found_and_nothing_else(originals, how):
+    images = np.stack([to_square(image, SIZE) for image in [*originals, DISGUISES[how](originals[5])]])
+    assert near_duplicates(images) == [Pair(5, len(originals), how)]
+
+
+def test_identical_images_are_paired_with_the_first_of_their_kind():
+    images = np.zeros((5, 4, 4, 3), np.uint8)
+    images[1], images[3] = 9, 9
+    pairs = [(pair.first, pair.second) for pair in exact_duplicates(images)]
+    assert sorted(pairs) == [(0, 2), (0, 4), (1, 3)]
+
+
+@pytest.fixture
+def leaky() -> Dataset:
+    return Dataset(
+        card=datasets.card("phantom"),
+        images=np.zeros((6, 1, 1, 3), np.uint8),
+        labels=np.array([0, 0, 1, 1, 0, 1], np.int32),
+        files=tuple("abcdef"),
+        patients=("p", "q", "r", "s", "t", "p"),
+        splits=None,
+        fingerprint="",
+    )
+
+
+def test_leaks_are_pictures_and_patients_on_both_sides(leaky):
+    fold = Fold(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
+    within, across = Pair(0, 1, "as it is"), Pair(1, 4, "mirrored")
+    assert find_leaks(leaky, [fold], [within, across]) == [Leak(1, ("train", "test"), (across,), ("p",))]
+    clean = Fold(np.array([0, 5]), np.array([2, 3]), np.array([4]))
+    assert find_leaks(leaky, [clean], [within]) == []
+
+
+def test_patients_of_two_classes_are_named(leaky):
+    assert patients_in_several_classes(leaky) == ["p"]
+
+
+def run(monkeypatch, capsys, *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["tljax.datasets", *arguments])
+    main()
+    return capsys.readouterr().out
+
+
+def test_the_list_shows_every_task(monkeypatch, capsys, tmp_path):
+    listing = run(monkeypatch, capsys, "--cache-dir", str(tmp_path))
+    for name in datasets.names():
+        assert f"{name}  {datasets.card(name).title}  (not prepared)" in listing
+
+
+def test_a_check_reports_counts_sizes_duplicates_and_leaks(monkeypatch, capsys, tmp_path):
+    """One cat is there again, as a dog, in the test part: the archive's own split leaks, and a label is wrong."""
+    root = tmp_path / "own"
+    lines = []
+    for number, example in zip(range(24), phantom.examples(64), strict=False):
+        split = ("train", "train", "val", "test")[number % 4]
+        (root / split).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(example.image()).save(root / split / f"{number}.png")
+        lines.append((f"{split}/{number}.png", ("cat", "dog")[number // 4 % 2], split))
+    with Image.open(root / "train" / "0.png") as first:
+        first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "test" / "again.png")
+    write_csv(root / "labels.csv", ("file", "label", "split"), [*lines, ("test/again.png", "dog", "test")])
+    sheet, cache = tmp_path / "sheet.png", str(tmp_path / "cache")
+    options = ("--data-dir", str(root), "--image-size", "64", "--cache-dir", cache, "--figure", str(sheet))
+    report = run(monkeypatch, capsys, "folder", *options)
+    assert "sizes: 1, most often 64 x 64 (25)" in report and "grey: 25, colour: 0" in report
+    assert "pictures that are there twice: 1 pairs {'mirrored': 1}" in report
+    assert "of different classes: 1 pairs" in report and "0.png (cat) = again.png (dog), mirrored" in report
+    assert "leak in fold 1 between train and test: 1 pairs of one picture" in report
+    assert "the archive's own split" in report
+    with Image.open(sheet) as drawn:
+        assert drawn.size[0] > 500
+
+
+def test_a_contact_sheet_that_cannot_be_written_is_a_clear_error(monkeypatch, capsys, tmp_path):
+    archives.folder(tmp_path / "own")
+    options = ("--data-dir", str(tmp_path / "own"), "--image-size", "16", "--cache-dir", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match="cannot write the contact sheet"):
+        run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "nowhere" / "sheet.png"))

@@ -1,0 +1,151 @@
+"""`python -m tljax.datasets`: lists the tasks; with a NAME prepares and checks it, and says what its folds leak."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tljax import datasets
+from tljax.config import DatasetsConfig, parse
+from tljax.datasets import Dataset
+from tljax.datasets.common.duplicates import Pair, near_duplicates
+from tljax.errors import UserError, run_command
+from tljax.folds import PARTS, Fold, make_folds, read_folds
+from tljax.leakage import find_leaks, patients_in_several_classes
+
+SHOWN = 5
+COLUMNS = 8  # images of a class on the contact sheet
+console = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    config = parse(DatasetsConfig, "python -m tljax.datasets")
+    if config.name is None:
+        show_tasks(config.cache_dir)
+        return
+    dataset = datasets.load(
+        config.name, config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
+    )
+    show_images(dataset, datasets.original_sizes(dataset))
+    pairs = near_duplicates(dataset.images)
+    show_duplicates(dataset, pairs)
+    if config.folds_dir:
+        show_folds(dataset, read_folds(config.folds_dir, config.name, dataset), f"folds of {config.folds_dir}", pairs)
+    elif dataset.splits:
+        show_folds(dataset, make_folds(dataset), "the archive's own split", pairs)
+    else:
+        for rule in ("paper", "honest"):
+            show_folds(dataset, make_folds(dataset, rule), f"folds by the {rule} rule", pairs)
+    if config.figure:
+        draw_sheet(dataset, config.figure)
+        console.print(f"contact sheet: {config.figure}")
+
+
+def show_tasks(cache_dir: Path | None) -> None:
+    """A block a task: what it is, where to get it, and whether it is prepared."""
+    for name in datasets.names():
+        card = datasets.card(name)
+        classes = ", ".join(card.classes) if card.classes else "as found"
+        images = f"{card.images:,} images" if card.images else "any number of images"
+        ready = "prepared" if datasets.prepared(name, cache_dir) else "not prepared"
+        console.print(f"[bold]{name}[/]  {escape(card.title)}  [dim]({ready})[/]")
+        console.print(f"  {images}, {card.image_size} px, grouped by {card.grouped_by}; classes: {escape(classes)}")
+        console.print(f"  licence: {escape(card.licence)}")
+        console.print(f"  from: {escape(card.source)}")
+
+
+def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
+    """Counts by class, patients, sizes before resizing, grey or colour."""
+    table = Table("class", "images", *(["patients"] if dataset.patients else []), title=dataset.card.title)
+    for index, name in enumerate(dataset.card.classes):
+        rows = np.flatnonzero(dataset.labels == index)
+        patients = [str(len({dataset.patients[row] for row in rows}))] if dataset.patients else []
+        table.add_row(escape(name), str(len(rows)), *patients)
+    console.print(table)
+    if sizes:
+        (width, height), count = sizes.most_common(1)[0]
+        console.print(f"sizes: {len(sizes)}, most often {width} x {height} ({count}), {_range(sizes)}")
+    grey = sum(bool((image[..., :1] == image).all()) for image in dataset.images)
+    console.print(f"grey: {grey}, colour: {len(dataset) - grey}; prepared at {dataset.images.shape[1]} px")
+    if dataset.patients is None:
+        console.print("patients: unknown; folds cannot keep them apart")
+    elif several := patients_in_several_classes(dataset):
+        console.print(f"patients in more than one class: {len(several)}, as {_some(several)}; labels right?")
+
+
+def show_duplicates(dataset: Dataset, pairs: Sequence[Pair]) -> None:
+    """How many pictures are there twice, and those that contradict themselves."""
+    kinds = Counter(pair.how for pair in pairs)
+    console.print(f"pictures that are there twice: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
+    for pair in pairs[:SHOWN]:
+        console.print(f"  {_name(dataset, pair)}")
+    torn = [pair for pair in pairs if dataset.labels[pair.first] != dataset.labels[pair.second]]
+    if torn:
+        console.print(f"[bold red]of different classes: {len(torn)} pairs[/]")
+    for pair in torn[:SHOWN]:
+        console.print(f"  {_name(dataset, pair)}")
+
+
+def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, pairs: Sequence[Pair]) -> None:
+    """Sizes of the folds, and what leaks between their parts."""
+    table = Table("fold", *PARTS, title=title)
+    for number, fold in enumerate(folds, 1):
+        table.add_row(str(number), *(str(len(getattr(fold, part))) for part in PARTS))
+    console.print(table)
+    leaks = find_leaks(dataset, folds, pairs)
+    for leak in leaks:
+        console.print(
+            f"[bold red]leak[/] in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: "
+            f"{len(leak.pairs)} pairs of one picture, {len(leak.patients)} patients {_some(leak.patients)}"
+        )
+    if not leaks:
+        console.print("no picture and no known patient on both sides of a fold")
+
+
+def draw_sheet(dataset: Dataset, path: Path) -> None:
+    """A PNG with a row of images a class, evenly picked."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    classes = dataset.card.classes
+    figure, axes = pyplot.subplots(len(classes), COLUMNS, figsize=(COLUMNS, 1.15 * len(classes)), squeeze=False)
+    for index, name in enumerate(classes):
+        rows = np.flatnonzero(dataset.labels == index)
+        rows = rows[np.linspace(0, len(rows) - 1, min(COLUMNS, len(rows))).astype(int)]
+        for axis in axes[index]:
+            axis.set_axis_off()
+        for axis, row in zip(axes[index], rows, strict=False):
+            axis.imshow(dataset.images[row])
+        axes[index, 0].set_title(f"{name} ({int((dataset.labels == index).sum())})", fontsize=8, loc="left")
+    figure.tight_layout(pad=0.4)
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot write the contact sheet {path} ({error})") from error
+    finally:
+        pyplot.close(figure)
+
+
+def _name(dataset: Dataset, pair: Pair) -> str:
+    labels = [dataset.card.classes[dataset.labels[row]] for row in (pair.first, pair.second)]
+    files = [f"{dataset.files[row]} ({label})" for row, label in zip((pair.first, pair.second), labels, strict=True)]
+    return escape(f"{files[0]} = {files[1]}, {pair.how}")
+
+
+def _range(sizes: Counter[tuple[int, int]]) -> str:
+    widths, heights = zip(*sizes, strict=True)
+    return f"from {min(widths)} x {min(heights)} to {max(widths)} x {max(heights)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return escape(", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else ""))
+
+
+if __name__ == "__main__":
+    run_command(main)
