@@ -22,6 +22,7 @@ from PIL import Image
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, to_image, to_square
 from tljax.datasets.common.store import THREADS, Row, progress_bar
+from tljax.files import replacing
 
 KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 SPLIT = "train"  # TFDS wants a split's name; the archive's own split is a feature
@@ -138,9 +139,8 @@ def _convert(
             except BadImage as reason:
                 skipped[example.file] = str(reason)
                 return None
-            temporary = path.with_suffix(".tmp")
-            image.save(temporary, format="png", compress_level=1)
-            temporary.rename(path)
+            with replacing(path) as temporary:
+                image.save(temporary, format="png", compress_level=1)
         return path
 
     with ThreadPoolExecutor(THREADS) as pool, progress_bar(title, len(examples), progress) as advance:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from jaxtyping import Int32, UInt8
 
 from tljax.datasets.common.decode import BadImage
 from tljax.errors import UserError
+from tljax.files import replacing
 
 BLOCK_BYTES = 32 << 20
 MAX_BLOCK = 256  # so that little is lost by an interruption
@@ -95,10 +97,8 @@ def _write_block(path: Path, outcomes: list[np.ndarray | BadImage], size: int) -
     good = [outcome for outcome in outcomes if not isinstance(outcome, BadImage)]
     reasons = [str(outcome) if isinstance(outcome, BadImage) else "" for outcome in outcomes]
     images = np.stack(good) if good else np.empty((0, size, size, 3), np.uint8)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, images=images, reasons=np.array(reasons, dtype=np.str_))
-    temporary.rename(path)
 
 
 def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None:
@@ -156,8 +156,8 @@ def describe_bad(bad: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that a call moves on by so many images; nothing where `shown` is False."""
-    if not shown:
+    """A bar on standard error that a call moves on by so many images; nothing where nobody looks."""
+    if not (shown and sys.stderr.isatty()):
         yield lambda _: None
         return
     from rich.console import Console
