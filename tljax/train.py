@@ -53,6 +53,7 @@ class Selection:
     def offer(self, row: dict[str, Any], rule: str) -> bool:
         """Takes this epoch if it is better; whether it was."""
         score = {"last": row["epoch"], "val_loss": -row["val_loss"]}.get(rule, row.get(rule))
+        score = 0.0 if np.isnan(score) else score  # an AUC of one class alone: the loss decides
         better = (score, -row["val_loss"]) > (self.score, -self.loss)
         if better:
             self.epoch, self.score, self.loss = row["epoch"], score, row["val_loss"]
