@@ -92,11 +92,18 @@ def test_a_failure_stops_what_builds_on_it_and_nothing_else():
     assert "RuntimeError: a bug" in outcomes["crashes"].message
 
 
-def test_a_full_disk_ends_the_study_at_once():
-    full = OSError(errno.ENOSPC, "No space left on device", "/w/run")
-    outcomes, order = do([Unit("first", functools.partial(fail, full)), Unit("second", int)])
-    assert order == ["first"]
-    assert outcomes["first"] == Outcome("failed", "No space left on device: /w/run", halts=True)
+def test_a_full_disk_ends_the_study_at_once(tmp_path):
+    def refuse():
+        try:
+            raise ValueError("RESOURCE_EXHAUSTED: failed to write 5 bytes: No space left on device [28]")
+        except ValueError as error:
+            raise UserError("could not write the checkpoint") from error
+
+    full = functools.partial(fail, OSError(errno.ENOSPC, "No space left on device", "/w/run"))
+    for work in (refuse, full):
+        outcomes, order = do([Unit("first", work, folder=tmp_path), Unit("second", int)])
+        assert order == ["first"]
+        assert outcomes["first"] == Outcome("failed", f"No space left on device: {tmp_path}", halts=True)
 
 
 # The tables

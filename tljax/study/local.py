@@ -1,5 +1,6 @@
 """The local launcher: one worker process for each GPU, or one on CPU."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -75,6 +76,7 @@ def _begin(gpu: str | None, parent: int) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what orbax logs at length it raises as well
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -1,6 +1,7 @@
 """What a launcher is given to do, and what comes of it."""
 
 import errno
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,22 +41,30 @@ def attempt(unit: Unit) -> Outcome:
         unit.work()
     except Requeue as stop:
         return Outcome("stopped", str(stop))
-    except UserError as error:
-        return _failed(str(error), error)
-    except OSError as error:
-        return _failed(f"{error.strerror}: {error.filename}", error)
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return Outcome("failed", f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})")
+        if full := _full(error):
+            return Outcome("failed", f"{full}: {unit.folder or unit.name}", halts=True)
+        return Outcome("failed", _told(error))
     finally:
         _forget_programs()
     return Outcome("done")
 
 
-def _failed(message: str, error: BaseException) -> Outcome:
-    while error and not isinstance(error, OSError):
+def _told(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+
+
+def _full(error: BaseException | None) -> str:
+    """What the system says of a disk that takes no more, if that is at the bottom of an error; else nothing."""
+    while error:
+        for said in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
+            if said in str(error):
+                return said
         error = error.__cause__ or error.__context__
-    return Outcome("failed", message, halts=bool(error) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+    return ""
 
 
 def _forget_programs() -> None:
