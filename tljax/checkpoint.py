@@ -14,9 +14,14 @@ REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore rai
 
 
 def _checkpointer():
+    """One that waits for no other process: whoever calls it works alone."""
     import orbax.checkpoint as ocp
 
-    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(multiprocessing_options=alone), multiprocessing_options=alone)
 
 
 def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:

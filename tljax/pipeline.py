@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, Shaped
 from tljax.devices import replicated, spread
 
 WORKERS = 8  # threads that read rows ahead: the page cache and the copy release Python's lock
-AHEAD = 4  # batches in flight
+AHEAD = 8  # batches in flight, one for each thread at least
 
 
 def on_device(array: Shaped[np.ndarray, "n *_"], mesh: Mesh) -> Shaped[Array, "n *_"]:
