@@ -33,9 +33,9 @@ class Model:
 
 def read_model(name: str, task: str) -> Model:
     """`imagenet`, `imagenet-nofreeze`, `breast-ImageNet-freezeFalse`, `breast/imagenet-freeze/fold1`: as a `Model`."""
-    bare = re.sub(r"/fold\d+$", "", name)
-    for separator in "-/":
-        bare = bare.removeprefix(task + separator)
+    bare = re.sub(r"/fold\d+$", "", name).removeprefix(f"{task}/")
+    if bare.endswith(("-freezeTrue", "-freezeFalse")):
+        bare = bare.removeprefix(f"{task}-")
     if found := _TUNED.fullmatch(bare):
         tag = [part for part in (found["tag"] or "").split("-") if part and not _SAME.fullmatch(part)]
         return Model(found["init"].lower(), True, found["freeze"] in ("freeze", "freezeTrue"), "-".join(tag))

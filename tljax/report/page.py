@@ -44,9 +44,12 @@ def headline(study: Study) -> tuple[str, str]:
     detail = (
         "; ".join(wins) + "." if wins else "No initialisation is shown to be best on any task."
     ) + " Task by task:"
+    if all(task.verdict.kind == "none" for task in judged):
+        names = listed([init_name(init) for init in inits])
+        return f"No detectable difference between {names} on any of {len(judged)} tasks.", "Task by task:"
     if unbeaten:
         names = listed([init_name(init) for init in unbeaten], "or")
-        return f"Start from {names}: nothing is shown to beat it on any of {len(judged)} tasks.", detail
+        return f"Start from {names}: nothing is shown to do better on any of {len(judged)} tasks.", detail
     return "It depends on the task which initialisation to start from.", detail
 
 

@@ -112,8 +112,10 @@ def results(task: Task, condition: Condition) -> Table:
     )  # fmt: skip
     caption = (
         f"Test AUC on {task.name} ({condition}). Intervals and the first p: corrected resampled t-test over folds, "
-        f"Holm over tasks; DeLong's p: over test {task.unit}. Published: {published.SOURCE}."
+        f"Holm over tasks; DeLong's p: over test {task.unit}."
     )
+    if any(row[-1] != "–" for row in rows):
+        caption += f" Published: {published.SOURCE}."
     keep = [i for i, name in enumerate(columns) if i < 3 or any(row[i] != "–" for row in rows)]
     return Table(
         name=f"results-{task.name}-{condition}",

@@ -26,12 +26,22 @@ def _value(row: Mapping[str, str], key: str) -> float:
 
 
 def rows_of(study: Study, task: str) -> dict[tuple[str, str], Rows]:
-    """The rows of one task by protocol and measure: the paper's protocol first, CCA first."""
+    """The rows of a task by protocol and measure, the paper's protocol and CCA first; without flagged figures."""
     found: dict[tuple[str, str], Rows] = defaultdict(list)
     for row in study.tables.get("representations", []):
-        if row.get("task") == task:
+        if row.get("task") == task and not row.get("flag"):
             found[row.get("protocol", ""), row.get("measure", "")].append(row)
     return dict(sorted(found.items(), key=lambda item: (item[0][0] != "paper", item[0][1] != "cca", item[0])))
+
+
+def flagged(study: Study, task: str, protocol: str, measure: str) -> str:
+    """What the curves leave out, and why; empty where nothing."""
+    left_out = {
+        f"{row.get('layer1')} ({row['flag']})"
+        for row in study.tables.get("representations", [])
+        if (row.get("task"), row.get("protocol"), row.get("measure")) == (task, protocol, measure) and row.get("flag")
+    }
+    return f" Left out: {listed(sorted(left_out))}." if left_out else ""
 
 
 def main_rows(study: Study, task: str) -> Rows:
@@ -70,9 +80,9 @@ def layer_curves(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
             if part:
                 names = [pair[0].init if part is own else f"{pair[0]} – {pair[1]}" for pair in part]
                 stem = f"{task.name}-{protocol}-{measure}-{stem}"
-                drawn.append(
-                    _curves(gallery, task, part, names, f"{title}: {measure_name(rows)}, {protocol} protocol", stem)
-                )
+                title = f"{title}: {measure_name(rows)}, {protocol} protocol"
+                note = flagged(study, task.name, protocol, measure)
+                drawn.append(_curves(gallery, task, part, names, title, stem, note))
     return drawn
 
 
@@ -86,7 +96,7 @@ def _before_after(first: Model, second: Model) -> bool:
 
 
 def _curves(
-    gallery: Gallery, task: Task, pairs: Mapping[Pair, Rows], names: Sequence[str], title: str, stem: str
+    gallery: Gallery, task: Task, pairs: Mapping[Pair, Rows], names: Sequence[str], title: str, stem: str, note: str
 ) -> Figure:
     look = looks(names)
     figure, axes = new(height=3.0 + 0.16 * max(len(pairs) - 3, 0))
@@ -122,7 +132,7 @@ def _curves(
     caption = f"{title}. Similarity of representations by layer on {task.name}; bars: {spread}."
     caption += " Dotted: what unrelated representations would give." if np.isfinite(levels).any() else ""
     caption += " Hollow diamonds: published means." if compared else ""
-    return gallery.keep(figure, stem, title, caption)
+    return gallery.keep(figure, stem, title, caption + note)
 
 
 def _spread(rows: Rows) -> tuple[float, float]:

@@ -168,6 +168,7 @@ def learning_curves(gallery: Gallery, task: Task, condition: Condition) -> list[
                 mean = np.mean([curve[:shortest] for curve in curves], axis=0)
                 axes.plot(range(1, shortest + 1), mean, color=style.colour, linestyle=style.dash, label=arm.name)
         axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="best")
         caption = (
             f"{title} on {task.name} ({condition}) over epochs. Thin: each fold; thick: their mean, as far as every "

@@ -1,0 +1,80 @@
+"""What figures are made of: names of models, rows that may not be drawn, tiles, and looks that tell apart."""
+
+import numpy as np
+import pytest
+from workdirs import write_run
+
+from tljax.files import write_csv
+from tljax.report.figures import Gallery, inside, looks
+from tljax.report.gather import gather
+from tljax.report.models import Model, read_model
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("imagenet", Model("imagenet", False)),
+        ("random:1", Model("random:1", False)),
+        ("imagenet-nofreeze", Model("imagenet", True)),
+        ("imagenet-freeze-paper-seed2", Model("imagenet", True, True, "paper")),
+        ("imagenet-nofreeze-native-seed2", Model("imagenet", True)),
+        ("breast-RadImageNet-freezeTrue", Model("radimagenet", True, True)),
+        ("breast/random-nofreeze/fold3", Model("random", True)),
+        ("breast-source-random-nofreeze", Model("breast-source-random", True)),
+        ("My-Net", Model("My-Net", False)),
+    ],
+)
+def test_names_of_models(name, model):
+    assert read_model(name, "breast") == model
+
+
+def test_published_names():
+    assert read_model("imagenet-nofreeze", "breast").published_name == "ImageNet-freezeFalse"
+    assert read_model("random:1", "breast").published_name == "random"
+
+
+def test_every_name_has_a_look_of_its_own():
+    names = ["imagenet", "mine", "random", "other", "radimagenet", "third"]
+    chosen = looks(names)
+    assert len({look.colour for look in chosen.values()}) == len(names)
+    assert len({look.marker for look in chosen.values()}) == len(names)
+    assert len({str(look.dash) for look in chosen.values()}) == len(names)  # tells apart in grey
+    assert looks(["random"])["random"] == chosen["random"]
+
+
+def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
+    for fold in (1, 2):
+        write_run(tmp_path, fold=fold)
+    columns = ("task", "model1", "model2", "fold", "protocol", "measure", "layer1", "layer2", "value", "flag")
+    rows = [
+        ("breast", model1, model2, fold, protocol, "cca", layer, layer, 0.5, flag)
+        for fold in (1, 2)
+        for protocol in ("full", "paper")
+        for model1, model2 in (
+            ("imagenet-nofreeze", "imagenet"), ("imagenet", "random"), ("imagenet-freeze", "imagenet"),
+            ("imagenet-nofreeze", "random"),
+        )
+        for layer, flag in (("conv1", ""), ("block4", "too few samples" if protocol == "full" else ""))
+    ]  # fmt: skip
+    write_csv(tmp_path / "results" / "representations.csv", columns, rows)
+    study = gather(tmp_path)
+    gallery = Gallery(tmp_path / "figures")
+    with gallery.style():
+        drawn = inside.layer_curves(gallery, study, study.tasks[0])
+    assert [figure.title.partition(":")[0] for figure in drawn] == ["Before and after tuning", "Between networks"] * 2
+    paper, _, full, _ = drawn
+    assert "paper protocol" in paper.title and "Left out" not in paper.caption
+    assert "Left out: block4 (too few samples)." in full.caption and "block4" not in full.markup.partition("<g")[2]
+    assert "ImageNet tuned – ImageNet" in paper.markup and "frozen first" not in paper.markup
+    assert "standard deviation over folds" in paper.caption
+
+
+def test_filters_are_scaled_each_to_its_own_range():
+    kernels = np.random.default_rng(0).normal(size=(7, 7, 3, 10))
+    tiles = inside._tiles(kernels, across=8, zoom=1)
+    assert tiles.shape == (15, 63, 3)
+    first = tiles[:7, :7]
+    low, high = kernels[..., 0].min(), kernels[..., 0].max()
+    assert np.allclose(first, (kernels[..., 0] - low) / (high - low))
+    assert (tiles[8:, 16:] == 1).all()  # blank where there is no filter
+    assert np.isfinite(inside._tiles(np.zeros((7, 7, 3, 2)))).all()
