@@ -137,7 +137,7 @@ class Gallery:
         picture.save(self.folder / f"{name}.pdf", resolution=150)
         picture.save(self.folder / f"{name}.png")
         jpeg = io.BytesIO()
-        picture.save(jpeg, "jpeg", quality=85)
+        picture.save(jpeg, "jpeg", quality=72)
         encoded = base64.b64encode(jpeg.getvalue()).decode()
         markup = f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(caption, quote=True)}">'
         return Figure(name, title, caption, markup)

@@ -10,7 +10,7 @@ from tljax.report.figures import INK, Figure, Gallery
 from tljax.report.models import read_model
 
 EACH = 3  # images a class, right and wrong
-SIDE, GAP, TEXT = 150, 10, 38  # pixels
+SIDE, GAP, TEXT = 128, 10, 38  # pixels
 
 
 def grad_cam(gallery: Gallery, task: str, variant: str, arrays: Mapping[str, np.ndarray]) -> Figure | None:
