@@ -34,7 +34,7 @@ EQUAL = (
     Scenario(400, 300, (1.5, 1.5)),
     Scenario(400, 150, (1.5, 1.5, 1.5)),
 )
-UNEQUAL = (Scenario(400, 150, (2.0, 1.5)), Scenario(800, 300, (2.5, 1.5)), Scenario(400, 150, (3.0, 3.0, 1.0)))
+UNEQUAL = (Scenario(400, 150, (2.0, 1.5)), Scenario(800, 300, (2.5, 1.5)))
 STABLE = (Scenario(400, 10, (1.5, 1.5)), Scenario(800, 10, (2.0, 1.5)))
 
 

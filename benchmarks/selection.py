@@ -55,9 +55,7 @@ def epochs(config: Config, data: datasets.Dataset) -> list[dict[str, float]]:
     )
     *graphs, state = engine.split(network.model, recipe)
     state = jax.device_put(state, devices.replicated(recipe.mesh))
-    feed = make_feed(
-        "auto", graphs, recipe, engine.weights_of(state), data.images, data.labels, (fold.train, fold.val)
-    )
+    feed = make_feed("auto", graphs, recipe, engine.weights_of(state), data.images, data.labels, (fold.train, fold.val))
     rows = []
     for epoch in range(1, config.epochs + 1):
         state, _ = feed.epoch(state, fold.train, jax.random.fold_in(jax.random.key(config.seed), epoch))

@@ -122,7 +122,7 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         closest = against[0]
         headline = f"Start from {init_name(best)}: {signed(closest.t.value)} AUC over {init_name(closest.second)} "
         headline += f"({_interval(closest.t)}), probability of being best {probability[best]:.2f}."
-        detail = " ".join(_sentence(pair) for pair in against)
+        detail = " ".join(_sentence(pair, evidence) for pair in against)
         return Verdict("winner", headline, detail, leaders, probability)
     names = [init_name(init) for init in leaders]
     if beaten:
@@ -130,7 +130,9 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         headline = f"Start from {listed(names, 'or')}: both beat {losers}, " if len(names) == 2 else ""
         headline = headline or f"Start from {listed(names, 'or')}: all beat {losers}, "
         headline += "no detectable difference between them on these data."
-        detail = " ".join([*(_sentence(pair) for pair in beaten), *(_open_question(p, evidence) for p in tied)])
+        detail = " ".join(
+            [*(_sentence(pair, evidence) for pair in beaten), *(_open_question(p, evidence) for p in tied)]
+        )
         return Verdict("tie", headline, detail, leaders, probability)
     headline = f"No detectable difference on these data between {listed(names)}."
     return Verdict("none", headline, " ".join(_open_question(p, evidence) for p in tied), leaders, probability)
@@ -154,10 +156,12 @@ def _judge_one_fold(pairs: list[Pair]) -> Verdict:
     return Verdict("cannot", headline, detail)
 
 
-def _sentence(pair: Pair) -> str:
+def _sentence(pair: Pair, evidence: Evidence) -> str:
+    first, second = (plain(float(np.mean(evidence.aucs[init]))) for init in (pair.first, pair.second))
     return (
-        f"{init_name(pair.first)} against {init_name(pair.second)}: {signed(pair.t.value)} AUC ({_interval(pair.t)}), "
-        f"p = {p_value(pair.adjusted_p)}."
+        f"{init_name(pair.first)} {first} against {init_name(pair.second)} {second} on {evidence.folds} folds: "
+        f"{signed(pair.t.value)} AUC ({_interval(pair.t)}), p = {p_value(pair.adjusted_p)} over folds and "
+        f"{p_value(pair.delong.p)} over test images."
     )
 
 
