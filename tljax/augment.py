@@ -34,22 +34,25 @@ def affine_matrix(
     return jnp.stack([jnp.stack(x_row, axis=-1), jnp.stack(y_row, axis=-1)], axis=-2)
 
 
-def warp(images: UInt8[Array, "b h w c"], matrices: Float[Array, "b 2 3"]) -> Float[Array, "b h w c"]:
-    """Each image seen through its matrix: bilinear, outside pixels taken from the nearest edge. Values 0..255."""
-    h, w = images.shape[1:3]
+@jax.vmap  # image by image: each device then gathers from its own images only
+def warp(image: UInt8[Array, "h w c"], matrix: Float[Array, "2 3"]) -> Float[Array, "h w c"]:
+    """Each image of a batch seen through its matrix: bilinear, outside pixels taken from the nearest edge.
+
+    Takes `b h w c` and `b 2 3`; values 0..255.
+    """
+    h, w = image.shape[:2]
     y, x = jnp.meshgrid(jnp.arange(h, dtype=jnp.float32), jnp.arange(w, dtype=jnp.float32), indexing="ij")
     grid = jnp.stack([x - (w - 1) / 2, y - (h - 1) / 2, jnp.ones_like(x)], axis=-1)
-    source = jnp.einsum("bij,hwj->bihw", matrices, grid, precision=jax.lax.Precision.HIGHEST)
-    source_x = jnp.clip(source[:, 0] + (w - 1) / 2, 0, w - 1)
-    source_y = jnp.clip(source[:, 1] + (h - 1) / 2, 0, h - 1)
+    source = jnp.einsum("ij,hwj->ihw", matrix, grid, precision=jax.lax.Precision.HIGHEST)
+    source_x = jnp.clip(source[0] + (w - 1) / 2, 0, w - 1)
+    source_y = jnp.clip(source[1] + (h - 1) / 2, 0, h - 1)
     floor_x, floor_y = jnp.floor(source_x), jnp.floor(source_y)
     weight_x, weight_y = (source_x - floor_x)[..., None], (source_y - floor_y)[..., None]
     left, top = floor_x.astype(jnp.int32), floor_y.astype(jnp.int32)
     right, bottom = jnp.minimum(left + 1, w - 1), jnp.minimum(top + 1, h - 1)
-    row = jnp.arange(images.shape[0])[:, None, None]
 
     def pixel(y: Array, x: Array) -> Array:
-        return images[row, y, x].astype(jnp.float32)
+        return image[y, x].astype(jnp.float32)
 
     upper = pixel(top, left) * (1 - weight_x) + pixel(top, right) * weight_x
     lower = pixel(bottom, left) * (1 - weight_x) + pixel(bottom, right) * weight_x
