@@ -46,7 +46,7 @@ class StudyDisplay:
         said = outcome.status if unit.folder is None or outcome.status != "done" else f"test AUC {_score(unit.folder)}"
         line = f"{self._ended}/{self._total}  {unit.name}: {said}{outcome.message and f' ({outcome.message})'}"
         if not self._live:
-            self._console.print(f"{line}  {self._left()}", highlight=False, soft_wrap=True, markup=False)
+            self._console.print(f"{line}{self._left()}", highlight=False, soft_wrap=True, markup=False)
         elif outcome.status != "done":
             self._live.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
