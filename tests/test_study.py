@@ -25,6 +25,7 @@ from tljax.study import comparing
 from tljax.study.authors import LAYERS
 from tljax.study.display import StudyDisplay
 from tljax.study.grid import make_grid
+from tljax.study.local import LocalLauncher
 from tljax.study.schedule import run_all
 from tljax.study.tables import comparable, write_tables
 from tljax.study.units import Outcome, Unit, attempt
@@ -104,6 +105,16 @@ def test_a_full_disk_ends_the_study_at_once(tmp_path):
         outcomes, order = do([Unit("first", work, folder=tmp_path), Unit("second", int)])
         assert order == ["first"]
         assert outcomes["first"] == Outcome("failed", f"No space left on device: {tmp_path}", halts=True)
+
+
+def test_a_worker_that_dies_is_one_failure_and_is_replaced():
+    units = [Unit("dies", functools.partial(os._exit, 1)), Unit("lives", int)]
+    with StudyDisplay(console, [], len(units)) as display:
+        outcomes = run_all(units, LocalLauncher(), display)
+    assert outcomes == {
+        "dies": Outcome("failed", "its process died: out of memory, or killed"),
+        "lives": Outcome("done"),
+    }
 
 
 # The tables

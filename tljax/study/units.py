@@ -54,7 +54,8 @@ def _told(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+    said = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {said} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def _full(error: BaseException | None) -> str:
