@@ -189,6 +189,7 @@ def kimia(root: Path) -> Path:
 
 
 def medmnist(root: Path) -> Path:
+    root.mkdir(exist_ok=True)
     arrays = {}
     for seed, (split, count) in enumerate({"train": 40, "val": 10, "test": 20}.items()):
         arrays[f"{split}_images"] = pixels(seed, (count, 28, 28))
