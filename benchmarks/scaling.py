@@ -39,7 +39,7 @@ def train(count: int, backbone: str, image_size: int, steps: int) -> tuple[dict[
     mesh = Mesh(np.array(jax.devices()[:count]), ("data",))
     recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh)
     model = models.build(backbone, "torch_v1.5", 2, dropout=0.0)
-    graph, _, state = engine.split(model, recipe)
+    (graph, _), state = engine.split(model, recipe)
     state = jax.device_put(state, devices.replicated(mesh))
     rng, slots = np.random.default_rng(0), BATCH + -BATCH % count
     images = rng.integers(0, 256, (steps, BATCH, image_size, image_size, 3), dtype=np.uint8)

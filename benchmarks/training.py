@@ -1,11 +1,12 @@
 """ResNet50 training: a step and an epoch with augmentation, ours and PyTorch's in turns in one process.
 
-    python benchmarks/training.py [--image-size 64] [--batch-size 16] [--rounds 5]
+    OMP_WAIT_POLICY=passive python benchmarks/training.py [--image-size 64] [--batch-size 16] [--rounds 5]
     python benchmarks/training.py --image-size 224 --batch-size 128 --images 2560       # on a GPU
 
 PyTorch is written as an expert would: channels_last, and on a GPU autocast to bfloat16, torch.compile, fused Adam. Its
 epoch gathers and augments on the device; a second one feeds the same step from DataLoader workers with torchvision.
-On CPU the figures are seconds of CPU time, on a GPU of wall time; medians over the rounds, the first left out.
+On CPU the figures are seconds of CPU time (threads that spin while they wait would count: hence the policy), on a GPU
+of wall time; medians over the rounds, the first left out.
 """
 
 import importlib.util
@@ -37,9 +38,9 @@ class Ours:
         mesh = devices.data_mesh()
         recipe = engine.Recipe(NORMALISATION, True, True, LEARNING_RATE, batch_size, "all", mesh)
         model = models.build("resnet50", "torch_v1.5", 2, dropout=0.0, dtype=devices.compute_dtype(None))
-        *graphs, state = engine.split(model, recipe)
+        graphs, state = engine.split(model, recipe)
         self._state = jax.device_put(state, devices.replicated(mesh))
-        self._feed = DeviceFeed(tuple(graphs), recipe, on_device(images, mesh), on_device(labels, mesh))
+        self._feed = DeviceFeed(graphs, recipe, on_device(images, mesh), on_device(labels, mesh))
         self._rows, self._key = np.arange(len(images)), jax.random.key(0)
         self._batch = [jax.device_put(part[:batch_size], devices.spread(mesh)) for part in (images, labels)]
         plain = engine.Recipe(NORMALISATION, False, False, LEARNING_RATE, batch_size, "all", mesh)

@@ -35,8 +35,8 @@ def network(dtype=np.float32, variant="torch_v1.5"):
 
 def split(recipe: engine.Recipe, **kind):
     """((graphs), state) of the small network, its state on the devices."""
-    *graphs, state = engine.split(network(**kind), recipe)
-    return tuple(graphs), jax.device_put(state, devices.replicated(recipe.mesh))
+    graphs, state = engine.split(network(**kind), recipe)
+    return graphs, jax.device_put(state, devices.replicated(recipe.mesh))
 
 
 def leaves(tree) -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ class TrainState:
     optimiser: Any
 
 
-def split(model: nnx.Module, recipe: Recipe) -> tuple[Any, Any, TrainState]:
+def split(model: nnx.Module, recipe: Recipe) -> tuple[tuple[Any, Any], TrainState]:
     """The graphs of the training and of the inference network, and the state that both share.
 
     Freezing is a filter over parameters plus BatchNorm in inference mode.
@@ -77,7 +77,7 @@ def split(model: nnx.Module, recipe: Recipe) -> tuple[Any, Any, TrainState]:
     model.eval()
     inference_graph, *_ = nnx.split(model, *filters)
     state = TrainState(*parts, recipe.optimiser().init(parts[0]))
-    return training_graph, inference_graph, state
+    return (training_graph, inference_graph), state
 
 
 def weights_of(state: TrainState) -> Weights:

@@ -186,7 +186,7 @@ def fit(
                 scope=phase.scope,
                 mesh=mesh,
             )
-            *graphs, state = engine.split(network.model, recipe)
+            graphs, state = engine.split(network.model, recipe)
             state = jax.device_put(state, devices.replicated(mesh))
             best, selection, epoch = engine.copied(engine.weights_of(state)), Selection(), 0
             if number == facts["phase"] and facts["epoch"]:

@@ -1,0 +1,181 @@
+"""Whole runs: what a user gets wrong, what a scheduler does, and what a crash leaves."""
+
+import dataclasses
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import crash, scaling
+from tljax import runs, weights
+from tljax.config import TrainConfig
+from tljax.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
+from tljax.runwriter import RunWriter
+from tljax.train import Phase, Selection, train
+
+QUICK = dataclasses.replace(crash.SETTINGS, freeze=False, epochs=2)
+
+
+def child(function, *args):
+    """A function in a process of its own, where jax has not yet met its devices."""
+    process = multiprocessing.get_context("forkserver").Process(target=function, args=args)
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """(folder of a finished two-phase run, seconds that one takes with everything compiled)."""
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path_factory.mktemp("uninterrupted"), tensorboard=True)
+    crash.complete(config)
+    again = dataclasses.replace(config, workdir=tmp_path_factory.mktemp("again"))
+    seconds = crash.complete(again)
+    crash.assert_same(crash.folder_of(again), crash.folder_of(config))  # the same seed, the same bits
+    return crash.folder_of(config), seconds
+
+
+def config_of(folder):
+    return dataclasses.replace(crash.SETTINGS, workdir=folder.parents[2])
+
+
+def test_run_folder_is_whole(uninterrupted):
+    folder, _ = uninterrupted
+    run = runs.read_run(folder)
+    assert run.status == "finished"
+    assert {row["phase"] for row in run.metrics} == {"head", "all"}
+    assert not (folder / runs.RESUME).exists()
+    tensors, card = weights.load(folder / runs.CHECKPOINT)
+    assert card.classes == ("benign", "malignant") and tensors["head.bias"].shape == (2,)
+    assert list((folder / runs.TENSORBOARD).glob("events*"))
+
+
+def test_finished_run_is_left_alone_and_other_settings_are_refused(uninterrupted):
+    folder, _ = uninterrupted
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != runs.LOCK}
+    assert train(config_of(folder)) == folder
+    with pytest.raises(UserError, match="seed was 0, is now 1"):
+        train(dataclasses.replace(config_of(folder), seed=1))
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.timeout(900)
+def test_a_dozen_kills_change_nothing(uninterrupted, tmp_path):
+    reference, seconds = uninterrupted
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
+    tally = crash.kill_and_resume(config, reference, seconds, kills=12, seed=0)
+    assert tally.kills == 12 and tally.runs >= 1
+
+
+def test_stopped_by_a_scheduler_then_by_a_person_then_finished(uninterrupted, tmp_path):
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
+    folder = crash.folder_of(config)
+    for number, code in ((signal.SIGTERM, EXIT_REQUEUE), (signal.SIGINT, EXIT_INTERRUPTED)):
+        before, process = crash.epochs_written(folder), crash.start(config)
+        while crash.epochs_written(folder) <= before and process.is_alive():
+            time.sleep(0.005)
+        os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode == code
+    crash.complete(config)
+    crash.assert_same(folder, uninterrupted[0])
+
+
+def test_second_process_on_a_run_folder_is_refused(tmp_path):
+    with RunWriter(tmp_path), pytest.raises(UserError, match="another process"), RunWriter(tmp_path):
+        pass
+
+
+def _train_on_full_disk(config):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # no file may grow beyond this: writes fail
+    run_command(lambda: train(config))
+
+
+def test_full_disk_is_a_message_and_the_run_can_go_on(uninterrupted, tmp_path, capfd):
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
+    process = child(_train_on_full_disk, config)
+    process.join()
+    assert process.exitcode == EXIT_USER_ERROR
+    crash.complete(config)
+    crash.assert_same(crash.folder_of(config), uninterrupted[0])
+
+
+def test_a_loss_that_is_not_a_number_stops_with_a_message(tmp_path):
+    config = dataclasses.replace(QUICK, train="head", augment="none", learning_rate=1e38, workdir=tmp_path)
+    with pytest.raises(UserError, match="Lower --learning-rate"):
+        train(config)
+
+
+def _train_with_devices(config, count):
+    scaling.force_devices(count)
+    train(config)
+
+
+def test_two_processes_train_what_one_with_two_devices_trains(tmp_path):
+    one = dataclasses.replace(QUICK, workdir=tmp_path / "one")
+    address = {"distributed": True, "coordinator": "localhost:12421", "num_processes": 2}
+    two = [dataclasses.replace(QUICK, workdir=tmp_path / "two", **address, process_id=index) for index in range(2)]
+    for group in ([child(_train_with_devices, one, 2)], [child(_train_with_devices, config, 1) for config in two]):
+        for process in group:
+            process.join()
+            assert process.exitcode == 0
+    ours, theirs = (weights.load(crash.folder_of(config) / runs.CHECKPOINT)[0] for config in (two[0], one))
+    assert scaling.difference(theirs, ours) < 1e-5
+
+
+def _scale(queue):
+    scaling.force_devices(8)
+    queue.put([scaling.train(count, "resnet_micro", 32, 10) for count in (1, 8)])
+
+
+def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
+    queue = multiprocessing.get_context("forkserver").SimpleQueue()
+    process = child(_scale, queue)
+    (one, silent, _), (eight, sent, parameters) = queue.get()
+    process.join()
+    assert scaling.difference(one, eight) < 1e-5
+    assert silent == 0
+    assert parameters < sent < 1.5 * parameters
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fold": 6}, "fold"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch_size": -1}, "--batch-size -1"),
+        ({"learning_rate": float("nan")}, "--learning-rate"),
+        ({"dataset": "brest"}, "brest"),
+        ({"init": "imagnet"}, "imagnet"),
+        ({"backbone": "resnet51"}, "resnet51"),
+        ({"variant": "v2"}, "v2"),
+        ({"data_dir": Path("nowhere"), "dataset": "breast"}, "nowhere"),
+        ({"num_processes": 2}, "--distributed"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_settings_are_one_message(changes, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        train(dataclasses.replace(TrainConfig(image_size=32, quiet=True, workdir=tmp_path), **changes))
+
+
+def rows(*scores):
+    return [{"epoch": n, "val_loss": loss, "val_auc": auc} for n, (loss, auc) in enumerate(scores, start=1)]
+
+
+@pytest.mark.parametrize(("rule", "epoch"), [("val_loss", 2), ("val_auc", 4), ("last", 5)])
+def test_selection_keeps_the_best_epoch_and_settles_ties_by_loss(rule, epoch):
+    selection = Selection()
+    for row in rows((0.9, 0.5), (0.5, 0.7), (0.8, 0.9), (0.7, 0.9), (0.6, np.nan)):
+        selection.offer(row, rule)
+    assert selection.epoch == epoch
+
+
+def test_a_phase_stops_after_its_patience_and_never_where_the_last_epoch_is_wanted():
+    phase = Phase("all", 100, 3, 1e-3, "val_loss")
+    assert [phase.exhausted(epoch, Selection(epoch=4)) for epoch in (6, 7)] == [False, True]
+    assert not dataclasses.replace(phase, select="last").exhausted(99, Selection(epoch=4))
