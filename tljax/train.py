@@ -192,7 +192,9 @@ def fit(
             if number == facts["phase"] and facts["epoch"]:
                 state, best = resume.arrays((state, best))
                 selection, epoch = Selection(**facts["selection"]), facts["epoch"]
-            feed = make_feed(config.storage, tuple(graphs), recipe, best, data.images, data.labels, (fold.train, fold.val))
+            feed = make_feed(
+                config.storage, tuple(graphs), recipe, best, data.images, data.labels, (fold.train, fold.val)
+            )
             phase_key = jax.random.fold_in(seed_key, number)
             display.phase(phase.scope, phase.epochs, epoch)
             watch = Stopwatch()
