@@ -1,6 +1,6 @@
 """Every setting of every command and its default, once.
 
-A config file is plain Python that ends in one typed object named `config`; command-line flags override it field by field.
+A config file is plain Python that ends in one typed object named `config`; flags override it field by field.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class TrainConfig:
     freeze: bool = False
     """first train the head alone on the frozen backbone, then everything"""
     train: Literal["all", "head", "last10"] = "all"
-    """what is trained (in the second phase, with --freeze): everything, the head, or the last 10 Keras layers and the head"""
+    """what is trained (with --freeze: in the second phase): all, the head, or the last 10 Keras layers and the head"""
     fold: int = 1
     """1..5"""
     seed: int = 0
@@ -109,7 +109,7 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetsConfig:
-    """The data sets there are; or one of them, prepared and checked: counts, sizes, duplicates, folds and what leaks."""
+    """The data sets there are, or one of them checked: counts, sizes, duplicates, folds and what leaks between them."""
 
     name: Positional[str | None] = None
     """the data set to check; without it, all are listed"""

@@ -45,8 +45,8 @@ def join_processes(config: TrainConfig) -> None:
         jax.distributed.initialize(**given)
     except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"could not join the other processes ({error}); start one process a host under SLURM, Open MPI or Kubernetes, "
-            "or give --coordinator HOST:PORT --num-processes N --process-id I"
+            f"could not join the other processes ({error}); start one process a host under SLURM, Open MPI "
+            "or Kubernetes, or give --coordinator HOST:PORT --num-processes N --process-id I"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A network by what a person calls it: `imagenet`, `radimagenet`, `random`, `random:SEED`, a weights folder, a run folder."""
+"""A network by what a person calls it: `imagenet`, `radimagenet`, `random:SEED`, a weights folder or a run folder."""
 
 import dataclasses
 import re

@@ -9,7 +9,7 @@ import numpy as np
 from keras.src.legacy.preprocessing.image import apply_affine_transform
 
 SIZE = 24
-PARAMETERS = {  # degrees, pixels, pixels, degrees, factor, factor: in the paper's ranges, at their ends, and beyond them
+PARAMETERS = {  # degrees, pixels, pixels, degrees, factor, factor: in the paper's ranges, at their ends, beyond
     "theta": [7.3, -10.0, 10.0, 0.0, 2.1, -33.0],
     "tx": [1.7, 2.4, -2.4, 0.0, -0.6, 9.5],
     "ty": [-2.2, -2.4, 2.4, 1.0, 0.9, -11.2],
