@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 from tljax.errors import UserError
-from tljax.similarity import measures, moments
+from tljax.similarity import moments
 from tljax.similarity.figures import figures, interval, jackknifed
 from tljax.similarity.pair import moment_pairs
 
@@ -98,9 +98,9 @@ def test_blocks_weigh_as_if_their_samples_were_repeated(views):
     assert_same(jax.jit(moments.summed)(moments.stacked(blocks), jnp.array([2.0, 0, 0, 1])), expected)
 
 
-def test_a_jackknife_recomputes_every_measure_with_each_block_left_out(views):
+def test_a_jackknife_recomputes_measures_with_each_block_left_out(views):
     blocks = [gathered({k: v[start : start + 24] for k, v in views.items()}, [24]) for start in (0, 24, 48, 72)]
-    names = tuple(measures())
+    names = ("cca", "debiased_cka")
     *_, left_out = jackknifed(moments.stacked(blocks), names)
     rest = gathered({k: np.delete(v, np.s_[24:48], axis=0) for k, v in views.items()}, [72])
     for pair, expected in figures(rest, names)[0].items():

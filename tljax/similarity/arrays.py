@@ -123,7 +123,7 @@ _add_triangle = jax.jit(tsqr.added, donate_argnums=0)
 
 def _batches(x, y, dtype: DType) -> Iterator[tuple[jax.Array, jax.Array, jax.Array]]:
     """Rows of both arrays in batches of one shape, the last padded with rows of weight 0."""
-    rows = min(ROWS, len(x))
+    rows = -(-len(x) // -(-len(x) // ROWS))  # as even as can be
     for start in range(0, len(x), rows):
         weight = np.ones(min(rows, len(x) - start), dtype)
         part = [np.asarray(array[start : start + rows], dtype) for array in (x, y)] + [weight]
