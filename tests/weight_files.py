@@ -1,5 +1,6 @@
 """Random weights with statistics that matter, and files of every format written from them."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from flax import nnx
 from safetensors.torch import save_file
 
 from tljax import models
-from tljax.models.resnet import ARCHITECTURES, Architecture
+from tljax.models.resnet import Architecture
 from tljax.weights import verify
 from tljax.weights.formats import formats
 from tljax.weights.names import is_conv_bias, kind_of, to_theirs
@@ -37,8 +38,8 @@ def random_tensors(backbone: str, variant: str, num_classes: int = 3, seed: int 
 def in_format(tensors: dict[str, np.ndarray], format_name: str) -> dict[str, np.ndarray]:
     """The tensors that such a file would hold, by its names and in its layout."""
     form = formats()[format_name]
-    backbone = next(name for name, a in ARCHITECTURES.items() if tensors["conv1.kernel"].shape[-1] == a.width)
-    names = form.names.tensors(ARCHITECTURES[backbone].blocks)
+    stages = [name.split(".")[1] for name in tensors if name.startswith("stages.") and name.endswith(".conv1.kernel")]
+    names = form.names.tensors(tuple(Counter(stages).values()))
     has_head = form.names.head is not None and form.head is not False
     return {
         names[ours]: to_theirs(form.names.layout, tensor)
