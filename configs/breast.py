@@ -5,7 +5,7 @@
 The archive: Kaggle aryashah2k/breast-ultrasound-images-dataset. ImageNet weights: in
 ~/.cache/tljax/weights/imagenet (see tools/convert_weights.py), or add --train.weights-dir.
 
-It departs from the paper where a CPU has to: 64 pixels for 224, and six epochs (after three of the head) for at most 200,
+It departs from the paper where a CPU has to: 64 pixels for 224, and six epochs (after three of the head) for up to 200,
 the last of which is kept. Learning rate and batch size are the paper's. Expect the AUCs in the README: well above
 random from ImageNet, and well under the published ones, since six epochs at the paper's rate are far from converged.
 """

@@ -118,9 +118,10 @@ def _train_with_devices(config, count):
 
 
 def test_two_processes_train_what_one_with_two_devices_trains(tmp_path):
-    one = dataclasses.replace(QUICK, workdir=tmp_path / "one")
+    quick = dataclasses.replace(QUICK, variant="torch_v1.5")  # no biases before BatchNorm, whose gradients are rounding
+    one = dataclasses.replace(quick, workdir=tmp_path / "one")
     address = {"distributed": True, "coordinator": "localhost:12421", "num_processes": 2}
-    two = [dataclasses.replace(QUICK, workdir=tmp_path / "two", **address, process_id=index) for index in range(2)]
+    two = [dataclasses.replace(quick, workdir=tmp_path / "two", **address, process_id=index) for index in range(2)]
     for group in ([child(_train_with_devices, one, 2)], [child(_train_with_devices, config, 1) for config in two]):
         for process in group:
             process.join()
