@@ -5,6 +5,7 @@ Parameters and statistics stay float32 whatever the compute dtype.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,6 @@ from jaxtyping import Array, Bool, Float
 Initialiser = Callable[
     [np.random.Generator, tuple[int, ...]], np.ndarray
 ]  # in NumPy: nothing to compile for each shape
-
-FEW_CHANNELS = 16  # below this, one matrix product over the gathered window beats one per kernel position
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -39,22 +38,50 @@ def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def conv_as_matmul(
     x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: int
 ) -> Float[Array, "b h2 w2 o"]:
-    """The convolution as matrix products: XLA's own is several times slower on CPU, forward and backward."""
-    kh, kw, c, o = kernel.shape
+    """The convolution as one matrix product: XLA's own is several times slower on CPU, forward and backward.
+
+    Its gradient is written out so that the windows, kh kw times the input, are made again on the way back instead of
+    being kept for it, and so that the narrower factor of the kernel's gradient is the one that is transposed.
+    """
+    return _windows(x, kernel.shape, stride, padding) @ _flat(kernel)
+
+
+def _windows(
+    x: Float[Array, "b h w c"], kernel_shape: tuple[int, ...], stride: int, padding: int
+) -> Float[Array, "b h2 w2 kkc"]:
+    """What the kernel sees from each place."""
+    kh, kw = kernel_shape[:2]
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
-    h, w = (x.shape[1] - kh) // stride + 1, (x.shape[2] - kw) // stride + 1
+    h, w = x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    return jnp.concatenate(
+        [x[:, i : i + h : stride, j : j + w : stride] for i in range(kh) for j in range(kw)], axis=-1
+    )
 
-    def window(i: int, j: int) -> Array:
-        return x[:, i : i + (h - 1) * stride + 1 : stride, j : j + (w - 1) * stride + 1 : stride]
 
-    if c < FEW_CHANNELS:
-        rows = jnp.concatenate([x[:, i : i + (h - 1) * stride + 1 : stride] for i in range(kh)], axis=-1)
-        windows = [rows[:, :, j : j + (w - 1) * stride + 1 : stride] for j in range(kw)]
-        return jnp.concatenate(windows, axis=-1) @ kernel.transpose(1, 0, 2, 3).reshape(kw * kh * c, o)
-    return sum(window(i, j) @ kernel[i, j] for i in range(kh) for j in range(kw))
+def _flat(kernel: Float[Array, "kh kw c o"]) -> Float[Array, "kkc o"]:
+    return kernel.reshape(-1, kernel.shape[-1])
+
+
+def _conv_forward(x: Array, kernel: Array, stride: int, padding: int) -> tuple[Array, tuple[Array, Array]]:
+    return conv_as_matmul(x, kernel, stride, padding), (x, kernel)
+
+
+def _conv_backward(
+    stride: int, padding: int, saved: tuple[Array, Array], dy: Float[Array, "b h2 w2 o"]
+) -> tuple[Float[Array, "b h w c"], Float[Array, "kh kw c o"]]:
+    x, kernel = jax.lax.optimization_barrier(saved)  # else XLA finds the windows again, and keeps them after all
+    windows, to_input = jax.vjp(lambda x: _windows(x, kernel.shape, stride, padding), x)
+    (dx,) = to_input(dy @ _flat(kernel).T)
+    seen, sent = windows.reshape(-1, windows.shape[-1]), _flat(dy)
+    dkernel = seen.T @ sent if seen.shape[1] <= sent.shape[1] else (sent.T @ seen).T
+    return dx, dkernel.reshape(kernel.shape)
+
+
+conv_as_matmul.defvjp(_conv_forward, _conv_backward)
 
 
 def convolve(
