@@ -5,10 +5,13 @@
 
 PyTorch is written as an expert would: channels_last, and on a GPU autocast to bfloat16, torch.compile, fused Adam. Its
 epoch gathers and augments on the device; a second one feeds the same step from DataLoader workers with torchvision.
+A step is timed within a run of as many as an epoch has, on one batch that lies on the device. --images: a multiple of
+the batch size.
 On CPU the figures are seconds of CPU time (threads that spin while they wait would count: hence the policy), on a GPU
 of wall time; medians over the rounds, the first left out.
 """
 
+import dataclasses
 import importlib.util
 import os
 import statistics
@@ -41,17 +44,16 @@ class Ours:
         graphs, state = engine.split(model, recipe)
         self._state = jax.device_put(state, devices.replicated(mesh))
         self._feed = DeviceFeed(graphs, recipe, on_device(images, mesh), on_device(labels, mesh))
-        self._rows, self._key = np.arange(len(images)), jax.random.key(0)
-        self._batch = [jax.device_put(part[:batch_size], devices.spread(mesh)) for part in (images, labels)]
-        plain = engine.Recipe(NORMALISATION, False, False, LEARNING_RATE, batch_size, "all", mesh)
-        step = jax.jit(
-            lambda state, x, y, key: engine.train_step(graphs[0], plain, state, x, y, None, key), donate_argnums=0
-        )
-        self._step = step.lower(self._state, *self._batch, self._key).compile()
-        self.flops = self._step.cost_analysis()["flops"]
+        self._rows, self._batch_size, self._key = np.arange(len(images)), batch_size, jax.random.key(0)
+        plain = dataclasses.replace(recipe, augment=False)
+        self._plain = DeviceFeed(graphs, plain, *(on_device(part[:batch_size], mesh) for part in (images, labels)))
+        step = engine.make_step(graphs[0], plain)
+        batch = [jax.device_put(part[:batch_size], devices.spread(mesh)) for part in (images, labels)]
+        self.flops = step.lower(self._state, *batch, None, self._key).compile().cost_analysis()["flops"]
 
-    def step(self) -> None:
-        self._state, sums = self._step(self._state, *self._batch, self._key)
+    def steps(self) -> None:
+        """As many as an epoch has, as one program, without augmentation."""
+        self._state, sums = self._plain.epoch(self._state, self._rows % self._batch_size, self._key)
         jax.block_until_ready(sums)
 
     def epoch(self) -> None:
@@ -85,8 +87,9 @@ class Theirs:
         if ON_GPU:
             torch.cuda.synchronize()
 
-    def step(self) -> None:
-        self._train(self._images[: self._size].permute(0, 3, 1, 2).float(), self._labels[: self._size])
+    def steps(self) -> None:
+        for _ in range(len(self._images) // self._size):
+            self._train(self._images[: self._size].permute(0, 3, 1, 2).float(), self._labels[: self._size])
         self._wait()
 
     def epoch(self) -> None:
@@ -165,7 +168,8 @@ def main(image_size: int = 64, batch_size: int = 16, images: int = 64, rounds: i
         f"{device}; jax {jax.__version__}, torch {torch.__version__}; {image_size} px, batch {batch_size}", flush=True
     )
 
-    steps = in_turns(rounds, {"ours": ours.step, "torch": theirs.step})
+    steps = in_turns(rounds, {"ours": ours.steps, "torch": theirs.steps})
+    steps = {name: seconds * batch_size / images for name, seconds in steps.items()}
     for name, seconds in steps.items():
         print(f"step, {name}: {seconds:.3f} s {kind}, {batch_size / seconds:.1f} images/s", flush=True)
     print(f"step: ours takes {steps['ours'] / steps['torch']:.2f} of torch's time")
