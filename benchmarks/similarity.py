@@ -94,7 +94,7 @@ def reference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def compare_times(
     methods: dict[str, Callable], sizes: list[tuple[int, int]], repeats: int, clock: Callable[[], float]
 ) -> None:
-    print("| n | d | " + " | ".join(f"{name}, s" for name in methods) + " | google/svcca over tljax |")
+    print("\n| n | d | " + " | ".join(f"{name}, s" for name in methods) + " | google/svcca over tljax |")
     print("|---" * (len(methods) + 3) + "|")
     for n, d in sizes:
         x, y = plain(n, d)
@@ -143,6 +143,13 @@ def peak_memory(n: int, d: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def compare_memory(samples: tuple[int, ...]) -> None:
+    """Before all else: a process inherits the peak of the one that starts it."""
+    print("| n at d = 512 | peak memory, MiB |\n|---|---|", flush=True)
+    for n in samples:
+        subprocess.run([sys.executable, __file__, "--memory-of", str(n)], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, help="cca_core.py of google/svcca")
@@ -160,11 +167,9 @@ def main() -> None:
     methods = {"tljax": ours, "tljax, float64": ours64, "google/svcca": load_peer(arguments.peer), "torch": plain_torch}
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
     sizes = [(n, d) for n, d in SIZES if n * d <= arguments.largest]
+    compare_memory((10_000, 50_000, 200_000))
     compare_times(methods, sizes, arguments.repeats, clock)
     compare_errors(methods, 10_000, 64)
-    print("\n| n at d = 512 | peak memory, MiB |\n|---|---|", flush=True)
-    for n in (10_000, 50_000, 200_000):
-        subprocess.run([sys.executable, __file__, "--memory-of", str(n)], check=True)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def _add_moments(state, x, y, weight):
 _add_triangle = jax.jit(tsqr.added, donate_argnums=0)
 
 
-def _batches(x, y, dtype: DType) -> Iterator[tuple[jax.Array, jax.Array, jax.Array]]:
+def _batches(x, y, dtype: DType) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Rows of both arrays in batches of one shape, the last padded with rows of weight 0."""
     rows = -(-len(x) // -(-len(x) // ROWS))  # as even as can be
     for start in range(0, len(x), rows):
@@ -130,4 +130,4 @@ def _batches(x, y, dtype: DType) -> Iterator[tuple[jax.Array, jax.Array, jax.Arr
         missing = rows - len(weight)
         if missing:
             part = [np.concatenate([array, np.zeros((missing, *array.shape[1:]), dtype)]) for array in part]
-        yield tuple(map(jnp.asarray, part))
+        yield tuple(part)

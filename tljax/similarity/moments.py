@@ -49,15 +49,16 @@ def empty(
 
     def cross(a: str, b: str) -> Cross:
         shapes = (widths[a], widths[b]), (widths[a],), (widths[b],), ()
-        return Cross(*(jnp.zeros(shape, dtype) for shape in shapes))
+        return Cross(*(np.zeros(shape, dtype) for shape in shapes))
 
     pairs = tuple(pairs)
-    return Moments(
-        n=jnp.zeros((), dtype),
-        mean={name: jnp.zeros(width, dtype) for name, width in widths.items()},
+    nothing = Moments(
+        n=np.zeros((), dtype),
+        mean={name: np.zeros(width, dtype) for name, width in widths.items()},
         cross={(a, b): cross(a, b) for a, b in (*((name, name) for name in widths), *pairs)},
         chance={(a, b): cross(a, b) for a, b in pairs if chance},
     )
+    return jax.device_put(nothing)  # all at once: an array at a time would take as long as a small batch
 
 
 def added(
