@@ -1,15 +1,28 @@
-"""What a person sees while a network trains; nothing at all where nobody looks."""
+"""What a person sees while something takes its time; nothing at all where nobody looks."""
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True)
+
+
+@contextmanager
+def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that a call moves on by so many of `total`."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 class TrainingDisplay:

@@ -29,6 +29,7 @@ def compare(
     patients: Sequence[str] | None = None,
     batch_size: int = 32,
     seed: int = 0,
+    progress: bool = False,
 ) -> list[Row]:
     """Every measure of every pair of networks at every layer.
 
@@ -40,6 +41,7 @@ def compare(
         pool: "none": each position of each image is a sample; "gap": each image is one, averaged over positions.
         patients: of the images; an interval then rests on blocks of patients, else on blocks of images.
         seed: of what is drawn: blocks, and the images and channels of the paper's protocol.
+        progress: show bars on standard error, where it is a terminal.
 
     Raises:
         UserError: fewer than two networks or images, an unknown measure, options that exclude one another, layers of
@@ -53,7 +55,9 @@ def compare(
         raise UserError("layers of different sizes can be compared only pooled: add --pool gap")
     pairs = list(pairs) if pairs is not None else list(combinations(range(len(networks)), 2))
     if protocol == "full":
-        return full.compare(networks, images, pairs, tuple(measures), layers, pool, patients, batch_size, seed)
+        return full.compare(
+            networks, images, pairs, tuple(measures), layers, pool, patients, batch_size, seed, progress
+        )
     if layers == "all" or pool == "gap":
         raise UserError("the paper's protocol takes positions of the named layers: leave out --layers and --pool")
-    return paper.compare(networks, images, pairs, tuple(measures), batch_size, seed)
+    return paper.compare(networks, images, pairs, tuple(measures), batch_size, seed, progress)

@@ -38,6 +38,7 @@ def main() -> None:
         patients=[data.patients[row] for row in rows_shown] if data.patients else None,
         batch_size=config.batch_size,
         seed=config.seed,
+        progress=True,
     )
     show(found)
     if config.out and devices.is_writer():

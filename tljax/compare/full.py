@@ -1,6 +1,6 @@
 """The full protocol: all channels, all positions of all images, with intervals over blocks of images or patients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import jax
@@ -13,6 +13,7 @@ from tljax.compare.table import Row
 from tljax.devices import replicated
 from tljax.errors import UserError
 from tljax.networks import Network
+from tljax.progress import progress_bar
 from tljax.similarity import moments, named
 from tljax.similarity.figures import interval, jackknifed
 from tljax.similarity.moments import Moments, PairName
@@ -30,6 +31,7 @@ def compare(
     patients: Sequence[str] | None,
     batch_size: int,
     seed: int,
+    progress: bool,
 ) -> list[Row]:
     """See `tljax.compare.compare`."""
     named(measures)
@@ -40,17 +42,12 @@ def compare(
     if pool == "none":
         _check_sizes(shapes, cells)
     blocks = blocks_of(patients or [str(row) for row in range(len(images))], BLOCKS, seed)
-    gathered = _gather(sweep, images, blocks, batch_size, shapes, cells, pool)
+    gathered = _gather(sweep, images, blocks, batch_size, shapes, cells, pool, progress)
     rows = []
-    for of_layer, stacks in zip(cells, gathered, strict=True):
-        moments.require_finite(stacks)
-        found, chance, left_out = jax.device_get(jackknifed(stacks, measures))
-        for names, (models, between) in of_layer.items():
-            for measure in measures:
-                figure = found[names][measure]
-                reach = interval(float(figure.value), left_out[names][measure])
-                by_chance = float(chance[names][measure].value)
-                rows.append(Row.of(models, between, measure, "full", pool, figure, reach, by_chance))
+    with progress_bar("layers", len(cells), progress) as advance:
+        for of_layer, stacks in zip(cells, gathered, strict=True):
+            rows += _judged(of_layer, stacks, measures, pool)
+            advance(1)
     return rows
 
 
@@ -87,6 +84,18 @@ def _cells(sweep: Sweep, pairs: Sequence[tuple[int, int]], layers: str) -> list[
     ]
 
 
+def _judged(of_layer: Cells, stacks: Moments, measures: tuple[str, ...], pool: str) -> Iterator[Row]:
+    """A row for every pair and measure, from the moments of all blocks."""
+    moments.require_finite(stacks)
+    found, chance, left_out = jax.device_get(jackknifed(stacks, measures))
+    for names, (models, between) in of_layer.items():
+        for measure in measures:
+            figure = found[names][measure]
+            reach = interval(float(figure.value), left_out[names][measure])
+            by_chance = float(chance[names][measure].value)
+            yield Row.of(models, between, measure, "full", pool, figure, reach, by_chance)
+
+
 def _check_sizes(shapes: dict[str, tuple[int, int, int]], cells: list[Cells]) -> None:
     for a, b in (names for of_layer in cells for names in of_layer):
         if shapes[a][:2] != shapes[b][:2]:
@@ -101,6 +110,7 @@ def _gather(
     shapes: dict[str, tuple[int, int, int]],
     cells: list[Cells],
     pool: str,
+    progress: bool,
 ) -> list[Moments]:
     """The moments of each block, stacked, for each of `cells`."""
 
@@ -111,7 +121,7 @@ def _gather(
 
     table, block_of = batch_table(blocks, batch_size, sweep.mesh.size)
     gathered = [empty() for _ in blocks]
-    for block, (activations, _, mask) in zip(block_of, sweep.batches(images, table), strict=True):
+    for block, (activations, _, mask) in zip(block_of, sweep.batches(images, table, progress), strict=True):
         gathered[block] = _added(gathered[block], activations, mask, pool)
     return [_stacked(of_layer) for of_layer in zip(*gathered, strict=True)]
 

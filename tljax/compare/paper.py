@@ -33,6 +33,7 @@ def compare(
     measures: tuple[str, ...],
     batch_size: int,
     seed: int,
+    progress: bool,
 ) -> list[Row]:
     """See `tljax.compare.compare`."""
     named(measures)
@@ -43,7 +44,7 @@ def compare(
     shapes = sweep.shapes(images.shape[1:3])
     rng = np.random.default_rng(seed)
     drawn = {layer: draw(rng, [shapes[view(label, layer)] for label in sweep.labels], len(images)) for layer in layers}
-    gathered = _gather(sweep, images, pairs, drawn, batch_size)
+    gathered = _gather(sweep, images, pairs, drawn, batch_size, progress)
     rows = []
     for layer in layers:
         states = gathered[layer]
@@ -98,6 +99,7 @@ def _gather(
     pairs: Sequence[tuple[int, int]],
     drawn: dict[str, tuple[Int[np.ndarray, "repeats channels"], Bool[np.ndarray, "repeats images"]]],
     batch_size: int,
+    progress: bool,
 ) -> dict[str, Moments]:
     """For each layer the moments of each repeat, stacked."""
     models = [(sweep.labels[one], sweep.labels[other]) for one, other in pairs]
@@ -109,7 +111,7 @@ def _gather(
     states, drawn = jax.device_put((states, drawn), replicated(sweep.mesh))
     seen = np.flatnonzero(np.any([taken.any(0) for _, taken in jax.device_get(drawn).values()], axis=0))
     table, _ = batch_table([np.random.default_rng(0).permutation(seen)], batch_size, sweep.mesh.size)
-    for activations, rows, mask in sweep.batches(images, table):
+    for activations, rows, mask in sweep.batches(images, table, progress):
         of_layer = {layer: {name: activations[view(name, layer)] for name in sweep.labels} for layer in drawn}
         states = {layer: _added(states[layer], of_layer[layer], *drawn[layer], rows, mask) for layer in drawn}
     return states

@@ -14,6 +14,7 @@ from tljax.devices import data_mesh, replicated
 from tljax.networks import Network
 from tljax.normalisation import Normalisation
 from tljax.pipeline import stream
+from tljax.progress import progress_bar
 
 Activations = dict[str, Float[Array, "b _h _w _c"]]  # by view
 
@@ -57,12 +58,17 @@ class Sweep:
         }
 
     def batches(
-        self, images: UInt8[np.ndarray, "n h w 3"], table: Int[np.ndarray, "steps slots"]
+        self, images: UInt8[np.ndarray, "n h w 3"], table: Int[np.ndarray, "steps slots"], progress: bool
     ) -> Iterator[tuple[Activations, Int[Array, " b"], Bool[Array, " b"]]]:
         """(activations, row numbers, mask) for every row of `table`, in which -1 fills up."""
         rows = np.arange(len(images), dtype=np.int32)
-        for batch, numbers, mask in stream(images, rows, table, self.mesh):
-            yield self.activations(batch), numbers, mask
+        with progress_bar("images", int((table >= 0).sum()), progress) as advance:
+            batches = stream(images, rows, table, self.mesh)
+            for (batch, numbers, mask), taken in zip(batches, table, strict=True):
+                activations = self.activations(batch)
+                yield activations, numbers, mask
+                jax.block_until_ready(activations)  # one batch of them at a time is enough to hold
+                advance(int((taken >= 0).sum()))
 
 
 def batch_table(

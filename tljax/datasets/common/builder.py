@@ -21,7 +21,7 @@ from PIL import Image
 
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, to_image, to_square
-from tljax.datasets.common.store import THREADS, Row, progress_bar
+from tljax.datasets.common.store import THREADS, Row
 from tljax.files import replacing
 
 KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})

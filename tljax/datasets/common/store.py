@@ -11,8 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from jaxtyping import Int32, UInt8
 from tljax.datasets.common.decode import BadImage
 from tljax.errors import UserError
 from tljax.files import replacing
+from tljax.progress import progress_bar
 
 BLOCK_BYTES = 32 << 20
 MAX_BLOCK = 256  # so that little is lost by an interruption
@@ -152,21 +152,6 @@ def describe_bad(bad: dict[str, str]) -> str:
     """The first few bad images, a line each, and how many more there are."""
     lines = [f"  {file}: {reason}" for file, reason in list(bad.items())[:SHOWN]]
     return "\n".join([*lines, f"  ... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else lines)
-
-
-@contextlib.contextmanager
-def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that a call moves on by so many images; nothing where nobody looks."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 @contextlib.contextmanager
