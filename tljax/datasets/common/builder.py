@@ -23,6 +23,7 @@ from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, to_image, to_square
 from tljax.datasets.common.store import THREADS, Row
 from tljax.files import replacing
+from tljax.progress import progress_bar
 
 KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 SPLIT = "train"  # TFDS wants a split's name; the archive's own split is a feature
