@@ -1,5 +1,6 @@
 """Every format that a user may hold converts exactly: the same tensors, and the original network's activations."""
 
+import argparse
 from pathlib import Path
 
 import h5py
@@ -106,6 +107,22 @@ def prefixed(prefix, extra=()):
     return write
 
 
+def trained(path, state):
+    """As training scripts save: averaged weights and whatever they knew beside the tensors."""
+    known = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.9), "epoch": 3, "optimizer": {"state": {}}}
+    averaged = {name: torch.zeros(3) for name in state}
+    torch.save({"state_dict": to_torch(state), "state_dict_ema": averaged, **known}, path)
+    return path
+
+
+def self_supervised(path, state):
+    """DINO's and Barlow Twins' way: a backbone beside the heads of its training, twice."""
+    state = {f"backbone.{name}": value for name, value in to_torch(state).items() if not name.startswith("fc.")}
+    state |= {"head.mlp.0.weight": torch.ones(2, 2), "head.mlp.0.bias": torch.ones(2), "bn.running_mean": torch.ones(2)}
+    torch.save({"student": {f"module.{name}": value * 2 for name, value in state.items()}, "teacher": state}, path)
+    return path
+
+
 TORCH_FILES = {
     "torchvision": ("torchvision", plain),
     "state_dict": ("torchvision", under("state_dict")),
@@ -116,7 +133,11 @@ TORCH_FILES = {
         "torchvision",
         prefixed("module.encoder_q.", ("module.encoder_k.conv1.weight", "module.encoder_k.fc.0.bias", "module.queue")),
     ),
+    "trained": ("torchvision", trained),
+    "self-supervised": ("torchvision", self_supervised),
+    "numbered": ("torchvision-numbered", plain),
     "huggingface": ("huggingface", write_safetensors),
+    "huggingface-backbone": ("huggingface-backbone", write_safetensors),
     "radimagenet-torch": ("radimagenet-torch", plain),
     "keras-port": ("keras-port", plain),
     "radimagenet-port": ("radimagenet-port", plain),
@@ -133,6 +154,35 @@ def test_pytorch_files(kind, tmp_path, tensors):
     assert conversion.card.normalisation == NORMALISATIONS[form.normalisation]
     assert_same_tensors(conversion, expected)
     assert_same_outputs(conversion, pytorch_outputs(expected, form.variant, form.biases))
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "found"),
+    [
+        ("", "fc.1.", True),  # Dropout and a dense layer in the head's place
+        ("module.backbone.", "module.head.fc.", True),
+        ("", "fc.0.", False),  # with others behind it
+        ("model.encoder.", "model.classifier.0.", False),
+    ],
+)
+def test_a_head_of_ones_own(body, head, found, tmp_path, tensors):
+    """One dense layer on the features is the head, wherever it lies; of several, none is."""
+    state = in_format(tensors["torch_v1.5"], "torchvision")
+    state = {head + n.removeprefix("fc.") if n.startswith("fc.") else body + n: value for n, value in state.items()}
+    second = {head.replace("0.", "3.") + "weight": np.ones((2, 3), np.float32)}
+    conversion = convert(write_torch(tmp_path / "weights", state | ({} if found else second)))
+    assert_same_tensors(conversion, tensors["torch_v1.5"])
+    assert ("head.kernel" in conversion.tensors) == found
+    assert conversion.card.classes == (("class 0", "class 1", "class 2") if found else None)
+    assert found or {f"{head}weight", *second} <= set(conversion.aside)
+
+
+def test_a_head_of_one_output_is_no_head(tmp_path, tensors):
+    state = in_format(tensors["torch_v1.5"], "torchvision")
+    state |= {"fc.weight": state["fc.weight"][:1], "fc.bias": state["fc.bias"][:1]}
+    conversion = convert(write_torch(tmp_path / "weights", state))
+    assert conversion.card.classes is None and {"fc.weight", "fc.bias"} <= set(conversion.aside)
+    assert any("sigmoid" in remark for remark in conversion.remarks)
 
 
 def keras_files(folder, network, names, state):
@@ -163,6 +213,37 @@ def test_keras_files(top, tmp_path, tensors, keras_outputs):
         assert (conversion.card.classes is None) == (not top)
         assert_same_tensors(conversion, expected)
     assert_same_outputs(conversion, keras_outputs[1.001e-5])
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_keras_models_that_users_fine_tuned(nested, tmp_path, tensors):
+    """The network as one layer of a model, or its layers among the model's own; with the optimiser's tensors."""
+    names, expected = formats()["keras"].names, tensors["keras_v1"]
+    state = in_format(expected, "keras")
+    with keras_network.loosened():
+        network, _ = keras_network.build(SMALL, names, 0, IMAGES.shape[1:])
+        keras_network.fill(network, {name: value for name, value in state.items() if "predictions" not in name})
+        top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+        model = keras.Sequential([network, *top])
+        if not nested:
+            model = keras.Model(network.input, top[2](top[1](top[0](network.output))))
+        top[2].set_weights([expected["head.kernel"], expected["head.bias"]])
+        model.compile("sgd", "mse")
+        model.optimizer.build(model.trainable_variables)
+        model.save_weights(tmp_path / "model.weights.h5")
+        model.save(tmp_path / "model.keras")
+        keras.saving.save_model(model, tmp_path / "model.h5")
+    if nested:
+        head = {name.replace("predictions", "dense"): value for name, value in state.items() if "predictions" in name}
+        body = {name: value for name, value in state.items() if "predictions" not in name}
+        path = write_hdf5(tmp_path / "keras2.h5", body, "resnet50/{layer}/{leaf}:0", "model_weights")
+        write_hdf5(path, head, KERAS_2, "model_weights", mode="a")
+    for path in sorted(tmp_path.iterdir()):
+        conversion = convert(path)
+        assert conversion.card.format == "keras", path.name
+        assert len(conversion.card.classes) == 3 and conversion.tensors.keys() == expected.keys(), path.name
+        assert_same_tensors(conversion, expected)
+        assert any("larger model" in remark for remark in conversion.remarks)
 
 
 @pytest.mark.parametrize("layout", ["{layer}/{layer}_{leaf}_1:0", "{layer}/{layer}/{leaf}:0"])

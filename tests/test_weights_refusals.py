@@ -120,7 +120,7 @@ def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    assert "not a file" in refusal(tmp_path / "absent.pth")
+    assert "there is no file" in refusal(tmp_path / "absent.pth")
 
 
 class Malicious:
@@ -141,6 +141,28 @@ def test_a_pickle_that_runs_code(legacy, tmp_path):
     message = refusal(path)
     assert "mkdir" in message and "run code" in message
     assert not trace.exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_what_torch_saved_of_a_program(tmp_path):
+    network = torch.nn.Linear(1, 1)
+    torch.save(network, tmp_path / "module.pt")
+    torch.jit.trace(network, torch.ones(1, 1)).save(tmp_path / "script.pt")
+    for name, fact in (("module.pt", "torch.nn.modules.linear.Linear"), ("script.pt", "TorchScript")):
+        message = refusal(tmp_path / name)
+        assert fact in message and "torch.save(model.state_dict()" in message
+
+
+def test_two_networks_in_one_file(state, tmp_path):
+    both = {f"{net}.{name}": value for net in ("left", "right") for name, value in state.items()}
+    message = refusal(write_torch(tmp_path / "w.pth", both))
+    assert "two networks" in message and "'left.'" in message and "'right.'" in message
+
+
+def test_a_folder_or_a_description_for_the_weights(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text('{\n  "weight_map": {}}')
+    assert "name the file" in refusal(tmp_path / "model.safetensors.index.json")
+    assert "name the weights file in it" in refusal(tmp_path)
 
 
 def test_keras_3_without_layer_names(tmp_path):

@@ -40,7 +40,7 @@ def in_format(tensors: dict[str, np.ndarray], format_name: str) -> dict[str, np.
     form = formats()[format_name]
     stages = [name.split(".")[1] for name in tensors if name.startswith("stages.") and name.endswith(".conv1.kernel")]
     names = form.names.tensors(tuple(Counter(stages).values()))
-    has_head = form.names.head is not None and form.head is not False
+    has_head = form.names.head is not None and not form.bare
     return {
         names[ours]: to_theirs(form.names.layout, tensor)
         for ours, tensor in tensors.items()
@@ -68,9 +68,9 @@ def write_safetensors(path: Path, state: dict[str, np.ndarray]) -> Path:
     return path
 
 
-def write_hdf5(path: Path, state: dict[str, np.ndarray], template: str, group: str = "") -> Path:
+def write_hdf5(path: Path, state: dict[str, np.ndarray], template: str, group: str = "", mode: str = "w") -> Path:
     """The legacy layouts of Keras: `template` places 'layer/leaf', as '{layer}/{layer}/{leaf}:0' does."""
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, mode) as file:
         root = file.require_group(group) if group else file
         for name, tensor in state.items():
             layer, leaf = name.split("/")

@@ -13,8 +13,8 @@ from tljax.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.weights.card import NORMALISATIONS, WeightsCard
 from tljax.weights.files import Source, read
-from tljax.weights.names import kind_of, norm_after, to_ours, to_theirs
-from tljax.weights.recognise import Match, backbone_of, is_aside, is_conv_bias, recognise, some
+from tljax.weights.names import LEAVES, is_conv_bias, kind_of, norm_after, to_ours, to_theirs
+from tljax.weights.recognise import Match, backbone_of, is_aside, is_beside, recognise, some
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,21 @@ def convert(path: Path, *, variant: str | None = None, normalisation: str | None
     match = recognise(source)
     form, backbone = match.form, backbone_of(match, source)
     origin = _origin(source, match)
+    own_head = {} if match.has_head else _own_head(source, match, origin)
+    origin |= own_head
     aside = _aside(source, match, origin)
     _check_tensors(source, match, origin, backbone)
     tensors = {ours: to_ours(form.names.layout, source.tensors[theirs]) for ours, theirs in origin.items()}
     described, epsilon = _described(source, match)
     chosen = variant or described or form.variant
-    remarks = [
-        form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
-    ]
+    rule = form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
+    remarks = [rule, *source.remarks]
+    if own_head:
+        remarks.append(f"the one layer besides the network, of '{own_head['head.bias']}', taken for its head")
+    if not (match.has_head or own_head) and match.names.get("head.bias") in aside:
+        remarks.append("the head has a single output, for a sigmoid, where classes are wanted: kept aside")
+    if match.has_more:
+        remarks.append("part of a larger model, which may change its input first: --normalisation says to what")
     if described not in (None, form.variant):
         remarks.append(f"the file's own description of its layers: {described}")
     if variant:
@@ -82,13 +89,29 @@ def _origin(source: Source, match: Match) -> dict[str, str]:
     return wanted
 
 
+def _own_head(source: Source, match: Match, origin: Mapping[str, str]) -> dict[str, str]:
+    """Our name -> the file's, where all that is left is one dense layer of several outputs on the features: the head
+    of whoever fine-tuned the network.
+    """
+    left = [name for name in source.tensors if name not in origin.values() and not is_aside(name, match.form)]
+    leaves = LEAVES[match.form.names.layout]["head"]
+    layer = next((name.removesuffix(leaves["bias"]) for name in left if name.endswith(leaves["bias"])), "")
+    head = {f"head.{ours}": layer + theirs for ours, theirs in leaves.items()}
+    if sorted(left) != sorted(head.values()):
+        return {}
+    features = source.tensors[origin[f"stages.{len(match.blocks) - 1}.{match.blocks[-1] - 1}.bn3.scale"]].size
+    outputs = source.tensors[head["head.bias"]].size
+    kernel = to_theirs(match.form.names.layout, np.empty((features, outputs)))
+    return head if outputs > 1 and source.tensors[head["head.kernel"]].shape == kernel.shape else {}
+
+
 def _aside(source: Source, match: Match, origin: Mapping[str, str]) -> tuple[str, ...]:
-    """The tensors that are no part of the network; refuses a file with one that nobody knows."""
-    rest = sorted(set(source.tensors).difference(origin.values()))
-    unknown = [name for name in rest if not is_aside(name, match.form)]
+    """The tensors that are no part of the network, counters last; refuses a file with one that nobody knows."""
+    rest = set(source.tensors).difference(origin.values())
+    unknown = sorted(name for name in rest if not (is_aside(name, match.form) or is_beside(name, match)))
     if unknown:
         raise UserError(f"{source.path} ({match.form.title}) holds what has no place in the network: {some(unknown)}")
-    return tuple(rest)
+    return tuple(sorted(rest, key=lambda name: (name.endswith("num_batches_tracked"), name)))
 
 
 def _check_tensors(source: Source, match: Match, origin: Mapping[str, str], backbone: str) -> None:
@@ -110,17 +133,23 @@ def _described(source: Source, match: Match) -> tuple[str | None, float | None]:
     """Variant and BatchNorm epsilon of the original: from Keras' description of its layers, else from the format."""
     if source.card:
         return source.card.variant, None
-    epsilons = {layer["epsilon"] for layer in source.layer_configs.values() if "epsilon" in layer}
+    if not source.layer_configs:
+        return None, match.form.epsilon
+    layers = {ours.rpartition(".")[0]: theirs.split("/")[-2] for ours, theirs in match.names.items()}
+    norms = [
+        source.layer_configs[name] for ours, name in layers.items() if name in source.layer_configs and "bn" in ours
+    ]
+    epsilons = {layer["epsilon"] for layer in norms if "epsilon" in layer}
     if len(epsilons) > 1:
         raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")
-    first, second = (match.names[f"stages.1.0.conv{conv}.kernel"].partition("/")[0] for conv in (1, 2))
-    strides = [tuple(source.layer_configs.get(layer, {}).get("strides", ())) for layer in (first, second)]
+    first, second = (layers[f"stages.1.0.conv{conv}"] for conv in (1, 2))
+    strides = tuple(tuple(source.layer_configs.get(layer, {}).get("strides", ())) for layer in (first, second))
     variants = {((2, 2), (1, 1)): "keras_v1", ((1, 1), (2, 2)): "torch_v1.5", ((), ()): None}
-    if tuple(strides) not in variants:
+    if strides not in variants:
         raise UserError(
             f"{source.path} strides by {strides[0]} in '{first}' and by {strides[1]} in '{second}': no known ResNet"
         )
-    return variants[tuple(strides)], epsilons.pop() if epsilons else match.form.epsilon
+    return variants[strides], epsilons.pop() if epsilons else match.form.epsilon
 
 
 def _fit_variant(tensors: dict[str, np.ndarray], variant: str, epsilon: float | None) -> list[str]:

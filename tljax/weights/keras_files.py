@@ -1,4 +1,7 @@
-"""Reads the HDF5 files of Keras 1, 2 and 3 and the zip archives of Keras 3 into one naming: 'layer/weight'."""
+"""Reads the HDF5 files of Keras 1, 2 and 3 and the zip archives of Keras 3 into one naming: 'layer/weight'.
+
+Of a model within a model it is 'model/layer/weight'.
+"""
 
 import io
 import json
@@ -13,6 +16,7 @@ import numpy as np
 from tljax.errors import UserError
 
 KERAS_1 = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+OPTIMIZER = "optimizer"  # the group of its slots, of which each tensor has one or two
 VARS = {  # Keras 3 numbers the weights of a layer; by their count
     2: ("kernel", "bias"),
     4: ("gamma", "beta", "moving_mean", "moving_variance"),
@@ -52,20 +56,26 @@ def _tensors(group: h5py.Group, path: Path) -> dict[str, np.ndarray]:
 
 
 def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
-    for member in group.values():
-        yield from [member] if isinstance(member, h5py.Dataset) else _datasets(member)
+    for name, member in group.items():
+        if name != OPTIMIZER:
+            yield from [member] if isinstance(member, h5py.Dataset) else _datasets(member)
 
 
 def _written_name(dataset: h5py.Dataset, group: h5py.Group) -> str:
-    """Keras 1 and 2: '/conv1/conv1_W_1:0' and '/conv1_conv/conv1_conv/kernel:0', each below `group`."""
-    layer, _, _ = dataset.name.removeprefix(group.name).strip("/").partition("/")
-    leaf = re.sub(r":\d+$", "", dataset.name.rpartition("/")[2]).removeprefix(f"{layer}_")
+    """Keras 1 and 2: '/conv1/conv1_W_1:0', '/conv1_conv/conv1_conv/kernel:0' or '/resnet50/conv1_conv/kernel:0', each
+    below `group`.
+    """
+    *places, layer, leaf = dataset.name.removeprefix(group.name).strip("/").split("/")
+    leaf = re.sub(r":\d+$", "", leaf).removeprefix(f"{layer}_")
     leaf = re.sub(r"_\d+$", "", leaf)
-    return f"{layer}/{KERAS_1.get(leaf, leaf)}"
+    models = [] if layer in places else places
+    return "/".join([*models, layer, KERAS_1.get(leaf, leaf)])
 
 
 def _numbered_name(dataset: h5py.Dataset, path: Path) -> str:
-    """Keras 3: '/layers/conv2d_1/vars/0', where the group `vars` knows the layer's name."""
+    """Keras 3: '/layers/conv2d_1/vars/0' or '/layers/functional/layers/conv2d_1/vars/0', where the group `vars` knows
+    the layer's name.
+    """
     layer = dataset.parent.attrs.get("name")
     if layer is None:
         raise UserError(
@@ -73,7 +83,8 @@ def _numbered_name(dataset: h5py.Dataset, path: Path) -> str:
             "load it into its model there and save it with model.save('weights.h5')"
         )
     leaves, number = VARS.get(len(dataset.parent), ()), int(dataset.name.rpartition("/")[2])
-    return f"{layer}/{leaves[number]}" if number < len(leaves) else dataset.name
+    models = [place for place in dataset.name.strip("/").split("/")[:-4] if place != "layers"]
+    return "/".join([*models, layer, leaves[number]]) if number < len(leaves) else dataset.name
 
 
 def _layers(config: object) -> Iterator[tuple[str, Mapping]]:

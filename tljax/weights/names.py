@@ -3,6 +3,7 @@
 import string
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -76,26 +77,26 @@ class NameMap:
 
     def tensors(self, blocks: tuple[int, ...], prefix: str = "") -> dict[str, str]:
         """Our name -> the format's, for every tensor that a network of so many blocks a stage may have."""
-        names = self._stem(prefix)
+        names = self.stem()
         for stage, count in enumerate(blocks):
             for block in range(count):
-                names |= self._block(stage, block, prefix)
-        return names | self._of_layers({"head": self.head} if self.head else {}, prefix)
+                names |= _block_tensors(self, stage, block)
+        names |= self.of_layers({"head": self.head} if self.head else {})
+        return {ours: prefix + theirs for ours, theirs in names.items()}
 
     def count_blocks(self, names: Collection[str], prefix: str = "") -> tuple[int, ...]:
         """Blocks a stage of which at least one tensor is among `names`."""
-        return tuple(
-            1
-            + max((block for block in range(len(LETTERS)) if self._has_block(stage, block, prefix, names)), default=-1)
-            for stage in range(STAGES)
-        )
+        own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
-    def stem(self) -> list[str]:
-        """Names of the first convolution's and BatchNorm's tensors: what a prefix is recognised by."""
-        return list(self._stem("").values())
+        def last(stage: int) -> int:
+            blocks = range(len(LETTERS))
+            return max((b for b in blocks if not own.isdisjoint(_block_tensors(self, stage, b).values())), default=-1)
 
-    def _stem(self, prefix: str) -> dict[str, str]:
-        return self._of_layers({"conv1": self.stem_conv, "bn1": self.stem_norm}, prefix)
+        return tuple(1 + last(stage) for stage in range(STAGES))
+
+    def stem(self) -> dict[str, str]:
+        """Our name -> the format's, for the first convolution and BatchNorm: what a prefix is recognised by."""
+        return self.of_layers({"conv1": self.stem_conv, "bn1": self.stem_norm})
 
     def block_layers(self, stage: int, block: int) -> dict[str, str]:
         """Our layer -> the format's, of one block; both numbers count from 0."""
@@ -110,16 +111,15 @@ class NameMap:
             layers[f"{ours}.shortcut_bn"] = self.shortcut_norm.format(**place)
         return layers
 
-    def _block(self, stage: int, block: int, prefix: str) -> dict[str, str]:
-        return self._of_layers(self.block_layers(stage, block), prefix)
-
-    def _has_block(self, stage: int, block: int, prefix: str, names: Collection[str]) -> bool:
-        return any(theirs in names for theirs in self._block(stage, block, prefix).values())
-
-    def _of_layers(self, layers: dict[str, str], prefix: str) -> dict[str, str]:
+    def of_layers(self, layers: dict[str, str]) -> dict[str, str]:
         leaves = LEAVES[self.layout]
         return {
-            f"{ours}.{leaf}": f"{prefix}{theirs}{suffix}"
+            f"{ours}.{leaf}": f"{theirs}{suffix}"
             for ours, theirs in layers.items()
             for leaf, suffix in leaves[kind_of(f"{ours}.")].items()
         }
+
+
+@cache
+def _block_tensors(names: NameMap, stage: int, block: int) -> dict[str, str]:
+    return names.of_layers(names.block_layers(stage, block))

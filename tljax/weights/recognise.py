@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from tljax.errors import UserError
+from tljax.models import HEAD
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights.files import Source
 from tljax.weights.formats import Format, formats
@@ -27,16 +28,30 @@ class Match:
     present: int  # how many of them are in the file
     has_biases: bool  # whether most convolutions carry one
     has_head: bool
+    has_more: bool  # tensors that are neither the network's nor of its training
 
     @property
     def fits(self) -> bool:
-        form = self.form
-        return self.present > 0 and self.has_biases == form.biases and form.head in (None, self.has_head)
+        bare = not (self.has_head or self.has_more)
+        return any(self.blocks) and self.has_biases == self.form.biases and (bare or not self.form.bare)
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """The format that explains most tensors wins; of equals, the one that asks for most."""
-        return self.present, (self.form.head is not None) + (self.form.saved_model is not None)
+    def rank(self) -> tuple[int, int, int]:
+        """The format that explains most tensors wins; of equals, the one whose own names reach furthest to the front,
+        and then the one that asks for most.
+        """
+        return self.present, -len(self.prefix), self.form.bare + (self.form.saved_model is not None)
+
+    @property
+    def root(self) -> str:
+        """The prefix of all that is the network's; what lies beside it is another part of a larger model.
+
+        DataParallel's 'module.' is before everything, and tells nothing.
+        """
+        return self.prefix.removesuffix("module.")
+
+    def is_part_of(self, model: "Match") -> bool:
+        return not set(self.names.values()).isdisjoint(model.names.values())
 
 
 def recognise(source: Source) -> Match:
@@ -53,7 +68,14 @@ def recognise(source: Source) -> Match:
             f"{source.path} holds no ResNet50 under any names that are known (it begins with {some(source.tensors)}); "
             f"known are: {', '.join(form.title for form in formats().values())}"
         )
-    return max(matches, key=lambda match: match.rank)
+    best = max(matches, key=lambda match: match.rank)
+    for other in matches:
+        if other.form is best.form and 2 * other.present > best.present and not other.is_part_of(best):
+            raise UserError(
+                f"{source.path} holds two networks, under '{best.prefix}' and '{other.prefix}'; save the one that you "
+                "want alone"
+            )
+    return best
 
 
 def backbone_of(match: Match, source: Source) -> str:
@@ -73,6 +95,13 @@ def is_aside(name: str, form: Format) -> bool:
     return any(re.search(pattern, name) for pattern in form.aside)
 
 
+def is_beside(name: str, match: Match) -> bool:
+    """Whether a tensor belongs to another part of the model that the network is in, or stands in its head's place."""
+    heads = [match.names.get(f"{HEAD}{leaf}") for leaf in ("kernel", "bias")]
+    own_head = match.form.own_head and re.search(match.form.own_head, name)
+    return bool(name in heads or own_head or (match.root and not name.startswith(match.root)))
+
+
 def some(names: Collection[str]) -> str:
     """The first few names, for a message."""
     more = len(names) - NAMED_AT_MOST
@@ -80,15 +109,19 @@ def some(names: Collection[str]) -> str:
 
 
 def _prefixes(source: Source, form: Format) -> list[str]:
-    stems = [name for name in source.tensors for stem in form.names.stem() if name.endswith(stem)]
-    found = {name.removesuffix(stem) for name in stems for stem in form.names.stem()}
-    return sorted(prefix for prefix in found if prefix == "" or (prefix.endswith(".") and not is_aside(prefix, form)))
+    """What stands before a name of the first layers, unless it names a part that belongs to the training."""
+    stem = form.names.stem().values()
+    found = {name.removesuffix(end) for name in source.tensors for end in stem if name.endswith(end)}
+    return sorted(name for name in found if name == "" or (name.endswith((".", "/")) and not is_aside(name, form)))
 
 
 def _match(source: Source, name: str, form: Format, prefix: str) -> Match:
     blocks = form.names.count_blocks(source.tensors, prefix)
     names = form.names.tensors(blocks, prefix)
     here = {ours for ours, theirs in names.items() if theirs in source.tensors and not is_aside(theirs, form)}
+    if f"{HEAD}bias" in here and source.tensors[names[f"{HEAD}bias"]].size == 1:
+        here -= {f"{HEAD}kernel", f"{HEAD}bias"}  # one output, for a sigmoid: no classes
+    more = set(source.tensors).difference(names.values())
     biases = [ours in here for ours in names if is_conv_bias(ours)]
     return Match(
         format_name=name,
@@ -99,4 +132,5 @@ def _match(source: Source, name: str, form: Format, prefix: str) -> Match:
         present=len(here),
         has_biases=2 * sum(biases) > len(biases),
         has_head=any(kind_of(ours) == "head" for ours in here),
+        has_more=not all(is_aside(theirs, form) for theirs in more),
     )

@@ -18,7 +18,8 @@ class Format:
     rule: str  # what the tensors cannot tell, and what was therefore assumed: printed, and noted in the card
     licence: str = "not known: that of whoever made the file"
     aside: tuple[str, ...] = ()  # patterns of tensors that belonged to the training, not to the network
-    head: bool | None = None  # only files with (True) or without a head (False)
+    own_head: str | None = None  # pattern of the layers that a user puts in the head's place
+    bare: bool = False  # only files that hold the backbone and nothing else
     saved_model: bool | None = None  # only whole Keras models in HDF5 (True)
     epsilon: float | None = None  # of the original's BatchNorm, where it is not the variant's
 

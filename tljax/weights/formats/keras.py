@@ -24,5 +24,7 @@ FORMAT = Format(
     normalisation="caffe",
     rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "
     "input as its preprocess_input gives it (BGR minus the ImageNet mean)",
+    aside=(r"seed_generator",),  # Dropout's
+    own_head=r"^(dense|batch_normalization)(_\d+)?/",  # of the names that Keras gives
     licence="MIT for Keras' own ImageNet weights (ported from Kaiming He's)",
 )

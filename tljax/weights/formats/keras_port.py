@@ -11,4 +11,5 @@ FORMAT = Format(
     rule="torchvision names with convolution biases are taken for a port from Keras: strides and epsilon as "
     "keras.applications.ResNet50 has them (v1), input BGR minus the ImageNet mean",
     aside=torchvision.ASIDE,
+    own_head=torchvision.OWN_HEAD,
 )

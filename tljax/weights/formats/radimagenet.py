@@ -7,7 +7,7 @@ from tljax.weights.formats import keras
 FORMAT = replace(
     keras.FORMAT,
     title="RadImageNet, Keras",
-    head=False,
+    bare=True,
     saved_model=True,
     normalisation="radimagenet",
     rule="a whole Keras model without head is taken for RadImageNet's: input (BGR minus the ImageNet mean) / 255; "

@@ -7,7 +7,7 @@ from tljax.weights.formats import keras_port, radimagenet
 FORMAT = replace(
     keras_port.FORMAT,
     title="RadImageNet, PyTorch port of the Keras weights",
-    head=False,
+    bare=True,
     normalisation="radimagenet",
     rule="torchvision names with convolution biases and no head are taken for a port of RadImageNet's Keras weights: "
     "strides and epsilon as keras.applications.ResNet50 has them (v1), input (BGR minus the ImageNet mean) / 255; "

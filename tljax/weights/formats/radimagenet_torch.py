@@ -3,19 +3,25 @@
 from tljax.weights.formats import Format, radimagenet, torchvision
 from tljax.weights.names import NameMap
 
-FORMAT = Format(
-    title="RadImageNet, PyTorch",
-    names=NameMap(
+
+def numbered(prefix: str) -> NameMap:
+    block = prefix + "{stage}.{block}."
+    return NameMap(
         layout="torch",
-        stem_conv="backbone.0",
-        stem_norm="backbone.1",
-        conv="backbone.{stage}.{block}.conv{conv}",
-        norm="backbone.{stage}.{block}.bn{conv}",
-        shortcut_conv="backbone.{stage}.{block}.downsample.0",
-        shortcut_norm="backbone.{stage}.{block}.downsample.1",
+        stem_conv=f"{prefix}0",
+        stem_norm=f"{prefix}1",
+        conv=block + "conv{conv}",
+        norm=block + "bn{conv}",
+        shortcut_conv=block + "downsample.0",
+        shortcut_norm=block + "downsample.1",
         head=None,
         first_stage=4,
-    ),
+    )
+
+
+FORMAT = Format(
+    title="RadImageNet, PyTorch",
+    names=numbered("backbone."),
     biases=False,
     variant="torch_v1.5",
     normalisation="radimagenet_torch",

@@ -16,9 +16,10 @@ NAMES = NameMap(
 
 ASIDE = (
     r"num_batches_tracked$",  # BatchNorm's counters
-    r"encoder_k\.|momentum_encoder|teacher\.|\bqueue",  # the second network and the memory of MoCo and its kin
+    r"encoder_k\.|momentum_encoder|target_|teacher\.|\bqueue",  # the second network and the memory of MoCo, BYOL, ...
     r"encoder_q\.fc\.|projector|projection_head|predictor|prototypes",  # heads of contrastive training: no classes
 )
+OWN_HEAD = r"(^|\.)fc\.\d+\."  # several layers in the head's place
 
 FORMAT = Format(
     title="PyTorch, torchvision names",
@@ -29,4 +30,5 @@ FORMAT = Format(
     rule="torchvision names without convolution biases: strides taken as torchvision's (v1.5), "
     "input as ImageNet's (RGB / 255, mean and std)",
     aside=ASIDE,
+    own_head=OWN_HEAD,
 )

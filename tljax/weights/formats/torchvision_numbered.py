@@ -1,0 +1,14 @@
+"""torchvision's network as users cut it, `nn.Sequential(*list(resnet50().children())[:-1])`: its children by number."""
+
+from dataclasses import replace
+
+from tljax.weights.formats import radimagenet_torch, torchvision
+
+FORMAT = replace(
+    torchvision.FORMAT,
+    title="PyTorch, torchvision's children by number",
+    names=radimagenet_torch.numbered(prefix=""),
+    own_head=None,
+    rule="numbered children without biases: strides taken as torchvision's (v1.5), input as ImageNet's "
+    "(RGB / 255, mean and std); if they are RadImageNet's, say --normalisation radimagenet_torch",
+)
