@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -31,13 +32,14 @@ def build(
     variant: str,
     num_classes: int,
     *,
-    seed: int = 0,
+    seed: int | None = 0,
     dropout: float = 0.5,
     dtype: DTypeLike = jnp.float32,
 ) -> nnx.Module:
     """A randomly initialised network (Glorot-uniform for `keras_v1`, as Keras does it).
 
-    dtype: of the computation; parameters are float32. Raises UserError for an unknown backbone or variant.
+    dtype: of the computation; parameters are float32. seed: None leaves the weights undrawn, all zero.
+    Raises UserError for an unknown backbone or variant.
     """
     backbones = _backbones()
     if backbone not in backbones:
@@ -45,21 +47,21 @@ def build(
     module = backbones[backbone]
     if variant not in module.VARIANTS:
         raise UserError(f"unknown variant '{variant}' of {backbone}; known are {', '.join(module.VARIANTS)}")
-    rng = np.random.default_rng(seed)
+    rng = None if seed is None else np.random.default_rng(seed)
     return module.Network(backbone, variant, num_classes, dropout=dropout, dtype=dtype, rng=rng)
 
 
 def build_from(backbone: str, variant: str, tensors: Mapping[str, np.ndarray], *, dropout: float = 0.5) -> nnx.Module:
     """A network of given tensors, its head included. Raises UserError where they do not fit (as `load_flat` does)."""
     num_classes = len(tensors[f"{HEAD}bias"])
-    model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, dropout=dropout))
+    model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, seed=None, dropout=dropout))
     load_flat(model, tensors)
     return model
 
 
 def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter and BatchNorm statistic by flat name, without building the network."""
-    model = nnx.eval_shape(lambda: build(backbone, variant, num_classes))
+    model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, seed=None))
     return {name: tuple(variable.shape) for name, variable in _tensors(model).items()}
 
 
@@ -99,7 +101,8 @@ def load_flat(model: nnx.Module, tensors: Mapping[str, np.ndarray]) -> None:
         more = f" (and {len(faults) - 8} more)" if len(faults) > 8 else ""
         raise UserError(f"the weights do not fit the network: {'; '.join(faults[:8])}{more}")
     state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
-    loaded = [(path, variable.replace(jnp.array(tensors[_name(path)]))) for path, variable in state]
+    # a copy of its own on the device; jnp.array would compile a program for each shape
+    loaded = [(path, variable.replace(jax.device_put(np.array(tensors[_name(path)])))) for path, variable in state]
     nnx.update(model, nnx.from_flat_state(loaded))
 
 

@@ -30,8 +30,13 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return math.sqrt(2 / (math.prod(shape[:-2]) * shape[-1])) * rng.standard_normal(shape, np.float32)
 
 
+def drawn(init: Initialiser, rng: np.random.Generator | None, shape: tuple[int, ...]) -> Array:
+    """rng: None draws nothing, where only the shapes are wanted."""
+    return jnp.zeros(shape) if rng is None else jax.device_put(init(rng, shape))
+
+
 def constant(value: float, channels: int) -> Array:
-    return jnp.asarray(np.full(channels, value, np.float32))
+    return jax.device_put(np.full(channels, value, np.float32))
 
 
 def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -106,9 +111,9 @@ class Conv(nnx.Module):
         bias: bool,
         init: Initialiser,
         dtype: DTypeLike,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
-        self.kernel = nnx.Param(jnp.asarray(init(rng, (size, size, inputs, outputs))))
+        self.kernel = nnx.Param(drawn(init, rng, (size, size, inputs, outputs)))
         self.bias = nnx.Param(constant(0.0, outputs)) if bias else None
         self.stride, self.padding, self.dtype = stride, size // 2, dtype
 
@@ -162,8 +167,8 @@ class BatchNorm(nnx.Module):
 class Linear(nnx.Module):
     """The classifier, in float32 or better whatever came before."""
 
-    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator):
-        self.kernel = nnx.Param(jnp.asarray(glorot_uniform(rng, (inputs, outputs))))
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator | None):
+        self.kernel = nnx.Param(drawn(glorot_uniform, rng, (inputs, outputs)))
         self.bias = nnx.Param(constant(0.0, outputs))
 
     def __call__(self, x: Float[Array, "b c"]) -> Float[Array, "b k"]:

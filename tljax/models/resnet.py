@@ -68,7 +68,7 @@ class Bottleneck(nnx.Module):
     """1x1, 3x3, 1x1 convolutions, each with BatchNorm, around a shortcut."""
 
     def __init__(
-        self, inputs: int, width: int, stride: int, variant: Variant, dtype: DTypeLike, rng: np.random.Generator
+        self, inputs: int, width: int, stride: int, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None
     ):
         strides = (stride, 1) if variant.stride_in_first else (1, stride)
 
@@ -109,7 +109,7 @@ class ResNet(nnx.Module):
         *,
         dropout: float = 0.5,
         dtype: DTypeLike = jnp.float32,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant = variant

@@ -13,7 +13,7 @@ from tljax.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.weights.card import NORMALISATIONS, WeightsCard
 from tljax.weights.files import Source, read
-from tljax.weights.names import LEAVES, is_conv_bias, kind_of, norm_after, to_ours, to_theirs
+from tljax.weights.names import LEAVES, is_conv_bias, kind_of, norm_after, their_shape, to_ours
 from tljax.weights.recognise import Match, backbone_of, is_aside, is_beside, recognise, some
 
 
@@ -101,8 +101,8 @@ def _own_head(source: Source, match: Match, origin: Mapping[str, str]) -> dict[s
         return {}
     features = source.tensors[origin[f"stages.{len(match.blocks) - 1}.{match.blocks[-1] - 1}.bn3.scale"]].size
     outputs = source.tensors[head["head.bias"]].size
-    kernel = to_theirs(match.form.names.layout, np.empty((features, outputs)))
-    return head if outputs > 1 and source.tensors[head["head.kernel"]].shape == kernel.shape else {}
+    kernel = their_shape(match.form.names.layout, (features, outputs))
+    return head if outputs > 1 and source.tensors[head["head.kernel"]].shape == kernel else {}
 
 
 def _aside(source: Source, match: Match, origin: Mapping[str, str]) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _check_tensors(source: Source, match: Match, origin: Mapping[str, str], back
     shapes = models.shapes(backbone, match.form.variant, source.tensors[head].size if head else 1)
     for ours, theirs in origin.items():
         tensor = source.tensors[theirs]
-        wanted = to_theirs(match.form.names.layout, np.empty(shapes[ours])).shape
+        wanted = their_shape(match.form.names.layout, shapes[ours])
         if tensor.shape != wanted:
             raise UserError(
                 f"tensor '{theirs}' of {source.path} has shape {tensor.shape}; {backbone} has {wanted} there"

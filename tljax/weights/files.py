@@ -79,6 +79,8 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
             members = archive.namelist()
     except zipfile.BadZipFile as error:
         raise UserError(f"{path} is truncated: its table of contents is missing; fetch the file again") from error
+    if any(member.endswith("/constants.pkl") for member in members):
+        raise UserError(f"{path} is a TorchScript program, which was not run; {SAVE_TENSORS}")
     if any(member.endswith("data.pkl") for member in members):
         return "torch", _read_torch
     if {"config.json", "model.weights.h5"} <= set(members):
@@ -94,8 +96,6 @@ def _read_torch(path: Path) -> dict:
     except pickle.UnpicklingError as error:
         raise UserError(_unsafe_or_damaged(path, error)) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        if "TorchScript" in str(error):
-            raise UserError(f"{path} is a TorchScript program, which was not run; {SAVE_TENSORS}") from error
         raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
     state, remarks = _state_dict(content, path)
     return {"tensors": {str(name): _from_torch(tensor) for name, tensor in state.items()}, "remarks": remarks}

@@ -39,6 +39,10 @@ def to_theirs(layout: Layout, tensor: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(tensor.transpose(TO_THEIRS[layout].get(tensor.ndim, range(tensor.ndim))))
 
 
+def their_shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shape[axis] for axis in TO_THEIRS[layout].get(len(shape), range(len(shape))))
+
+
 def kind_of(tensor: str) -> Literal["conv", "bn", "head"]:
     """Of the layer that one of our tensors belongs to: 'stages.0.0.shortcut_bn.mean' is of a 'bn'."""
     layer = tensor.split(".")[-2]

@@ -74,15 +74,16 @@ def _by_torch(tensors: dict[str, np.ndarray], conversion: Conversion) -> dict[st
     from tljax.weights import reference_torch
 
     architecture, variant = ARCHITECTURES[conversion.card.backbone], VARIANTS[conversion.card.variant]
-    network = reference_torch.ResNet(
-        architecture.blocks,
-        architecture.width,
-        len(tensors["fc.bias"]) if "fc.bias" in tensors else 0,
-        stride_in_first=variant.stride_in_first,
-        biases="conv1.bias" in tensors,
-        epsilon=variant.epsilon,
-    )
+    with torch.device("meta"):  # the tensors are the file's own, of which no second copy is made
+        network = reference_torch.ResNet(
+            architecture.blocks,
+            architecture.width,
+            len(tensors["fc.bias"]) if "fc.bias" in tensors else 0,
+            stride_in_first=variant.stride_in_first,
+            biases="conv1.bias" in tensors,
+            epsilon=variant.epsilon,
+        )
     state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-    counters = {name: value for name, value in network.named_buffers() if name.endswith("num_batches_tracked")}
-    network.load_state_dict(state | counters, strict=True)
+    counters = [name for name, _ in network.named_buffers() if name.endswith("num_batches_tracked")]
+    network.load_state_dict(state | dict.fromkeys(counters, torch.tensor(0)), strict=True, assign=True)
     return reference_torch.outputs(network, images(conversion.card.normalisation))
