@@ -122,6 +122,13 @@ def test_the_same_seed_gives_the_same_network(small):
     assert not np.array_equal(first["conv1.kernel"], other["conv1.kernel"])
 
 
+def test_without_a_seed_nothing_is_drawn(small):
+    undrawn, drawn = (models.flatten(models.build(small, "keras_v1", 3, seed=seed)) for seed in (None, 1))
+    for name, tensor in undrawn.items():
+        assert tensor.shape == drawn[name].shape and tensor.dtype == drawn[name].dtype
+        assert not (name.endswith("kernel") and tensor.any())
+
+
 def test_keras_kernels_are_drawn_glorot_uniform(small):
     kernel = models.flatten(models.build(small, "keras_v1", 3))["stages.3.0.conv2.kernel"]
     limit = np.sqrt(6 / (9 * 64 + 9 * 64))

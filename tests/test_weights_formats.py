@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from keras.src.legacy.saving import legacy_h5_format
+from safetensors.torch import save_file
 from weight_files import (
     SMALL,
     in_format,
@@ -127,6 +128,8 @@ TORCH_FILES = {
     "torchvision": ("torchvision", plain),
     "state_dict": ("torchvision", under("state_dict")),
     "model": ("torchvision", under("model")),
+    "a key of one's own": ("torchvision", under("net_weights")),
+    "averaged": ("torchvision", prefixed("module.", ("n_averaged",))),
     "module": ("torchvision", prefixed("module.")),
     "timm": ("torchvision", write_safetensors),
     "moco": (
@@ -154,6 +157,16 @@ def test_pytorch_files(kind, tmp_path, tensors):
     assert conversion.card.normalisation == NORMALISATIONS[form.normalisation]
     assert_same_tensors(conversion, expected)
     assert_same_outputs(conversion, pytorch_outputs(expected, form.variant, form.biases))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("write", [torch.save, save_file])
+def test_other_precisions(write, dtype, tmp_path, tensors):
+    state = {name: value.to(dtype) for name, value in to_torch(in_format(tensors["torch_v1.5"], "torchvision")).items()}
+    write(state, tmp_path / "w")
+    for name, tensor in convert(tmp_path / "w").tensors.items():
+        expected = torch.from_numpy(tensors["torch_v1.5"][name]).to(dtype).float().numpy()
+        np.testing.assert_array_equal(tensor, expected, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from weight_files import SMALL, in_format, random_tensors, write_hdf5, write_safetensors, write_torch
+from weight_files import SMALL, in_format, random_tensors, to_torch, write_hdf5, write_safetensors, write_torch
 
 from tljax import weights
 from tljax.errors import UserError
@@ -85,22 +86,69 @@ def test_another_resnet(network, blocks, convolutions, tmp_path):
     assert f"holds {network}" in refusal(write_torch(tmp_path / "w.pth", state))
 
 
-def test_something_else_altogether(tmp_path):
-    message = refusal(write_safetensors(tmp_path / "w", {"encoder.layer.0.weight": np.ones(2, np.float32)}))
-    assert "no ResNet50" in message and "'encoder.layer.0.weight'" in message
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("encoder.layer.0.weight", ""),
+        ("patch_embed.proj.weight", "vision transformer"),
+        ("conv2_block1_preact_bn.weight", "V2"),
+    ],
+)
+def test_something_else_altogether(name, network, tmp_path):
+    message = refusal(write_safetensors(tmp_path / "w", {name: np.ones(2, np.float32)}))
+    assert "no ResNet50" in message and f"'{name}'" in message and network in message
+
+
+@pytest.fixture(params=["torch", "legacy", "safetensors", "hdf5"])
+def file(request, state, tmp_path):
+    """A whole file of each container."""
+    path = tmp_path / "w"
+    if request.param == "hdf5":
+        return write_hdf5(path, in_format(random_tensors("small", "keras_v1"), "keras"), "{layer}/{layer}/{leaf}:0")
+    if request.param == "legacy":
+        torch.save(to_torch(state), path, _use_new_zipfile_serialization=False)
+        return path
+    return {"torch": write_torch, "safetensors": write_safetensors}[request.param](path, state)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
-@pytest.mark.parametrize("kind", ["torch", "safetensors", "hdf5"])
-def test_a_truncated_file(kind, share, state, tmp_path):
-    path = tmp_path / "w"
-    if kind == "hdf5":
-        tensors = in_format(random_tensors("small", "keras_v1"), "keras")
-        write_hdf5(path, tensors, "{layer}/{layer}/{leaf}:0")
-    else:
-        {"torch": write_torch, "safetensors": write_safetensors}[kind](path, state)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert "truncated" in refusal(path)
+def test_a_truncated_file(file, share):
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    message = refusal(file)
+    assert "truncated" in message or "damaged" in message
+
+
+def test_damage_anywhere_is_one_line(file):
+    """Cut or overwritten at random places, most of them where the libraries look: only what is whole converts."""
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(10):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 4000, 20):
+            damaged[place] = rng.integers(256)
+        for content in (damaged, whole[: rng.integers(4000)]):
+            file.write_bytes(content)
+            try:
+                weights.convert(file)
+            except UserError as refused:
+                assert "\n" not in str(refused)
+
+
+def test_a_wrong_checksum(state, tmp_path):
+    """PyTorch itself would load it."""
+    path = write_torch(tmp_path / "w.pth", state)
+    content, values = path.read_bytes(), state["layer4.0.conv2.weight"].tobytes()
+    assert content.count(values) == 1
+    path.write_bytes(content.replace(values, values[::-1]))
+    assert "checksum" in refusal(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+def test_quantised_weights(dtype, state, tmp_path):
+    quantised = {n: tensor.to(dtype) if tensor.ndim == 4 else tensor for n, tensor in to_torch(state).items()}
+    torch.save(quantised, tmp_path / "w.pth")
+    message = refusal(tmp_path / "w.pth")
+    assert "'conv1.weight'" in message and str(dtype).removeprefix("torch.") in message.lower()
+    assert "save" in message and "float32" in message
 
 
 @pytest.mark.parametrize(
@@ -109,7 +157,9 @@ def test_a_truncated_file(kind, share, state, tmp_path):
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
         (b"\n<html lang='en'>Quota exceeded</html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 102\n", "Git LFS pointer"),
-        (b"", "no known format"),
+        (b"", "is empty"),
+        (b"GGUF\x03\x00\x00\x00", "language model"),
+        (b"\x1f\x8b\x08\x00", "unpack it"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "no known format"),
     ],
 )
@@ -117,6 +167,14 @@ def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
     path = tmp_path / "resnet50.h5"
     path.write_bytes(content)
     assert fact in refusal(path)
+
+
+def test_an_archive_around_the_file(state, tmp_path):
+    write_torch(tmp_path / "ResNet50.pt", state)
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        archive.write(tmp_path / "ResNet50.pt", "ResNet50.pt")
+    message = refusal(tmp_path / "w.zip")
+    assert "'ResNet50.pt'" in message and "unpack it" in message
 
 
 def test_a_missing_file(tmp_path):
@@ -157,6 +215,8 @@ def test_two_networks_in_one_file(state, tmp_path):
     both = {f"{net}.{name}": value for net in ("left", "right") for name, value in state.items()}
     message = refusal(write_torch(tmp_path / "w.pth", both))
     assert "two networks" in message and "'left.'" in message and "'right.'" in message
+    torch.save({"left": to_torch(state), "right": to_torch(state)}, tmp_path / "w.pth")
+    assert "'left', 'right'" in refusal(tmp_path / "w.pth")
 
 
 def test_a_folder_or_a_description_for_the_weights(tmp_path):

@@ -14,8 +14,6 @@ from tljax.errors import UserError
 from tljax.normalisation import NORMALISATIONS, Normalisation
 from tljax.runs import CHECKPOINT, CONFIG
 
-PUBLISHED = ("imagenet", "radimagenet")  # found in the weights directory
-
 
 @dataclass(frozen=True)
 class Network:
@@ -71,7 +69,7 @@ def resolve(
 
 def locate(spec: str, weights_dir: Path | None = None) -> Path:
     """The weights folder of a published initialisation, a path, or a run. Raises UserError that says what to do."""
-    if spec in PUBLISHED:
+    if spec in weights.PUBLISHED:
         return weights.find(spec, weights_dir)
     path = Path(spec).expanduser()
     if (path / CONFIG).is_file():
@@ -88,7 +86,7 @@ def locate(spec: str, weights_dir: Path | None = None) -> Path:
 
 def label(spec: str) -> str:
     """A short name for tables and folders: the spec itself, or what the card at its path says."""
-    if spec in PUBLISHED or spec.partition(":")[0] == "random":
+    if spec in weights.PUBLISHED or spec.partition(":")[0] == "random":
         return spec
     return re.sub(r"[^\w.-]+", "-", weights.read_card(locate(spec)).name).strip("-")
 

@@ -38,8 +38,8 @@ def build(
 ) -> nnx.Module:
     """A randomly initialised network (Glorot-uniform for `keras_v1`, as Keras does it).
 
-    dtype: of the computation; parameters are float32. seed: None leaves the weights undrawn, all zero.
-    Raises UserError for an unknown backbone or variant.
+    dtype: of the computation; parameters are float32. seed: None draws nothing, every kernel is zero: for shapes, or
+    for tensors to be loaded. Raises UserError for an unknown backbone or variant.
     """
     backbones = _backbones()
     if backbone not in backbones:

@@ -31,7 +31,7 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def drawn(init: Initialiser, rng: np.random.Generator | None, shape: tuple[int, ...]) -> Array:
-    """rng: None draws nothing, where only the shapes are wanted."""
+    """A kernel by `init`; zeros where `rng` is None."""
     return jnp.zeros(shape) if rng is None else jax.device_put(init(rng, shape))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tljax import datasets, networks, runs
+from tljax import datasets, networks, runs, weights
 from tljax.config import INCIDENTAL, StudyConfig, TrainConfig
 from tljax.errors import UserError
 from tljax.train import tag_of
@@ -186,7 +186,7 @@ def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, Cell]) 
     try:
         networks.locate(init, config.train.weights_dir)
     except UserError as error:
-        if init in networks.PUBLISHED:
+        if init in weights.PUBLISHED:
             raise _Absent(str(error)) from None
         raise
 

@@ -3,10 +3,11 @@
 from tljax.weights.card import NORMALISATIONS, Normalisation, WeightsCard
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.folder import load, read_card, save
-from tljax.weights.published import find
+from tljax.weights.published import PUBLISHED, find
 
 __all__ = [
     "NORMALISATIONS",
+    "PUBLISHED",
     "Conversion",
     "Normalisation",
     "WeightsCard",

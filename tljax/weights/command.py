@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import gc
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import groupby
@@ -14,7 +15,7 @@ from tljax.weights import verify
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.export import TARGETS, export
 from tljax.weights.folder import save
-from tljax.weights.recognise import some
+from tljax.weights.names import some
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 TENSOR_BYTES = 1 << 17  # what is larger is a tensor
@@ -44,6 +45,13 @@ def _spare_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_ARENA_MAX, 1)
         libc.mallopt(M_MMAP_THRESHOLD, TENSOR_BYTES)
+
+
+def _release_memory() -> None:
+    """What a network and its compilation left behind goes back to the system before the next one comes."""
+    gc.collect()  # Keras' networks refer to themselves
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -86,7 +94,9 @@ def _shape(conversion: Conversion, ours: str) -> str:
 def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Iterable[str]:
     """A line a layer on the fixed batch. Raises UserError where the original's outputs are others than ours."""
     ours = verify.our_outputs(conversion)
+    _release_memory()
     differences = verify.differences(ours, verify.original_outputs(path, conversion)) if against_original else {}
+    _release_memory()
     for layer, values in ours.items():
         difference = f"   largest difference {differences[layer]:.1e}" if layer in differences else ""
         yield f"{layer:<7} {values.shape!s:<20} mean {values.mean():9.4f}  deviation {values.std():9.4f}{difference}"

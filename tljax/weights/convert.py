@@ -1,11 +1,12 @@
 """A foreign checkpoint becomes our tensors and a card: exactly, or refused with the reason."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from tljax import models
@@ -13,8 +14,8 @@ from tljax.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.weights.card import NORMALISATIONS, WeightsCard
 from tljax.weights.files import Source, read
-from tljax.weights.names import LEAVES, is_conv_bias, kind_of, norm_after, their_shape, to_ours
-from tljax.weights.recognise import Match, backbone_of, is_aside, is_beside, recognise, some
+from tljax.weights.names import LEAVES, is_conv_bias, kind_of, norm_after, some, their_shape, to_ours
+from tljax.weights.recognise import Match, backbone_of, is_aside, is_beside, recognise
 
 
 @dataclass(frozen=True)
@@ -35,49 +36,38 @@ def convert(path: Path, *, variant: str | None = None, normalisation: str | None
     """
     source = read(path)
     match = recognise(source)
-    form, backbone = match.form, backbone_of(match, source)
+    backbone = backbone_of(match, source)
     origin = _origin(source, match)
-    own_head = {} if match.has_head else _own_head(source, match, origin)
-    origin |= own_head
     aside = _aside(source, match, origin)
     _check_tensors(source, match, origin, backbone)
-    tensors = {ours: to_ours(form.names.layout, source.tensors[theirs]) for ours, theirs in origin.items()}
+    tensors = {ours: to_ours(match.form.names.layout, source.tensors[theirs]) for ours, theirs in origin.items()}
     described, epsilon = _described(source, match)
-    chosen = variant or described or form.variant
-    rule = form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
-    remarks = [rule, *source.remarks]
-    if own_head:
-        remarks.append(f"the one layer besides the network, of '{own_head['head.bias']}', taken for its head")
-    if not (match.has_head or own_head) and match.names.get("head.bias") in aside:
-        remarks.append("the head has a single output, for a sigmoid, where classes are wanted: kept aside")
-    if match.has_more:
-        remarks.append("part of a larger model, which may change its input first: --normalisation says to what")
-    if described not in (None, form.variant):
-        remarks.append(f"the file's own description of its layers: {described}")
-    if variant:
-        remarks.append(f"variant {variant}, as asked for")
-    if normalisation:
-        remarks.append(f"input normalised for {normalisation}, as asked for")
-    remarks += _fit_variant(tensors, chosen, epsilon)
-    known = source.card or WeightsCard(
+    chosen = variant or described or match.form.variant
+    remarks = (
+        *_remarks(source, match, origin, described),
+        *([f"variant {variant}, as asked for"] if variant else []),
+        *([f"input normalised for {normalisation}, as asked for"] if normalisation else []),
+        *_fit_variant(tensors, chosen, epsilon),
+    )
+    card = source.card or WeightsCard(
         name=source.path.stem,
         format=match.format_name,
         backbone=backbone,
         variant=chosen,
-        normalisation=NORMALISATIONS[form.normalisation],
+        normalisation=NORMALISATIONS[match.form.normalisation],
         classes=_classes(tensors),
         source=source.path.name,
         sha256=source.sha256,
-        licence=form.licence,
+        licence=match.form.licence,
         note="",
     )
     asked = {"normalisation": NORMALISATIONS[normalisation]} if normalisation else {}
-    card = replace(known, variant=chosen, sha256=source.sha256, note="; ".join(remarks), **asked)
-    return Conversion(tensors, card, origin, aside, tuple(remarks), epsilon)
+    card = replace(card, variant=chosen, sha256=source.sha256, note="; ".join(remarks), **asked)
+    return Conversion(tensors, card, origin, aside, remarks, epsilon)
 
 
 def _origin(source: Source, match: Match) -> dict[str, str]:
-    """Our name -> the file's, for the tensors that the file must hold; refuses a file that lacks one."""
+    """Our name -> the file's, for every tensor of the network and its head; refuses a file that lacks one."""
     wanted = {
         ours: theirs
         for ours, theirs in match.names.items()
@@ -86,7 +76,7 @@ def _origin(source: Source, match: Match) -> dict[str, str]:
     missing = [theirs for theirs in wanted.values() if theirs not in source.tensors]
     if missing:
         raise UserError(f"{source.path} ({match.form.title}) lacks {some(missing)}")
-    return wanted
+    return wanted if match.has_head else wanted | _own_head(source, match, wanted)
 
 
 def _own_head(source: Source, match: Match, origin: Mapping[str, str]) -> dict[str, str]:
@@ -115,18 +105,39 @@ def _aside(source: Source, match: Match, origin: Mapping[str, str]) -> tuple[str
 
 
 def _check_tensors(source: Source, match: Match, origin: Mapping[str, str], backbone: str) -> None:
-    """Refuses a tensor of another shape than the backbone's, or with NaN or infinity in it."""
+    """Refuses a tensor that is not exactly the backbone's."""
     head = origin.get("head.bias")
     shapes = models.shapes(backbone, match.form.variant, source.tensors[head].size if head else 1)
     for ours, theirs in origin.items():
-        tensor = source.tensors[theirs]
-        wanted = their_shape(match.form.names.layout, shapes[ours])
+        tensor, wanted = source.tensors[theirs], their_shape(match.form.names.layout, shapes[ours])
         if tensor.shape != wanted:
-            raise UserError(
-                f"tensor '{theirs}' of {source.path} has shape {tensor.shape}; {backbone} has {wanted} there"
+            fault = (
+                f"has shape {tensor.shape}; {backbone} has {wanted} there (a Wide ResNet or ResNeXt is another network)"
             )
-        if not np.isfinite(tensor).all():
-            raise UserError(f"tensor '{theirs}' of {source.path} holds NaN or infinity; these weights are broken")
+        elif not jnp.issubdtype(tensor.dtype, jnp.floating):
+            fault = f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
+        elif not np.isfinite(tensor).all():
+            fault = "holds NaN or infinity; these weights are broken"
+        else:
+            continue
+        raise UserError(f"tensor '{theirs}' of {source.path} {fault}")
+
+
+def _remarks(source: Source, match: Match, origin: Mapping[str, str], described: str | None) -> Iterator[str]:
+    """What was assumed, and what is unusual about the file."""
+    yield (
+        match.form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
+    )
+    yield from source.remarks
+    head = origin.get("head.bias")
+    if head and not match.has_head:
+        yield f"the one layer besides the network, of '{head}', taken for its head"
+    if not head and match.names.get("head.bias") in source.tensors:
+        yield "the head has a single output, for a sigmoid, where classes are wanted: kept aside"
+    if match.has_more:
+        yield "part of a larger model, which may give it other input (--normalisation) or other strides (--variant)"
+    if described not in (None, match.form.variant):
+        yield f"the file's own description of its layers: {described}"
 
 
 def _described(source: Source, match: Match) -> tuple[str | None, float | None]:

@@ -5,9 +5,11 @@ import hashlib
 import importlib
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +18,7 @@ import numpy as np
 from tljax.errors import UserError
 from tljax.weights.card import WeightsCard
 from tljax.weights.keras_files import read_archive, read_hdf5
-from tljax.weights.names import Layout
+from tljax.weights.names import Layout, some
 
 WRAPPERS = (  # keys around the tensors, the wanted ones first
     *("state_dict", "model", "model_state_dict", "model_state", "net", "network", "backbone", "encoder"),
@@ -24,6 +26,15 @@ WRAPPERS = (  # keys around the tensors, the wanted ones first
 )
 
 SAVE_TENSORS = "where it was made, save its tensors alone: torch.save(model.state_dict(), 'weights.pth')"
+
+NO_WEIGHTS = {  # how a file begins -> what it is and what to do
+    (b"version https://git-lfs",): "is a Git LFS pointer, not the weights; fetch them with: git lfs pull",
+    (b"<!doctype", b"<html", b"<?xml"): "is a web page, not weights: the download gave an error page; "
+    "fetch the file again",
+    (b"{", b"["): "is a description in JSON; name the file of weights that lies beside it",
+    (b"gguf",): "is a GGUF file of a language model; what can be converted is a ResNet50",
+    (b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"): "is compressed; unpack it, name the file in it",
+}
 
 CARD_KEY = "tljax"  # in the metadata of a safetensors file that we wrote
 
@@ -49,56 +60,68 @@ def read(path: Path) -> Source:
         raise UserError(f"{path} is a folder; name the weights file in it")
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    layout, reader = _recognise(path)
-    return Source(path=path, layout=layout, sha256=_sha256(path), **reader(path))
+    try:
+        layout, reader = _recognise(path)
+        fields = reader(path)
+    except UserError:
+        raise
+    except Exception as error:  # the libraries raise whatever a damaged file brings them to
+        raise UserError(f"{path} is truncated or damaged ({_reason(error)}); fetch the file again") from error
+    return Source(path=path, layout=layout, sha256=_sha256(path), **fields)
 
 
 def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
-    with path.open("rb") as file:
-        start = file.read(512)
-    if start.startswith(b"version https://git-lfs"):
-        raise UserError(f"{path} is a Git LFS pointer, not the weights; fetch them with: git lfs pull")
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise UserError(f"{path} is a web page, not weights: the download gave an error page; fetch the file again")
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if start[5:9] == b"\0\0\0{":  # the length of a header in JSON, and the header
+        return "torch", _read_safetensors
     if start.startswith(b"PK\x03\x04"):
         return _recognise_zip(path)
-    if start.startswith(b"\x80") and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+    if start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "torch", _read_torch
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "keras", read_hdf5
-    if start[8:9] == b"{" and not start.startswith(b"{"):  # after the length of its header
-        return "torch", _read_safetensors
-    if start.lstrip().startswith(b"{"):
-        raise UserError(f"{path} is a description in JSON; name the file of weights that lies beside it")
-    raise UserError(f"{path} is in no known format; known are PyTorch, safetensors and Keras files")
+    for starts, lesson in NO_WEIGHTS.items():
+        if start.lstrip().lower().startswith(starts):
+            raise UserError(f"{path} {lesson}")
+    if not start:
+        raise UserError(f"{path} is empty; fetch the file again")
+    raise UserError(
+        f"{path} is in no known format; known are PyTorch, safetensors and Keras files (.h5, .keras), as which "
+        "TensorFlow's others are to be saved first"
+    )
 
 
 def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is truncated: its table of contents is missing; fetch the file again") from error
-    if any(member.endswith("/constants.pkl") for member in members):
-        raise UserError(f"{path} is a TorchScript program, which was not run; {SAVE_TENSORS}")
-    if any(member.endswith("data.pkl") for member in members):
-        return "torch", _read_torch
+    with zipfile.ZipFile(path) as archive:
+        members = archive.namelist()
+        if any(member.endswith(("/constants.pkl", "/models/model.json")) for member in members):
+            raise UserError(f"{path} is a TorchScript or exported program, which was not run; {SAVE_TENSORS}")
+        if any(member.endswith("data.pkl") for member in members):
+            broken = archive.testzip()  # PyTorch does not look at the checksums
+            if broken:
+                raise UserError(f"{path} is damaged: the checksum of its '{broken}' is wrong; fetch the file again")
+            return "torch", _read_torch
     if {"config.json", "model.weights.h5"} <= set(members):
         return "keras", read_archive
-    raise UserError(f"{path} is a zip archive, but neither a PyTorch nor a Keras file")
+    raise UserError(f"{path} is a zip archive of {some(members)}, and no weights file; unpack it, name the file in it")
 
 
 def _read_torch(path: Path) -> dict:
     torch = wanted_package("torch", path)
     try:
-        with torch.serialization.safe_globals(_plain_values()):
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_plain_values()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(_unsafe_or_damaged(path, error)) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        fact = f"wants to run code when it is opened ({asked[1]})" if asked else "is damaged or holds more than tensors"
+        raise UserError(f"{path} {fact}, so it was not opened; {SAVE_TENSORS}") from error
     state, remarks = _state_dict(content, path)
-    return {"tensors": {str(name): _from_torch(tensor) for name, tensor in state.items()}, "remarks": remarks}
+    tensors = {str(name): _array(str(name), path, partial(_from_torch, tensor)) for name, tensor in state.items()}
+    return {"tensors": tensors, "remarks": remarks}
 
 
 def _plain_values() -> list:
@@ -108,47 +131,59 @@ def _plain_values() -> list:
     return [argparse.Namespace, np.dtype, *dtypes, scalar, (scalar, "numpy.core.multiarray.scalar")]
 
 
-def _unsafe_or_damaged(path: Path, error: Exception) -> str:
-    asked = re.search(r"GLOBAL (\S+)", str(error))
-    if asked:
-        return f"{path} wants to run code when it is opened ({asked[1]}), so it was not; {SAVE_TENSORS}"
-    return f"{path} is truncated or damaged: {_reason(error)}; fetch the file again"
-
-
 def _read_safetensors(path: Path) -> dict:
     safetensors = wanted_package("safetensors", path)
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            text = (file.metadata() or {}).get(CARD_KEY)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"{path} is truncated or damaged: {_reason(error)}; fetch the file again") from error
+    with safetensors.safe_open(path, framework="numpy") as file:
+        tensors = {name: _array(name, path, partial(file.get_tensor, name)) for name in file.keys()}  # noqa: SIM118
+        text = (file.metadata() or {}).get(CARD_KEY)
     return {"tensors": tensors, "card": WeightsCard.from_json(text) if text else None}
 
 
 def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
     """The tensors of a checkpoint, which may lie under a key, and what is to say of other such keys."""
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds a {type(content).__name__} instead of tensors by name; {SAVE_TENSORS}")
+    if _is_table(content):
+        return content, ()
+    tables = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+    if not tables:
+        tables = [key for key, value in content.items() if _is_table(value)]
+        if len(tables) > 1:
+            raise UserError(f"{path} holds a network under each of {some(tables)}; save the one that you want alone")
+    if tables:
+        state, remarks = _state_dict(content[tables[0]], path)
+        left = ", ".join(f"'{key}'" for key in tables[1:])
+        return state, (*remarks, *([f"read from '{tables[0]}', not from {left}"] if left else []))
+    tensors = {key: value for key, value in content.items() if _is_tensor(value)}
+    if not tensors:
+        raise UserError(f"{path} holds no tensors by name, but {some(content) or 'nothing'}; {SAVE_TENSORS}")
+    return tensors, (f"left alone, no tensors: {', '.join(map(repr, content.keys() - tensors.keys()))}",)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping) and len(value) > 0 and all(_is_tensor(member) for member in value.values())
+
+
+def _is_tensor(value: object) -> bool:
     import torch
 
-    if isinstance(content, Mapping):
-        if content and all(isinstance(value, torch.Tensor) for value in content.values()):
-            return content, ()
-        tables = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
-        if tables:
-            state, remarks = _state_dict(content[tables[0]], path)
-            left = ", ".join(f"'{key}'" for key in tables[1:])
-            return state, (*remarks, *([f"read from '{tables[0]}', not from {left}"] if left else []))
-        tensors = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
-        if tensors:
-            return tensors, (f"left alone, no tensors: {', '.join(map(repr, content.keys() - tensors.keys()))}",)
-    raise UserError(
-        f"{path} holds no table of tensors, at the top or under {WRAPPERS[0]}, {WRAPPERS[1]}, ...; {SAVE_TENSORS}"
-    )
+    return isinstance(value, torch.Tensor)
+
+
+def _array(name: str, path: Path, read: Callable[[], np.ndarray]) -> np.ndarray:
+    try:
+        return read()
+    except (TypeError, AttributeError) as error:  # quantised, of 8 bits, sparse, or without values
+        raise UserError(
+            f"tensor '{name}' of {path} is no plain array ({_reason(error)}); "
+            "where it was made, save the weights as float32"
+        ) from error
 
 
 def _from_torch(tensor) -> np.ndarray:
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    import torch
+
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
 
 
 def wanted_package(name: str, path: Path) -> ModuleType:

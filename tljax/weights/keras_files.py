@@ -24,26 +24,20 @@ VARS = {  # Keras 3 numbers the weights of a layer; by their count
 
 
 def read_hdf5(path: Path) -> dict:
-    """The fields of a Source. Raises UserError where the file is damaged or its layers are nameless."""
-    try:
-        with h5py.File(path) as file:
-            saved_model = "model_weights" in file
-            config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
-            tensors = _tensors(file["model_weights"] if saved_model else file, path)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}); fetch the file again") from error
+    """The fields of a Source. Raises UserError where layers are nameless, or whatever h5py does where it is damaged."""
+    with h5py.File(path) as file:
+        saved_model = "model_weights" in file
+        config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
+        tensors = _tensors(file["model_weights"] if saved_model else file, path)
     return {"tensors": tensors, "saved_model": saved_model, "layer_configs": dict(_layers(config))}
 
 
 def read_archive(path: Path) -> dict:
     """The same for a `.keras` archive; its members are read, never unpacked or run."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-                tensors = _tensors(file, path)
-    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}); fetch the file again") from error
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            tensors = _tensors(file, path)
     return {"tensors": tensors, "layer_configs": dict(_layers(config))}
 
 
@@ -51,7 +45,7 @@ def _tensors(group: h5py.Group, path: Path) -> dict[str, np.ndarray]:
     tensors = {}
     for dataset in _datasets(group):
         name = _numbered_name(dataset, path) if "/vars/" in dataset.name else _written_name(dataset, group)
-        tensors[dataset.name if name in tensors else name] = dataset[()]
+        tensors[dataset.name if name in tensors else name] = np.asarray(dataset[()])
     return tensors
 
 
@@ -65,7 +59,8 @@ def _written_name(dataset: h5py.Dataset, group: h5py.Group) -> str:
     """Keras 1 and 2: '/conv1/conv1_W_1:0', '/conv1_conv/conv1_conv/kernel:0' or '/resnet50/conv1_conv/kernel:0', each
     below `group`.
     """
-    *places, layer, leaf = dataset.name.removeprefix(group.name).strip("/").split("/")
+    *places, leaf = dataset.name.removeprefix(group.name).strip("/").split("/")
+    layer = places.pop() if places else ""
     leaf = re.sub(r":\d+$", "", leaf).removeprefix(f"{layer}_")
     leaf = re.sub(r"_\d+$", "", leaf)
     models = [] if layer in places else places

@@ -11,6 +11,7 @@ import numpy as np
 Layout = Literal["torch", "keras"]
 
 STAGES = 4
+NAMED_AT_MOST = 5  # tensors named in a message
 LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
 LEAVES = {  # our name of a tensor within its layer -> the layout's
@@ -41,6 +42,12 @@ def to_theirs(layout: Layout, tensor: np.ndarray) -> np.ndarray:
 
 def their_shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[axis] for axis in TO_THEIRS[layout].get(len(shape), range(len(shape))))
+
+
+def some(names: Collection[str]) -> str:
+    """The first few names, for a message."""
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(f"'{name}'" for name in list(names)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def kind_of(tensor: str) -> Literal["conv", "bn", "head"]:

@@ -1,7 +1,6 @@
 """Which format a file is in, and which network it holds: told by the names of its tensors."""
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from tljax.errors import UserError
@@ -9,11 +8,16 @@ from tljax.models import HEAD
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights.files import Source
 from tljax.weights.formats import Format, formats
-from tljax.weights.names import is_conv_bias, kind_of
+from tljax.weights.names import is_conv_bias, kind_of, some
 
 BASIC_BLOCKS = {(2, 2, 2, 2): "ResNet18", (3, 4, 6, 3): "ResNet34"}  # blocks a stage, two convolutions a block
+OTHERS = {  # part of a tensor's name -> the network that has it
+    "preact_bn": "a ResNet of the second version (V2), whose blocks begin with BatchNorm",
+    "patch_embed": "a vision transformer",
+    "depthwise": "a network of depthwise convolutions",
+    "denselayer": "a DenseNet",
+}
 BOTTLENECKS = {(3, 4, 23, 3): "ResNet101", (3, 8, 36, 3): "ResNet152"}
-NAMED_AT_MOST = 5  # tensors named in a refusal
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,11 @@ def recognise(source: Source) -> Match:
         if (match := _match(source, name, form, prefix)).fits
     ]
     if not matches:
+        other = next((f"but {kind}, " for part, kind in OTHERS.items() if any(part in n for n in source.tensors)), "")
+        known = "; ".join(form.title for form in formats().values())
         raise UserError(
-            f"{source.path} holds no ResNet50 under any names that are known (it begins with {some(source.tensors)}); "
-            f"known are: {', '.join(form.title for form in formats().values())}"
+            f"{source.path} holds no ResNet50, {other}by the names of its tensors, {some(source.tensors) or 'none'}; "
+            f"known are those of {known}"
         )
     best = max(matches, key=lambda match: match.rank)
     for other in matches:
@@ -100,12 +106,6 @@ def is_beside(name: str, match: Match) -> bool:
     heads = [match.names.get(f"{HEAD}{leaf}") for leaf in ("kernel", "bias")]
     own_head = match.form.own_head and re.search(match.form.own_head, name)
     return bool(name in heads or own_head or (match.root and not name.startswith(match.root)))
-
-
-def some(names: Collection[str]) -> str:
-    """The first few names, for a message."""
-    more = len(names) - NAMED_AT_MOST
-    return ", ".join(f"'{name}'" for name in list(names)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _prefixes(source: Source, form: Format) -> list[str]:

@@ -15,7 +15,7 @@ NAMES = NameMap(
 )
 
 ASIDE = (
-    r"num_batches_tracked$",  # BatchNorm's counters
+    r"num_batches_tracked$|^n_averaged$",  # counters of BatchNorm and of averaged models
     r"encoder_k\.|momentum_encoder|target_|teacher\.|\bqueue",  # the second network and the memory of MoCo, BYOL, ...
     r"encoder_q\.fc\.|projector|projection_head|predictor|prototypes",  # heads of contrastive training: no classes
 )
