@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from weight_files import SMALL, in_format, random_tensors, to_torch, write_hdf5,
 from tljax import weights
 from tljax.errors import UserError
 from tljax.models.resnet import ARCHITECTURES
+from tljax.weights import command
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -243,6 +245,28 @@ def test_a_refusal_of_the_command_is_one_line_and_leaves_nothing(tmp_path, state
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("to", ["weights", "torch", "safetensors"])
+def test_a_place_that_cannot_be_written(to, state, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    path = write_torch(tmp_path / "w.pth", state)
+    conversion = weights.convert(path)
+    weights.save(tmp_path / "w", conversion.tensors, conversion.card)
+    options = [path] if to == "weights" else [tmp_path / "w", "--to", to]
+    monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, options), "--out", str(tmp_path / "file" / "w")])
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"cannot write .*another place"):
+        command.main()
+    assert sorted(tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk(state, tmp_path, monkeypatch):
+    conversion = weights.convert(write_torch(tmp_path / "w.pth", state))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10, 10))
+    with pytest.raises(OSError, match="No space left"):
+        weights.save(tmp_path / "w", conversion.tensors, conversion.card)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "w.pth"]
 
 
 def test_a_conversion_killed_half_way_leaves_nothing_that_init_would_take(tmp_path):

@@ -14,7 +14,7 @@ from tljax.normalisation import NORMALISATIONS
 from tljax.weights import verify
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.export import TARGETS, export
-from tljax.weights.folder import save
+from tljax.weights.folder import save, writing
 from tljax.weights.names import some
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
@@ -67,7 +67,8 @@ def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
     print()
     for line in _check(arguments.source, conversion, against_original=arguments.verify):
         print(line)
-    save(arguments.out, conversion.tensors, card)
+    with writing(arguments.out):
+        save(arguments.out, conversion.tensors, card)
     return conversion.remarks
 
 

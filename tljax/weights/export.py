@@ -1,16 +1,16 @@
 """The way back: a run or a weights folder as a torchvision-layout file, so that a result can leave JAX."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from tljax.errors import UserError
+from tljax.files import replacing
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
 from tljax.weights.files import CARD_KEY
-from tljax.weights.folder import is_whole, load
+from tljax.weights.folder import is_whole, load, writing
 from tljax.weights.formats import torchvision
 from tljax.weights.names import is_conv_bias, to_theirs
 
@@ -20,7 +20,7 @@ TARGETS = ("torch", "safetensors")
 def export(folder: Path, out: Path, to: str) -> list[str]:
     """Writes the weights in `folder`, a weights folder or a finished run, to the file `out`; says what to know of it.
 
-    to: one of TARGETS. The file appears whole or not at all. Raises UserError where `out` exists.
+    to: one of TARGETS. The file appears whole or not at all. Raises UserError where `out` exists or cannot be written.
     """
     if out.exists():
         raise UserError(f"{out} exists already; remove it or name another file")
@@ -28,13 +28,8 @@ def export(folder: Path, out: Path, to: str) -> list[str]:
     tensors, card = load(run if is_whole(run) else folder)
     names = torchvision.NAMES.tensors(ARCHITECTURES[card.backbone].blocks)
     state = {names[ours]: to_theirs("torch", tensor) for ours, tensor in tensors.items()}
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with writing(out), replacing(out) as partial:
         _write(state, partial, to, card.to_json())
-        partial.rename(out)
-    finally:
-        partial.unlink(missing_ok=True)
     return [_strides(card, tensors), _input(card)]
 
 

@@ -1,8 +1,10 @@
 """Weights folders: `card.json` beside `state/`, the flat dict of tensors. Written whole or not at all."""
 
+import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ CARD, STATE = "card.json", "state"
 def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, overwrite: bool = False) -> None:
     """Writes a weights folder through a temporary sibling and one rename, so `folder` never exists half-written.
 
-    Raises UserError where `folder` exists and `overwrite` is false, or where a tensor holds NaN or infinity.
+    Raises UserError where `folder` exists and `overwrite` is false, or where a tensor holds NaN or infinity; OSError,
+    or whatever orbax does, where the disk refuses.
     """
     folder = Path(folder)
     if folder.exists() and not overwrite:
@@ -27,6 +30,8 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
+        if shutil.disk_usage(partial).free < sum(tensor.nbytes for tensor in tensors.values()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))  # orbax would say it at great length
         save_tensors(partial / STATE, tensors)
         (partial / CARD).write_text(card.to_json())
         if folder.exists():
@@ -35,6 +40,18 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """A disk that is full, or a place that cannot be written, is a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # orbax, tensorstore, torch and safetensors each raise their own
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise UserError(f"cannot write {place} ({reason}); make room or name another place") from error
 
 
 def is_whole(folder: Path) -> bool:
