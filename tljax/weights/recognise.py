@@ -14,6 +14,7 @@ BASIC_BLOCKS = {(2, 2, 2, 2): "ResNet18", (3, 4, 6, 3): "ResNet34"}  # blocks a 
 OTHERS = {  # part of a tensor's name -> the network that has it
     "preact_bn": "a ResNet of the second version (V2), whose blocks begin with BatchNorm",
     "patch_embed": "a vision transformer",
+    "class_token": "a vision transformer",
     "depthwise": "a network of depthwise convolutions",
     "denselayer": "a DenseNet",
 }
