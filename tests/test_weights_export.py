@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from test_weights import CARD
 from weight_files import SMALL, in_format, random_tensors, write_torch
 
@@ -40,6 +42,18 @@ def test_a_round_trip_is_the_identity(variant, target, tmp_path):
         np.testing.assert_array_equal(back.tensors[name], tensors[name])
     if target == "safetensors":
         assert (back.card.classes, back.card.normalisation) == (card.classes, card.normalisation)
+
+
+def test_a_card_of_other_tensors_is_refused(tmp_path):
+    """As where a file of ours is given another head in PyTorch and saved with its metadata."""
+    saved(tmp_path / "w", "torch_v1.5")
+    export(tmp_path / "w", tmp_path / "w.safetensors", "safetensors")
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state |= {"fc.weight": state["fc.weight"][:2].clone(), "fc.bias": state["fc.bias"][:2].clone()}
+        save_file(state, tmp_path / "changed", metadata=file.metadata())
+    with pytest.raises(UserError, match="say small, 3 classes, its tensors small, 2 classes"):
+        weights.convert(tmp_path / "changed")
 
 
 def test_a_torchvision_file_comes_back_as_it_was(tmp_path):

@@ -49,21 +49,41 @@ def convert(path: Path, *, variant: str | None = None, normalisation: str | None
         *([f"input normalised for {normalisation}, as asked for"] if normalisation else []),
         *_fit_variant(tensors, chosen, epsilon),
     )
-    card = source.card or WeightsCard(
-        name=source.path.stem,
-        format=match.format_name,
-        backbone=backbone,
+    card = replace(
+        _card(source, match, backbone, _classes(tensors)),
         variant=chosen,
-        normalisation=NORMALISATIONS[match.form.normalisation],
-        classes=_classes(tensors),
-        source=source.path.name,
         sha256=source.sha256,
-        licence=match.form.licence,
-        note="",
+        note="; ".join(remarks),
+        **({"normalisation": NORMALISATIONS[normalisation]} if normalisation else {}),
     )
-    asked = {"normalisation": NORMALISATIONS[normalisation]} if normalisation else {}
-    card = replace(card, variant=chosen, sha256=source.sha256, note="; ".join(remarks), **asked)
     return Conversion(tensors, card, origin, aside, remarks, epsilon)
+
+
+def _card(source: Source, match: Match, backbone: str, classes: tuple[str, ...] | None) -> WeightsCard:
+    """The file's own, where tljax wrote it, or one of what the format implies; refuses one of other tensors."""
+    own = source.card
+    if own is None:
+        return WeightsCard(
+            name=source.path.stem,
+            format=match.format_name,
+            backbone=backbone,
+            variant=match.form.variant,
+            normalisation=NORMALISATIONS[match.form.normalisation],
+            classes=classes,
+            source=source.path.name,
+            sha256=source.sha256,
+            licence=match.form.licence,
+            note="",
+        )
+    told, found = (
+        f"{net}, {len(names or ())} classes" for net, names in ((own.backbone, own.classes), (backbone, classes))
+    )
+    if told != found:
+        raise UserError(
+            f"{source.path} was changed since tljax wrote it: its metadata say {told}, its tensors {found}; "
+            "save it without the metadata"
+        )
+    return own
 
 
 def _origin(source: Source, match: Match) -> dict[str, str]:
