@@ -51,6 +51,11 @@ def test_no_difference_says_how_many_more_patients_or_that_it_is_hopeless():
     assert "20 times as many images would hardly settle it" in verdict_of(hopeless).detail
 
 
+def test_too_few_folds_ask_for_the_others_before_more_patients():
+    verdict = verdict_of(evidence({"a": 1.0, "b": 1.2}, folds=2))
+    assert verdict.kind == "none" and "2 folds are too few" in verdict.detail and "patients" not in verdict.detail
+
+
 def test_one_initialisation_or_one_fold_gives_no_verdict_but_what_is_known():
     alone = verdict_of(evidence({"imagenet": 1.0}))
     assert alone.kind == "cannot" and "nothing to compare" in alone.headline and "mean test AUC" in alone.detail

@@ -6,9 +6,9 @@ _SHOWN = {"imagenet": "ImageNet", "radimagenet": "RadImageNet", "random": "rando
 
 
 def init_name(init: str) -> str:
-    """`imagenet` as ImageNet, and so on; anything else as it is."""
+    """`imagenet` as ImageNet; `chest-random`, trained on chest from random, as chest; anything else as it is."""
     base, colon, seed = init.partition(":")
-    return _SHOWN.get(base, base) + colon + seed
+    return _SHOWN.get(base, base.removesuffix("-random")) + colon + seed
 
 
 def listed(names: list[str], conjunction: str = "and") -> str:

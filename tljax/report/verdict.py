@@ -19,6 +19,7 @@ from tljax.statistics import Comparison, FoldPredictions
 
 SIGNIFICANCE = 0.05
 HOPELESS = 20  # times as many patients: beyond this, "more patients" is no advice
+FOLDS = 5  # in all: with fewer, the rest is the first thing to train
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _judge_one_fold(pairs: list[Pair]) -> Verdict:
     detail = (
         f"On this fold's test images {init_name(closest.first)} leads {init_name(closest.second)} by "
         f"{plain(closest.delong.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; p = "
-        f"{p_value(closest.delong.p)}). Train the other folds."
+        f"{p_value(closest.delong.p)}). Train the other folds, if the data have any."
     )
     return Verdict("cannot", headline, detail)
 
@@ -172,6 +173,8 @@ def _open_question(pair: Pair, evidence: Evidence) -> str:
     )
     if pair.adjusted_p < SIGNIFICANCE:
         return start + f"the folds agree on it, the test images do not (DeLong's p = {p_value(pair.delong.p)})."
+    if evidence.folds < FOLDS:
+        return start + f"{evidence.folds} folds are too few to be sure: train the others."
     needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds)
     if needed > HOPELESS * evidence.units:
         return start + f"even {HOPELESS} times as many {evidence.unit} would hardly settle it."

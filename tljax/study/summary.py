@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tljax.config import StudyConfig
 from tljax.study.authors import LAYERS
-from tljax.study.display import duration
+from tljax.study.display import duration, show_left_out
 from tljax.study.estimate import Estimate, estimate
 from tljax.study.grid import Cell, make_grid, pick
 from tljax.study.tables import RESULTS
@@ -102,8 +102,7 @@ def show_grid(config: StudyConfig) -> None:
     for row in _rows(cells):
         table.add_row(*row)
     console.print(table)
-    for what, why in grid.left_out.items():
-        console.print(f"left out {what}: {why}", highlight=False, soft_wrap=True)
+    show_left_out(console, grid.left_out)
     todo = [cell for cell in cells if not cell.finished]
     console.print(f"{len(cells)} runs, {len(cells) - len(todo)} of them finished", highlight=False)
     if todo:
@@ -114,7 +113,8 @@ def _show_cost(config: StudyConfig, cost: Estimate) -> None:
     parent = next(folder for folder in (config.workdir, *config.workdir.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
     console.print(
-        f"at most {duration(cost.seconds)} on {cost.device} ({cost.basis}), if no run stops early\n"
+        f"at most {duration(cost.seconds)} of training on {cost.device} ({cost.basis}), if no run stops early; starts "
+        "and comparisons come on top\n"
         f"{cost.bytes / 1e9:.1f} GB on disk; {free / 1e9:.1f} GB are free in {parent}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

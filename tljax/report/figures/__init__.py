@@ -52,6 +52,7 @@ _STYLE = {
     "lines.linewidth": 1.5,
     "lines.markersize": 4.5,
     "text.color": INK,
+    "text.hinting": "no_hinting",  # else text is wider in one format than in another, and labels are cut
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "tljax",
@@ -122,7 +123,7 @@ class Gallery:
         """
         name = file_stem(name, self._names)
         figure.draw_without_rendering()  # lay out once, not once a format
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         edges = figure.get_tightbbox().padded(0.03)
         figure.savefig(self.folder / f"{name}.pdf", bbox_inches=edges, metadata={"CreationDate": None})
         figure.savefig(self.folder / f"{name}.png", bbox_inches=edges, dpi=200, pil_kwargs={"compress_level": 3})

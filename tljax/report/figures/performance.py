@@ -202,6 +202,7 @@ def agreements(gallery: Gallery, study: Study) -> Figure | None:
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("share of test images on which both are right or both wrong")
+    axes.locator_params(axis="x", nbins=6)
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     caption = (
         "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, "
