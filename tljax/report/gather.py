@@ -293,6 +293,11 @@ def _missing(task: Task) -> Iterable[str]:
             if absent:
                 what = "its AUC is undefined" if trial.auc.value != trial.auc.value else "its AUC leaves that class out"
                 yield f"{arm.name}, fold {trial.run.fold}: no test image of {listed(absent)}; {what}."
+    if task.unit == "images":
+        yield (
+            "Patients are not known: if any has several images, training has seen patients of the test, and every "
+            "score is too good."
+        )
     if len(task.folds) == 1:
         yield "One fold alone says nothing about how much the result depends on the images trained on."
     if len({trial.seed for trial in task.trials}) == 1:

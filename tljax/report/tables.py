@@ -110,10 +110,9 @@ def results(task: Task, condition: Condition) -> Table:
         "start from", "AUC, mean ± SD over folds", "95 % interval", "Δ to best", "95 % interval of Δ", "p (t, Holm)",
         "p (DeLong)", "P(best)", "folds", "SD over seeds", "published",
     )  # fmt: skip
-    caption = (
-        f"Test AUC on {task.name} ({condition}). Intervals and the first p: corrected resampled t-test over folds, "
-        f"Holm over tasks; DeLong's p: over test {task.unit}."
-    )
+    caption = f"Test AUC on {task.name} ({condition}). Intervals: corrected resampled t-test over folds."
+    if pairs:
+        caption += f" The first p: the same test, Holm over tasks; the second: DeLong's test over test {task.unit}."
     if any(row[-1] != "–" for row in rows):
         caption += f" Published: {published.SOURCE}."
     keep = [i for i, name in enumerate(columns) if i < 3 or any(row[i] != "–" for row in rows)]

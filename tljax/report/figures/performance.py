@@ -71,6 +71,7 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
         ticks.append(((start + position - 0.8) / 2, task.name))
         position += 0.7
     axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks])
+    axes.set_xlim(-0.9, max(position - 0.6, 1.7))
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="x", visible=False)
     axes.set_ylabel("test AUC")
