@@ -105,6 +105,13 @@ class Task:
         """Their names."""
         return self.trials[0].test.classes
 
+    @property
+    def size(self) -> str:
+        """`780 images of 600 patients, 2 classes`."""
+        images = len({row.file for trial in self.trials for row in trial.run.split})
+        people = f" of {self.units:,} patients" if self.unit == "patients" else ", patients not known"
+        return f"{images:,} images{people}, {len(self.classes)} classes"
+
     def of_arm(self, arm: Arm) -> list[Trial]:
         """By fold and seed."""
         return sorted((t for t in self.trials if t.arm == arm), key=lambda t: (t.run.fold, t.seed))

@@ -31,6 +31,11 @@ def p_value(p: float) -> str:
     return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def probability(p: float) -> str:
+    """A probability that is an estimate, and so never certain."""
+    return "–" if p != p else "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
+
+
 def file_stem(name: str, taken: set[str]) -> str:
     """A file name that any system takes, and that is not in `taken`, to which it is added."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "unnamed"

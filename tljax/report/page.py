@@ -165,10 +165,12 @@ def render(study: Study, folder: Path) -> str:
             for task, table in zip(study.tasks, first_tables(study), strict=True)
         ]
         parts = sections(study, gallery) if study.tasks else []
+    overview = tables.overview(study) if len(study.tasks) > 1 else None
     if not study.tasks:
         parts = [Section("runs", "Every run", tables=[tables.runs(study)])]
     taken: set[str] = set()
-    for table in [table for _, _, table in tasks] + [table for part in parts for table in part.tables]:
+    first_page = [overview] * bool(overview) + [table for _, _, table in tasks]
+    for table in first_page + [table for part in parts for table in part.tables]:
         table.write(folder / "tables", file_stem(table.name, taken))
     checklist = evidence.checklist(study)
     claim = [[str(item.number), item.section, item.asks, item.answer] for item in checklist]
@@ -186,6 +188,7 @@ def render(study: Study, folder: Path) -> str:
         study=study,
         headline=first,
         detail=second,
+        overview=overview,
         tasks=tasks,
         missing=missing(study, parts),
         parts=[part for part in parts if part.figures or part.tables],
