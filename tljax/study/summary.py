@@ -56,7 +56,7 @@ def _before_after(runs: Rows, representations: Rows) -> Table | None:
         table.add_column(name, no_wrap=True)
     for name in LAYERS:
         table.add_column(name, justify="right", no_wrap=True)
-    rows = [row for row in representations if row["measure"] == "cca"]
+    rows = [row for row in representations if row["measure"] == "cca" and not row["flag"]]
     rows = [row for row in rows if row["protocol"] == rows[0]["protocol"]]
     init_of = {(run["task"], _network(run)): run["init"] for run in runs}
     for (task, network), init in init_of.items():
