@@ -104,7 +104,9 @@ def show_grid(config: StudyConfig) -> None:
     console.print(table)
     show_left_out(console, grid.left_out)
     todo = [cell for cell in cells if not cell.finished]
-    console.print(f"{len(cells)} runs, {len(cells) - len(todo)} of them finished", highlight=False)
+    console.print(
+        f"{len(cells)} run{'s' * (len(cells) != 1)}, {len(cells) - len(todo)} of them finished", highlight=False
+    )
     if todo:
         _show_cost(config, estimate(config, todo))
 
