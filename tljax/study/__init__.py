@@ -133,7 +133,8 @@ def record(config: StudyConfig, grid: Grid, command: str, failed: Mapping[str, s
         "runs": len(grid.cells),
         "left_out": grid.left_out,
         "failed": failed,
-        "versions": {"tljax": tljax.__version__, "jax": version("jax"), "python": platform.python_version()},
+        "versions": {"tljax": tljax.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in ("jax", "flax", "optax", "numpy")},
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     write_text(config.workdir / STUDY, json.dumps(facts, indent=1, default=str) + "\n")
