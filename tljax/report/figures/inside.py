@@ -226,13 +226,13 @@ def _gain_panels(
             style = look[task]
             axes.plot([x[i] for i in at], [y[i] for i in at], style.marker, color=style.colour, label=task, alpha=0.85)
         r = statistics.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
-        axes.set_title(layer if np.isnan(r.value) else f"{layer}  r = {plain(r.value)}")
+        sure = np.isfinite(r.low)  # without an interval, a coefficient says nothing
+        axes.set_title(f"{layer}  r = {plain(r.value)}" if sure else layer)
         axes.set_xlabel(measure)
         axes.axhline(0, color=FAINT, linewidth=0.7)
         axes.locator_params(axis="x", nbins=4)
-        interval = f"{plain(r.low)} to {plain(r.high)}" if np.isfinite(r.low) else "no interval: too few tasks"
-        if np.isfinite(r.value):
-            sentences.append(f"{layer} {plain(r.value)} ({interval})")
+        if sure:
+            sentences.append(f"{layer} {plain(r.value)} ({plain(r.low)} to {plain(r.high)})")
     panels[0, 0].set_ylabel("AUC gain over random")
     if len(tasks) > 1:
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(tasks), 7))
@@ -240,7 +240,11 @@ def _gain_panels(
         f"{init_name(init)}: similarity of its layers before and after fine-tuning against the relative AUC gain over "
         f"random initialisation, a point a fold. "
     )
-    caption += f"Correlation with 95 % interval: {listed(sentences)}." if sentences else "Too few points to correlate."
+    caption += (
+        f"Correlation with 95 % interval: {listed(sentences)}."
+        if sentences
+        else "Too few points or tasks to correlate."
+    )
     caption += "" if len(tasks) > 1 else " One task only: the points are its folds, which are not independent."
     return gallery.keep(figure, f"similarity-and-gain-{init}", f"Similarity and gain: {init_name(init)}", caption)
 
