@@ -22,7 +22,7 @@ config = StudyConfig(
     tasks=("phantom",),
     inits=("phantom-source", "random"),
     freezes=(False,),
-    folds=(1, 2),
+    folds=(1, 2, 3),
     pretrain=(
         TrainConfig(dataset="phantom-source", epochs=8, learning_rate=2e-3, batch_size=64, select="last", **BACKBONE),
     ),

@@ -255,3 +255,4 @@ def test_correlation_equals_scipys_by_point_and_is_wider_by_task():
     assert by_task.value == by_point.value and by_task.low < by_point.low and by_task.high > by_point.high
     assert np.isnan(statistics.correlation(x, y, tasks=["a", "b", "c"] * 10).low)
     assert np.isnan(statistics.correlation(x, np.ones(30)).value)
+    assert np.isnan(statistics.correlation(x[:2], y[:2]).value)  # two points always lie on a line

@@ -137,11 +137,35 @@ def grid(finished, monkeypatch):
     found = make_grid(finished)
     for cells in comparable(found.cells):
         rows = [
-            ("phantom", one.name, other.name, cells[0].config.fold, "test", "paper", "cca", layer, layer, 0.1 * number)
+            (
+                "phantom",
+                one.name,
+                other.name,
+                cells[0].config.fold,
+                "test",
+                "paper",
+                "cca",
+                layer,
+                layer,
+                0.1 * number,
+                "",
+            )
             for one, other in comparing.pairs(comparing.states(cells))
             for number, layer in enumerate(LAYERS)
         ]
-        columns = ("task", "model1", "model2", "fold", "split", "protocol", "measure", "layer1", "layer2", "value")
+        columns = (
+            "task",
+            "model1",
+            "model2",
+            "fold",
+            "split",
+            "protocol",
+            "measure",
+            "layer1",
+            "layer2",
+            "value",
+            "flag",
+        )
         write_csv(comparing.table_path(cells[0]), columns, rows)
     return found
 
@@ -170,7 +194,10 @@ def test_the_authors_tables_have_the_authors_schemas_and_names(finished, grid, s
         ("simVSaucImNet.csv", "simVSaucImNet.csv"),
     ]:
         ours, reference = rows_of(results / name), rows_of(published / theirs)
-        assert list(ours[0]) == list(reference[0])
+        first, *others = (results / name).read_text(encoding="utf-8").splitlines()
+        assert first == (published / theirs).read_text(encoding="utf-8").splitlines()[0]
+        figures = [cell for line in others for cell in line.split(",") if cell[:1].isdigit()]
+        assert figures and all(repr(float(cell)) == cell for cell in figures)  # as pandas writes them
         for column in {"source", "freeze", "fold", "prob"} & set(ours[0]):
             assert {row[column] for row in ours} <= {row[column] for row in reference} | {"random"}
     breast = {(row["model1"], row["model2"]) for row in rows_of(published / "CCA_breast.csv")}
@@ -178,6 +205,41 @@ def test_the_authors_tables_have_the_authors_schemas_and_names(finished, grid, s
     renamed = {tuple(row[side].replace("phantom", "breast") for side in ("model1", "model2")) for row in ours}
     ours_alone = {("breast-ImageNet-freezeFalse", "breast-random-freezeFalse"), ("breast-random-freezeFalse", "random")}
     assert renamed - ours_alone == {pair for pair in breast if "RadImageNet" not in "".join(pair)}
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "columns"),
+    [
+        ("AUC.csv", "AUC.csv", ("source", "freeze", "fold")),
+        ("similarity.csv", "similarity.csv", ("freeze", "fold", "prob")),
+        ("simVSaucImNet.csv", "simVSaucImNet.csv", ("model2", "fold")),
+    ],
+)
+def test_the_authors_tables_have_their_order(finished, grid, shared, name, theirs, columns):
+    ours = rows_of(write_tables(finished, grid) / name)
+    wanted = [
+        tuple(row[column] for column in columns)
+        for row in rows_of(shared / "reference" / "published" / "results" / theirs)
+        if row.get("target", row.get("stimuli")) == "breast" and row["fold"] in ("fold1", "fold2")
+        if row.get("source") != "RadImageNet" and row.get("freeze") in {own.get("freeze") for own in ours}
+    ]
+    assert [tuple(row[column] for column in columns) for row in ours] == wanted
+
+
+def test_all_folds_of_two_networks_stand_together(finished, grid):
+    rows = rows_of(write_tables(finished, grid) / "CCA_phantom.csv")
+    pairs = [(row["model1"], row["model2"]) for row in rows]
+    assert [row["fold"] for row in rows] == ["fold1", "fold2"] * len(set(pairs))
+    assert pairs[::2] == pairs[1::2]
+
+
+def test_a_flagged_figure_stays_in_the_tidy_table_alone(finished, grid):
+    path = comparing.table_path(grid.cells[0])
+    path.write_text(path.read_text().replace("block4,block4,0.4,", "block4,block4,0.4,too few samples"))
+    results = write_tables(finished, grid)
+    assert any(row["flag"] and row["value"] == "0.4" for row in rows_of(results / "representations.csv"))
+    assert {row["block4"] for row in rows_of(results / "CCA_phantom.csv") if row["fold"] == "fold1"} == {""}
+    assert "block4" not in {row["layer"] for row in rows_of(results / "gain.csv") if row["fold"] == "1"}
 
 
 def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
@@ -307,7 +369,7 @@ def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_table
             assert row.keys() == other.keys()
             assert all(same(row[key], other[key]) for key in row), (name, row, other)
     assert {row["status"] for row in again["runs.csv"]} == {"finished"}
-    assert [row["fold"] for row in again["CCA_folder.csv"]] == ["fold1"] * 2 + ["fold2"] * 2
+    assert [row["fold"] for row in again["CCA_folder.csv"]] == ["fold1", "fold2"] * 2
 
     written = {path: path.stat().st_mtime_ns for path in whole.workdir.rglob("*") if path.name != "study.json"}
     assert not study.make_units(whole, make_grid(whole), make_grid(whole).cells)

@@ -1,8 +1,11 @@
 """The grid of a study: its axes, what depends on what, what is left out, and every mistake in it."""
 
 import dataclasses
+import itertools
 
+import numpy as np
 import pytest
+from PIL import Image
 from studies import TINY, phantom_study
 from workdirs import write_run
 
@@ -60,6 +63,19 @@ def test_what_is_absent_is_named_once_and_left_out(tmp_path):
     assert "chest-xray-pneumonia" in grid.left_out["chest"]
     assert "convert_weights.py" in grid.left_out["radimagenet"]
     assert {(cell.config.dataset, cell.label) for cell in grid.cells} == {("phantom", "random")}
+
+
+def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, kind in itertools.product(("train", "val", "test"), ("benign", "malignant")):
+        folder = tmp_path / "own" / part / kind
+        folder.mkdir(parents=True)
+        Image.fromarray(rng.integers(255, size=(8, 8, 3), dtype=np.uint8)).save(folder / "a.png")
+    train = dataclasses.replace(TINY, data_dir=tmp_path / "own", cache_dir=tmp_path / "cache")
+    grid = make_grid(phantom_study(tmp_path, tasks=("phantom", "folder"), folds=(1, 2, 3), train=train))
+    assert [cell.config.fold for cell in grid.cells if cell.config.dataset == "folder"] == [1]
+    assert [cell.config.fold for cell in grid.cells if cell.config.dataset == "phantom"] == [1, 2, 3]
+    assert list(grid.left_out) == ["folder fold 2 3"]
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ class StudyConfig:
 
     # The comparisons
     protocols: tuple[Literal["paper", "full"], ...] = ("paper", "full")
-    """how hidden representations are compared; none: not at all"""
+    """how hidden representations are compared; without a name, not at all"""
     measures: tuple[str, ...] = ("cca", "debiased_cka")
 
     # How it is run

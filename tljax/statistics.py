@@ -255,9 +255,10 @@ def correlation(
 ) -> Comparison:
     """Pearson's r with Fisher's interval. Points of one task are not independent: with `tasks`, each counts as one.
 
-    The interval then has as many degrees of freedom as there are tasks, the p-value too; NaN below four.
+    The interval then has as many degrees of freedom as there are tasks, the p-value too; NaN below four. r itself is
+    NaN below three points, as two always lie on a line.
     """
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Comparison(*[float("nan")] * 5)
     r = float(stats.pearsonr(x, y).statistic)
     n = len(x) if tasks is None else len(set(tasks))

@@ -190,8 +190,13 @@ def _training(trials: list[Trial]) -> str:
 
 
 def _model_selection(trials: list[Trial]) -> str:
-    rule = _setting(trials, "select")
-    return f"Of each run the epoch chosen by {rule} on the validation images; test images played no part."
+    told = {
+        "val_auc": "the epoch of the highest AUC on the validation images",
+        "val_loss": "the epoch of the lowest loss on the validation images",
+        "last": "the last epoch",
+    }
+    rules = sorted({str(trial.run.settings.get("select", "not recorded")) for trial in trials})
+    return f"Of each run {listed([told.get(rule, rule) for rule in rules], 'or')}; test images played no part."
 
 
 def _robustness(study: Study) -> str:

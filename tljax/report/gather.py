@@ -105,6 +105,13 @@ class Task:
         """Their names."""
         return self.trials[0].test.classes
 
+    @property
+    def size(self) -> str:
+        """`780 images of 600 patients, 2 classes`."""
+        images = len({row.file for trial in self.trials for row in trial.run.split})
+        people = f" of {self.units:,} patients" if self.unit == "patients" else ", patients not known"
+        return f"{images:,} images{people}, {len(self.classes)} classes"
+
     def of_arm(self, arm: Arm) -> list[Trial]:
         """By fold and seed."""
         return sorted((t for t in self.trials if t.arm == arm), key=lambda t: (t.run.fold, t.seed))
@@ -293,6 +300,11 @@ def _missing(task: Task) -> Iterable[str]:
             if absent:
                 what = "its AUC is undefined" if trial.auc.value != trial.auc.value else "its AUC leaves that class out"
                 yield f"{arm.name}, fold {trial.run.fold}: no test image of {listed(absent)}; {what}."
+    if task.unit == "images":
+        yield (
+            "Patients are not known: if any has several images, training has seen patients of the test, and every "
+            "score is too good."
+        )
     if len(task.folds) == 1:
         yield "One fold alone says nothing about how much the result depends on the images trained on."
     if len({trial.seed for trial in task.trials}) == 1:

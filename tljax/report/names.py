@@ -6,9 +6,9 @@ _SHOWN = {"imagenet": "ImageNet", "radimagenet": "RadImageNet", "random": "rando
 
 
 def init_name(init: str) -> str:
-    """`imagenet` as ImageNet, and so on; anything else as it is."""
+    """`imagenet` as ImageNet; `chest-random`, trained on chest from random, as chest; anything else as it is."""
     base, colon, seed = init.partition(":")
-    return _SHOWN.get(base, base) + colon + seed
+    return _SHOWN.get(base, base.removesuffix("-random")) + colon + seed
 
 
 def listed(names: list[str], conjunction: str = "and") -> str:
@@ -29,6 +29,11 @@ def plain(value: float) -> str:
 def p_value(p: float) -> str:
     """A p-value as journals print it."""
     return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def probability(p: float) -> str:
+    """A probability that is an estimate, and so never certain."""
+    return "–" if p != p else "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
 def file_stem(name: str, taken: set[str]) -> str:

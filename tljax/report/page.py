@@ -25,6 +25,9 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     absent: str = ""
 
+    def __post_init__(self):
+        self.tables = [table for table in self.tables if table.rows]
+
 
 def headline(study: Study) -> tuple[str, str]:
     """The first line of the page and the one beneath it, over all tasks."""
@@ -82,7 +85,9 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
         Section(
             "representations", "What does fine-tuning change inside?",
             "Canonical correlation compares what two networks compute on the same images, layer by layer: 1 where one "
-            "is a linear map of the other, the chance level where they have nothing in common.",
+            "is a linear map of the other, the chance level where they have nothing in common. The paper's protocol "
+            "takes 64 channels and 10,000 positions at random; the full one takes all channels of all test images. CKA "
+            "forgives rotation and scale alone, and so asks more.",
             [figure for task in study.tasks for figure in inside.layer_curves(gallery, study, task)]
             + [figure for task in study.tasks for figure in inside.heat_maps(gallery, study, task)],
             absent="Representations were not compared (results/representations.csv is not there).",
@@ -96,7 +101,7 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
             "agreement", "Do they err on the same images?",
             "Two good networks agree often by being right. What counts is how much more than independent errors would.",
             [figure for figure in [performance.agreements(gallery, study)] if figure],
-            [made["agreements"]] if made["agreements"].rows else [],
+            [made["agreements"]],
             absent="Prediction similarity needs two initialisations on the same folds.",
         ),
         Section(
@@ -160,10 +165,12 @@ def render(study: Study, folder: Path) -> str:
             for task, table in zip(study.tasks, first_tables(study), strict=True)
         ]
         parts = sections(study, gallery) if study.tasks else []
+    overview = tables.overview(study) if len(study.tasks) > 1 else None
     if not study.tasks:
         parts = [Section("runs", "Every run", tables=[tables.runs(study)])]
     taken: set[str] = set()
-    for table in [table for _, _, table in tasks] + [table for part in parts for table in part.tables]:
+    first_page = [overview] * bool(overview) + [table for _, _, table in tasks]
+    for table in first_page + [table for part in parts for table in part.tables]:
         table.write(folder / "tables", file_stem(table.name, taken))
     checklist = evidence.checklist(study)
     claim = [[str(item.number), item.section, item.asks, item.answer] for item in checklist]
@@ -181,6 +188,7 @@ def render(study: Study, folder: Path) -> str:
         study=study,
         headline=first,
         detail=second,
+        overview=overview,
         tasks=tasks,
         missing=missing(study, parts),
         parts=[part for part in parts if part.figures or part.tables],

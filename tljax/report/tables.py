@@ -13,7 +13,7 @@ import numpy as np
 from tljax.files import write_csv, write_text
 from tljax.report import published
 from tljax.report.gather import Condition, Study, Task
-from tljax.report.names import init_name, p_value, plain, signed
+from tljax.report.names import init_name, listed, p_value, plain, probability, signed
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
@@ -85,7 +85,7 @@ def results(task: Task, condition: Condition) -> Table:
     arms = [arm for arm in task.arms if arm.condition == condition]
     best = arms[0]
     pairs = {pair.second: pair for pair in task.pairs[condition] if pair.first == best.init}
-    probability = dict(task.verdict.probability_best or {}) if condition == task.condition else {}
+    chances = dict(task.verdict.probability_best or {}) if condition == task.condition else {}
     rows = []
     for arm in arms:
         pair = pairs.get(arm.init)
@@ -100,7 +100,7 @@ def results(task: Task, condition: Condition) -> Table:
                 _range(-pair.t.high, -pair.t.low) if pair else "–",
                 p_value(pair.adjusted_p) if pair else "–",
                 p_value(pair.delong.p) if pair else "–",
-                f"{probability[arm.init]:.2f}" if arm.init in probability else "–",
+                probability(chances[arm.init]) if arm.init in chances else "–",
                 str(len(task.aucs(arm))),
                 plain(task.seed_spread(arm)),
                 f"{paper.mean:.3f} ± {paper.sd:.3f}" if paper else "–",
@@ -110,10 +110,9 @@ def results(task: Task, condition: Condition) -> Table:
         "start from", "AUC, mean ± SD over folds", "95 % interval", "Δ to best", "95 % interval of Δ", "p (t, Holm)",
         "p (DeLong)", "P(best)", "folds", "SD over seeds", "published",
     )  # fmt: skip
-    caption = (
-        f"Test AUC on {task.name} ({condition}). Intervals and the first p: corrected resampled t-test over folds, "
-        f"Holm over tasks; DeLong's p: over test {task.unit}."
-    )
+    caption = f"Test AUC on {task.name} ({condition}; {task.size}). Intervals: corrected resampled t-test over folds."
+    if pairs:
+        caption += f" The first p: the same test, Holm over tasks; the second: DeLong's test over test {task.unit}."
     if any(row[-1] != "–" for row in rows):
         caption += f" Published: {published.SOURCE}."
     keep = [i for i, name in enumerate(columns) if i < 3 or any(row[i] != "–" for row in rows)]
@@ -124,6 +123,28 @@ def results(task: Task, condition: Condition) -> Table:
         rows=[[row[i] for i in keep] for row in rows],
         best=frozenset([0] if len(arms) > 1 else []),
     )
+
+
+def overview(study: Study) -> Table:
+    """All tasks at a glance, under the condition of their verdicts."""
+    inits = list(dict.fromkeys(arm.init for task in study.tasks for arm in task.arms))
+    rows = []
+    for task in study.tasks:
+        aucs = {arm.init: task.aucs(arm) for arm in task.arms if arm.condition == task.condition}
+        leaders = [init_name(init) for init in task.verdict.leaders]
+        start = {"cannot": "no verdict", "none": "no detectable difference"}.get(task.verdict.kind)
+        rows.append(
+            [
+                task.name,
+                start or listed(leaders, "or"),
+                *(_mean_sd(list(aucs.get(init, {}).values())) for init in inits),
+            ]
+        )
+    columns = ("task", "start from", *map(init_name, inits))
+    caption = (
+        "The initialisations that nothing is shown to beat, and the test AUC of each, mean ± SD over folds, by task."
+    )
+    return Table("overview", caption, columns, rows, words=2)
 
 
 def scores(task: Task) -> Table:

@@ -14,11 +14,12 @@ from typing import Literal
 import numpy as np
 
 from tljax import statistics
-from tljax.report.names import init_name, listed, p_value, plain, signed
+from tljax.report.names import init_name, listed, p_value, plain, probability, signed
 from tljax.statistics import Comparison, FoldPredictions
 
 SIGNIFICANCE = 0.05
 HOPELESS = 20  # times as many patients: beyond this, "more patients" is no advice
+FOLDS = 5  # in all: with fewer, the rest is the first thing to train
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,14 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
     tied = [pair for pair in against if not pair.shown]
     beaten = [pair for pair in against if pair.shown]
     table = np.transpose([evidence.aucs[init] for init in evidence.aucs])
-    probability = dict(zip(evidence.aucs, statistics.probability_best(table, evidence.test_to_train), strict=True))
+    chances = dict(zip(evidence.aucs, statistics.probability_best(table, evidence.test_to_train), strict=True))
     leaders = (best, *(pair.second for pair in tied))
     if not tied:
         closest = against[0]
         headline = f"Start from {init_name(best)}: {signed(closest.t.value)} AUC over {init_name(closest.second)} "
-        headline += f"({_interval(closest.t)}), probability of being best {probability[best]:.2f}."
+        headline += f"({_interval(closest.t)}), probability of being best {probability(chances[best])}."
         detail = " ".join(_sentence(pair, evidence) for pair in against)
-        return Verdict("winner", headline, detail, leaders, probability)
+        return Verdict("winner", headline, detail, leaders, chances)
     names = [init_name(init) for init in leaders]
     if beaten:
         losers = listed([init_name(pair.second) for pair in beaten])
@@ -133,9 +134,13 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         detail = " ".join(
             [*(_sentence(pair, evidence) for pair in beaten), *(_open_question(p, evidence) for p in tied)]
         )
-        return Verdict("tie", headline, detail, leaders, probability)
+        return Verdict("tie", headline, detail, leaders, chances)
+    detail = " ".join(_open_question(pair, evidence) for pair in tied)
+    if evidence.folds < FOLDS:
+        headline = f"No verdict yet: {names[0]} leads, but {evidence.folds} folds are too few to be sure of it."
+        return Verdict("cannot", headline, detail, leaders, chances)
     headline = f"No detectable difference on these data between {listed(names)}."
-    return Verdict("none", headline, " ".join(_open_question(p, evidence) for p in tied), leaders, probability)
+    return Verdict("none", headline, detail, leaders, chances)
 
 
 def _judge_alone(evidence: Evidence) -> Verdict:
@@ -151,7 +156,7 @@ def _judge_one_fold(pairs: list[Pair]) -> Verdict:
     detail = (
         f"On this fold's test images {init_name(closest.first)} leads {init_name(closest.second)} by "
         f"{plain(closest.delong.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; p = "
-        f"{p_value(closest.delong.p)}). Train the other folds."
+        f"{p_value(closest.delong.p)}). Train the other folds, if the data have any."
     )
     return Verdict("cannot", headline, detail)
 
@@ -172,6 +177,8 @@ def _open_question(pair: Pair, evidence: Evidence) -> str:
     )
     if pair.adjusted_p < SIGNIFICANCE:
         return start + f"the folds agree on it, the test images do not (DeLong's p = {p_value(pair.delong.p)})."
+    if evidence.folds < FOLDS:
+        return start + "train the other folds before asking for more data."
     needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds)
     if needed > HOPELESS * evidence.units:
         return start + f"even {HOPELESS} times as many {evidence.unit} would hardly settle it."

@@ -23,7 +23,7 @@ from tljax.errors import UserError
 from tljax.files import write_text
 from tljax.progress import console
 from tljax.study import comparing, explaining
-from tljax.study.display import StudyDisplay
+from tljax.study.display import StudyDisplay, show_left_out
 from tljax.study.grid import Cell, Grid, make_grid, pick
 from tljax.study.local import LocalLauncher
 from tljax.study.schedule import Launcher, run_all
@@ -40,6 +40,7 @@ def study(config: StudyConfig, command: str = "") -> Path:
     """
     config = dataclasses.replace(config, workdir=config.workdir.resolve())
     grid = make_grid(config)
+    show_left_out(console, grid.left_out)
     picked = list(pick(grid.cells, config.only))
     with alone(config.workdir):
         record(config, grid, command, {})
@@ -132,7 +133,8 @@ def record(config: StudyConfig, grid: Grid, command: str, failed: Mapping[str, s
         "runs": len(grid.cells),
         "left_out": grid.left_out,
         "failed": failed,
-        "versions": {"tljax": tljax.__version__, "jax": version("jax"), "python": platform.python_version()},
+        "versions": {"tljax": tljax.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in ("jax", "flax", "optax", "numpy")},
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     write_text(config.workdir / STUDY, json.dumps(facts, indent=1, default=str) + "\n")

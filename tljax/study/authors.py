@@ -1,4 +1,4 @@
-"""The tables in the authors' own schemas, so that their plotting scripts draw our results unchanged.
+"""The tables in the authors' own schemas and order, so that their plotting scripts draw our results unchanged.
 
 Their scripts know one condition of each network: the first of the grid is written.
 """
@@ -22,15 +22,16 @@ def write_authors(
 ) -> None:
     """Writes `AUC.csv`, `CCA_<task>.csv`, `similarity.csv` and `simVSauc{ImNet,RadNet}.csv`.
 
-    representations, agreements: the rows of the tidy tables of the same names.
+    representations, agreements: the rows of the tidy tables of the same names, those without a flag.
     """
     cells = [cell for cell in finished if cell.condition == finished[0].condition]
-    cells.sort(key=lambda cell: cell.config.freeze)  # their figure's legend counts on this order
     of_variant = {cell.variant: cell for cell in cells}
+    tasks = list(dict.fromkeys(cell.config.dataset for cell in cells))
+    cells.sort(key=lambda cell: (cell.label == "random", tasks.index(cell.config.dataset), cell.config.freeze))
     write_csv(folder / "AUC.csv", AUC, map(_auc_row, cells))
     similar = list(_cca_rows(representations, of_variant))
-    for task in dict.fromkeys(cell.config.dataset for cell in cells):
-        write_csv(folder / f"CCA_{task}.csv", CCA, (row for row in similar if row[3] == task))
+    for task in tasks:
+        write_csv(folder / f"CCA_{task}.csv", CCA, _pair_by_pair([row for row in similar if row[3] == task]))
     for init, short in (("imagenet", "ImNet"), ("radimagenet", "RadNet")):
         name = NAMES[init]
         before_after = [row for row in similar if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]
@@ -56,6 +57,12 @@ def _cca_rows(representations: Iterable[Mapping[str, str]], of_variant: Mapping[
             yield *key, *(values.get(layer, "") for layer in LAYERS)
 
 
+def _pair_by_pair(rows: Sequence[tuple]) -> list[tuple]:
+    """All folds of two networks together, as the authors have them."""
+    pairs = list(dict.fromkeys(row[:2] for row in rows))
+    return sorted(rows, key=lambda row: pairs.index(row[:2]))
+
+
 def _model(task: str, name: str, of_variant: Mapping[str, Cell]) -> str | None:
     """None for a network of another condition."""
     if name in of_variant:
@@ -70,6 +77,9 @@ def _similarity_rows(agreements: Iterable[tuple], of_variant: Mapping[str, Cell]
     `rand` is the right formula, not theirs, which squares one accuracy: that is in `agreement.csv`.
     """
     pair = list(dict.fromkeys(cell.label for cell in of_variant.values()))[:2]
+    agreements = list(agreements)
+    tasks = list(dict.fromkeys(row[0] for row in agreements))
+    agreements.sort(key=lambda row: (tasks.index(row[0]), row[3] == "freeze"))
     for task, one, other, _, fold, observed, independent, *_ in agreements:
         cells = [of_variant[name] for name in (one, other) if name in of_variant]
         if [cell.label for cell in cells] == pair:

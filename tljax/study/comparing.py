@@ -12,7 +12,7 @@ from tljax.config import TrainConfig
 from tljax.devices import use_compilation_cache
 from tljax.files import write_csv
 from tljax.folds import Fold, fold_of
-from tljax.study.grid import Cell
+from tljax.study.grid import Cell, load_data
 
 FOLDER = "comparisons"
 
@@ -124,14 +124,7 @@ def read(cells: Sequence[Cell]) -> list[dict[str, str]]:
 
 def load(config: TrainConfig) -> tuple[datasets.Dataset, Fold]:
     """The data and the fold of a run."""
-    data = datasets.load(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        cache_dir=config.cache_dir,
-        skip_bad=config.skip_bad,
-        progress=False,
-    )
+    data = load_data(config)
     return data, fold_of(data, config.fold, rule=config.folds, folds_dir=config.folds_dir)
 
 

@@ -1,7 +1,7 @@
 """What a person sees of a study: the grid with every run in its place, or a line for each that ends."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -85,6 +85,12 @@ class StudyDisplay:
 def _score(folder: Path) -> str:
     auc = runs.read_run(folder).result["test"]["auc"]
     return "undefined" if auc is None else f"{auc:.3f}"
+
+
+def show_left_out(console: Console, left_out: Mapping[str, str]) -> None:
+    """What is not at hand, a line each, with how to get it."""
+    for what, why in left_out.items():
+        console.print(f"left out {what}: {why}", highlight=False, soft_wrap=True, markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -11,19 +11,18 @@ import jax.numpy as jnp
 
 from tljax import datasets, models, networks, runs, weights
 from tljax.config import StudyConfig, TrainConfig
-from tljax.study.grid import Cell
+from tljax.study.grid import Cell, load_data
 
 TRAINING = 3  # forward passes that a training step costs
 TRAIN_SHARE = 0.8  # of the images, in a fold
 CORE = 20e9  # operations a second that a CPU core sustains in training, by order of magnitude
 ACCELERATOR = 20e12  # the same of one GPU or TPU in bfloat16
-UNKNOWN_IMAGES = 1000
 STATES = 8  # copies of the weights on disk while a run goes on: with both moments of Adam and the best, twice
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of all runs together."""
+    """Of all runs together, without their start and without comparisons."""
 
     seconds: float
     bytes: float
@@ -46,7 +45,7 @@ def estimate(config: StudyConfig, cells: Sequence[Cell]) -> Estimate:
 def _images(config: TrainConfig) -> float:
     """Training images that a run sees, at most."""
     epochs = config.epochs + (config.head_epochs if config.freeze else 0)
-    return (datasets.card(config.dataset).images or UNKNOWN_IMAGES) * TRAIN_SHARE * epochs
+    return (datasets.card(config.dataset).images or len(load_data(config).files)) * TRAIN_SHARE * epochs
 
 
 def _measured(cell: Cell) -> float | None:

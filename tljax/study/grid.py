@@ -11,6 +11,7 @@ from typing import Any
 from tljax import datasets, networks, runs, weights
 from tljax.config import INCIDENTAL, StudyConfig, TrainConfig
 from tljax.errors import UserError
+from tljax.folds import make_folds
 from tljax.train import tag_of
 
 _OF_THE_GRID = ("dataset", "init", "freeze", "fold", "seed", "preprocessing", "workdir", "quiet")
@@ -73,11 +74,11 @@ def make_grid(config: StudyConfig) -> Grid:
     pretrain = {cell.config.dataset: cell for cell in _pretrainings(config)}
     wanted = _at_hand(config.inits, lambda init: _need_weights(config, init, pretrain), left_out)
     inits = [_Init.of(init, pretrain) for init in wanted]
-    axes = (config.folds, config.seeds, config.preprocessings, config.recipes, inits, config.freezes)
+    axes = (config.seeds, config.preprocessings, config.recipes, inits, config.freezes)
     cells = tuple(
         _cell(config, task, *values)
         for task in tasks
-        for values in itertools.product(*axes)
+        for values in itertools.product(_folds(config, task, left_out), *axes)
         if not (values[-1] and values[-2].is_random)
     )
     if not cells:
@@ -169,9 +170,37 @@ class _Absent(Exception):
     """What the user has not got yet; the rest of the study can do without."""
 
 
+def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
+    return dataclasses.replace(config.train, **config.overrides.get(task, {}))
+
+
+def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int]:
+    """The folds of the grid that a task has: images that bring their own train, val and test have one."""
+    run = _settings_of(config, task)
+    if run.folds_dir or datasets.card(task).images is not None:
+        return list(config.folds)
+    data = load_data(dataclasses.replace(run, dataset=task), progress=True)
+    count = len(make_folds(data, run.folds))
+    if absent := [str(fold) for fold in config.folds if fold > count]:
+        left_out[f"{task} fold {' '.join(absent)}"] = "the images bring their own train, val and test: one fold"
+    return [fold for fold in config.folds if fold <= count]
+
+
+def load_data(config: TrainConfig, progress: bool = False) -> datasets.Dataset:
+    """The data of a run."""
+    return datasets.load(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        cache_dir=config.cache_dir,
+        skip_bad=config.skip_bad,
+        progress=progress,
+    )
+
+
 def _need_data(config: StudyConfig, task: str) -> None:
     card = datasets.card(task)
-    run = dataclasses.replace(config.train, **config.overrides.get(task, {}))
+    run = _settings_of(config, task)
     if not card.needs_archive or (run.data_dir and Path(run.data_dir).exists()):
         return
     if run.data_dir:

@@ -107,7 +107,9 @@ class SlurmLauncher:
                 "there is no SLURM here (no squeue): use --launcher local, or log in to the cluster"
             ) from None
         if done.returncode and "Invalid job id" not in done.stderr:
-            raise UserError(f"SLURM does not answer: {done.stderr.strip()}")
+            raise UserError(
+                f"SLURM does not answer; ask those who run it, or use --launcher local: {done.stderr.strip()}"
+            )
         return set(done.stdout.split())
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tljax.config import StudyConfig
 from tljax.study.authors import LAYERS
-from tljax.study.display import duration
+from tljax.study.display import duration, show_left_out
 from tljax.study.estimate import Estimate, estimate
 from tljax.study.grid import Cell, make_grid, pick
 from tljax.study.tables import RESULTS
@@ -56,7 +56,7 @@ def _before_after(runs: Rows, representations: Rows) -> Table | None:
         table.add_column(name, no_wrap=True)
     for name in LAYERS:
         table.add_column(name, justify="right", no_wrap=True)
-    rows = [row for row in representations if row["measure"] == "cca"]
+    rows = [row for row in representations if row["measure"] == "cca" and not row["flag"]]
     rows = [row for row in rows if row["protocol"] == rows[0]["protocol"]]
     init_of = {(run["task"], _network(run)): run["init"] for run in runs}
     for (task, network), init in init_of.items():
@@ -102,10 +102,11 @@ def show_grid(config: StudyConfig) -> None:
     for row in _rows(cells):
         table.add_row(*row)
     console.print(table)
-    for what, why in grid.left_out.items():
-        console.print(f"left out {what}: {why}", highlight=False, soft_wrap=True)
+    show_left_out(console, grid.left_out)
     todo = [cell for cell in cells if not cell.finished]
-    console.print(f"{len(cells)} runs, {len(cells) - len(todo)} of them finished", highlight=False)
+    console.print(
+        f"{len(cells)} run{'s' * (len(cells) != 1)}, {len(cells) - len(todo)} of them finished", highlight=False
+    )
     if todo:
         _show_cost(config, estimate(config, todo))
 
@@ -114,7 +115,8 @@ def _show_cost(config: StudyConfig, cost: Estimate) -> None:
     parent = next(folder for folder in (config.workdir, *config.workdir.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
     console.print(
-        f"at most {duration(cost.seconds)} on {cost.device} ({cost.basis}), if no run stops early\n"
+        f"at most {duration(cost.seconds)} of training on {cost.device} ({cost.basis}), if no run stops early; starts "
+        "and comparisons come on top\n"
         f"{cost.bytes / 1e9:.1f} GB on disk; {free / 1e9:.1f} GB are free in {parent}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

@@ -29,6 +29,7 @@ def write_tables(config: StudyConfig, grid: Grid) -> Path:
     folder = config.workdir / RESULTS
     finished = [cell for cell in grid.cells if cell.finished]
     representations = [row for cells in comparable(finished) for row in comparing.read(cells)]
+    sound = [row for row in representations if not row["flag"]]
     write_csv(folder / "runs.csv", RUNS, map(_run_row, grid.cells))
     if representations:
         columns = dict.fromkeys(key for row in representations for key in row)
@@ -37,8 +38,8 @@ def write_tables(config: StudyConfig, grid: Grid) -> Path:
     agreements = list(_agreements(finished))
     write_csv(folder / "agreement.csv", AGREEMENT, agreements)
     if finished:
-        write_csv(folder / "gain.csv", GAIN, _gains(finished, representations))
-        write_authors(folder, finished, representations, agreements)
+        write_csv(folder / "gain.csv", GAIN, _gains(finished, sound))
+        write_authors(folder, finished, sound, agreements)
     return folder
 
 

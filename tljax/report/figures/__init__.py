@@ -52,6 +52,7 @@ _STYLE = {
     "lines.linewidth": 1.5,
     "lines.markersize": 4.5,
     "text.color": INK,
+    "text.hinting": "no_hinting",  # else text is wider in one format than in another, and labels are cut
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "tljax",
@@ -96,6 +97,8 @@ class Figure:
     caption: str
     markup: str
     """`<svg>` or `<img>`, with its description for those who cannot see it."""
+    wide: bool = False
+    """Too wide for a column of the page, and on a phone scrolled rather than shrunk."""
 
 
 class Gallery:
@@ -122,14 +125,16 @@ class Gallery:
         """
         name = file_stem(name, self._names)
         figure.draw_without_rendering()  # lay out once, not once a format
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         edges = figure.get_tightbbox().padded(0.03)
         figure.savefig(self.folder / f"{name}.pdf", bbox_inches=edges, metadata={"CreationDate": None})
         figure.savefig(self.folder / f"{name}.png", bbox_inches=edges, dpi=200, pil_kwargs={"compress_level": 3})
-        return Figure(name, title, caption, _svg(figure, edges, name, caption))
+        return Figure(name, title, caption, _svg(figure, edges, name, caption), wide=bool(edges.width > 1.1 * COLUMN))
 
-    def keep_pixels(self, pixels: UInt8[np.ndarray, "h w 3"], name: str, title: str, caption: str) -> Figure:
-        """The same for a picture made of pixels, which the page shows as JPEG."""
+    def keep_pixels(
+        self, pixels: UInt8[np.ndarray, "h w 3"], name: str, title: str, caption: str, least: int = 0
+    ) -> Figure:
+        """The same for a picture made of pixels, which the page shows as JPEG, never smaller than `least` pixels."""
         from PIL import Image
 
         name = file_stem(name, self._names)
@@ -139,8 +144,11 @@ class Gallery:
         jpeg = io.BytesIO()
         picture.save(jpeg, "jpeg", quality=72)
         encoded = base64.b64encode(jpeg.getvalue()).decode()
-        markup = f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(caption, quote=True)}">'
-        return Figure(name, title, caption, markup)
+        markup = (
+            f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(caption, quote=True)}" '
+            f'style="--least:{least}px">'
+        )
+        return Figure(name, title, caption, markup, wide=True)
 
 
 def new(width: float = COLUMN, height: float = 2.6, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:

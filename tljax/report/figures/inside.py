@@ -101,7 +101,7 @@ def _curves(
     look = looks(names)
     figure, axes = new(height=3.0 + 0.16 * max(len(pairs) - 3, 0))
     layers = [layer for layer in LAYERS if any(row["layer1"] == layer for rows in pairs.values() for row in rows)]
-    chance, compared, folds = defaultdict(list), False, set()
+    by_chance, compared, folds = False, False, set()
     for (pair, rows), name in zip(pairs.items(), names, strict=True):
         style = look[name]
         values = [[_value(row, "value") for row in rows if row["layer1"] == layer] for layer in layers]
@@ -113,24 +113,25 @@ def _curves(
             range(len(layers)), mean, error, fmt=style.marker, linestyle=style.dash, color=style.colour, elinewidth=0.9,
             capsize=2, label=label,
         )  # fmt: skip
-        for layer in layers:
-            chance[layer] += [_value(row, "chance") for row in rows if row["layer1"] == layer]
+        chance = [[_value(row, "chance") for row in rows if row["layer1"] == layer] for layer in layers]
+        if np.isfinite(chance := [np.mean(c) if c else np.nan for c in chance]).any():
+            by_chance = True
+            axes.plot(range(len(layers)), chance, color=style.colour, linewidth=0.9, dashes=(1, 1.5))
         if "paper protocol" in title and (paper := _published(task.name, pair)):
             compared = True
             axes.plot(
                 np.arange(len(layers)) + 0.13, [paper[layer].mean for layer in layers], "d", color="white",
                 markeredgecolor=style.colour, markersize=4.5,
             )  # fmt: skip
-    levels = np.array([np.nanmean(chance[layer]) if np.isfinite(chance[layer]).any() else np.nan for layer in layers])
-    if np.isfinite(levels).any():
-        axes.plot(range(len(layers)), levels, color=INK, linewidth=0.9, dashes=(1, 1.5), label="chance")
+    if by_chance:
+        axes.plot([], [], color=INK, linewidth=0.9, dashes=(1, 1.5), label="chance, of each pair in its colour")
     axes.set_xticks(range(len(layers)), layers)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel(measure_name(next(iter(pairs.values()))))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7)
     spread = "standard deviation over folds" if max(folds) > 1 else "95 % interval"
     caption = f"{title}. Similarity of representations by layer on {task.name}; bars: {spread}."
-    caption += " Dotted: what unrelated representations would give." if np.isfinite(levels).any() else ""
+    caption += " Dotted: what they would give, did one see other images than the other." if by_chance else ""
     caption += " Hollow diamonds: published means." if compared else ""
     return gallery.keep(figure, stem, title, caption + note)
 
@@ -225,17 +226,24 @@ def _gain_panels(
             style = look[task]
             axes.plot([x[i] for i in at], [y[i] for i in at], style.marker, color=style.colour, label=task, alpha=0.85)
         r = statistics.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
-        axes.set_title(f"{layer}  r = {plain(r.value)}")
+        sure = np.isfinite(r.low)  # without an interval, a coefficient says nothing
+        axes.set_title(f"{layer}  r = {plain(r.value)}" if sure else layer)
         axes.set_xlabel(measure)
         axes.axhline(0, color=FAINT, linewidth=0.7)
-        interval = f"{plain(r.low)} to {plain(r.high)}" if np.isfinite(r.low) else "no interval: too few tasks"
-        sentences.append(f"{layer} {plain(r.value)} ({interval})")
+        axes.locator_params(axis="x", nbins=4)
+        if sure:
+            sentences.append(f"{layer} {plain(r.value)} ({plain(r.low)} to {plain(r.high)})")
     panels[0, 0].set_ylabel("AUC gain over random")
     if len(tasks) > 1:
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(tasks), 7))
     caption = (
         f"{init_name(init)}: similarity of its layers before and after fine-tuning against the relative AUC gain over "
-        f"random initialisation, a point a fold. Correlation with 95 % interval: {listed(sentences)}."
+        f"random initialisation, a point a fold. "
+    )
+    caption += (
+        f"Correlation with 95 % interval: {listed(sentences)}."
+        if sentences
+        else "Too few points or tasks to correlate."
     )
     caption += "" if len(tasks) > 1 else " One task only: the points are its folds, which are not independent."
     return gallery.keep(figure, f"similarity-and-gain-{init}", f"Similarity and gain: {init_name(init)}", caption)

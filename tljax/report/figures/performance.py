@@ -17,7 +17,7 @@ def forest(gallery: Gallery, task: Task) -> Figure:
     """Mean AUC with its interval, one line an initialisation, folds as dots, the published mean as a hollow diamond."""
     arms = [arm for arm in task.arms if arm.condition == task.condition]
     look = looks([arm.init for arm in arms])
-    figure, axes = new(4.2, 0.5 + 0.36 * len(arms))
+    figure, axes = new(3.7, 0.5 + 0.34 * len(arms))
     compared = False
     for row, arm in enumerate(arms):
         mean, style = task.mean(arm), look[arm.init]
@@ -37,10 +37,14 @@ def forest(gallery: Gallery, task: Task) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("test AUC")
+    low, high = axes.get_xlim()
+    axes.axvline(0.5, color=FAINT, linewidth=0.9, dashes=(1, 1.5), zorder=0)
+    axes.set_xlim(low, high)
     caption = (
-        f"Mean test AUC on {task.name} ({task.condition}). Bar: 95 % interval of the mean by the corrected resampled "
-        "t-test; dots: folds."
+        f"Mean test AUC on {task.name} ({task.condition}; {task.size}). Bar: 95 % interval of the mean by the "
+        "corrected resampled t-test; dots: folds."
     )
+    caption += " Dotted: chance." if low < 0.5 else ""
     caption += " Hollow diamond: the published mean." if compared else ""
     return gallery.keep(figure, f"{task.name}-auc-intervals", "Test AUC", caption)
 
@@ -49,7 +53,7 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
     """Test AUC over folds and seeds as boxes, by task; the same initialisation has the same look in every task."""
     inits = list(dict.fromkeys(arm.init for task in study.tasks for arm in task.arms))
     look = looks(inits)
-    figure, axes = new(max(COLUMN, 0.9 + sum(0.3 * len(task.arms) + 0.3 for task in study.tasks)), 2.9)
+    figure, axes = new(max(COLUMN, 0.9 + sum(0.17 * len(task.arms) + 0.25 for task in study.tasks)), 2.9)
     position, ticks = 0.0, []
     for task in study.tasks:
         start = position
@@ -71,14 +75,17 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
         ticks.append(((start + position - 0.8) / 2, task.name))
         position += 0.7
     axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks])
+    axes.set_xlim(-0.9, max(position - 0.6, 1.7))
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="x", visible=False)
     axes.set_ylabel("test AUC")
+    axes.axhline(0.5, color=FAINT, linewidth=0.9, dashes=(1, 1.5), zorder=0)
     for init in inits:
         axes.plot([], [], look[init].marker, color=look[init].colour, label=init_name(init))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(inits), 4), handletextpad=0.2)
     caption = (
-        "Test AUC of every fold by task and initialisation: median, quartiles and range, with the folds as points."
+        "Test AUC of every fold by task and initialisation: median, quartiles and range, with the folds as points. "
+        "Dotted: chance."
     )
     if any(arm.condition.freeze for task in study.tasks for arm in task.arms):
         caption += " Open boxes: the head was first trained alone on the frozen backbone."
@@ -169,11 +176,14 @@ def learning_curves(gallery: Gallery, task: Task, condition: Condition) -> list[
                 axes.plot(range(1, shortest + 1), mean, color=style.colour, linestyle=style.dash, label=arm.name)
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="best")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         caption = (
             f"{title} on {task.name} ({condition}) over epochs. Thin: each fold; thick: their mean, as far as every "
             "fold was trained."
         )
+        if quantity == "val_auc":
+            axes.axhline(0.5, color=FAINT, linewidth=0.9, dashes=(1, 1.5), zorder=0)
+            caption += " Dotted: chance."
         drawn.append(
             gallery.keep(figure, f"{task.name}-{condition}-{quantity}", f"{title}: {task.name}, {condition}", caption)
         )
@@ -202,6 +212,7 @@ def agreements(gallery: Gallery, study: Study) -> Figure | None:
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("share of test images on which both are right or both wrong")
+    axes.locator_params(axis="x", nbins=6)
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     caption = (
         "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, "

@@ -38,9 +38,12 @@ def grad_cam(gallery: Gallery, task: str, variant: str, arrays: Mapping[str, np.
     caption = (
         f"Grad-CAM of {model} on {task}: for each true class the test images classified most confidently, right ones "
         "first, then wrong ones, with the true class, the predicted one and its probability. Bright: what raised the "
-        "predicted class. A saliency map shows where a network looked, not why."
+        f"predicted class, on a grid of {' × '.join(map(str, arrays['maps'].shape[1:]))} cells. A saliency map shows "
+        "where a network looked, not why."
     )
-    return gallery.keep_pixels(canvas.pixels, f"{task}-gradcam-{variant}", f"Grad-CAM: {model}", caption)
+    pixels = canvas.pixels
+    name, title = f"{task}-gradcam-{variant}", f"Grad-CAM: {model}"
+    return gallery.keep_pixels(pixels, name, title, caption, least=round(0.85 * pixels.shape[1]))
 
 
 class _Canvas:
