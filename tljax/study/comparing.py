@@ -10,6 +10,7 @@ from pathlib import Path
 from tljax import datasets, networks, runs
 from tljax.config import TrainConfig
 from tljax.devices import use_compilation_cache
+from tljax.errors import UserError
 from tljax.files import write_csv
 from tljax.folds import Fold, fold_of
 from tljax.study.grid import Cell, load_data
@@ -67,10 +68,15 @@ def table_path(cell: Cell) -> Path:
 
 
 def compare_cells(cells: Sequence[Cell], protocols: Sequence[str], measures: Sequence[str]) -> None:
-    """Compares the networks of finished runs of one task, fold and condition, as far as that is not done yet."""
+    """Compares the networks of finished runs of one task, fold and condition, as far as that is not done yet.
+
+    Raises UserError where none is finished.
+    """
     from tljax.compare import compare
 
     cells = [cell for cell in cells if cell.finished]
+    if not cells:
+        raise UserError("no run that it compares is finished")
     todo = missing(cells, protocols, measures)
     if not todo:
         return
