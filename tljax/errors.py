@@ -35,3 +35,6 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a disk that is full, or a folder that may not be written
+        print(f"error: {error}; mend that and run the same command again", file=sys.stderr)
+        leave(EXIT_USER_ERROR)

@@ -74,12 +74,20 @@ class RunWriter:
         """
         path = self.folder / runs.CONFIG
         if path.exists():
-            _refuse_other_settings(self.folder, runs.read_json(path).get("must_match", {}), description["must_match"])
+            _refuse_other_settings(self.folder, self._settings(path), description["must_match"])
         elif is_writer():
             self._write_split(data, fold)
             write_text(path, json.dumps(description, indent=1, default=str) + "\n")
         _meet("begun")
         return (self.folder / runs.RESULT).exists()
+
+    def _settings(self, path: Path) -> dict[str, Any]:
+        try:
+            return runs.read_json(path).get("must_match", {})
+        except UserError as error:
+            raise UserError(
+                f"{error}; nothing can be said of this run: remove {self.folder}, or move it away"
+            ) from error
 
     def resume_point(self) -> ResumePoint:
         return ResumePoint(self.folder / runs.RESUME)
