@@ -12,12 +12,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tljax import datasets, devices, engine, metrics, networks
+from tljax import devices, engine, metrics, networks
 from tljax.config import TrainConfig, parse
 from tljax.errors import run_command
 from tljax.feed import make_feed
-from tljax.folds import fold_of
-from tljax.train import Selection, resolve, softmax
+from tljax.folds import load, load_data
+from tljax.train import Selection, check, resolve, softmax
 
 RULES = ("val_loss", "val_auc", "last")
 
@@ -33,9 +33,9 @@ class Config(TrainConfig):
     """the folds"""
 
 
-def epochs(config: Config, data: datasets.Dataset) -> list[dict[str, float]]:
+def epochs(config: Config) -> list[dict[str, float]]:
     """Every epoch's validation loss, validation AUC and test AUC."""
-    fold = fold_of(data, config.fold, config.folds, config.folds_dir)
+    data, fold = load(config)
     network = networks.resolve(
         config.init,
         config.weights_dir,
@@ -82,12 +82,12 @@ def chosen(rows: list[dict[str, float]], rule: str) -> dict[str, float]:
 def main() -> None:
     config = parse(Config, "python benchmarks/selection.py")
     devices.use_compilation_cache(config.cache_dir)
-    data = datasets.load(config.dataset, config.data_dir, config.image_size, cache_dir=config.cache_dir)
-    config = resolve(config, data.card)
+    check(config)
+    config = resolve(config, load_data(config, progress=True).card)
     table = Table("fold", *(f"{rule}: test AUC (epoch)" for rule in RULES), "best epoch's")
     columns = []
     for number in config.across:
-        rows = epochs(dataclasses.replace(config, fold=number), data)
+        rows = epochs(dataclasses.replace(config, fold=number))
         kept = [chosen(rows, rule) for rule in RULES]
         best = max(row["test_auc"] for row in rows)
         table.add_row(str(number), *(f"{row['test_auc']:.3f} ({row['epoch']})" for row in kept), f"{best:.3f}")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import crash, scaling
-from tljax import runs, weights
+from tljax import devices, runs, weights
 from tljax.config import TrainConfig
 from tljax.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
 from tljax.runwriter import RunWriter
@@ -37,6 +37,15 @@ def uninterrupted(tmp_path_factory):
     seconds = crash.complete(again)
     crash.assert_same(crash.folder_of(again), crash.folder_of(config))  # the same seed, the same bits
     return crash.folder_of(config), seconds
+
+
+def wait_for_first_epoch(folder, process):
+    """Until a training is about to run or compile its first epoch: it has just made a new metrics.jsonl."""
+    path = folder / runs.METRICS
+    before = path.stat().st_ino if path.exists() else None
+    while not path.exists() or path.stat().st_ino == before:
+        assert process.is_alive()
+        time.sleep(0.005)
 
 
 def config_of(folder):
@@ -74,21 +83,23 @@ def test_a_dozen_kills_change_nothing(uninterrupted, tmp_path):
 def test_stopped_by_a_scheduler_then_by_a_person_then_finished(uninterrupted, tmp_path):
     config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
     folder = crash.folder_of(config)
-    for number, code in ((signal.SIGTERM, EXIT_REQUEUE), (signal.SIGINT, EXIT_INTERRUPTED)):
-        before, process = crash.epochs_written(folder), crash.start(config)
-        while crash.epochs_written(folder) <= before and process.is_alive():
-            time.sleep(0.005)
+    for number, code, epochs in ((signal.SIGTERM, EXIT_REQUEUE, {1}), (signal.SIGINT, EXIT_INTERRUPTED, {1, 2})):
+        process = crash.start(config)
+        wait_for_first_epoch(folder, process)
         os.kill(process.pid, number)
         process.join()
-        if process.exitcode == 0:
-            pytest.skip("the run was finished before the signal reached it")
         assert process.exitcode == code
+        assert crash.epochs_written(folder) in epochs
     crash.complete(config)
     crash.assert_same(folder, uninterrupted[0])
 
 
 def test_second_process_on_a_run_folder_is_refused(tmp_path):
-    with RunWriter(tmp_path), pytest.raises(UserError, match="another process"), RunWriter(tmp_path):
+    with (
+        RunWriter(tmp_path),
+        pytest.raises(UserError, match=f"another process .*{os.getpid()} on"),
+        RunWriter(tmp_path),
+    ):
         pass
 
 
@@ -117,15 +128,24 @@ def _train_with_devices(config, count):
     train(config)
 
 
-def test_two_processes_train_what_one_with_two_devices_trains(tmp_path):
+def _one_of_several(config):
+    scaling.force_devices(1)
+    run_command(lambda: train(config), devices.leave)
+
+
+def test_two_processes_end_together_then_train_what_one_with_two_devices_trains(tmp_path):
     quick = dataclasses.replace(QUICK, variant="torch_v1.5")  # no biases before BatchNorm, whose gradients are rounding
     one = dataclasses.replace(quick, workdir=tmp_path / "one")
     address = {"distributed": True, "coordinator": "localhost:12421", "num_processes": 2}
     two = [dataclasses.replace(quick, workdir=tmp_path / "two", **address, process_id=index) for index in range(2)]
-    for group in ([child(_train_with_devices, one, 2)], [child(_train_with_devices, config, 1) for config in two]):
-        for process in group:
-            process.join()
-            assert process.exitcode == 0
+    first, second = (child(_one_of_several, config) for config in two)
+    wait_for_first_epoch(crash.folder_of(two[0]), first)
+    second.kill()
+    first.join(timeout=90)
+    assert first.exitcode == EXIT_USER_ERROR
+    for process in (child(_train_with_devices, one, 2), *(child(_one_of_several, config) for config in two)):
+        process.join()
+        assert process.exitcode == 0
     ours, theirs = (weights.load(crash.folder_of(config) / runs.CHECKPOINT)[0] for config in (two[0], one))
     assert scaling.difference(theirs, ours) < 1e-5
 

@@ -1,6 +1,9 @@
 """Orbax behind one thin wrapper."""
 
-from collections.abc import Mapping
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,35 @@ import numpy as np
 from tljax.errors import UserError
 
 REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore raise where a disk is full or gone
+FILE_BYTES = 8192  # of disk, that a tensor may take beside its own bytes
+_MEND = "what was whole before is kept: make room and run the same command again"
+
+
+@contextmanager
+def _refused(folder: Path) -> Iterator[None]:
+    """Raises UserError where the disk refuses. Orbax logs such an error before it raises it; once is enough."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except jax.errors.JaxRuntimeError:
+        raise  # of a device or of another process, not of the disk
+    except REFUSALS as error:
+        several = ", unless another process of the run is gone" if jax.process_count() > 1 else ""
+        raise UserError(f"could not write {folder} ({error}); {_MEND}{several}") from error
+    finally:
+        log.setLevel(level)
+
+
+def _refuse_full_disk(folder: Path, arrays: Any) -> None:
+    """Raises UserError before orbax begins what it cannot end; its threads would each report the full disk."""
+    wanted = sum(leaf.nbytes + FILE_BYTES for leaf in jax.tree.leaves(arrays))
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise UserError(
+            f"no room to write {folder}: it takes {wanted / 1e3:,.0f} kB and {free / 1e3:,.0f} kB are free; {_MEND}"
+        )
 
 
 def _checkpointer():
@@ -25,8 +57,12 @@ def _checkpointer():
 
 
 def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes a flat dict of arrays, to the bit; `folder` must not exist yet and appears whole or not at all."""
-    with _checkpointer() as checkpointer:
+    """Writes a flat dict of arrays, to the bit; `folder` must not exist yet and appears whole or not at all.
+
+    Raises UserError where the disk refuses.
+    """
+    _refuse_full_disk(folder.parent, tensors)
+    with _refused(folder), _checkpointer() as checkpointer:
         checkpointer.save(folder.resolve(), dict(tensors))
 
 
@@ -50,11 +86,12 @@ class ResumePoint:
         return self
 
     def __exit__(self, kind: type | None, *_: Any) -> None:
-        try:
-            self._manager.close()  # waits for a save in flight
-        except REFUSALS as error:
-            if kind is None:
-                raise self._refused(error) from error
+        if kind is None:
+            with _refused(self._folder):
+                self._manager.close()  # waits for a save in flight
+        elif jax.process_count() == 1:  # among several processes the others may be gone, and a save waits for them
+            with suppress(UserError), _refused(self._folder):
+                self._manager.close()
 
     def facts(self) -> dict[str, Any] | None:
         """The JSON facts of the last whole save; None where there is none."""
@@ -77,22 +114,15 @@ class ResumePoint:
         """
         if not wait and jax.process_count() == 1 and self._manager.is_saving_in_progress():
             return
+        _refuse_full_disk(self._folder, arrays)
         arrays = jax.tree.map(jnp.copy, _numbered(arrays))  # the originals are donated to the next epoch
         items = self._ocp.args.Composite(
             arrays=self._ocp.args.StandardSave(arrays), facts=self._ocp.args.JsonSave(dict(facts))
         )
-        try:
+        with _refused(self._folder):
             self._manager.save(step, args=items)
             if wait:
                 self._manager.wait_until_finished()
-        except REFUSALS as error:
-            raise self._refused(error) from error
-
-    def _refused(self, error: Exception) -> UserError:
-        return UserError(
-            f"could not write the checkpoint in {self._folder} ({error}); the last whole one is kept: "
-            "make room and run the same command again"
-        )
 
 
 def _numbered(tree: Any) -> dict[str, Any]:

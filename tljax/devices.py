@@ -1,7 +1,12 @@
 """The devices of a run: processes, mesh, precision, compilation cache."""
 
 import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +17,8 @@ from tljax.config import TrainConfig
 from tljax.errors import UserError
 
 RESIDENT_SHARE = 0.5  # of a device's memory that a data set may take
+JOIN_SECONDS = 300  # that a process waits for the others to start
+SILENT_SECONDS = 60  # after which one that no longer answers is taken for dead, and the others stop
 CPU_RESIDENT_BYTES = 4 << 30  # on CPU "device memory" is the machine's own
 
 
@@ -41,13 +48,52 @@ def join_processes(config: TrainConfig) -> None:
         return
     if given and len(given) < len(explicit):
         raise UserError("--distributed wants --coordinator, --num-processes and --process-id together, or none of them")
+    address = re.fullmatch(r".+:(\d+)", config.coordinator or "host:1")
+    if not address or not 0 < int(address[1]) < 65536:
+        raise UserError(f"--coordinator {config.coordinator}: write HOST:PORT, e.g. {config.coordinator}:12345")
+    if not config.quiet:
+        where = f" at {config.coordinator}" if config.coordinator else ""
+        print(f"waiting for the other processes{where}, {JOIN_SECONDS} s at most", file=sys.stderr)
     try:
-        jax.distributed.initialize(**given)
+        jax.distributed.initialize(
+            **given, initialization_timeout=JOIN_SECONDS, heartbeat_timeout_seconds=SILENT_SECONDS
+        )
+        jax.devices()  # the processes learn of each other's devices, before one of them can fail on its own
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"could not join the other processes ({error}); start one process a host under SLURM, Open MPI "
             "or Kubernetes, or give --coordinator HOST:PORT --num-processes N --process-id I"
         ) from error
+
+
+@contextmanager
+def explained(where: Path) -> Iterator[None]:
+    """Says what to do where jax fails for lack of memory, or because another process of the run in `where` is gone."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).split("\n", 1)[0].replace("Error dispatching computation: ", "")[:300]
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise UserError(
+                f"the device has too little memory for this run ({reason}); "
+                "lower --batch-size or --image-size, or use --storage stream"
+            ) from error
+        if jax.process_count() == 1:
+            raise
+        raise UserError(
+            f"another process of the run in {where} is gone or failed; its own message says why ({reason}). "
+            "The last whole checkpoint is kept: start all the processes again to go on"
+        ) from error
+
+
+def leave(code: int) -> NoReturn:
+    """Ends a process that failed. One of several goes at once, which stops the others: waiting for them, as jax does at
+    exit, it would wait for processes that are gone or that wait for it."""
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def data_mesh() -> Mesh:

@@ -16,19 +16,25 @@ class Requeue(Exception):
     """The process was asked to stop; its state is saved and the same command continues it."""
 
 
-def run_command(main: Callable[[], None]) -> None:
-    """Runs a command's `main`; exits with 2 after a `UserError`, 75 after `Requeue`, 130 after Ctrl-C."""
+def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exit) -> None:
+    """Runs a command's `main`; exits with 2 after a `UserError`, 75 after `Requeue`, 130 after Ctrl-C.
+
+    leave: how the process ends after a mistake or Ctrl-C, given the exit code.
+    """
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        leave(EXIT_USER_ERROR)
     except Requeue as stop:
         print(f"stopped: {stop}", file=sys.stderr)
         sys.exit(EXIT_REQUEUE)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on from the last finished epoch", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        leave(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a disk that is full, or a folder that may not be written
+        print(f"error: {error}; mend that and run the same command again", file=sys.stderr)
+        leave(EXIT_USER_ERROR)

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from tljax import datasets
+from tljax.config import TrainConfig
 from tljax.datasets import Dataset
 from tljax.errors import UserError
 
@@ -56,6 +58,24 @@ def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]
     warned of by name.
     """
     return [read_fold(folds_dir, task, dataset, number) for number in range(1, FOLDS + 1)]
+
+
+def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]:
+    """The data of a run and its fold."""
+    data = load_data(config, progress=progress)
+    return data, fold_of(data, config.fold, config.folds, config.folds_dir)
+
+
+def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
+    """The data of a run."""
+    return datasets.load(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        cache_dir=config.cache_dir,
+        skip_bad=config.skip_bad,
+        progress=progress,
+    )
 
 
 def fold_of(dataset: Dataset, number: int, rule: str = "paper", folds_dir: str | Path | None = None) -> Fold:

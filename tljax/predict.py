@@ -1,7 +1,5 @@
 """python -m tljax.predict: class probabilities of images, by a fine-tuned run or by converted weights."""
 
-import csv
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from tljax.config import PredictConfig, parse
 from tljax.datasets.common.decode import BadImage, decode_file, is_image, to_square
 from tljax.devices import use_compilation_cache
 from tljax.errors import UserError, run_command
+from tljax.files import write_csv
 
 DEFAULT_SIZE = 224
 CROP_MARGIN = 8 / 7  # ImageNet's 256 to 224
@@ -113,13 +112,9 @@ def show(files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes
 
 def write(path: Path, files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str]) -> None:
     """A CSV file: `file`, then one column a class."""
-    partial = path.with_name(f".{path.name}.partial")
+    rows = ([file, *(f"{p:.9g}" for p in row)] for file, row in zip(files, probabilities, strict=True))
     try:
-        with open(partial, "w", newline="", encoding="utf-8") as lines:
-            writer = csv.writer(lines, lineterminator="\n")
-            writer.writerow(["file", *classes])
-            writer.writerows([file, *(f"{p:.9g}" for p in row)] for file, row in zip(files, probabilities, strict=True))
-        os.replace(partial, path)
+        write_csv(path, ["file", *classes], rows)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror})") from error
 

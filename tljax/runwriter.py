@@ -5,10 +5,14 @@
 
 import fcntl
 import json
+import os
 import shutil
 import signal
+import socket
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ from tljax import runs, weights
 from tljax.checkpoint import ResumePoint
 from tljax.datasets import Dataset
 from tljax.devices import is_writer
-from tljax.errors import UserError
+from tljax.errors import Requeue, UserError
 from tljax.files import write_csv, write_text
 from tljax.folds import PARTS, Fold
 
@@ -36,11 +40,14 @@ class RunWriter:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if is_writer():
-                self._lock = open(self.folder / runs.LOCK, "w")
+                self._lock = open(self.folder / runs.LOCK, "a+")
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._sign()
         except BlockingIOError:
+            self._lock.seek(0)
+            holder = self._lock.read()
             self._lock.close()
-            raise UserError(f"another process is training {self.folder}; wait for it, or stop it") from None
+            raise UserError(f"another process is training {self.folder} ({holder}); wait for it, or stop it") from None
         except OSError as error:
             raise UserError(
                 f"cannot write run folder {self.folder} ({error.strerror}); choose another --workdir"
@@ -49,9 +56,16 @@ class RunWriter:
 
     def __exit__(self, *_: Any) -> None:
         if self._events:
-            self._events.close()
+            with suppress(OSError):  # what it holds back is what the disk has refused already
+                self._events.close()
         if self._lock:
             self._lock.close()
+
+    def _sign(self) -> None:
+        """Who holds the lock, for whom it refuses; the lock itself ends with the process, however that ends."""
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()} on {socket.gethostname()}")
+        self._lock.flush()
 
     def begin(self, description: Mapping[str, Any], data: Dataset, fold: Fold) -> bool:
         """Opens the folder for this run, new or to go on with; True where the run is finished already.
@@ -60,12 +74,20 @@ class RunWriter:
         """
         path = self.folder / runs.CONFIG
         if path.exists():
-            _refuse_other_settings(self.folder, runs.read_json(path).get("must_match", {}), description["must_match"])
+            _refuse_other_settings(self.folder, self._settings(path), description["must_match"])
         elif is_writer():
             self._write_split(data, fold)
             write_text(path, json.dumps(description, indent=1, default=str) + "\n")
         _meet("begun")
         return (self.folder / runs.RESULT).exists()
+
+    def _settings(self, path: Path) -> dict[str, Any]:
+        try:
+            return runs.read_json(path).get("must_match", {})
+        except UserError as error:
+            raise UserError(
+                f"{error}; nothing can be said of this run: remove {self.folder}, or move it away"
+            ) from error
 
     def resume_point(self) -> ResumePoint:
         return ResumePoint(self.folder / runs.RESUME)
@@ -108,13 +130,18 @@ class RunWriter:
         _meet("finished")
 
     def _add_events(self, row: Mapping[str, Any]) -> None:
-        if self._events is None:
-            from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's thread would die of a full disk alone
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
 
-            self._events = SummaryWriter(str(self.folder / runs.TENSORBOARD))
+        if self._events is None:
+            (self.folder / runs.TENSORBOARD).mkdir(exist_ok=True)
+            self._events = EventsWriter(str(self.folder / runs.TENSORBOARD / "events"))
         for name, value in row.items():
             if isinstance(value, float):
-                self._events.add_scalar(f"{row['phase']}/{name}", value, row["epoch"])
+                summary = scalar(f"{row['phase']}/{name}", value)
+                self._events.write_event(Event(wall_time=time.time(), step=row["epoch"], summary=summary))
+        self._events.flush()
 
     def _write_split(self, data: Dataset, fold: Fold) -> None:
         patients = data.patients or [""] * len(data)
@@ -127,9 +154,10 @@ class RunWriter:
 
 
 class StopSignal:
-    """Remembers SIGTERM, with which schedulers announce pre-emption, until the epoch is over."""
+    """SIGTERM, with which schedulers announce pre-emption: before the first epoch it stops the process at once, where
+    there is nothing to save; later it is remembered until the epoch is over."""
 
-    _received = False
+    _received = _waits = False
 
     def __enter__(self) -> "StopSignal":
         self._old = None
@@ -141,6 +169,10 @@ class StopSignal:
         if self._old is not None:
             signal.signal(signal.SIGTERM, self._old)
 
+    def wait_for_epochs(self) -> None:
+        """From now on a signal is only remembered."""
+        self._waits = True
+
     def requested(self) -> bool:
         """Whether any process of the run was told to stop: they all stop after the same epoch."""
         if jax.process_count() == 1:
@@ -151,6 +183,8 @@ class StopSignal:
 
     def _receive(self, *_: Any) -> None:
         self._received = True
+        if not (self._waits or jax.distributed.is_initialized()):  # one process of several does not stop alone
+            raise Requeue("told to stop before the first epoch; run the same command again")
 
 
 def _refuse_other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -6,23 +6,28 @@ and leaves a finished one alone.
 """
 
 import dataclasses
+import functools
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 
 import tljax
 from tljax import datasets, devices, engine, metrics, models, networks, runs
+from tljax.checkpoint import ResumePoint
 from tljax.config import INCIDENTAL, TrainConfig, parse, to_json
 from tljax.errors import Requeue, UserError, run_command
 from tljax.feed import Feed, make_feed
-from tljax.folds import Fold, fold_of
+from tljax.folds import Fold, load
 from tljax.progress import Stopwatch, TrainingDisplay, console
 from tljax.runwriter import RunWriter, StopSignal
+
+Predict = Callable[[Int[np.ndarray, " n"]], Float[Array, "n k"]]  # logits of some rows of the data set
 
 DROPOUT = 0.5  # of the paper's pre-trained models; its random one had none
 
@@ -60,6 +65,36 @@ class Selection:
         return better
 
 
+@dataclasses.dataclass
+class Position:
+    """How far a run has come; with the arrays, all that a checkpoint holds."""
+
+    phase: int = 0  # its place in the plan
+    epoch: int = 0  # epochs of this phase that are done
+    rows: int = 0  # epochs of all phases, a row of metrics.jsonl each
+    selection: Selection = dataclasses.field(default_factory=Selection)
+
+    @classmethod
+    def found(cls, facts: dict[str, Any] | None) -> "Position":
+        """The one that a checkpoint recorded, or the beginning."""
+        return cls(**facts | {"selection": Selection(**facts["selection"])}) if facts else cls()
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is trained on what."""
+
+    config: TrainConfig  # resolved
+    network: networks.Network
+    data: datasets.Dataset
+    fold: Fold
+
+    @property
+    def folder(self) -> Path:
+        of = self.config
+        return runs.run_folder(of.workdir, of.dataset, self.network.label, of.freeze, of.fold, tag_of(of))
+
+
 def main() -> None:
     config = parse(TrainConfig, "python -m tljax.train")
     run = train(config)
@@ -72,19 +107,32 @@ def main() -> None:
 
 def train(config: TrainConfig) -> Path:
     """Trains, or goes on, and returns the finished run folder. Raises UserError, or Requeue when told to stop."""
-    devices.join_processes(config)
-    devices.use_compilation_cache(config.cache_dir)
     clock = Stopwatch()
-    data = datasets.load(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        cache_dir=config.cache_dir,
-        skip_bad=config.skip_bad,
-        progress=not config.quiet,
-    )
+    with StopSignal() as stop:
+        devices.join_processes(config)
+        devices.use_compilation_cache(config.cache_dir)
+        job = prepare(config)
+        try:
+            with (
+                devices.explained(job.folder),
+                RunWriter(job.folder, config.tensorboard) as writer,
+                TrainingDisplay(f"{config.dataset} {job.network.label} fold {config.fold}", config.quiet) as display,
+            ):
+                if not writer.begin(describe(job), job.data, job.fold):
+                    epoch, predict = fit(job, writer, display, stop)
+                    conclude(job, writer, epoch, predict, clock)
+        except OSError as error:
+            raise UserError(
+                f"could not go on with {job.folder} ({error}); mend that and run the same command again"
+            ) from error
+    return job.folder
+
+
+def prepare(config: TrainConfig) -> Job:
+    """Everything that training needs, found, read and checked."""
+    check(config)
+    data, fold = load(config, progress=not config.quiet)
     config = resolve(config, data.card)
-    fold = fold_of(data, config.fold, rule=config.folds, folds_dir=config.folds_dir)
     network = networks.resolve(
         config.init,
         config.weights_dir,
@@ -96,30 +144,21 @@ def train(config: TrainConfig) -> Path:
         dtype=devices.compute_dtype(config.precision),
         seed=config.seed,
     )
-    folder = runs.run_folder(config.workdir, config.dataset, network.label, config.freeze, config.fold, tag_of(config))
-    title = f"{config.dataset} {network.label} fold {config.fold}"
-    try:
-        with (
-            RunWriter(folder, config.tensorboard) as writer,
-            StopSignal() as stop,
-            TrainingDisplay(title, config.quiet) as display,
-        ):
-            if not writer.begin(describe(config, network, data), data, fold):
-                fitted = fit(config, network, data, fold, writer, display, stop)
-                conclude(config, network, data, fold, writer, fitted, clock.lap())
-    except OSError as error:
-        raise UserError(f"could not go on with {folder} ({error}); mend that and run the same command again") from error
-    return folder
+    return Job(config, network, data, fold)
 
 
-def resolve(config: TrainConfig, card: datasets.Card) -> TrainConfig:
-    """The config with every default that depends on the task or the device filled in, and its values checked."""
+def check(config: TrainConfig) -> None:
+    """Raises UserError for a number that makes no sense."""
     for name in ("epochs", "batch_size", "image_size", "head_epochs", "patience", "head_patience"):
         if (value := getattr(config, name)) is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     for name in ("learning_rate", "head_learning_rate"):
-        if not getattr(config, name) > 0:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(config, name)}: must be positive")
+        if not 0 < getattr(config, name) < float("inf"):
+            raise UserError(f"--{name.replace('_', '-')} {getattr(config, name)}: must be a positive number")
+
+
+def resolve(config: TrainConfig, card: datasets.Card) -> TrainConfig:
+    """The config with every default that depends on the task or the device filled in."""
     return dataclasses.replace(
         config,
         image_size=config.image_size or card.image_size,
@@ -134,24 +173,25 @@ def tag_of(config: TrainConfig) -> str:
     return "-".join(part for part in ("" if config.train == "all" else config.train, config.tag) if part)
 
 
-def describe(config: TrainConfig, network: networks.Network, data: datasets.Dataset) -> dict[str, Any]:
+def describe(job: Job) -> dict[str, Any]:
     """What `config.json` holds. Two runs may share a folder only if `must_match` is the same."""
-    settings = to_json(config)
+    settings = to_json(job.config)
     return {
         "must_match": {key: value for key, value in settings.items() if key not in INCIDENTAL}
-        | {"data": data.fingerprint, "weights": network.card.sha256},
+        | {"data": job.data.fingerprint, "weights": job.network.card.sha256},
         "config": settings,
-        "classes": list(data.card.classes),
-        "init": dataclasses.asdict(network.card),
-        "card": dataclasses.asdict(data.card),
-        "skipped": list(data.skipped),
+        "classes": list(job.data.card.classes),
+        "init": dataclasses.asdict(job.network.card),
+        "card": dataclasses.asdict(job.data.card),
+        "skipped": list(job.data.skipped),
         "devices": devices.describe(),
         "versions": {"tljax": tljax.__version__, "jax": jax.__version__, "python": platform.python_version()},
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
 
-def phases(config: TrainConfig) -> list[Phase]:
+def plan(config: TrainConfig) -> list[Phase]:
+    """The phases, in their order."""
     main = Phase(config.train, config.epochs, config.patience, config.learning_rate, config.select)
     if not config.freeze:
         return [main]
@@ -159,137 +199,134 @@ def phases(config: TrainConfig) -> list[Phase]:
     return [head, main]
 
 
-def fit(
-    config: TrainConfig,
-    network: networks.Network,
-    data: datasets.Dataset,
-    fold: Fold,
+def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: StopSignal) -> tuple[int, Predict]:
+    """Runs the phases, from the last checkpoint on where there is one, and leaves the best weights in the network.
+
+    Returns the epoch that the last phase kept, and what predicts by its weights.
+    """
+    phases = plan(job.config)
+    with writer.resume_point() as resume:
+        position = Position.found(resume.facts())
+        stop.wait_for_epochs()
+        writer.keep_epochs(position.rows)
+        while True:
+            feed, best = fit_phase(job, phases[position.phase], position, resume, writer, display, stop)
+            engine.restore(job.network.model, best)
+            if position.phase == len(phases) - 1:
+                return position.selection.epoch, functools.partial(feed.infer, best)
+            position = Position(phase=position.phase + 1, rows=position.rows)
+
+
+def fit_phase(
+    job: Job,
+    phase: Phase,
+    position: Position,
+    resume: ResumePoint,
     writer: RunWriter,
     display: TrainingDisplay,
     stop: StopSignal,
-) -> tuple[Selection, Feed, engine.Weights]:
-    """Runs the phases, from the last checkpoint on where there is one; the last phase's best epoch and its state."""
-    mesh, plan = devices.data_mesh(), phases(config)
-    resume = writer.resume_point()
-    facts = resume.facts() or {"phase": 0, "epoch": 0, "rows": 0, "selection": {}}
-    writer.keep_epochs(facts["rows"])
-    rows_written = facts["rows"]
-    seed_key = jax.random.key(config.seed)
-    with resume:
-        for number, phase in list(enumerate(plan))[facts["phase"] :]:
-            recipe = engine.Recipe(
-                normalisation=network.normalisation,
-                augment=config.augment != "none",
-                flip=data.card.flip,
-                learning_rate=phase.learning_rate,
-                batch_size=config.batch_size,
-                scope=phase.scope,
-                mesh=mesh,
-            )
-            graphs, state = engine.split(network.model, recipe)
-            state = jax.device_put(state, devices.replicated(mesh))
-            best, selection, epoch = engine.copied(engine.weights_of(state)), Selection(), 0
-            if number == facts["phase"] and facts["epoch"]:
-                state, best = resume.arrays((state, best))
-                selection, epoch = Selection(**facts["selection"]), facts["epoch"]
-            feed = make_feed(
-                config.storage, tuple(graphs), recipe, best, data.images, data.labels, (fold.train, fold.val)
-            )
-            phase_key = jax.random.fold_in(seed_key, number)
-            display.phase(phase.scope, phase.epochs, epoch)
-            watch = Stopwatch()
-            while epoch < phase.epochs and not phase.exhausted(epoch, selection):
-                epoch += 1
-                with display.traced(writer.folder / "profile", config.profile and epoch == 2):
-                    state, sums = feed.epoch(state, fold.train, jax.random.fold_in(phase_key, epoch))
-                    weights = engine.weights_of(state)
-                    sums, logits = jax.device_get((sums, feed.infer(weights, fold.val)))  # the epoch's one wait
-                row = {
-                    "phase": phase.scope,
-                    "epoch": epoch,
-                    **scores(sums, logits, data, fold),
-                    **speed(fold, watch.lap()),
-                }
-                if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
-                    raise UserError(
-                        f"the loss became {row['train_loss']} in epoch {epoch} of phase {phase.scope}; the state "
-                        f"before it is kept in {writer.folder}. Lower --learning-rate, or use --precision float32"
-                    )
-                if selection.offer(row, phase.select):
-                    best = engine.copied(weights)
-                writer.epoch(row)
-                display.epoch(row)
-                rows_written += 1
-                position = {"phase": number, "epoch": epoch, "rows": rows_written}
-                stopping = stop.requested()
-                resume.save(
-                    rows_written,
-                    (state, best),
-                    position | {"selection": dataclasses.asdict(selection)},
-                    wait=stopping,
-                )
-                if stopping:
-                    raise Requeue(f"{writer.folder} is saved after epoch {epoch}; run the same command again to go on")
-            display.stopped(epoch)
-            engine.restore(network.model, best)
-    return selection, feed, best
+) -> tuple[Feed, engine.Weights]:
+    """Trains, from `position` on, until the phase has had its epochs or its patience; its feed and its best weights."""
+    recipe = recipe_of(job, phase)
+    graphs, state = engine.split(job.network.model, recipe)
+    state = jax.device_put(state, devices.replicated(recipe.mesh))
+    best = engine.copied(engine.weights_of(state))
+    if position.epoch:
+        state, best = resume.arrays((state, best))
+    feed = make_feed(
+        job.config.storage, graphs, recipe, best, job.data.images, job.data.labels, (job.fold.train, job.fold.val)
+    )
+    key = jax.random.fold_in(jax.random.key(job.config.seed), position.phase)
+    display.phase(phase.scope, phase.epochs, position.epoch)
+    watch = Stopwatch()
+    while position.epoch < phase.epochs and not phase.exhausted(position.epoch, position.selection):
+        position.epoch, position.rows = position.epoch + 1, position.rows + 1
+        with display.traced(writer.folder / "profile", job.config.profile and position.epoch == 2):
+            state, sums = feed.epoch(state, job.fold.train, jax.random.fold_in(key, position.epoch))
+            weights = engine.weights_of(state)
+            sums, logits = jax.device_get((sums, feed.infer(weights, job.fold.val)))  # the epoch's one wait
+        row = {"phase": phase.scope, "epoch": position.epoch, **scores(sums, logits, job), **speed(job, watch.lap())}
+        refuse_no_number(row, writer.folder)
+        if position.selection.offer(row, phase.select):
+            best = engine.copied(weights)
+        writer.epoch(row)
+        display.epoch(row)
+        stopping = stop.requested()
+        resume.save(position.rows, (state, best), dataclasses.asdict(position), wait=stopping)
+        if stopping:
+            raise Requeue(f"{writer.folder} is saved after epoch {position.epoch}; run the same command again to go on")
+    display.stopped(position.epoch)
+    return feed, best
 
 
-def scores(
-    sums: dict[str, Any], logits: Float[np.ndarray, "n k"], data: datasets.Dataset, fold: Fold
-) -> dict[str, float]:
+def recipe_of(job: Job, phase: Phase) -> engine.Recipe:
+    return engine.Recipe(
+        normalisation=job.network.normalisation,
+        augment=job.config.augment != "none",
+        flip=job.data.card.flip,
+        learning_rate=phase.learning_rate,
+        batch_size=job.config.batch_size,
+        scope=phase.scope,
+        mesh=devices.data_mesh(),
+    )
+
+
+def scores(sums: dict[str, Any], logits: Float[np.ndarray, "n k"], job: Job) -> dict[str, float]:
     """An epoch's losses and scores; training ones as seen while the weights moved."""
-    probabilities, labels = softmax(logits), data.labels[fold.val]
+    probabilities, labels = softmax(logits), job.data.labels[job.fold.val]
     return {
-        "train_loss": float(sums["loss"]) / len(fold.train),
-        "train_accuracy": float(sums["right"]) / len(fold.train),
+        "train_loss": float(sums["loss"]) / len(job.fold.train),
+        "train_accuracy": float(sums["right"]) / len(job.fold.train),
         "val_loss": metrics.log_loss(labels, probabilities),
         "val_accuracy": metrics.accuracy(labels, probabilities),
         "val_auc": metrics.auc(labels, probabilities),
     }
 
 
-def speed(fold: Fold, seconds: float) -> dict[str, Any]:
+def speed(job: Job, seconds: float) -> dict[str, Any]:
     return {
-        "images_per_second": len(fold.train) / seconds,
+        "images_per_second": len(job.fold.train) / seconds,
         "seconds": seconds,
         "device_memory_bytes": devices.peak_memory(),
     }
 
 
-def conclude(
-    config: TrainConfig,
-    network: networks.Network,
-    data: datasets.Dataset,
-    fold: Fold,
-    writer: RunWriter,
-    fitted: tuple[Selection, Feed, engine.Weights],
-    seconds: float,
-) -> None:
+def refuse_no_number(row: dict[str, Any], folder: Path) -> None:
+    """Raises UserError where a loss is NaN or infinite, before this epoch is written or saved."""
+    if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
+        raise UserError(
+            f"the loss became {row['train_loss']} in epoch {row['epoch']} of phase {row['phase']}; the state before "
+            f"it is kept in {folder}. Lower --learning-rate, or use --precision float32"
+        )
+
+
+def conclude(job: Job, writer: RunWriter, epoch: int, predict: Predict, clock: Stopwatch) -> None:
     """Predicts validation and test images with the selected weights and completes the run folder."""
-    selection, feed, weights = fitted
+    labels = job.data.labels
     parts = {
-        part: (rows, softmax(jax.device_get(feed.infer(weights, rows))))
-        for part, rows in (("val", fold.val), ("test", fold.test))
+        part: (rows, softmax(jax.device_get(predict(rows))))
+        for part, rows in (("val", job.fold.val), ("test", job.fold.test))
     }
-    writer.predictions(data, parts)
+    writer.predictions(job.data, parts)
     card = dataclasses.replace(
-        network.card,
-        name=f"{config.dataset}-{network.label}",
+        job.network.card,
+        name=f"{job.config.dataset}-{job.network.label}",
         format="tljax",
-        classes=data.card.classes,
+        classes=job.data.card.classes,
         source=str(writer.folder),
-        sha256=models.digest(tensors := models.flatten(network.model)),
-        note=f"fine-tuned from {network.label}, epoch {selection.epoch} by {config.select}",
+        sha256=models.digest(tensors := models.flatten(job.network.model)),
+        note=f"fine-tuned from {job.network.label}, epoch {epoch} by {job.config.select}",
     )
-    result = {"epoch": selection.epoch, "select": config.select, "seconds": seconds}
-    for part, (rows, probabilities) in parts.items():
-        labels = data.labels[rows]
-        result[part] = {
-            name: finite(score(labels, probabilities))
-            for name, score in (("auc", metrics.auc), ("auc_keras", metrics.auc_keras), ("accuracy", metrics.accuracy))
-        }
+    result = {"epoch": epoch, "select": job.config.select, "seconds": clock.lap()}
+    result |= {part: final_scores(labels[rows], probabilities) for part, (rows, probabilities) in parts.items()}
     writer.finish(tensors, card, result)
+
+
+def final_scores(labels: Int[np.ndarray, " n"], probabilities: Float[np.ndarray, "n k"]) -> dict[str, float | None]:
+    """What `result.json` says of validation or test images. JSON has no NaN: a score that is undefined is null."""
+    rules = {"auc": metrics.auc, "auc_keras": metrics.auc_keras, "accuracy": metrics.accuracy}
+    values = {name: float(score(labels, probabilities)) for name, score in rules.items()}
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
 def softmax(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
@@ -298,10 +335,5 @@ def softmax(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def finite(value: float) -> float | None:
-    """JSON has no NaN: a score that is undefined is null."""
-    return float(value) if np.isfinite(value) else None
-
-
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, devices.leave)

@@ -1,11 +1,11 @@
 """Two figures: similarity over the layers, as the paper draws it, and every layer against every layer."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tljax.compare.table import Row
+from tljax.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,9 +24,8 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
     """Writes the figure that suits these rows; the format is that of the path's ending."""
     crossed = any(row.layer1 != row.layer2 for row in rows)
     figure = heat_maps(rows) if crossed else over_layers(rows)
-    partial = path.with_name(f".partial.{path.name}")
-    figure.savefig(partial, dpi=150, bbox_inches="tight")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=150, bbox_inches="tight", format=path.suffix.removeprefix("."))
 
 
 def over_layers(rows: Sequence[Row]) -> "Figure":

@@ -1,11 +1,11 @@
 """What a comparison yields: tidy rows, and the authors' own table."""
 
 import csv
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from tljax.files import write_csv
 from tljax.similarity.independent import level
 from tljax.similarity.pair import Figure
 
@@ -110,11 +110,4 @@ def authors_rows(rows: Iterable[Row], task: str, fold: int) -> list[dict[str, st
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, path)
+    write_csv(path, columns, ([row.get(name, "") for name in columns] for row in rows))

@@ -14,6 +14,7 @@ from tljax.config import DatasetsConfig, parse
 from tljax.datasets import Dataset
 from tljax.datasets.common.duplicates import Pair, near_duplicates
 from tljax.errors import UserError, run_command
+from tljax.files import replacing
 from tljax.folds import PARTS, Fold, make_folds, read_folds
 from tljax.leakage import find_leaks, patients_in_several_classes
 
@@ -125,7 +126,8 @@ def draw_sheet(dataset: Dataset, path: Path) -> None:
         axes[index, 0].set_title(f"{name} ({int((dataset.labels == index).sum())})", fontsize=8, loc="left")
     figure.tight_layout(pad=0.4)
     try:
-        figure.savefig(path, dpi=150)
+        with replacing(path) as partial:
+            figure.savefig(partial, dpi=150, format="png")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot write the contact sheet {path} ({error})") from error
     finally:
