@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tljax import datasets, networks, runs
-from tljax.config import TrainConfig
+from tljax import networks, runs
 from tljax.devices import use_compilation_cache
 from tljax.errors import UserError
 from tljax.files import write_csv
-from tljax.folds import Fold, fold_of
-from tljax.study.grid import Cell, load_data
+from tljax.folds import load
+from tljax.study.grid import Cell
 
 FOLDER = "comparisons"
 
@@ -126,12 +125,6 @@ def read(cells: Sequence[Cell]) -> list[dict[str, str]]:
     anew = {cell.variant for cell in cells if (cell.folder / runs.RESULT).stat().st_mtime > made}
     with path.open(newline="", encoding="utf-8") as lines:
         return [row for row in csv.DictReader(lines) if not anew & {row["model1"], row["model2"]}]
-
-
-def load(config: TrainConfig) -> tuple[datasets.Dataset, Fold]:
-    """The data and the fold of a run."""
-    data = load_data(config)
-    return data, fold_of(data, config.fold, rule=config.folds, folds_dir=config.folds_dir)
 
 
 def network_of(state: State) -> networks.Network:

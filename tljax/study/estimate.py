@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from tljax import datasets, models, networks, runs, weights
 from tljax.config import StudyConfig, TrainConfig
-from tljax.study.grid import Cell, load_data
+from tljax.folds import load_data
+from tljax.study.grid import Cell
 
 TRAINING = 3  # forward passes that a training step costs
 TRAIN_SHARE = 0.8  # of the images, in a fold

@@ -11,7 +11,7 @@ from typing import Any
 from tljax import datasets, networks, runs, weights
 from tljax.config import INCIDENTAL, StudyConfig, TrainConfig
 from tljax.errors import UserError
-from tljax.folds import make_folds
+from tljax.folds import load_data, make_folds
 from tljax.train import tag_of
 
 _OF_THE_GRID = ("dataset", "init", "freeze", "fold", "seed", "preprocessing", "workdir", "quiet")
@@ -184,18 +184,6 @@ def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int
     if absent := [str(fold) for fold in config.folds if fold > count]:
         left_out[f"{task} fold {' '.join(absent)}"] = "the images bring their own train, val and test: one fold"
     return [fold for fold in config.folds if fold <= count]
-
-
-def load_data(config: TrainConfig, progress: bool = False) -> datasets.Dataset:
-    """The data of a run."""
-    return datasets.load(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        cache_dir=config.cache_dir,
-        skip_bad=config.skip_bad,
-        progress=progress,
-    )
 
 
 def _need_data(config: StudyConfig, task: str) -> None:
