@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tljax import runs
 from tljax.devices import use_compilation_cache
-from tljax.study.comparing import State, load, network_of
+from tljax.folds import load
+from tljax.study.comparing import State, network_of
 from tljax.study.grid import Cell
 
 FOLDER = "explain"
