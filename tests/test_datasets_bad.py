@@ -16,7 +16,6 @@ from PIL import Image
 
 from tljax import datasets
 from tljax.datasets.common import archive as archive_module
-from tljax.datasets.common.decode import decode_file, stretch
 from tljax.errors import UserError
 from tljax.folds import read_folds
 
@@ -138,43 +137,6 @@ def test_a_class_whose_every_image_is_bad_is_an_error(own):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="no readable image of the class cat is left"):
         load("folder", own, skip_bad=True)
-
-
-# --- images that are converted by a stated rule ----------------------------------------------------------------------
-
-
-def test_16_bit_png_is_stretched_where_pillow_would_clip(tmp_path):
-    stored = (pixels(0).astype(np.uint16) + 1) * 200
-    Image.fromarray(stored).save(tmp_path / "deep.png")
-    decoded = np.asarray(decode_file(tmp_path / "deep.png"))
-    np.testing.assert_array_equal(decoded, stretch(stored))
-    assert decoded.min() == 0 and decoded.max() == 255 and len(np.unique(decoded)) > 50
-
-
-@pytest.mark.parametrize(
-    ("mode", "suffix"), [("CMYK", "jpg"), ("P", "png"), ("RGBA", "png"), ("LA", "png"), ("1", "png")]
-)
-def test_every_8_bit_mode_becomes_rgb(tmp_path, mode, suffix):
-    colour = Image.new("RGB", (20, 20), (255, 255, 255))
-    colour.convert(mode).save(tmp_path / f"image.{suffix}")
-    decoded = np.asarray(decode_file(tmp_path / f"image.{suffix}").convert("RGB"))
-    np.testing.assert_allclose(decoded.astype(int), 255, atol=8)
-
-
-def test_monochrome1_is_inverted(tmp_path):
-    for name, kind in (("one", "MONOCHROME1"), ("two", "MONOCHROME2")):
-        write_dicom(tmp_path / f"{name}.dcm", pixels(0).astype(np.int16) - 100, PhotometricInterpretation=kind)
-    one, two = (np.asarray(decode_file(tmp_path / f"{name}.dcm")).astype(int) for name in ("one", "two"))
-    np.testing.assert_array_equal(one, 255 - two)
-
-
-def test_dicom_window_is_in_rescaled_units(tmp_path):
-    stored = np.array([[0, 1000, 1100], [1200, 1300, 4000]], np.uint16)
-    tags = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": [1300, 0], "WindowWidth": [601, 1]}
-    write_dicom(tmp_path / "ct.dcm", stored, **tags)
-    units = stored * 2.0 - 1000
-    expected = np.clip((units - 999.5) / 600 * 255, 0, 255)
-    np.testing.assert_allclose(np.asarray(decode_file(tmp_path / "ct.dcm")), expected, atol=0.51)
 
 
 # --- folders ------------------------------------------------------------------------------------------------------
