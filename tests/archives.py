@@ -115,11 +115,16 @@ def mammograms_png(root: Path) -> Path:
 
 
 def mammograms_dicom(root: Path) -> Path:
+    """As the NBIA Data Retriever leaves it: findings in folders of their own, each a crop and a mask."""
+    tree = root / "manifest-ZkhPvrLo5216730872708713142"
     for seed, view in enumerate(_mammogram_views(root)):
-        folder = root / "CBIS-DDSM" / view / "08-07-2016-DDSM-NA-96009" / "1.000000-full mammogram images-63992"
+        folder = tree / "CBIS-DDSM" / view / "08-07-2016-DDSM-NA-96009" / "1.000000-full mammogram images-63992"
         write_dicom(folder / "1-1.dcm", pixels(seed).astype(np.uint16) * 200, WindowCenter=25000, WindowWidth=40000)
-        crop = root / "CBIS-DDSM" / f"{view}_1" / "08-07-2016-DDSM-NA-38515" / "1.000000-cropped images-50682"
-        write_dicom(crop / "1-1.dcm", pixels(seed, (8, 8)))
+        finding = tree / "CBIS-DDSM" / f"{view}_1" / "08-07-2016-DDSM-NA-38515" / "1.000000-ROI mask images-50682"
+        write_dicom(finding / "1-1.dcm", pixels(seed, (8, 8)))
+        write_dicom(finding / "1-2.dcm", pixels(seed))
+    write_csv(tree / "metadata.csv", ("Series UID", "Collection"), [("1.3.6.1", "CBIS-DDSM")])
+    (tree / "LICENSE").write_text("CC BY 3.0")
     return root
 
 

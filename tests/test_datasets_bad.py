@@ -245,10 +245,12 @@ BAD_TABLES = [
     ("file,label", [*ALL, "cat/99.png,cat"], "line 14: there is no file 'cat/99.png'"),
     ("file,label", [*ALL, "../secret.png,cat"], "there is no file '../secret.png'"),
     ("file,label", ALL[:-1], r"dog/5.png and 0 more images have no line"),
-    ("file,label", [*ALL, ALL[0]], "names cat/0.png twice"),
+    ("file,label", [*ALL, ALL[0]], "line 14: cat/0.png is listed in line 2 already"),
     ("file,label", [*ALL[:-1], "dog/5.png,"], "dog/5.png has no label"),
     ("file,label,patient", [*(f"{line},p1" for line in ALL[:-1]), f"{ALL[-1]},"], "dog/5.png has no patient"),
-    ("file,label,split", [f"{line},training" for line in ALL], "the split 'training' is none of"),
+    ("file,label,split", [f"{line},holdout" for line in ALL], "the split 'holdout' is none of"),
+    ("file,label,split", [f"{line},train" for line in ALL], "images for train, but none for val, test"),
+    ("file,label", [*ALL[:-1], "dog/5.PNG,dog"], "there is no file 'dog/5.PNG' in .*; is 'dog/5.png' meant"),
     ("file,label", [line.replace(",dog", ",cat") for line in ALL], "holds the one class cat"),
 ]
 
@@ -271,10 +273,16 @@ def test_images_outside_a_class_and_half_a_split_are_refused(own):
     with pytest.raises(UserError, match=r"stray.png does not lie in the folder of a class"):
         load("folder", own)
     (own / "stray.png").unlink()
-    (own / "cat").rename(own / "train")
-    (own / "dog").rename(own / "test")
-    with pytest.raises(UserError, match="has no folder val with images"):
-        load("folder", own)
+    for part in ("train", "test"):
+        write_images(own.parent / "split" / part / label / "0.png" for label in ("cat", "dog"))
+    with pytest.raises(UserError, match="has images for test, train, but none for val: move some there"):
+        load("folder", own.parent / "split")
+    write_images([own.parent / "split" / "masks" / "0.png"])
+    with pytest.raises(UserError, match=r"masks lies beside test, train: a class, or a part of a split"):
+        load("folder", own.parent / "split")
+    (own.parent / "split" / "masks").rename(own.parent / "split" / "val")
+    with pytest.raises(UserError, match=r"0.png does not lie in the folder of a class in train, val or test"):
+        load("folder", own.parent / "split")
 
 
 def test_an_empty_folder_and_a_missing_one_are_refused(tmp_path):

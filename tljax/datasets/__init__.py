@@ -157,7 +157,7 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
 
     if not (folder / "tfds").is_dir():
         scratch = folder / "unpacked"
-        examples = list(task.examples(open_archive(Path(data_dir), scratch)))
+        examples = list(task.examples(open_archive(Path(data_dir), scratch, progress=progress)))
         classes = check_examples(task.CARD, examples, data_dir)
         if task.CARD.images not in (None, len(examples)):
             official = f"the official archive holds {task.CARD.images}"
@@ -178,7 +178,10 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
     if unknown := sorted(labels - set(classes)):
         raise UserError(f"{data_dir}: unknown class {', '.join(unknown)}; {card.name} has {', '.join(classes)}")
     if len(classes) < 2:
-        raise UserError(f"{data_dir} holds the one class {classes[0]}; at least two are needed to tell apart")
+        raise UserError(
+            f"{data_dir} holds the one class {classes[0]}; at least two are needed to tell apart "
+            f"(if {classes[0]} holds the folders of the classes, give it with --data-dir)"
+        )
     seen = set()
     for example in examples:
         if example.file in seen:

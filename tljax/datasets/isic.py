@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.common.archive import list_files
+from tljax.datasets.common.archive import list_files, without_copies
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.tables import read_table
 from tljax.errors import UserError
@@ -21,22 +21,32 @@ CARD = Card(
     source="https://challenge.isic-archive.com/data/#2018",
 )
 
+INPUT = "ISIC2018_Task3_Training_Input"  # the challenge's other images may lie beside it
 TRUTH = "ISIC2018_Task3_Training_GroundTruth.csv"
-LESIONS = "HAM10000_metadata"  # of doi:10.7910/DVN/DBW86T, with or without .csv; not part of the challenge's archive
+MARKS = {"1": True, "1.0": True, "0": False, "0.0": False}
+LESIONS = {  # tables of lesions, none of them part of the archive: the columns of the image and of its lesion
+    "ISIC2018_Task3_Training_LesionGroupings": ("image", "lesion_id"),  # from the challenge's page
+    "HAM10000_metadata": ("image_id", "lesion_id"),  # of doi:10.7910/DVN/DBW86T; .csv, .tab or no suffix
+}
 
 
 def examples(archive: Path) -> Iterator[Example]:
     files = list_files(archive)
-    images = {path.stem: path for path in files if path.suffix.lower() == ".jpg"}
+    images = _images(files)
     table = next((path for path in files if path.name == TRUTH), archive / TRUTH)
     lesions = _lesions(files)
     named = set()
-    for row in read_table(table, ("image", *CARD.classes)):
-        name, marked = row["image"], [label for label in CARD.classes if float(row[label] or 0) == 1]
+    for line, row in read_table(table, ("image", *CARD.classes)):
+        name, place = row["image"], f"{table}, line {line}"
+        if strange := [label for label in CARD.classes if row[label] not in MARKS]:
+            raise UserError(f"{place}: {name} has {row[strange[0]]!r} under {strange[0]}; 1 or 0 is expected")
+        marked = [label for label in CARD.classes if MARKS[row[label]]]
         if len(marked) != 1:
-            raise UserError(f"{table}: {name} has {len(marked)} classes marked; one is expected")
+            raise UserError(f"{place}: {name} has {len(marked)} classes marked; one is expected")
         if name not in images:
-            raise UserError(f"{table} names {name}, but there is no {name}.jpg: the archive is half unpacked")
+            raise UserError(f"{place} names {name}, but there is no {name}.jpg: the archive is half unpacked")
+        if lesions and name not in lesions:
+            raise UserError(f"{name} is in {table}, but not in the table of lesions that lies beside it")
         named.add(name)
         path = images[name]
         yield Example(path.relative_to(archive).as_posix(), marked[0], path, lesions.get(name))
@@ -46,9 +56,17 @@ def examples(archive: Path) -> Iterator[Example]:
         )
 
 
+def _images(files: list[Path]) -> dict[str, Path]:
+    """The training images by name: those of the challenge's own folder or, where it is not kept, all."""
+    images = [path for path in files if path.suffix.lower() == ".jpg"]
+    training = [path for path in images if INPUT in path.parts]
+    return {path.stem: path for path in without_copies(training or images)}
+
+
 def _lesions(files: list[Path]) -> dict[str, str]:
-    """Image to lesion, where the HAM10000 metadata lie beside the images."""
-    table = next((path for path in files if path.stem == LESIONS), None)
-    if table is None:
-        return {}
-    return {row["image_id"]: row["lesion_id"] for row in read_table(table, ("image_id", "lesion_id"))}
+    """Image to lesion, where one of the tables of lesions is there."""
+    for path in files:
+        if path.stem in LESIONS:
+            image, lesion = LESIONS[path.stem]
+            return {row[image]: row[lesion] for _, row in read_table(path, (image, lesion))}
+    return {}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.common.archive import list_files
+from tljax.datasets.common.archive import list_files, without_copies
 from tljax.datasets.common.base import Card, Example
 from tljax.errors import UserError
 
@@ -23,9 +23,7 @@ CARD = Card(
 
 
 def examples(archive: Path) -> Iterator[Example]:
-    for path in list_files(archive):
-        if path.suffix.lower() != ".tif":
-            continue
+    for path in without_copies(path for path in list_files(archive) if path.suffix.lower() == ".tif"):
         if not re.fullmatch(r"[A-T]\d+", path.stem):
             raise UserError(f"{path} is not named <letter A to T><number>.tif as in the archive; move it elsewhere")
         yield Example(path.relative_to(archive).as_posix(), path.stem[0], path)

@@ -78,7 +78,7 @@ def _labels(archive: Path, name: str) -> dict[str, bool]:
         table = next((path for path in list_files(archive) if path.name == f"{part}-{name}.csv"), None)
         if table is None:
             raise UserError(f"{archive} has no table {part}-{name}.csv; the archive is not whole")
-        for number, line in enumerate(table.read_text(encoding="utf-8-sig").split(), 1):
+        for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").split(), 1):
             patient, _, value = line.partition(",")
             if value not in ("0", "1"):
                 raise UserError(f"{table}, line {number}: {line!r} is not of the form 0000,1")

@@ -35,17 +35,19 @@ def examples(archive: Path) -> Iterator[Example]:
     seen: Counter[str] = Counter()
     for name in TABLES:
         table = tables.get(name, archive / name)
-        for row in read_table(table, ("patient_id", "pathology", "image file path")):
+        for line, row in read_table(table, ("patient_id", "pathology", "image file path")):
             view = row["image file path"].split("/")[0]
             if row["pathology"] not in CLASS_OF:
-                raise UserError(f"{table}: {view} has the unknown pathology {row['pathology']!r}")
+                raise UserError(f"{table}, line {line}: {view} has the unknown pathology {row['pathology']!r}")
             match images[view]:
                 case [path]:
                     seen[view] += 1
                     finding = f"#{seen[view]}" if seen[view] > 1 else ""
                     yield Example(f"{view}{path.suffix}{finding}", CLASS_OF[row["pathology"]], path, row["patient_id"])
                 case []:
-                    raise UserError(f"{table} names {view}, but there is no {view}.png and no DICOM file in {view}/")
+                    raise UserError(
+                        f"{table}, line {line}, names {view}, but there is no {view}.png and no DICOM file in {view}/"
+                    )
                 case several:
                     raise UserError(
                         f"{view} has {len(several)} images, as {several[0]} and {several[1]}; keep the whole one"

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.common.archive import list_files
+from tljax.datasets.common.archive import list_files, without_copies
 from tljax.datasets.common.base import Card, Example
 from tljax.errors import UserError
 
@@ -33,7 +33,7 @@ def graded_examples(archive: Path) -> Iterator[tuple[Example, str | None]]:
     """The examples, each with its TI-RADS grade as the XML has it, or None."""
     files = list_files(archive)
     cases = {path.stem: path for path in files if path.suffix.lower() == ".xml"}
-    images = [path for path in files if path.suffix.lower() == ".jpg"]
+    images = without_copies(path for path in files if path.suffix.lower() == ".jpg")
     for path in sorted(images, key=_number):
         patient = path.stem.split("_")[0]
         if patient not in cases:

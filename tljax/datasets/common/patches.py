@@ -22,6 +22,7 @@ from tljax.errors import UserError
 CLASSES = ("no", "yes")  # tumour tissue in the central 32 x 32 pixels
 SEED = 2302_08272
 SPLITS = ("train", "valid", "test")
+TFDS = "patch_camelyon"
 HDF5 = "camelyonpatch_level_2_split_{}_{}.h5"
 
 
@@ -36,7 +37,7 @@ def card(name: str, images: int) -> Card:
         flip=True,
         grouped_by="none",
         licence="CC0 1.0; cite Veeling et al. 2018 (arXiv 1806.03962)",
-        source="https://github.com/basveeling/pcam (six .h5.gz files, to be gunzipped), or TFDS patch_camelyon",
+        source="https://github.com/basveeling/pcam (six .h5.gz files, in one folder), or TFDS patch_camelyon",
     )
 
 
@@ -44,7 +45,9 @@ def draw(archive: Path, count: int) -> Iterator[Example]:
     """`count` patches at random out of all splits, the same in every preparation; all where there are fewer."""
     files = list_files(archive)
     if prepared := [path.parent for path in files if path.name == "dataset_info.json"]:
-        total, example = _from_tfds(prepared[0])
+        total, example = _from_tfds(_the_one(prepared))
+    elif any(path.suffix == ".h5" for path in files):
+        total, example = _from_hdf5(archive)
     elif exported := [path for path in files if path.suffix == ".png"]:
         total, example = _from_png(archive, exported)
     else:
@@ -52,6 +55,14 @@ def draw(archive: Path, count: int) -> Iterator[Example]:
     chosen = np.random.default_rng(SEED).choice(total, min(count, total), replace=False)
     for index in np.sort(chosen).tolist():
         yield example(index)
+
+
+def _the_one(prepared: list[Path]) -> Path:
+    """Of the prepared TFDS data sets below a folder the only one, or the only one of PatchCamelyon."""
+    patches = [folder for folder in prepared if TFDS in folder.parts] or prepared
+    if len(patches) > 1:
+        raise UserError(f"{patches[0]} and {patches[1]} are both prepared TFDS data sets; give one with --data-dir")
+    return patches[0]
 
 
 def _from_hdf5(archive: Path) -> tuple[int, Callable[[int], Example]]:
