@@ -304,6 +304,9 @@ def test_a_link_out_of_the_folder_is_refused(own, tmp_path):
     (own / "cat" / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(UserError, match=r"link.png is a link that leads out of"):
         load("folder", own)
+    (tmp_path / "secret.png").unlink()
+    with pytest.raises(UserError, match=r"link.png is a link to a file that is not there"):
+        load("folder", own)
 
 
 def test_a_name_that_is_not_utf8_is_refused(own):
@@ -411,6 +414,16 @@ def test_an_interrupted_preparation_is_never_taken_for_a_finished_one(own, monke
     assert len(dataset) == 12 and len(made) == len(again) == 2 and not set(made) & set(again)
     grey = np.asarray(Image.fromarray(pixels(0)).resize((16, 16), Image.Resampling.NEAREST))
     np.testing.assert_array_equal(dataset.images[0, ..., 0], grey)
+
+
+def test_large_images_are_decoded_a_few_at_a_time(own, monkeypatch):
+    """Each thread takes memory for its image: sixteen cores would take sixteen times that of one."""
+    from tljax.datasets.common import decode, store
+
+    Image.fromarray(pixels(0, (3000, 5000))).save(own / "cat" / "large.png")
+    assert 15e6 * 5 < decode.memory_needed(own / "cat" / "large.png") < 15e6 * 7
+    monkeypatch.setattr(store, "THREADS", 16)
+    assert [store.workers(memory) for memory in (0, 10_000, 100_000_000, 10_000_000_000)] == [16, 16, 4, 1]
 
 
 def test_a_damaged_cache_is_named(own):

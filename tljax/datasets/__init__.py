@@ -146,6 +146,7 @@ class _Generated:
         self.rows = [store.Row(e.file, e.label, e.patient, e.split) for e in self._examples]
         self.classes: tuple[str, ...] = task.CARD.classes
         self.skipped: dict[str, str] = {}
+        self.memory = 100 * size * size  # a dozen arrays of numbers
 
     def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
         return self._examples[index].image()

@@ -33,7 +33,11 @@ def list_files(folder: Path) -> list[Path]:
         names[:] = sorted(name for name in names if not _is_hidden(name))
         for name in [*names, *files]:
             path = Path(directory, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if not path.is_symlink():
+                continue
+            if not path.exists():
+                raise UserError(f"{path} is a link to a file that is not there; mend or remove it")
+            if not path.resolve().is_relative_to(root):
                 raise UserError(f"{path} is a link that leads out of {folder}; put the file itself there")
         for name in files:
             try:

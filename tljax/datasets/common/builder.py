@@ -19,9 +19,9 @@ import tensorflow_datasets as tfds
 from jaxtyping import UInt8
 from PIL import Image
 
-from tljax.datasets.common.base import Card, Example
-from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, to_image, to_square
-from tljax.datasets.common.store import THREADS, Row
+from tljax.datasets.common.base import Card, Example, Pixels
+from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, memory_needed, to_image, to_square
+from tljax.datasets.common.store import Row, workers
 from tljax.files import replacing
 from tljax.progress import progress_bar
 
@@ -82,15 +82,17 @@ class Reader:
         self.classes: list[str] = builder.info.features["label"].names
         raw = {"image": tfds.decode.SkipDecoding()}
         self._source = builder.as_data_source(SPLIT, decoders=raw)
-        self.rows = [
-            Row(
-                example["file"].decode(),
-                self.classes[example["label"]],
-                example["patient"].decode() or None,
-                example["split"].decode() or None,
+        self.rows, self.memory = [], 0
+        for example in builder.as_data_source(SPLIT, decoders=raw):
+            self.rows.append(
+                Row(
+                    example["file"].decode(),
+                    self.classes[example["label"]],
+                    example["patient"].decode() or None,
+                    example["split"].decode() or None,
+                )
             )
-            for example in builder.as_data_source(SPLIT, decoders=raw)
-        ]
+            self.memory = max(self.memory, memory_needed(example["image"]))
         self.skipped: dict[str, str] = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
 
     def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
@@ -136,17 +138,23 @@ def _convert(
         path = folder / f"{index}.png"
         if not path.exists():
             try:
-                image = decode_file(example.image) if isinstance(example.image, Path) else to_image(example.image())
+                _write_png(example.image, path)
             except BadImage as reason:
                 skipped[example.file] = str(reason)
                 return None
-            with replacing(path) as temporary:
-                image.save(temporary, format="png", compress_level=1)
         return path
 
-    with ThreadPoolExecutor(THREADS) as pool, progress_bar(title, len(examples), progress) as advance:
-        paths = []
+    paths = (example.image for example in examples if isinstance(example.image, Path))
+    memory = max(map(memory_needed, paths), default=0)
+    with ThreadPoolExecutor(workers(memory)) as pool, progress_bar(title, len(examples), progress) as advance:
+        found = []
         for path in pool.map(convert, range(len(examples))):
-            paths.append(path)
+            found.append(path)
             advance(1)
-    return paths, skipped
+    return found, skipped
+
+
+def _write_png(image: Pixels, path: Path) -> None:
+    decoded = decode_file(image) if isinstance(image, Path) else to_image(image())
+    with replacing(path) as temporary:
+        decoded.save(temporary, format="png", compress_level=1)

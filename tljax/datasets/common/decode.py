@@ -20,6 +20,7 @@ DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # none that starts a program, as EPS does
 BITS_PER_SAMPLE = 258  # the TIFF tag
 PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
+ROWS = 256  # of an image that are windowed at a time
 MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; more is a bomb or a whole slide, and would not fit in memory
 
 
@@ -53,8 +54,22 @@ def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None
 
 def window(pixels: Num[np.ndarray, "..."], low: float, high: float) -> UInt8[np.ndarray, "..."]:
     """Maps [low, high] to 0..255 linearly; what lies outside is clipped, as a window means."""
-    scaled = (pixels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    shown = np.empty(pixels.shape, np.uint8)
+    for start in range(0, len(pixels), ROWS):  # in parts, as a large image should not lie in memory as floats
+        part = pixels[start : start + ROWS].astype(np.float32)
+        scaled = (part - np.float32(low)) * np.float32(255 / (high - low))
+        shown[start : start + ROWS] = np.clip(np.rint(scaled), 0, 255)
+    return shown
+
+
+def memory_needed(image: Path | bytes) -> int:
+    """About how many bytes it takes to decode a file: itself and its pixels, as stored, widened and as 8 bits."""
+    size = image.stat().st_size if isinstance(image, Path) else len(image)
+    try:
+        with Image.open(image if isinstance(image, Path) else io.BytesIO(image), formats=FORMATS) as header:
+            return size + 5 * header.width * header.height
+    except Exception:  # DICOM, whose pixels make up most of the file; or no image, as decoding will say
+        return 4 * size
 
 
 def decode_file(path: Path) -> Image.Image:

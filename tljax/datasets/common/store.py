@@ -28,6 +28,7 @@ from tljax.progress import progress_bar
 BLOCK_BYTES = 32 << 20
 MAX_BLOCK = 256  # so that little is lost by an interruption
 SHOWN = 10
+MEMORY = 400 << 20  # for all threads; leaves preparation under 1 GB with all that it imports
 THREADS = min(os.cpu_count() or 1, 16)
 
 
@@ -59,6 +60,7 @@ class Source(Protocol):
     rows: Sequence[Row]
     classes: Sequence[str]
     skipped: dict[str, str]  # images that are known to be bad already: file and reason
+    memory: int  # bytes that it takes to make the largest image
 
     def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
         """The image of `rows[index]`; called from many threads. Raises `BadImage`."""
@@ -75,7 +77,7 @@ def build(folder: Path, source: Source, size: int, *, title: str, progress: bool
     partial.mkdir(parents=True, exist_ok=True)
     step = max(1, min(MAX_BLOCK, BLOCK_BYTES // (size * size * 3)))
     blocks = [range(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
-    with ThreadPoolExecutor(THREADS) as pool, progress_bar(title, len(rows), progress) as advance:
+    with ThreadPoolExecutor(workers(source.memory)) as pool, progress_bar(title, len(rows), progress) as advance:
         for block in blocks:
             path = partial / f"block-{block.start:07d}.npz"
             if not path.exists():
@@ -84,6 +86,11 @@ def build(folder: Path, source: Source, size: int, *, title: str, progress: bool
     _join(partial, blocks, source, size)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def workers(memory: int) -> int:
+    """How many threads may work on images that take so many bytes each; one for each core where they are small."""
+    return max(1, min(THREADS, MEMORY // max(memory, 1)))
 
 
 def _attempt(source: Source, index: int, size: int) -> np.ndarray | BadImage:
