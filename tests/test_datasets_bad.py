@@ -6,13 +6,16 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import archives
 import h5py
 import numpy as np
+import pydicom
 import pytest
 from archives import pixels, write_csv, write_dicom, write_images
 from PIL import Image
+from pydicom.uid import RLELossless
 
 from tljax import datasets
 from tljax.datasets.common import archive as archive_module
@@ -78,8 +81,6 @@ def dicom_frames(path: Path) -> None:
 
 def dicom_without_pixels(path: Path) -> None:
     write_dicom(path, pixels(0))
-    import pydicom
-
     header = pydicom.dcmread(path)
     del header.PixelData
     header.save_as(path)
@@ -192,7 +193,9 @@ def second_mammogram(root: Path) -> None:
 
 TRUTH = "ISIC2018_Task3_Training_GroundTruth.csv"
 BAD_ARCHIVES: list[tuple[str, Callable[[Path], None], str]] = [
-    ("breast", remove("malignant*.png"), "no image of the class malignant: half unpacked"),
+    ("breast", remove("malignant*.png"), "malignant holds no .png file: half unpacked"),
+    ("breast", remove("normal*.png"), "normal holds no .png file: half unpacked"),
+    ("chest", remove("*IM-002[1-4]-0001.jpeg"), "val/NORMAL holds no .jpeg file: half unpacked"),
     ("breast", rename("malignant", "malign"), "not the whole archive of breast: there is no malignant"),
     ("thyroid", remove("7.xml"), r"7_1.jpg has no 7.xml beside it"),
     ("thyroid", remove("8_*.jpg"), r"8.xml describes a case of which there is no image"),
@@ -208,6 +211,8 @@ BAD_ARCHIVES: list[tuple[str, Callable[[Path], None], str]] = [
     ("isic", remove(TRUTH), f"{TRUTH} is missing"),
     ("kimia", rename("A1.tif", "Z1.tif"), "Z1.tif is not named"),
     ("knee volumes", remove("0003.npy"), r"labels for 0003 but no sagittal/0003.npy"),
+    ("knee volumes", rewrite("train-abnormal.csv", "0007,", "9999,"), "labels for 9999 but no sagittal/9999.npy"),
+    ("knee volumes", rewrite("train-abnormal.csv", "0007,", "0008,"), "0007.npy has no line in train-abnormal.csv"),
     ("knee volumes", remove("valid-abnormal.csv"), "no table valid-abnormal.csv"),
     ("knee volumes", rewrite("train-acl.csv", "0001,", "0001;"), "is not of the form 0000,1"),
     ("knee volumes", cut_off("0002.npy"), "0002.npy is not a NumPy volume"),
@@ -306,6 +311,21 @@ def test_a_link_out_of_the_folder_is_refused(own, tmp_path):
         load("folder", own)
     (tmp_path / "secret.png").unlink()
     with pytest.raises(UserError, match=r"link.png is a link to a file that is not there"):
+        load("folder", own)
+
+
+def test_a_pipe_and_a_file_without_permission_are_refused(own):
+    os.mkfifo(own / "cat" / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe.png is neither a file nor a folder"):
+        load("folder", own)
+    (own / "cat" / "pipe.png").unlink()
+    (own / "cat" / "0.png").chmod(0)
+    if os.access(own / "cat" / "0.png", os.R_OK):
+        pytest.skip("root may read everything")
+    with pytest.raises(UserError, match=r"0.png cannot be read: you have no permission"):
+        load("folder", own)
+    (own / "cat").chmod(0)
+    with pytest.raises(UserError, match=r"cat cannot be read \(Permission denied\)"):
         load("folder", own)
 
 
@@ -414,6 +434,27 @@ def test_an_interrupted_preparation_is_never_taken_for_a_finished_one(own, monke
     assert len(dataset) == 12 and len(made) == len(again) == 2 and not set(made) & set(again)
     grey = np.asarray(Image.fromarray(pixels(0)).resize((16, 16), Image.Resampling.NEAREST))
     np.testing.assert_array_equal(dataset.images[0, ..., 0], grey)
+
+
+def test_a_cache_that_cannot_be_written_is_named(own, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"folder cannot be prepared .*Not a directory.* --cache-dir names another"):
+        datasets.load("folder", own, 16, cache_dir=tmp_path / "file", progress=False)
+
+
+def test_a_missing_decoder_is_not_laid_to_the_image(own, monkeypatch):
+    """Once it is installed, the same command goes on."""
+    from tljax.datasets.common import dicom
+
+    write_dicom(own / "cat" / "scan.dcm", pixels(0))
+    file = pydicom.dcmread(own / "cat" / "scan.dcm")
+    file.compress(RLELossless)
+    file.save_as(own / "cat" / "scan.dcm")
+    with monkeypatch.context() as bare:
+        bare.setattr(dicom, "get_decoder", lambda syntax: SimpleNamespace(is_available=False))
+        with pytest.raises(UserError, match=r"cat/scan.dcm is a DICOM file compressed as RLE .* pip install"):
+            load("folder", own, skip_bad=True)
+    assert len(load("folder", own)) == 13
 
 
 def test_large_images_are_decoded_a_few_at_a_time(own, monkeypatch):

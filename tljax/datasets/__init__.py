@@ -55,12 +55,18 @@ def load(
     size = image_size or task.CARD.image_size
     if size < 1:
         raise UserError(f"an image size of {size} pixels makes no sense; give a positive number")
-    folder = _folder(task, data_dir, cache_dir)
-    target = folder / f"{size}px"
-    if not target.is_dir():
-        with store.locked(folder):
-            if not target.is_dir():
-                _prepare(task, data_dir, folder, target, size, progress)
+    try:
+        folder = _folder(task, data_dir, cache_dir)
+        target = folder / f"{size}px"
+        if not target.is_dir():
+            with store.locked(folder):
+                if not target.is_dir():
+                    _prepare(task, data_dir, folder, target, size, progress)
+    except OSError as error:  # a full disk, no permission
+        raise UserError(
+            f"{name} cannot be prepared ({' '.join(str(error).split())}); mend that and try again (the cache is "
+            f"{cache_root(cache_dir)}; --cache-dir names another)"
+        ) from error
     return _open(task.CARD, target, skip_bad)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.common.archive import find_folder, list_files
+from tljax.datasets.common.archive import files_in, find_folder
 from tljax.datasets.common.base import Card, Example
 
 CARD = Card(
@@ -25,6 +25,6 @@ CLASS_OF_FOLDER = {"benign": "benign", "malignant": "malignant", "normal": "beni
 def examples(archive: Path) -> Iterator[Example]:
     root = find_folder(archive, CARD.name, *CLASS_OF_FOLDER)
     for folder, label in CLASS_OF_FOLDER.items():
-        for path in list_files(root / folder):
-            if path.suffix.lower() == ".png" and "_mask" not in path.stem:
+        for path in files_in(root / folder, ".png"):
+            if "_mask" not in path.stem:
                 yield Example(path.relative_to(root).as_posix(), label, path)

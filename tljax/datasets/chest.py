@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.common.archive import find_folder, list_files
+from tljax.datasets.common.archive import files_in, find_folder
 from tljax.datasets.common.base import Card, Example
 from tljax.errors import UserError
 
@@ -29,9 +29,8 @@ def examples(archive: Path) -> Iterator[Example]:
     root = find_folder(archive, CARD.name, "train", "val", "test")
     for folder in ("train", "val", "test"):
         for label in CARD.classes:
-            for path in list_files(root / folder / label):
-                if path.suffix.lower() == ".jpeg":
-                    yield Example(path.relative_to(root).as_posix(), label, path, _patient(path))
+            for path in files_in(root / folder / label, ".jpeg"):
+                yield Example(path.relative_to(root).as_posix(), label, path, _patient(path))
 
 
 def _patient(path: Path) -> str:

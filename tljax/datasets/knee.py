@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.datasets.common.archive import find_folder, list_files
+from tljax.datasets.common.archive import files_in, find_folder, list_files
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage
 from tljax.errors import UserError
@@ -51,24 +51,22 @@ def _from_slices(archive: Path, paths: list[Path]) -> Iterator[Example]:
 
 def _from_volumes(archive: Path) -> Iterator[Example]:
     root = find_folder(archive, CARD.name, "train", "valid", "train-acl.csv")
-    acl, meniscus, abnormal = (_labels(root, name) for name in (*TEARS, "abnormal"))
-    paths = [path for part in ("train", "valid") for path in list_files(root / part / "sagittal")]
-    volumes = {path.stem: path for path in paths if path.suffix == ".npy"}
-    for patient in acl:
-        if patient not in volumes:
-            raise UserError(f"{root} has labels for {patient} but no sagittal/{patient}.npy: half unpacked?")
+    labels = {name: _labels(root, name) for name in (*TEARS, "abnormal")}
+    volumes = {path.stem: path for part in ("train", "valid") for path in files_in(root / part / "sagittal", ".npy")}
+    for name, table in labels.items():
+        if absent := sorted(table.keys() - volumes):
+            raise UserError(f"{root} has labels for {absent[0]} but no sagittal/{absent[0]}.npy: half unpacked?")
+        if unlabelled := sorted(volumes.keys() - table):
+            path = volumes[unlabelled[0]]
+            raise UserError(f"{path} has no line in train-{name}.csv or valid-{name}.csv: which class?")
     for patient, path in volumes.items():
-        if patient not in acl:
-            raise UserError(f"{path} has no line in the tables train-acl.csv and valid-acl.csv: which class?")
-        if not (acl[patient] or meniscus[patient]) and abnormal[patient]:
+        tear = next((tear for tear in TEARS if labels[tear][patient]), None)
+        if tear is None and labels["abnormal"][patient]:
             continue
-        label = "acl" if acl[patient] else "meniscus" if meniscus[patient] else "normal"
-        count = _slices(path)
+        folder, count = path.parent.relative_to(root).as_posix(), _slices(path)
         for number in range(count // 3, count - count // 3):
-            name = (
-                f"{path.parent.relative_to(root).as_posix()}/{patient}_sagittal_{number}.000000.png"  # the authors' way
-            )
-            yield Example(name, label, partial(_read_slice, path, number), patient)
+            name = f"{folder}/{patient}_sagittal_{number}.000000.png"  # as the authors name them
+            yield Example(name, tear or "normal", partial(_read_slice, path, number), patient)
 
 
 def _labels(archive: Path, name: str) -> dict[str, bool]:

@@ -27,25 +27,51 @@ GZIP_BLOCK = 16 << 20
 
 
 def list_files(folder: Path) -> list[Path]:
-    """All files under `folder`, sorted, hidden ones left out. A link that leads out of the folder is refused."""
+    """All files under `folder`, sorted, hidden ones left out.
+
+    Raises `UserError` where one cannot be read, is no file, has no UTF-8 name or is a link that leads out of `folder`.
+    """
     found, root = [], folder.resolve()
-    for directory, names, files in os.walk(folder):
+    for directory, names, files in os.walk(folder, onerror=_refuse):
         names[:] = sorted(name for name in names if not _is_hidden(name))
-        for name in [*names, *files]:
-            path = Path(directory, name)
-            if not path.is_symlink():
-                continue
-            if not path.exists():
-                raise UserError(f"{path} is a link to a file that is not there; mend or remove it")
-            if not path.resolve().is_relative_to(root):
-                raise UserError(f"{path} is a link that leads out of {folder}; put the file itself there")
-        for name in files:
-            try:
-                name.encode("utf-8")
-            except UnicodeEncodeError:
-                raise UserError(f"a file in {directory} has a name that is not UTF-8: {name!a}; rename it") from None
-        found += [Path(directory, name) for name in files if not name.startswith(".")]
+        for path in (Path(directory, name) for name in [*names, *files]):
+            if path.is_symlink():
+                _check_link(path, folder, root)
+        visible = [Path(directory, name) for name in files if not name.startswith(".")]
+        for path in visible:
+            _check_file(path)
+        found += visible
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read ({error.strerror}); is the archive whole?") from error
+
+
+def _check_link(path: Path, folder: Path, root: Path) -> None:
+    if not path.exists():
+        raise UserError(f"{path} is a link to a file that is not there; mend or remove it")
+    if not path.resolve().is_relative_to(root):
+        raise UserError(f"{path} is a link that leads out of {folder}; put the file itself there")
+
+
+def _check_file(path: Path) -> None:
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"a file in {path.parent} has a name that is not UTF-8: {path.name!a}; rename it") from None
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path} cannot be read: you have no permission; `chmod u+r` gives it to the owner")
+    if not path.is_file():
+        raise UserError(f"{path} is neither a file nor a folder (a pipe or a device?); move it elsewhere")
+
+
+def files_in(folder: Path, suffix: str) -> list[Path]:
+    """The files of one suffix in a folder that is full of them in a whole archive."""
+    found = [path for path in list_files(folder) if path.suffix.lower() == suffix]
+    if not found:
+        raise UserError(f"{folder} holds no {suffix} file: half unpacked?")
+    return found
 
 
 def listing_hash(data_dir: Path) -> str:

@@ -20,8 +20,17 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from tljax.datasets.common.base import Card, Example, Pixels
-from tljax.datasets.common.decode import BadImage, decode_bytes, decode_file, memory_needed, to_image, to_square
+from tljax.datasets.common.decode import (
+    BadImage,
+    NoDecoder,
+    decode_bytes,
+    decode_file,
+    memory_needed,
+    to_image,
+    to_square,
+)
 from tljax.datasets.common.store import Row, workers
+from tljax.errors import UserError
 from tljax.files import replacing
 from tljax.progress import progress_bar
 
@@ -118,8 +127,11 @@ def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Exa
     kept = [(example, path) for example, path in zip(examples, paths, strict=True) if path]
     builder = TaskBuilder(card, classes, kept, partial)
     tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, of which there are none
-        builder.download_and_prepare()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, of which there are none
+            builder.download_and_prepare()
+    except RuntimeError as error:  # the way in which its writer says that the disk is full
+        raise OSError(error) from error
     (partial / "skipped.json").write_text(json.dumps(skipped), encoding="utf-8")
     partial.rename(folder)
     shutil.rmtree(converted)
@@ -139,6 +151,8 @@ def _convert(
         if not path.exists():
             try:
                 _write_png(example.image, path)
+            except NoDecoder as reason:  # once it is installed, nothing shall say that the image is bad
+                raise UserError(f"{example.file} {reason}") from reason
             except BadImage as reason:
                 skipped[example.file] = str(reason)
                 return None

@@ -28,6 +28,10 @@ class BadImage(Exception):
     """One image cannot be used. The message is the reason; the caller adds the name."""
 
 
+class NoDecoder(BadImage):
+    """The image may be in order, but what reads it is not installed."""
+
+
 def is_image(path: Path) -> bool:
     """By its suffix; a DICOM file may have any or none, and is then known by the mark behind its preamble."""
     if path.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES:

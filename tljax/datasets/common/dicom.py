@@ -9,9 +9,9 @@ from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tljax.datasets.common.decode import BadImage, stretch, window
+from tljax.datasets.common.decode import BadImage, NoDecoder, stretch, window
 
-DECODERS = "pip install 'tljax[dicom]' brings those of lossless JPEG and of JPEG-LS"
+DECODERS = "pip install python-gdcm brings those of lossless JPEG and of JPEG-LS"
 
 
 def decode_dicom(content: bytes) -> UInt8[np.ndarray, "..."]:
@@ -42,7 +42,7 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
         raise BadImage(f"is a DICOM file of {frames} frames; keep the one that is meant, as a file of its own")
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not get_decoder(syntax).is_available:
-        raise BadImage(f"is a DICOM file compressed as {syntax.name}, for which no decoder is installed; {DECODERS}")
+        raise NoDecoder(f"is a DICOM file compressed as {syntax.name}, for which no decoder is installed; {DECODERS}")
     pixels = header.pixel_array  # YBR colours are already RGB
     if header.PhotometricInterpretation == "PALETTE COLOR":
         colours = apply_color_lut(pixels, header)

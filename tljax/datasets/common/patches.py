@@ -95,7 +95,8 @@ def _labels(path: Path, images: Path) -> Int64[np.ndarray, "n"]:
         with h5py.File(path) as file, h5py.File(images) as pixels:
             labels, shape = file["y"][:].reshape(-1).astype(np.int64), pixels["x"].shape
     except (OSError, KeyError) as error:
-        raise UserError(f"{path} and {images.name} are not the HDF5 files of PatchCamelyon ({error})") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} and {images.name} are not the HDF5 files of PatchCamelyon ({reason})") from error
     if len(labels) != shape[0]:
         raise UserError(f"{path} holds {len(labels)} labels, {images.name} {shape[0]} images; fetch them again")
     if not np.isin(labels, (0, 1)).all():

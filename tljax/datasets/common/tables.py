@@ -17,7 +17,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path} is missing; the archive is not whole") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
