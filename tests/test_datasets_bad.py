@@ -300,8 +300,9 @@ def test_an_empty_folder_and_a_missing_one_are_refused(tmp_path):
         datasets.load("breast", cache_dir=tmp_path)
     with pytest.raises(UserError, match="there is no data set 'brest'"):
         datasets.load("brest")
-    with pytest.raises(UserError, match="image size of -1"):
-        datasets.load("phantom", None, -1)
+    for size in (-1, 0, 100_000):
+        with pytest.raises(UserError, match=f"image size of {size} pixels"):
+            datasets.load("phantom", None, size)
 
 
 def test_a_link_out_of_the_folder_is_refused(own, tmp_path):
@@ -391,6 +392,13 @@ def test_an_archive_cut_off_or_of_another_kind_is_refused(tmp_path):
     (tmp_path / "archive.rar").write_bytes(whole)
     with pytest.raises(UserError, match=r"neither a folder nor one of .zip"):
         load("folder", tmp_path / "archive.rar")
+
+
+def test_what_is_wrong_in_an_archive_is_said_of_the_archive_and_leaves_nothing(tmp_path):
+    path = make_zip(tmp_path / "other.zip", "readme.txt")
+    with pytest.raises(UserError, match=r"/other.zip is not the whole archive of breast: there is no benign"):
+        load("breast", path)
+    assert not list(tmp_path.rglob("readme.txt"))
 
 
 def test_medmnist_of_another_kind_is_refused(tmp_path):

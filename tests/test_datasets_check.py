@@ -119,3 +119,5 @@ def test_a_contact_sheet_that_cannot_be_written_is_a_clear_error(monkeypatch, ca
     options = ("--data-dir", str(tmp_path / "own"), "--image-size", "16", "--cache-dir", str(tmp_path / "cache"))
     with pytest.raises(UserError, match="cannot write the contact sheet"):
         run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "nowhere" / "sheet.png"))
+    with pytest.raises(UserError, match=r"sheet: the contact sheet is a PNG file"):
+        run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "sheet"))

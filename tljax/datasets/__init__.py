@@ -23,6 +23,8 @@ from tljax.datasets.common.archive import listing_hash, open_archive
 from tljax.datasets.common.base import Card, Dataset, Example
 from tljax.errors import UserError
 
+MAX_SIZE = 4096  # a side of 10,000 would make a data set of terabytes
+
 __all__ = ["Card", "Dataset", "Example", "card", "load", "names", "original_sizes", "prepared"]
 
 
@@ -52,9 +54,9 @@ def load(
     left out and recorded in `skipped`.
     """
     task = _task(name)
-    size = image_size or task.CARD.image_size
-    if size < 1:
-        raise UserError(f"an image size of {size} pixels makes no sense; give a positive number")
+    size = task.CARD.image_size if image_size is None else image_size
+    if not 1 <= size <= MAX_SIZE:
+        raise UserError(f"an image size of {size} pixels makes no sense; give a number from 1 to {MAX_SIZE}")
     try:
         folder = _folder(task, data_dir, cache_dir)
         target = folder / f"{size}px"
@@ -164,8 +166,12 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
 
     if not (folder / "tfds").is_dir():
         scratch = folder / "unpacked"
-        examples = list(task.examples(open_archive(Path(data_dir), scratch, progress=progress)))
-        classes = check_examples(task.CARD, examples, data_dir)
+        try:
+            examples = list(task.examples(open_archive(Path(data_dir), scratch, progress=progress)))
+            classes = check_examples(task.CARD, examples, data_dir)
+        except UserError as error:  # which should name what the user gave, not what was made of it
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise UserError(str(error).replace(str(scratch), str(data_dir))) from error
         if task.CARD.images not in (None, len(examples)):
             official = f"the official archive holds {task.CARD.images}"
             print(f"{task.CARD.name}: {len(examples)} images; {official}", file=sys.stderr)

@@ -28,22 +28,29 @@ def main() -> None:
     if config.name is None:
         show_tasks(config.cache_dir)
         return
+    if config.figure and config.figure.suffix.lower() != ".png":
+        raise UserError(f"--figure {config.figure}: the contact sheet is a PNG file; give a name that ends in .png")
     dataset = datasets.load(
         config.name, config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
     )
     show_images(dataset, datasets.original_sizes(dataset))
+    divisions = find_divisions(dataset, config.folds_dir)
     pairs = near_duplicates(dataset.images)
     show_duplicates(dataset, pairs)
-    if config.folds_dir:
-        show_folds(dataset, read_folds(config.folds_dir, config.name, dataset), f"folds of {config.folds_dir}", pairs)
-    elif dataset.splits:
-        show_folds(dataset, make_folds(dataset), "the archive's own split", pairs)
-    else:
-        for rule in ("paper", "honest"):
-            show_folds(dataset, make_folds(dataset, rule), f"folds by the {rule} rule", pairs)
+    for title, folds in divisions.items():
+        show_folds(dataset, folds, title, pairs)
     if config.figure:
         draw_sheet(dataset, config.figure)
         console.print(f"contact sheet: {config.figure}")
+
+
+def find_divisions(dataset: Dataset, folds_dir: Path | None) -> dict[str, list[Fold]]:
+    """The folds to be checked by their titles: those that are listed, the archive's own, or ours by each rule."""
+    if folds_dir:
+        return {f"folds of {folds_dir}": read_folds(folds_dir, dataset.card.name, dataset)}
+    if dataset.splits:
+        return {"the archive's own split": make_folds(dataset)}
+    return {f"folds by the {rule} rule": make_folds(dataset, rule) for rule in ("paper", "honest")}
 
 
 def show_tasks(cache_dir: Path | None) -> None:
@@ -128,7 +135,7 @@ def draw_sheet(dataset: Dataset, path: Path) -> None:
     try:
         with replacing(path) as partial:
             figure.savefig(partial, dpi=150, format="png")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UserError(f"cannot write the contact sheet {path} ({error})") from error
     finally:
         pyplot.close(figure)

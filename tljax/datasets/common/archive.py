@@ -167,8 +167,9 @@ def _unpack(path: Path, target: Path, progress: bool) -> None:
         OSError,
         RuntimeError,  # encrypted, or compressed by a method that zipfile does not know
     ) as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{path} cannot be unpacked ({error}); fetch it again, or unpack it yourself and give the folder"
+            f"{path} cannot be unpacked ({reason}); fetch it again, or unpack it yourself and give the folder"
         ) from error
 
 
