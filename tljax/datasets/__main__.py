@@ -19,7 +19,8 @@ from tljax.folds import PARTS, Fold, make_folds, read_folds
 from tljax.leakage import find_leaks, patients_in_several_classes
 
 SHOWN = 5
-COLUMNS = 8  # images of a class on the contact sheet
+COLUMNS = 8  # images of a class on the contact sheet, an inch each
+ROW = 1.25  # inches: an image below the line that names its class
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -34,14 +35,13 @@ def main() -> None:
         config.name, config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
     )
     show_images(dataset, datasets.original_sizes(dataset))
-    divisions = find_divisions(dataset, config.folds_dir)
-    pairs = near_duplicates(dataset.images)
-    show_duplicates(dataset, pairs)
-    for title, folds in divisions.items():
-        show_folds(dataset, folds, title, pairs)
     if config.figure:
         draw_sheet(dataset, config.figure)
         console.print(f"contact sheet: {config.figure}")
+    pairs = near_duplicates(dataset.images)
+    show_duplicates(dataset, pairs)
+    for title, folds in find_divisions(dataset, config.folds_dir).items():
+        show_folds(dataset, folds, title, pairs)
 
 
 def find_divisions(dataset: Dataset, folds_dir: Path | None) -> dict[str, list[Fold]]:
@@ -106,9 +106,10 @@ def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, pairs: Seque
     console.print(table)
     leaks = find_leaks(dataset, folds, pairs)
     for leak in leaks:
+        shared = [f"{len(leak.pairs)} pairs of one picture"] if leak.pairs else []
+        shared += [f"{len(leak.patients)} patients ({_some(leak.patients)})"] if leak.patients else []
         console.print(
-            f"[bold red]leak[/] in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: "
-            f"{len(leak.pairs)} pairs of one picture, {len(leak.patients)} patients {_some(leak.patients)}"
+            f"[bold red]leak[/] in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: {', '.join(shared)}"
         )
     if not leaks:
         console.print("no picture and no known patient on both sides of a fold")
@@ -122,7 +123,11 @@ def draw_sheet(dataset: Dataset, path: Path) -> None:
     from matplotlib import pyplot
 
     classes = dataset.card.classes
-    figure, axes = pyplot.subplots(len(classes), COLUMNS, figsize=(COLUMNS, 1.15 * len(classes)), squeeze=False)
+    height = ROW * len(classes)
+    places = {"left": 0.01, "right": 0.99, "bottom": 0.05 / height, "top": 1 - (ROW - 1) / height, "hspace": ROW - 1}
+    figure, axes = pyplot.subplots(
+        len(classes), COLUMNS, figsize=(COLUMNS, height), squeeze=False, gridspec_kw=places | {"wspace": 0.05}
+    )
     for index, name in enumerate(classes):
         rows = np.flatnonzero(dataset.labels == index)
         rows = rows[np.linspace(0, len(rows) - 1, min(COLUMNS, len(rows))).astype(int)]
@@ -130,8 +135,8 @@ def draw_sheet(dataset: Dataset, path: Path) -> None:
             axis.set_axis_off()
         for axis, row in zip(axes[index], rows, strict=False):
             axis.imshow(dataset.images[row])
-        axes[index, 0].set_title(f"{name} ({int((dataset.labels == index).sum())})", fontsize=8, loc="left")
-    figure.tight_layout(pad=0.4)
+        title = f"{name} ({int((dataset.labels == index).sum())})"
+        axes[index, 0].set_title(title, fontsize=8, loc="left", parse_math=False)
     try:
         with replacing(path) as partial:
             figure.savefig(partial, dpi=150, format="png")
