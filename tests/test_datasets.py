@@ -143,6 +143,20 @@ def test_patches_of_a_prepared_tfds_are_those_of_the_hdf5_files(loaded, tmp_path
     np.testing.assert_array_equal(again.labels, dataset.labels)
 
 
+def test_a_large_archive_is_written_in_order_and_in_parts(tmp_path, monkeypatch):
+    """What TFDS cannot hold in memory it would sort in files, for which it needs tensorflow."""
+    from tensorflow_datasets.core import shuffle
+
+    from tljax.datasets.common import builder
+
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 1000)
+    monkeypatch.setattr(builder, "SHARD", 25)
+    archive = ARCHIVES["folder"][1](tmp_path / "archive")
+    dataset = datasets.load("folder", archive, 16, cache_dir=tmp_path / "cache", progress=False)
+    assert len(list((tmp_path / "cache").rglob("*.array_record*"))) == 3
+    assert list(dataset.files) == sorted(f"{label}/{number}.png" for label in ("cat", "dog") for number in range(30))
+
+
 def test_own_folder_gives_what_the_breast_task_gives(shared, tmp_path):
     source = shared / "data" / "breast"
     ours = datasets.load("folder", source, 32, cache_dir=tmp_path, progress=False)

@@ -140,6 +140,14 @@ def test_a_class_whose_every_image_is_bad_is_an_error(own):
         load("folder", own, skip_bad=True)
 
 
+def test_an_archive_whose_every_image_is_bad_is_an_error(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        (tmp_path / "own" / label / "scan.dcm").write_bytes(b"")
+    with pytest.raises(UserError, match=r"none of the 2 images of folder can be used:\n  cat/scan.dcm: is empty"):
+        load("folder", tmp_path / "own", skip_bad=True)
+
+
 # --- folders ------------------------------------------------------------------------------------------------------
 
 

@@ -29,12 +29,13 @@ from tljax.datasets.common.decode import (
     to_image,
     to_square,
 )
-from tljax.datasets.common.store import Row, workers
+from tljax.datasets.common.store import Row, describe_bad, workers
 from tljax.errors import UserError
 from tljax.files import replacing
 from tljax.progress import progress_bar
 
 KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+SHARD = 1000  # examples in a file
 SPLIT = "train"  # TFDS wants a split's name; the archive's own split is a feature
 
 
@@ -67,6 +68,18 @@ class TaskBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         return {SPLIT: self._generate_examples()}
+
+    def prepare(self) -> None:
+        """Writes the examples one after the other.
+
+        `download_and_prepare` would gather them first, to sort them: a gigabyte in memory, and what is more in files
+        that need tensorflow.
+        """
+        self.data_path.mkdir(parents=True)
+        writer = tfds.core.SequentialWriter(self.info, SHARD, file_format=self.info.file_format)
+        writer.initialize_splits([SPLIT])
+        writer.add_examples({SPLIT: (example for _, example in self._generate_examples())})
+        writer.close_all()
 
     def _generate_examples(self) -> Iterator[tuple[int, dict]]:
         for index, (example, path) in enumerate(self._examples):
@@ -125,12 +138,12 @@ def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Exa
     shutil.rmtree(partial, ignore_errors=True)
     paths, skipped = _convert(examples, converted, f"{card.name}: convert", progress)
     kept = [(example, path) for example, path in zip(examples, paths, strict=True) if path]
+    if not kept:
+        raise UserError(f"none of the {len(examples)} images of {card.name} can be used:\n{describe_bad(skipped)}")
     builder = TaskBuilder(card, classes, kept, partial)
-    tfds.disable_progress_bar()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, of which there are none
-            builder.download_and_prepare()
-    except RuntimeError as error:  # the way in which its writer says that the disk is full
+        builder.prepare()
+    except RuntimeError as error:  # the way in which the writer says that the disk is full
         raise OSError(error) from error
     (partial / "skipped.json").write_text(json.dumps(skipped), encoding="utf-8")
     partial.rename(folder)
