@@ -30,7 +30,7 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
         print(f"stopped: {stop}", file=sys.stderr)
         sys.exit(EXIT_REQUEUE)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from the last finished epoch", file=sys.stderr)
+        print("interrupted; run the same command again to go on", file=sys.stderr)
         leave(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
