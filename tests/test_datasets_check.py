@@ -118,6 +118,6 @@ def test_a_contact_sheet_that_cannot_be_written_is_a_clear_error(monkeypatch, ca
     archives.folder(tmp_path / "own")
     options = ("--data-dir", str(tmp_path / "own"), "--image-size", "16", "--cache-dir", str(tmp_path / "cache"))
     with pytest.raises(UserError, match="cannot write the contact sheet"):
-        run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "nowhere" / "sheet.png"))
+        run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "own" / "cat" / "0.png" / "sheet.png"))
     with pytest.raises(UserError, match=r"sheet: the contact sheet is a PNG file"):
         run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "sheet"))
