@@ -178,7 +178,7 @@ def _convert(
         for path in pool.map(convert, range(len(examples))):
             found.append(path)
             advance(1)
-    return found, skipped
+    return found, {example.file: skipped[example.file] for example in examples if example.file in skipped}
 
 
 def _write_png(image: Pixels, path: Path) -> None:
