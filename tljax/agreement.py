@@ -59,7 +59,7 @@ def agreement(
     )
 
 
-def effective_images(same: Bool[np.ndarray, "n"], patients: Sequence[str]) -> float:
+def effective_images(same: Bool[np.ndarray, " n"], patients: Sequence[str]) -> float:
     """How many independent images would estimate the share of `same` as precisely as these patients do."""
     share = same.mean()
     _, patient = np.unique(np.asarray(patients), return_inverse=True)

@@ -39,7 +39,7 @@ class Recipe:
     def optimiser(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate, eps=ADAM_EPSILON)
 
-    def shard(self, x: Shaped[Array, "b *_"]) -> Shaped[Array, "b *_"]:
+    def shard(self, x: Shaped[Array, " b *_"]) -> Shaped[Array, " b *_"]:
         """Spreads a batch over the devices."""
         return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec("data")))
 
@@ -108,7 +108,7 @@ def train_step(
     graph: Any,
     recipe: Recipe,
     state: TrainState,
-    inputs: Shaped[Array, "b *_"],
+    inputs: Shaped[Array, " b *_"],
     labels: Int[Array, " b"],
     mask: Bool[Array, " b"] | None,
     key: Key[Array, ""],
@@ -190,7 +190,7 @@ def make_step(graph: Any, recipe: Recipe) -> Callable:
 def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
     """infer(weights, inputs) -> `b c`: the `logits` of one batch, or the `features` that the head would read."""
 
-    def infer(weights: Weights, inputs: Shaped[Array, "b *_"]) -> Float[Array, "b c"]:
+    def infer(weights: Weights, inputs: Shaped[Array, " b *_"]) -> Float[Array, "b c"]:
         model, inputs = nnx.merge(graph, weights, copy=True), recipe.shard(inputs)
         if inputs.ndim == 4:
             inputs, _ = model.features(_to_network(inputs, recipe, None))

@@ -25,9 +25,9 @@ SHOWN = 5
 class Fold:
     """Row numbers of a `Dataset`, sorted, no row in two parts."""
 
-    train: Int64[np.ndarray, "a"]
-    val: Int64[np.ndarray, "b"]
-    test: Int64[np.ndarray, "c"]
+    train: Int64[np.ndarray, " a"]
+    val: Int64[np.ndarray, " b"]
+    test: Int64[np.ndarray, " c"]
 
 
 def make_folds(dataset: Dataset, rule: str = "paper") -> list[Fold]:
@@ -112,7 +112,7 @@ def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
         yield Fold(train, held_out[val], held_out[test])
 
 
-def _divide(splitter, labels: Int32[np.ndarray, "n"], groups: Int64[np.ndarray, "n"] | None = None) -> list[tuple]:
+def _divide(splitter, labels: Int32[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None = None) -> list[tuple]:
     """The splits of a scikit-learn splitter. Small classes are our own to complain of (`_check_classes`)."""
     try:
         with warnings.catch_warnings():
@@ -122,7 +122,7 @@ def _divide(splitter, labels: Int32[np.ndarray, "n"], groups: Int64[np.ndarray, 
         raise UserError(f"{len(labels)} images cannot be divided further ({error}); add images") from error
 
 
-def _group_kfold(groups: Int64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "n"]:
+def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " n"]:
     """The fold of each row: the largest group goes to the lightest fold, and so on, as scikit-learn's GroupKFold does.
 
     Its order of equally large groups depends on the processor, which is why grouped published lists cannot be made
@@ -150,7 +150,7 @@ def _honest_folds(dataset: Dataset) -> Iterator[Fold]:
         yield Fold(rest[train], rest[val], test)
 
 
-def _groups(dataset: Dataset) -> Int64[np.ndarray, "n"] | None:
+def _groups(dataset: Dataset) -> Int64[np.ndarray, " n"] | None:
     """The patients as numbers, in the order of their names."""
     if dataset.patients is None:
         return None

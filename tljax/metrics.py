@@ -10,7 +10,7 @@ Labels = Integer[np.ndarray, "n"]
 Probabilities = Float[np.ndarray, "n k"]
 
 
-def auroc(positive: Bool[np.ndarray, "n"], scores: Float[np.ndarray, "n"]) -> float:
+def auroc(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"]) -> float:
     """Area under the ROC curve in 0..1: the chance that a positive outscores a negative, ties counting half.
 
     NaN where there is no positive or no negative image: the area is then undefined.
@@ -45,7 +45,7 @@ def auc_keras(labels: Labels, probabilities: Probabilities, thresholds: int = 20
     scores = probabilities.astype(np.float32).ravel()
     highest_passed = np.maximum(np.ceil(scores * np.float32(thresholds - 1)) - 1, 0).astype(int)
 
-    def share_above(entries: Bool[np.ndarray, "nk"]) -> Float[np.ndarray, "t"]:
+    def share_above(entries: Bool[np.ndarray, " nk"]) -> Float[np.ndarray, " t"]:
         passed = np.bincount(highest_passed[entries], minlength=thresholds)[::-1].cumsum()[::-1]
         return passed / np.count_nonzero(entries)
 

@@ -13,13 +13,16 @@ WORKERS = 8  # threads that read rows ahead: the page cache and the copy release
 AHEAD = 8  # batches in flight, one for each thread at least
 
 
-def on_device(array: Shaped[np.ndarray, "n *_"], mesh: Mesh) -> Shaped[Array, "n *_"]:
+def on_device(array: Shaped[np.ndarray, " n *_"], mesh: Mesh) -> Shaped[Array, " n *_"]:
     """The whole array on every device."""
     return jax.make_array_from_callback(array.shape, replicated(mesh), lambda index: array[index])
 
 
 def stream(
-    images: Shaped[np.ndarray, "n *_"], labels: Int[np.ndarray, " n"], table: Int[np.ndarray, "steps slots"], mesh: Mesh
+    images: Shaped[np.ndarray, " n *_"],
+    labels: Int[np.ndarray, " n"],
+    table: Int[np.ndarray, "steps slots"],
+    mesh: Mesh,
 ) -> Iterator[tuple[Array, Array, Array]]:
     """(images, labels, mask) on the devices, a batch for each row of `table`; -1 marks a row that only fills up.
 

@@ -50,7 +50,7 @@ class Predictions:
     """Probabilities of some images, row by row."""
 
     files: tuple[str, ...]
-    labels: Int[np.ndarray, "n"]
+    labels: Int[np.ndarray, " n"]
     """Numbers of the true classes, in `classes`."""
     splits: tuple[str, ...]
     probabilities: Float[np.ndarray, "n k"]

@@ -76,7 +76,7 @@ def auc_interval(
 
 def weighted_auc(
     labels: Labels, probabilities: Probabilities, weights: Float[np.ndarray, "b n"]
-) -> Float[np.ndarray, "b"]:
+) -> Float[np.ndarray, " b"]:
     """AUC (as `metrics.auc`) once for each row of image weights; NaN where a row leaves a class empty."""
     classes = [1] if probabilities.shape[1] == 2 else np.unique(labels)
     total, mass = 0.0, 0.0
@@ -94,7 +94,7 @@ def weighted_auc(
     return (total / mass).astype(float)
 
 
-def _units(labels: Labels, patients: Sequence[str] | None) -> Integer[np.ndarray, "n"]:
+def _units(labels: Labels, patients: Sequence[str] | None) -> Integer[np.ndarray, " n"]:
     """The number of each image's unit of resampling, 0..u-1."""
     return np.arange(len(labels)) if patients is None else np.unique(np.asarray(patients), return_inverse=True)[1]
 
@@ -129,7 +129,7 @@ def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: 
     }
 
 
-def sensitivity(positive: Bool[np.ndarray, "n"], scores: Float[np.ndarray, "n"], specificity: float) -> float:
+def sensitivity(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"], specificity: float) -> float:
     """Share of positives above the lowest threshold with this share of negatives at or below it; NaN without both."""
     negatives = np.sort(scores[~positive])
     if not 0 < len(negatives) < len(scores):
@@ -146,7 +146,7 @@ def calibration_error(labels: Labels, probabilities: Probabilities, bins: int = 
     return float(np.abs(np.bincount(bin_of, weights=gap, minlength=bins)).sum() / len(labels))
 
 
-def corrected_t(values: Float[np.ndarray, "f"], test_to_train: float, *, level: float = LEVEL) -> Comparison:
+def corrected_t(values: Float[np.ndarray, " f"], test_to_train: float, *, level: float = LEVEL) -> Comparison:
     """The corrected resampled t-test: is the mean over folds zero? (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366)
 
     Folds share training images, so the variance of their mean is (1/f + test/train) s^2, not s^2/f. `values` are the
@@ -163,7 +163,7 @@ def corrected_t(values: Float[np.ndarray, "f"], test_to_train: float, *, level: 
     return Comparison(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, folds - 1)), error)
 
 
-def probability_best(values: Float[np.ndarray, "f m"], test_to_train: float, seed: int = 0) -> Float[np.ndarray, "m"]:
+def probability_best(values: Float[np.ndarray, "f m"], test_to_train: float, seed: int = 0) -> Float[np.ndarray, " m"]:
     """The chance of each of `m` columns to have the highest mean, by the Bayesian correlated t-test.
 
     A multivariate t with f - 1 degrees of freedom around the observed means; for two columns it is the test of Corani &
@@ -205,7 +205,7 @@ def delong(folds: Sequence[FoldPredictions], *, level: float = LEVEL) -> Compari
 
 def _influence(
     labels: Labels, probabilities: Probabilities, patients: Sequence[str] | None
-) -> tuple[float, Float[np.ndarray, "u"]]:
+) -> tuple[float, Float[np.ndarray, " u"]]:
     """The AUC, and what each patient adds to its error: the squares sum to DeLong's variance."""
     unit = _units(labels, patients)
     classes, images = ([1], [1]) if probabilities.shape[1] == 2 else np.unique(labels, return_counts=True)
@@ -251,7 +251,7 @@ def patients_needed(
 
 
 def correlation(
-    x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"], tasks: Sequence[str] | None = None, *, level: float = LEVEL
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], tasks: Sequence[str] | None = None, *, level: float = LEVEL
 ) -> Comparison:
     """Pearson's r with Fisher's interval. Points of one task are not independent: with `tasks`, each counts as one.
 

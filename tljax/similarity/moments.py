@@ -174,7 +174,7 @@ def _mean(view: Float[Array, "n d"], weight: Float[Array, " n"], n: Float[Array,
     return first + product(share, view - first[None])
 
 
-def _weighted(weights: Float[Array, " blocks"], blocks: Float[Array, "blocks *d"]) -> Float[Array, "*d"]:
+def _weighted(weights: Float[Array, " blocks"], blocks: Float[Array, " blocks *d"]) -> Float[Array, "*d"]:
     return jnp.tensordot(weights, blocks, 1, precision=lax.Precision.HIGHEST)
 
 

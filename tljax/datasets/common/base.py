@@ -49,7 +49,7 @@ class Dataset:
 
     card: Card
     images: UInt8[np.ndarray, "n h w 3"]
-    labels: Int32[np.ndarray, "n"]
+    labels: Int32[np.ndarray, " n"]
     files: tuple[str, ...]
     patients: tuple[str, ...] | None
     splits: tuple[str, ...] | None

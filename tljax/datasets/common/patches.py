@@ -90,7 +90,7 @@ def _from_png(archive: Path, paths: list[Path]) -> tuple[int, Callable[[int], Ex
     return len(paths), example
 
 
-def _labels(path: Path, images: Path) -> Int64[np.ndarray, "n"]:
+def _labels(path: Path, images: Path) -> Int64[np.ndarray, " n"]:
     try:
         with h5py.File(path) as file, h5py.File(images) as pixels:
             labels, shape = file["y"][:].reshape(-1).astype(np.int64), pixels["x"].shape

@@ -109,7 +109,7 @@ def envelope(scatterers: Float[np.ndarray, "2 grid grid"], texture: Texture) -> 
     return np.hypot(*convolve1d(echo, _gaussian(texture.axial * grid), axis=1, mode="wrap"))
 
 
-def _gaussian(sigma: float) -> Float[np.ndarray, "taps"]:
+def _gaussian(sigma: float) -> Float[np.ndarray, " taps"]:
     half = max(1, round(3 * sigma))
     weights = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
     return weights / weights.sum()

@@ -149,7 +149,7 @@ def open_store(folder: Path) -> Store:
         raise UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder") from error
 
 
-def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.ndarray, "n"]:
+def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.ndarray, " n"]:
     """Class names to their positions in `classes`."""
     position = {name: index for index, name in enumerate(classes)}
     return np.array([position[label] for label in labels], np.int32)

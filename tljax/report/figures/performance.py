@@ -111,7 +111,7 @@ def roc(gallery: Gallery, task: Task, condition: Condition) -> Figure:
     return gallery.keep(figure, f"{task.name}-{condition}-roc", f"ROC: {task.name}, {condition}", caption)
 
 
-def _roc_curve(trial: Trial) -> Float[np.ndarray, "g"]:
+def _roc_curve(trial: Trial) -> Float[np.ndarray, " g"]:
     from sklearn.metrics import roc_curve
 
     labels, probabilities = trial.test.labels, trial.test.probabilities
