@@ -101,7 +101,17 @@ def test_a_masked_row_has_no_part_in_the_batch_statistics():
     found = masked(junk, jnp.asarray([True, True, True, False]))
     np.testing.assert_allclose(found[:3], expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(masked.mean[...], 0.1 * np.mean(x, (0, 1, 2)), rtol=1e-5)
-    np.testing.assert_allclose(masked.var[...], 0.9 + 0.1 * np.var(x, (0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(masked.var[...], 0.9 + 0.1 * np.var(x, (0, 1, 2), ddof=1), rtol=1e-5)
+
+
+def test_running_statistics_equal_pytorch():
+    x = np.random.default_rng(0).normal(3, 2, size=(2, 3, 1, 6)).astype(np.float32)
+    ours, theirs = BatchNorm(6, 0.9, 1e-5, jnp.float32), torch.nn.BatchNorm2d(6)
+    for batch in (x, 2 * x):
+        ours(jnp.asarray(batch))
+        theirs(torch.from_numpy(batch).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(ours.mean[...], theirs.running_mean.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(ours.var[...], theirs.running_var.numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "stride", "channels"), [(7, 2, 3), (3, 2, 20), (1, 2, 20)])

@@ -126,7 +126,8 @@ class BatchNorm(nnx.Module):
     """Batch normalisation over all but the last axis, statistics in float32 (Ioffe and Szegedy 2015).
 
     One pass over the input: moments are taken about the running mean, which keeps the variance right in float32 where
-    E[x^2] - E[x]^2 would cancel. `use_running_average` is set by `model.eval()` and `model.train()`.
+    E[x^2] - E[x]^2 would cancel. The running variance is of the unbiased estimate, as PyTorch and TensorFlow keep it.
+    `use_running_average` is set by `model.eval()` and `model.train()`.
     """
 
     def __init__(self, channels: int, momentum: float, epsilon: float, dtype: DTypeLike):
@@ -141,24 +142,27 @@ class BatchNorm(nnx.Module):
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
         else:
-            mean, var = self._batch_moments(x, mask)
+            mean, var, count = self._batch_moments(x, mask)
             self.mean[...] = self._running(self.mean[...], mean)
-            self.var[...] = self._running(self.var[...], var)
+            self.var[...] = self._running(self.var[...], var * (count / jnp.maximum(count - 1, 1)))
         factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
         y = (x - mean[None, None, None, :]) * factor[None, None, None, :] + self.bias[...][None, None, None, :]
         return y.astype(self.dtype)
 
-    def _batch_moments(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None) -> tuple[Array, Array]:
+    def _batch_moments(
+        self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None
+    ) -> tuple[Float[Array, " c"], Float[Array, " c"], Float[Array, ""]]:
+        """Mean and (biased) variance, and over how many values."""
         shift = jax.lax.stop_gradient(self.mean[...])
         centred = x - shift[None, None, None, :]
         if mask is None:
-            count = x.shape[0] * x.shape[1] * x.shape[2]
+            count = jnp.asarray(x.shape[0] * x.shape[1] * x.shape[2], x.dtype)
         else:
             centred = jnp.where(mask[:, None, None, None], centred, 0)
             count = jnp.sum(mask).astype(x.dtype) * (x.shape[1] * x.shape[2])
         first = jnp.sum(centred, axis=(0, 1, 2)) / count
         second = jnp.sum(jnp.square(centred), axis=(0, 1, 2)) / count
-        return shift + first, jnp.maximum(second - jnp.square(first), 0)
+        return shift + first, jnp.maximum(second - jnp.square(first), 0), count
 
     def _running(self, old: Float[Array, " c"], new: Float[Array, " c"]) -> Float[Array, " c"]:
         return jax.lax.stop_gradient(self.momentum * old + (1 - self.momentum) * new)
