@@ -37,8 +37,8 @@ def by_hand(views: dict[str, np.ndarray], a: str, b: str) -> moments.Cross:
     return moments.Cross(u.T @ v, q @ u, p @ v, p @ q)
 
 
-def gathered(views: dict[str, np.ndarray], sizes: list[int], **options) -> moments.Moments:
-    state = moments.empty(WIDTHS, PAIRS, **options)
+def gathered(views: dict[str, np.ndarray], sizes: list[int]) -> moments.Moments:
+    state = moments.empty(WIDTHS, PAIRS)
     for rows in np.split(np.arange(len(views["a"])), np.cumsum(sizes)[:-1]):
         state = added(state, {name: jnp.asarray(view[rows]) for name, view in views.items()})
     return state
@@ -82,7 +82,7 @@ def test_runs_inside_a_scan(views):
 
 def test_chance_pairs_each_sample_with_a_stranger(views):
     partner = np.roll(np.arange(96), 7)
-    state = moments.empty(WIDTHS, PAIRS, chance=True)
+    state = moments.empty(WIDTHS, PAIRS, chance=PAIRS)
     state = added(state, {k: jnp.asarray(v) for k, v in views.items()}, partner=jnp.asarray(partner))
     for a, b in PAIRS:
         strangers = {a: views[a], b: views[b][partner]}
@@ -101,7 +101,12 @@ def test_blocks_weigh_as_if_their_samples_were_repeated(views):
 def test_a_jackknife_recomputes_measures_with_each_block_left_out(views):
     blocks = [gathered({k: v[start : start + 24] for k, v in views.items()}, [24]) for start in (0, 24, 48, 72)]
     names = ("cca", "debiased_cka")
-    *_, left_out = jackknifed(moments.stacked(blocks), names)
+    whole = moments.empty(WIDTHS, PAIRS, chance=PAIRS)
+    whole = added(whole, {k: jnp.asarray(v) for k, v in views.items()}, partner=jnp.roll(jnp.arange(96), 7))
+    found, chance, left_out = jackknifed(moments.stacked(blocks), whole, names)
+    for one, other in zip((found, chance), figures(whole, names), strict=True):
+        for pair in PAIRS:
+            assert all(abs(one[pair][name].value - other[pair][name].value) < 1e-5 for name in names)
     rest = gathered({k: np.delete(v, np.s_[24:48], axis=0) for k, v in views.items()}, [72])
     for pair, expected in figures(rest, names)[0].items():
         for name, figure in expected.items():
@@ -145,7 +150,7 @@ def test_activations_that_are_not_finite_are_named(views):
 def test_measures_share_a_decomposition(views):
     """One eigendecomposition a view and kind of basis, however many pairs and measures."""
     names = ("cca", "pwcca", "r2_cca", "cka", "debiased_cka", "procrustes")
-    traced = jax.make_jaxpr(partial(figures, measures=names))(moments.empty(WIDTHS, PAIRS, chance=True))
+    traced = jax.make_jaxpr(partial(figures, measures=names))(moments.empty(WIDTHS, PAIRS, chance=PAIRS))
     assert str(traced).count(" eigh[") == len(WIDTHS)
     assert moment_pairs(gathered(views, [96]))[0].keys() == set(PAIRS)
 

@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Int, UInt8
 
 from tljax.compare.sweep import Activations, Sweep, batch_table, positions, samples, strangers, view
@@ -45,8 +46,8 @@ def compare(
     gathered = _gather(sweep, images, blocks, batch_size, shapes, cells, pool, progress)
     rows = []
     with progress_bar("layers", len(cells), progress) as advance:
-        for of_layer, stacks in zip(cells, gathered, strict=True):
-            rows += _judged(of_layer, stacks, measures, pool)
+        for of_layer, (of_blocks, whole) in zip(cells, gathered, strict=True):
+            rows += _judged(of_layer, of_blocks, whole, measures, pool)
             advance(1)
     return rows
 
@@ -65,6 +66,7 @@ def blocks_of(groups: Sequence[str], count: int, seed: int) -> list[Int[np.ndarr
     return [rows[block_of[group[rows]] == block] for block in range(len(filled))]
 
 
+Gathered = tuple[Moments, Moments]  # of each block, stacked; of all images, with the pairs beside strangers
 Cells = dict[PairName, tuple[tuple[str, str], tuple[str, str]]]  # two views: their networks, their layers
 
 
@@ -84,10 +86,10 @@ def _cells(sweep: Sweep, pairs: Sequence[tuple[int, int]], layers: str) -> list[
     ]
 
 
-def _judged(of_layer: Cells, stacks: Moments, measures: tuple[str, ...], pool: str) -> Iterator[Row]:
-    """A row for every pair and measure, from the moments of all blocks."""
-    moments.require_finite(stacks)
-    found, chance, left_out = jax.device_get(jackknifed(stacks, measures))
+def _judged(of_layer: Cells, blocks: Moments, whole: Moments, measures: tuple[str, ...], pool: str) -> Iterator[Row]:
+    """A row for every pair and measure, from the moments of the blocks and of the whole."""
+    moments.require_finite(whole)
+    found, chance, left_out = jax.device_get(jackknifed(blocks, whole, measures))
     for names, (models, between) in of_layer.items():
         for measure in measures:
             figure = found[names][measure]
@@ -111,30 +113,42 @@ def _gather(
     cells: list[Cells],
     pool: str,
     progress: bool,
-) -> list[Moments]:
-    """The moments of each block, stacked, for each of `cells`."""
+) -> list[Gathered]:
+    """The moments for each of `cells`."""
+    widths = [{name: shapes[name][2] for names in of_layer for name in names} for of_layer in cells]
 
-    def empty() -> list[Moments]:
-        widths = [{name: shapes[name][2] for names in of_layer for name in names} for of_layer in cells]
-        fresh = [moments.empty(width, of_layer, chance=True) for width, of_layer in zip(widths, cells, strict=True)]
-        return jax.device_put(fresh, replicated(sweep.mesh))
+    def empty() -> list[Gathered]:
+        return [
+            (moments.stacked([moments.empty(width, of_layer)] * len(blocks)), moments.empty(width, chance=of_layer))
+            for width, of_layer in zip(widths, cells, strict=True)
+        ]
 
+    gathered = _zeros(jax.eval_shape(empty), sweep.mesh)
     table, block_of = batch_table(blocks, batch_size, sweep.mesh.size)
-    gathered = [empty() for _ in blocks]
     for block, (activations, _, mask) in zip(block_of, sweep.batches(images, table, progress), strict=True):
-        gathered[block] = _added(gathered[block], activations, mask, pool)
-    return [_stacked(of_layer) for of_layer in zip(*gathered, strict=True)]
+        gathered = _added(gathered, jnp.asarray(block), activations, mask, pool)
+    return gathered
 
 
-_stacked = jax.jit(moments.stacked)
+def _zeros(like: list[Gathered], mesh: Mesh) -> list[Gathered]:
+    """Made where they are to lie: they are the better part of the memory that a comparison takes."""
+
+    def fill() -> list[Gathered]:
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+
+    return jax.jit(fill, out_shardings=replicated(mesh))()
 
 
 @partial(jax.jit, donate_argnums=0, static_argnames="pool")
-def _added(states: list[Moments], activations: Activations, mask: Bool[Array, " b"], pool: str) -> list[Moments]:
-    def one(state: Moments) -> Moments:
-        views = {name: samples(activations[name], pool) for name in state.mean}
+def _added(
+    gathered: list[Gathered], block: Int[Array, ""], activations: Activations, mask: Bool[Array, " b"], pool: str
+) -> list[Gathered]:
+    def one(blocks: Moments, whole: Moments) -> Gathered:
+        views = {name: samples(activations[name], pool) for name in whole.mean}
         each = next(iter(views.values())).shape[0] // mask.size
         weight = jnp.repeat(mask, each)
-        return moments.added(state, views, weight, positions(strangers(mask), each))
+        of_block = moments.added(jax.tree.map(lambda leaf: leaf[block], blocks), views, weight)
+        blocks = jax.tree.map(lambda leaf, new: leaf.at[block].set(new), blocks, of_block)
+        return blocks, moments.added(whole, views, weight, positions(strangers(mask), each))
 
-    return [one(state) for state in states]
+    return [one(*of_layer) for of_layer in gathered]

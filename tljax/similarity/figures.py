@@ -30,11 +30,14 @@ def figures(moments: Moments, measures: tuple[str, ...], cutoff: float | None = 
 
 @partial(jax.jit, static_argnames=("measures", "cutoff"))
 def jackknifed(
-    blocks: Moments, measures: tuple[str, ...], cutoff: float | None = None
+    blocks: Moments, whole: Moments, measures: tuple[str, ...], cutoff: float | None = None
 ) -> tuple[Figures, Figures, dict[PairName, dict[str, Float[Array, " blocks"]]]]:
-    """What `figures` says of all blocks together, and the values with each block left out in turn, for `interval`."""
+    """What `figures` says of all blocks together, and the values with each block left out in turn, for `interval`.
+
+    whole: the moments of all samples, for the pairs beside strangers: no interval is asked of them, hence no blocks.
+    """
     count = blocks.n.size
-    found, chance = figures(summed(blocks, jnp.ones(count)), measures, cutoff)
+    found, chance = figures(summed(blocks, jnp.ones(count))._replace(chance=whole.chance), measures, cutoff)
     return found, chance, replicates(blocks, 1 - jnp.eye(count), measures, cutoff)
 
 

@@ -10,7 +10,6 @@ over devices and weighting blocks for a jackknife are all "move to the common me
 """
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -39,24 +38,26 @@ class Moments(NamedTuple):
     n: Float[Array, "*blocks"]
     mean: dict[str, Float[Array, "*blocks d"]]
     cross: dict[PairName, Cross]  # (a, a) for every view a, and the pairs asked for
-    chance: dict[PairName, Cross]  # the pairs asked for, b's samples standing beside another image's of a
+    chance: dict[PairName, Cross]  # pairs of which b's samples stand beside another image's of a
 
 
 def empty(
-    widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, chance: bool = False, dtype=jnp.float32
+    widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, chance: Iterable[PairName] = (), dtype=jnp.float32
 ) -> Moments:
-    """The moments of no samples: `widths` names each view's number of channels, `pairs` the views to be compared."""
+    """The moments of no samples: `widths` names each view's number of channels, `pairs` the views to be compared.
+
+    chance: the pairs to be compared beside strangers.
+    """
 
     def cross(a: str, b: str) -> Cross:
         shapes = (widths[a], widths[b]), (widths[a],), (widths[b],), ()
         return Cross(*(np.zeros(shape, dtype) for shape in shapes))
 
-    pairs = tuple(pairs)
     nothing = Moments(
         n=np.zeros((), dtype),
         mean={name: np.zeros(width, dtype) for name, width in widths.items()},
         cross={(a, b): cross(a, b) for a, b in (*((name, name) for name in widths), *pairs)},
-        chance={(a, b): cross(a, b) for a, b in pairs if chance},
+        chance={(a, b): cross(a, b) for a, b in chance},
     )
     return jax.device_put(nothing)  # all at once: an array at a time would take as long as a small batch
 
@@ -109,12 +110,20 @@ def merged(first: Moments, second: Moments) -> Moments:
 
 
 def summed(blocks: Moments, weights: Float[Array, " blocks"]) -> Moments:
-    """The moments of stacked blocks, each counted `weights` times: 0 or 1 for a jackknife, counts for a bootstrap."""
+    """The moments of stacked blocks, each counted `weights` times: 0 or 1 for a jackknife, counts for a bootstrap.
+
+    One block after the other: all at once would take the memory of the blocks again.
+    """
     counts = weights * blocks.n
     share = counts / jnp.maximum(counts.sum(), 1)
-    mean = jax.tree.map(partial(_weighted, share), blocks.mean)
-    moved = jax.vmap(recentred, (0, None))(blocks, mean)
-    return jax.tree.map(partial(_weighted, weights), moved)._replace(mean=mean)
+    mean = {name: product(share, means) for name, means in blocks.mean.items()}
+
+    def add(total: Moments, each: tuple[Moments, Float[Array, ""]]) -> tuple[Moments, None]:
+        block, weight = each
+        return jax.tree.map(lambda sum, part: sum + weight * part, total, recentred(block, mean)), None
+
+    nothing = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), blocks)
+    return lax.scan(add, nothing, (blocks, weights))[0]._replace(mean=mean)
 
 
 def across(moments: Moments, axis_name: str) -> Moments:
@@ -172,10 +181,6 @@ def _mean(view: Float[Array, "n d"], weight: Float[Array, " n"], n: Float[Array,
     share = weight / jnp.maximum(n, 1)
     first = product(share, view)
     return first + product(share, view - first[None])
-
-
-def _weighted(weights: Float[Array, " blocks"], blocks: Float[Array, " blocks *d"]) -> Float[Array, "*d"]:
-    return jnp.tensordot(weights, blocks, 1, precision=lax.Precision.HIGHEST)
 
 
 def product(a: Array, b: Array) -> Array:
