@@ -12,12 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tljax import devices, engine, metrics, networks
+from tljax import devices, engine, metrics
 from tljax.config import TrainConfig, parse
-from tljax.errors import run_command
+from tljax.errors import UserError, run_command
 from tljax.feed import make_feed
-from tljax.folds import load, load_data
-from tljax.train import Selection, check, resolve, softmax
+from tljax.train import Selection, plan, prepare, recipe_of, softmax
 
 RULES = ("val_loss", "val_auc", "last")
 
@@ -34,31 +33,18 @@ class Config(TrainConfig):
 
 
 def epochs(config: Config) -> list[dict[str, float]]:
-    """Every epoch's validation loss, validation AUC and test AUC."""
-    data, fold = load(config)
-    network = networks.resolve(
-        config.init,
-        config.weights_dir,
-        num_classes=len(data.card.classes),
-        backbone=config.backbone,
-        dropout=config.dropout,
-        seed=config.seed,
-    )
-    recipe = engine.Recipe(
-        normalisation=network.normalisation,
-        augment=True,
-        flip=data.card.flip,
-        learning_rate=config.learning_rate,
-        batch_size=config.batch_size,
-        scope="all",
-        mesh=devices.data_mesh(),
-    )
-    *graphs, state = engine.split(network.model, recipe)
+    """Every epoch's validation loss, validation AUC and test AUC, as `tljax.train` trains."""
+    job = prepare(config)
+    (phase,) = plan(job.config)
+    recipe = recipe_of(job, phase)
+    graphs, state = engine.split(job.network.model, recipe)
     state = jax.device_put(state, devices.replicated(recipe.mesh))
-    feed = make_feed("auto", graphs, recipe, engine.weights_of(state), data.images, data.labels, (fold.train, fold.val))
+    data, fold, weights = job.data, job.fold, engine.weights_of(state)
+    feed = make_feed(config.storage, graphs, recipe, weights, data.images, data.labels, (fold.train, fold.val))
+    key = jax.random.fold_in(jax.random.key(config.seed), 0)  # of the first phase
     rows = []
-    for epoch in range(1, config.epochs + 1):
-        state, _ = feed.epoch(state, fold.train, jax.random.fold_in(jax.random.key(config.seed), epoch))
+    for epoch in range(1, phase.epochs + 1):
+        state, _ = feed.epoch(state, fold.train, jax.random.fold_in(key, epoch))
         val, test = (softmax(np.asarray(feed.infer(engine.weights_of(state), part))) for part in (fold.val, fold.test))
         rows.append(
             {
@@ -82,8 +68,8 @@ def chosen(rows: list[dict[str, float]], rule: str) -> dict[str, float]:
 def main() -> None:
     config = parse(Config, "python benchmarks/selection.py")
     devices.use_compilation_cache(config.cache_dir)
-    check(config)
-    config = resolve(config, load_data(config, progress=True).card)
+    if config.freeze:
+        raise UserError("--freeze: the rules choose among the epochs of one phase; leave it out")
     table = Table("fold", *(f"{rule}: test AUC (epoch)" for rule in RULES), "best epoch's")
     columns = []
     for number in config.across:
@@ -94,7 +80,7 @@ def main() -> None:
         columns.append([*(row["test_auc"] for row in kept), best])
     table.add_section()
     table.add_row("mean", *(f"{value:.3f}" for value in np.mean(columns, axis=0)))
-    Console().print(f"{config.dataset}, {config.init}, {config.image_size} px, {config.epochs} epochs", table)
+    Console().print(f"{config.dataset}, {config.init}, {config.epochs} epochs", table)
 
 
 if __name__ == "__main__":

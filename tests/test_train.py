@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from benchmarks import crash, scaling
-from tljax import devices, runs, weights
+from tljax import datasets, devices, runs, weights
 from tljax.config import TrainConfig
 from tljax.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
 from tljax.runwriter import RunWriter
-from tljax.train import Phase, Selection, train
+from tljax.train import DROPOUT, Phase, Selection, resolve, train
 
 QUICK = dataclasses.replace(crash.SETTINGS, freeze=False, epochs=2)
 
@@ -143,6 +143,13 @@ def test_two_processes_end_together_then_train_what_one_with_two_devices_trains(
     second.kill()
     first.join(timeout=90)
     assert first.exitcode == EXIT_USER_ERROR
+    first, second = (child(_one_of_several, config) for config in two)
+    wait_for_first_epoch(crash.folder_of(two[0]), first)
+    second.terminate()  # as a scheduler tells the processes of a host to stop
+    for process in (first, second):
+        process.join(timeout=90)
+        assert process.exitcode == EXIT_REQUEUE
+    assert crash.epochs_written(crash.folder_of(two[0])) == 1
     for process in (child(_train_with_devices, one, 2), *(child(_one_of_several, config) for config in two)):
         process.join()
         assert process.exitcode == 0
@@ -178,6 +185,9 @@ def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
         ({"variant": "v2"}, "v2"),
         ({"data_dir": Path("nowhere"), "dataset": "breast"}, "nowhere"),
         ({"num_processes": 2}, "--distributed"),
+        ({"seed": -1}, "--seed -1"),
+        ({"dropout": 1.0}, "--dropout 1.0"),
+        ({"tag": "../x"}, "--tag '../x'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -200,5 +210,17 @@ def test_selection_keeps_the_best_epoch_and_settles_ties_by_loss(rule, epoch):
 
 def test_a_phase_stops_after_its_patience_and_never_where_the_last_epoch_is_wanted():
     phase = Phase("all", 100, 3, 1e-3, "val_loss")
-    assert [phase.exhausted(epoch, Selection(epoch=4)) for epoch in (6, 7)] == [False, True]
-    assert not dataclasses.replace(phase, select="last").exhausted(99, Selection(epoch=4))
+    assert [phase.exhausted(epoch, Selection(risen=4)) for epoch in (6, 7)] == [False, True]
+    assert not dataclasses.replace(phase, select="last").exhausted(99, Selection(risen=4))
+
+
+def test_a_tied_score_is_kept_for_its_loss_and_yet_no_improvement():
+    selection = Selection()
+    for row in rows((0.9, 0.8), (0.5, 0.8), (0.4, 0.8)):
+        selection.offer(row, "val_auc")
+    assert (selection.epoch, selection.risen) == (3, 1)
+
+
+def test_a_weights_folder_called_random_something_is_not_random():
+    assert resolve(TrainConfig(init="random:3"), datasets.card("phantom")).dropout == 0
+    assert resolve(TrainConfig(init="random-mine"), datasets.card("phantom")).dropout == DROPOUT

@@ -255,7 +255,7 @@ class CompareConfig:
     """pixels; default the paper's size for the task"""
 
 
-# Settings that change neither the result nor where it lies; a resumed run may differ in them.
+# Settings that change neither the result (storage: but for rounding) nor where it lies; a resumed run may differ.
 INCIDENTAL = (
     *("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir"),
     *("storage", "quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id"),

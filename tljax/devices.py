@@ -54,6 +54,7 @@ def join_processes(config: TrainConfig) -> None:
     if not config.quiet:
         where = f" at {config.coordinator}" if config.coordinator else ""
         print(f"waiting for the other processes{where}, {JOIN_SECONDS} s at most", file=sys.stderr)
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from `StopSignal`
     try:
         jax.distributed.initialize(
             **given, initialization_timeout=JOIN_SECONDS, heartbeat_timeout_seconds=SILENT_SECONDS

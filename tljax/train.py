@@ -8,6 +8,7 @@ and leaves a finished one alone.
 import dataclasses
 import functools
 import platform
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ class Phase:
 
     def exhausted(self, epoch: int, selection: "Selection") -> bool:
         """Whether the phase has gone too long without a better epoch."""
-        return self.select != "last" and epoch - selection.epoch >= self.patience
+        return self.select != "last" and epoch - selection.risen >= self.patience
 
 
 @dataclasses.dataclass
@@ -54,11 +55,14 @@ class Selection:
     epoch: int = 0
     score: float = -float("inf")
     loss: float = float("inf")  # settles ties, which are common on few validation images
+    risen: int = 0  # the epoch of the last better score, from which patience counts: a tie is no improvement
 
     def offer(self, row: dict[str, Any], rule: str) -> bool:
         """Takes this epoch if it is better; whether it was."""
         score = {"last": row["epoch"], "val_loss": -row["val_loss"]}.get(rule, row.get(rule))
         score = 0.0 if np.isnan(score) else score  # an AUC of one class alone: the loss decides
+        if score > self.score:
+            self.risen = row["epoch"]
         better = (score, -row["val_loss"]) > (self.score, -self.loss)
         if better:
             self.epoch, self.score, self.loss = row["epoch"], score, row["val_loss"]
@@ -101,7 +105,9 @@ def main() -> None:
     if devices.is_writer():
         result = runs.read_json(run / runs.RESULT)
         console.print(
-            f"test AUC [bold]{result['test']['auc']:.3f}[/] (epoch {result['epoch']})  ->  {run}", highlight=False
+            f"test AUC [bold]{result['test']['auc']:.3f}[/] (epoch {result['epoch']})  ->  {run}",
+            highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -155,6 +161,12 @@ def check(config: TrainConfig) -> None:
     for name in ("learning_rate", "head_learning_rate"):
         if not 0 < getattr(config, name) < float("inf"):
             raise UserError(f"--{name.replace('_', '-')} {getattr(config, name)}: must be a positive number")
+    if config.dropout is not None and not 0 <= config.dropout < 1:
+        raise UserError(f"--dropout {config.dropout}: must be at least 0 and less than 1")
+    if config.seed < 0:
+        raise UserError(f"--seed {config.seed}: must not be negative")
+    if not re.fullmatch(r"[\w.+-]*", config.tag):
+        raise UserError(f"--tag {config.tag!r}: it becomes part of a folder's name: letters, digits and . + - _ only")
 
 
 def resolve(config: TrainConfig, card: datasets.Card) -> TrainConfig:
@@ -163,7 +175,7 @@ def resolve(config: TrainConfig, card: datasets.Card) -> TrainConfig:
         config,
         image_size=config.image_size or card.image_size,
         batch_size=config.batch_size or card.batch_size,
-        dropout=(0.0 if config.init.startswith("random") else DROPOUT) if config.dropout is None else config.dropout,
+        dropout=(0.0 if networks.is_random(config.init) else DROPOUT) if config.dropout is None else config.dropout,
         precision=devices.compute_dtype(config.precision).name,
     )
 
@@ -246,7 +258,7 @@ def fit_phase(
             weights = engine.weights_of(state)
             sums, logits = jax.device_get((sums, feed.infer(weights, job.fold.val)))  # the epoch's one wait
         row = {"phase": phase.scope, "epoch": position.epoch, **scores(sums, logits, job), **speed(job, watch.lap())}
-        refuse_no_number(row, writer.folder)
+        refuse_no_number(row, position, job)
         if position.selection.offer(row, phase.select):
             best = engine.copied(weights)
         writer.epoch(row)
@@ -291,13 +303,17 @@ def speed(job: Job, seconds: float) -> dict[str, Any]:
     }
 
 
-def refuse_no_number(row: dict[str, Any], folder: Path) -> None:
+def refuse_no_number(row: dict[str, Any], position: Position, job: Job) -> None:
     """Raises UserError where a loss is NaN or infinite, before this epoch is written or saved."""
-    if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
-        raise UserError(
-            f"the loss became {row['train_loss']} in epoch {row['epoch']} of phase {row['phase']}; the state before "
-            f"it is kept in {folder}. Lower --learning-rate, or use --precision float32"
-        )
+    phase = row["phase"]
+    for name in ("train_loss", "val_loss"):
+        if not np.isfinite(row[name]):
+            kept = "the state before it is kept" if position.rows > 1 else "nothing was saved yet"
+            precision = ", or use --precision float32" if job.config.precision != "float32" else ""
+            raise UserError(
+                f"the {name.replace('_', ' ')} became {row[name]} in epoch {row['epoch']} of phase {phase} ({kept}). "
+                f"Lower --learning-rate{precision}, under another --tag or with {job.folder} removed"
+            )
 
 
 def conclude(job: Job, writer: RunWriter, epoch: int, predict: Predict, clock: Stopwatch) -> None:

@@ -29,7 +29,7 @@ class State:
     @property
     def is_random(self) -> bool:
         """Whether no training has touched it."""
-        return self.freeze is None and self.init.partition(":")[0] == "random"
+        return self.freeze is None and networks.is_random(self.init)
 
 
 def states(cells: Sequence[Cell]) -> list[State]:

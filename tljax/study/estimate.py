@@ -69,7 +69,7 @@ def _device() -> tuple[str, float]:
 def _network(cell: Cell) -> tuple[str, str]:
     """Backbone and variant."""
     config = cell.config
-    if cell.source or config.init.partition(":")[0] == "random":
+    if cell.source or networks.is_random(config.init):
         return config.backbone, config.variant
     card = weights.read_card(networks.locate(config.init, config.weights_dir))
     return card.backbone, card.variant

@@ -12,7 +12,7 @@ from tljax import datasets, networks, runs, weights
 from tljax.config import INCIDENTAL, StudyConfig, TrainConfig
 from tljax.errors import UserError
 from tljax.folds import load_data, make_folds
-from tljax.train import tag_of
+from tljax.train import check, tag_of
 
 _OF_THE_GRID = ("dataset", "init", "freeze", "fold", "seed", "preprocessing", "workdir", "quiet")
 _SETTINGS = [field.name for field in dataclasses.fields(TrainConfig)]
@@ -79,7 +79,7 @@ def make_grid(config: StudyConfig) -> Grid:
         _cell(config, task, *values)
         for task in tasks
         for values in itertools.product(_folds(config, task, left_out), *axes)
-        if not (values[-1] and values[-2].is_random)
+        if not (values[-1] and networks.is_random(values[-2].spec))
     )
     if not cells:
         reasons = "".join(f"\n  {what}: {why}" for what, why in left_out.items())
@@ -88,6 +88,7 @@ def make_grid(config: StudyConfig) -> Grid:
         )
     _check_folders(cells)
     for cell in (*pretrain.values(), *cells):
+        check(cell.config)
         _refuse_other_settings(cell)
     return Grid(tuple(pretrain.values()), cells, left_out)
 
@@ -124,10 +125,6 @@ class _Init:
             return cls(init, networks.label(init), None)
         cell = pretrain[init]
         return cls(str(cell.folder), f"{cell.config.dataset}-{cell.label}", cell.folder)
-
-    @property
-    def is_random(self) -> bool:
-        return self.spec.partition(":")[0] == "random"
 
 
 def _cell(
@@ -198,7 +195,7 @@ def _need_data(config: StudyConfig, task: str) -> None:
 
 
 def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, Cell]) -> None:
-    if init in pretrain or init.partition(":")[0] == "random":
+    if init in pretrain or networks.is_random(init):
         return
     try:
         networks.locate(init, config.train.weights_dir)
