@@ -104,6 +104,12 @@ def test_predict_names_the_classes(here, trained):
     with open(here / "out.csv", newline="") as lines:
         header, *rows = csv.reader(lines)
     assert header == ["file", "benign", "malignant"] and len(rows) == 2
+    (here / "images" / "broken.png").write_bytes(b"no image")
+    (here / "images" / "._a.png").write_bytes(b"what macOS leaves beside it")
+    assert "broken.png" in run(here, "-m", "tljax.predict", trained, "images").stderr
+    skipped = run(here, "-m", "tljax.predict", trained / "checkpoint", "images", "--skip-bad", "--out", "again.csv")
+    assert "left out 1 of 3" in skipped.stderr
+    assert (here / "again.csv").read_text() == (here / "out.csv").read_text()
 
 
 def test_compare_writes_a_layer_a_row(here, trained):
@@ -132,6 +138,8 @@ def test_study_and_report(here):
         (("-m", "tljax.train", "--config", "nowhere.py"), "nowhere.py"),
         (("-m", "tljax.train", "--epochs", "0"), "--epochs"),
         (("-m", "tljax.predict", "random", "nowhere.png"), "head"),
+        (("-m", "tljax.predict", "random"), "name the images"),
+        (("-m", "tljax.predict", "random", "nowhere.png", "--top", "0"), "--top 0"),
         (("-m", "tljax.report", "nowhere"), "nowhere"),
         (("-m", "tljax.datasets", "breast", "--data-dir", "nowhere"), "nowhere"),
     ],

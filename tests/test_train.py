@@ -1,5 +1,6 @@
 """Whole runs: what a user gets wrong, what a scheduler does, and what a crash leaves."""
 
+import csv
 import dataclasses
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ from benchmarks import crash, scaling
 from tljax import datasets, devices, runs, weights
 from tljax.config import TrainConfig
 from tljax.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
+from tljax.files import write_csv
 from tljax.runwriter import RunWriter
 from tljax.train import DROPOUT, Phase, Selection, resolve, train
 
@@ -92,6 +94,20 @@ def test_stopped_by_a_scheduler_then_by_a_person_then_finished(uninterrupted, tm
         assert crash.epochs_written(folder) in epochs
     crash.complete(config)
     crash.assert_same(folder, uninterrupted[0])
+
+
+def test_a_run_does_not_go_on_with_other_folds(uninterrupted, tmp_path):
+    folder, _ = uninterrupted
+    with open(folder / runs.SPLIT, newline="") as lines:
+        parts = {}
+        for row in csv.DictReader(lines):
+            parts.setdefault(row["split"], []).append(row)
+    (tmp_path / "phantom").mkdir()
+    turned = {"train": parts["train"], "val": parts["test"], "test": parts["val"]}
+    for part, listed in turned.items():
+        write_csv(tmp_path / f"phantom/{part}_fold1.csv", ["path", "class"], ((r["file"], r["label"]) for r in listed))
+    with pytest.raises(UserError, match="split was"):
+        train(dataclasses.replace(config_of(folder), folds_dir=tmp_path))
 
 
 def test_second_process_on_a_run_folder_is_refused(tmp_path):
@@ -188,6 +204,7 @@ def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
         ({"seed": -1}, "--seed -1"),
         ({"dropout": 1.0}, "--dropout 1.0"),
         ({"tag": "../x"}, "--tag '../x'"),
+        ({"data_dir": Path("mine")}, "phantom is generated"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -6,7 +6,7 @@ from importlib import resources
 import numpy as np
 
 from tljax import networks, weights
-from tljax.predict import predict, read_images
+from tljax.predict import predict
 
 
 def test_the_real_weights_name_photographs(shared, tmp_path):
@@ -16,8 +16,10 @@ def test_the_real_weights_name_photographs(shared, tmp_path):
     weights.save(tmp_path / "imagenet", conversion.tensors, conversion.card)
 
     network = networks.resolve("imagenet", tmp_path)
-    files, images = read_images(sorted((shared / "data" / "photos").iterdir()), 224, "crop", False)
-    found = predict(network, images, batch_size=10).argmax(axis=1)
+    photos = sorted((shared / "data" / "photos").iterdir())
+    files, probabilities, bad = predict(network, photos, size=224, resize="crop", batch_size=10)
+    assert files == photos and not bad
+    found = probabilities.argmax(axis=1)
 
     text = resources.files("tljax.weights").joinpath("imagenet_classes.csv").read_text()
     wordnet = [row["wordnet"] for row in csv.DictReader(text.splitlines())]

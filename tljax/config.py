@@ -52,9 +52,9 @@ class TrainConfig:
 
     # The network
     backbone: str = "resnet50"
-    """of a random initialisation; weights bring their own"""
+    """of a random initialisation (resnet50 | resnet_tiny); weights bring their own"""
     variant: str = "keras_v1"
-    """of a random initialisation; weights bring their own"""
+    """of a random initialisation (keras_v1 | torch_v1.5); weights bring their own"""
     dropout: float | None = None
     """before the head; default 0.5, and 0 from random initialisation, as in the paper"""
     preprocessing: Literal["native", "paper"] = "native"
@@ -80,11 +80,13 @@ class TrainConfig:
     patience: int = 30
     """epochs without a better selection score before stopping"""
     learning_rate: float = 1e-5
+    """of Adam, constant"""
     head_epochs: int = 200
     """at most, of the head alone (--freeze)"""
     head_patience: int = 10
     """epochs of the head alone without a better validation accuracy"""
     head_learning_rate: float = 1e-3
+    """of Adam, while the head alone is trained"""
     select: Literal["val_auc", "val_loss", "last"] = "val_auc"
     """which epoch's weights are kept (and stop the training early); the paper's rule is val_loss"""
     precision: Literal["float32", "bfloat16"] | None = None
@@ -280,6 +282,9 @@ def load_config(path: Path, kind: type[T]) -> T:
 
 def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
     """The settings of a command: defaults, then `--config FILE`, then the flags."""
+    about = (
+        "--config FILE reads the settings from a Python file that ends in `config` (see configs/); flags override it."
+    )
     args = list(sys.argv[1:] if args is None else args)
     given = {}
     for index, argument in enumerate(args):
@@ -290,7 +295,7 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
             given = {"default": load_config(Path(value or args[index + 1]), kind)}
             del args[index : index + (1 if value else 2)]
             break
-    return tyro.cli(kind, args=args, prog=program, **given)
+    return tyro.cli(kind, args=args, prog=program, description=f"{kind.__doc__}\n\n{about}", **given)
 
 
 def to_json(config: Any) -> dict[str, Any]:

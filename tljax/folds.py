@@ -67,7 +67,11 @@ def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]
 
 
 def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
-    """The data of a run."""
+    """The data of a run. Raises UserError for an archive of a task that has none: it would be left unread."""
+    if config.data_dir and not datasets.card(config.dataset).needs_archive:
+        raise UserError(
+            f"{config.dataset} is generated and reads no --data-dir {config.data_dir}; is --dataset folder meant?"
+        )
     return datasets.load(
         config.dataset,
         config.data_dir,

@@ -1,6 +1,9 @@
 """python -m tljax.predict: class probabilities of images, by a fine-tuned run or by converted weights."""
 
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -12,10 +15,12 @@ from rich.markup import escape
 
 from tljax import networks, runs
 from tljax.config import PredictConfig, parse
+from tljax.datasets.common.archive import list_files
 from tljax.datasets.common.decode import BadImage, decode_file, is_image, to_square
 from tljax.devices import use_compilation_cache
 from tljax.errors import UserError, run_command
 from tljax.files import write_csv
+from tljax.progress import progress_bar
 
 DEFAULT_SIZE = 224
 CROP_MARGIN = 8 / 7  # ImageNet's 256 to 224
@@ -23,21 +28,42 @@ CROP_MARGIN = 8 / 7  # ImageNet's 256 to 224
 
 def main() -> None:
     config = parse(PredictConfig, "python -m tljax.predict")
+    check(config)
     use_compilation_cache()
     network = networks.resolve(config.network, config.weights_dir)
     classes = network.card.classes
     if not classes:
         raise UserError(
-            f"{config.network} has no classification head; fine-tune it first: python -m tljax.train --init"
+            f"{config.network} has no classification head; fine-tune it first: "
+            f"python -m tljax.train --init {config.network}"
         )
-    run = runs.read_run(Path(config.network)) if (Path(config.network) / runs.CONFIG).is_file() else None
+    run = run_of(Path(config.network).expanduser())
     size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)
     resize = config.resize or ("squash" if run else "crop")
-    files, images = read_images(find_images(config.images), size, resize, config.skip_bad)
-    probabilities = predict(network, images, config.batch_size)
+    files, probabilities, bad = predict(network, find_images(config.images), size, resize, config.batch_size)
+    if bad:
+        if not (config.skip_bad and files):
+            mend = "" if config.skip_bad else "; mend them, or leave them out with --skip-bad"
+            raise UserError(f"{'; '.join(bad[:10])}{' ...' if len(bad) > 10 else ''}{mend}")
+        print(f"left out {len(bad)} of {len(bad) + len(files)}: {'; '.join(bad)}", file=sys.stderr)
     show(files, probabilities, classes, config.top)
     if config.out:
         write(config.out, files, probabilities, classes)
+
+
+def check(config: PredictConfig) -> None:
+    """Raises UserError for what makes no sense."""
+    if not config.images:
+        raise UserError("name the images, or folders of them, after the network")
+    for name in ("batch_size", "top", "image_size"):
+        if (value := getattr(config, name)) is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+
+
+def run_of(path: Path) -> runs.Run | None:
+    """The run whose folder, or whose weights, lie at `path`: it is to see images as it saw them in training."""
+    folder = path.parent if path.name == runs.CHECKPOINT else path
+    return runs.read_run(folder) if (folder / runs.CONFIG).is_file() else None
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -46,29 +72,48 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"no image or folder {path}")
-        below = sorted(file for file in path.rglob("*") if is_image(file)) if path.is_dir() else [path]
+        below = [file for file in list_files(path) if is_image(file)] if path.is_dir() else [path]
         if not below:
             raise UserError(f"folder {path} holds no image (PNG, JPEG, TIFF, BMP, DICOM)")
         found += below
     return found
 
 
-def read_images(
-    paths: Sequence[Path], size: int, resize: str, skip_bad: bool
-) -> tuple[list[Path], UInt8[np.ndarray, "n h w 3"]]:
-    """The images that can be read, as squares. Raises UserError that names the others, unless `skip_bad`."""
-    good, images, bad = [], [], []
-    for path in paths:
-        try:
-            image = decode_file(path)
-        except BadImage as reason:
-            bad.append(f"{path} {reason}")
-            continue
-        images.append(to_square(image if resize == "squash" else centre(image, size), size))
-        good.append(path)
-    if bad and not (skip_bad and good):
-        raise UserError("; ".join(bad[:10]) + ("" if skip_bad else "; mend them, or leave them out with --skip-bad"))
-    return good, np.stack(images)
+def predict(
+    network: networks.Network, paths: Sequence[Path], size: int, resize: str, batch_size: int
+) -> tuple[list[Path], Float[np.ndarray, "n k"], list[str]]:
+    """The images that can be read, their class probabilities, and what is wrong with the others.
+
+    A batch at a time lies in memory.
+    """
+
+    @jax.jit
+    def batch(pixels: Array) -> Array:
+        return jax.nn.softmax(network.model(network.normalisation(pixels.astype("float32")), layers=()).logits)
+
+    batch_size = min(batch_size, len(paths))
+    good, bad, probabilities = [], [], []
+    with progress_bar("images", len(paths), True) as advance, ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), batch_size):
+            part = paths[start : start + batch_size]
+            images = list(pool.map(lambda path: read_image(path, size, resize), part))
+            bad += [image for image in images if isinstance(image, str)]
+            good += [path for path, image in zip(part, images, strict=True) if not isinstance(image, str)]
+            if read := [image for image in images if not isinstance(image, str)]:
+                filled = np.zeros((batch_size, size, size, 3), np.uint8)  # of one size, for one program
+                filled[: len(read)] = read
+                probabilities.append(np.asarray(batch(filled))[: len(read)])
+            advance(len(part))
+    return good, np.concatenate(probabilities or [np.zeros((0, 1))]), bad
+
+
+def read_image(path: Path, size: int, resize: str) -> UInt8[np.ndarray, "h w 3"] | str:
+    """The image as a square, or what is wrong with it."""
+    try:
+        image = decode_file(path)
+    except BadImage as reason:
+        return f"{path} {reason}"
+    return to_square(image if resize == "squash" else centre(image, size), size)
 
 
 def centre(image: Image.Image, size: int) -> Image.Image:
@@ -81,26 +126,6 @@ def centre(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def predict(
-    network: networks.Network, images: UInt8[np.ndarray, "n h w 3"], batch_size: int
-) -> Float[np.ndarray, "n k"]:
-    """Class probabilities, rows summing to one."""
-
-    @jax.jit
-    def batch(pixels: Array) -> Array:
-        return jax.nn.softmax(network.model(network.normalisation(pixels.astype("float32")), layers=()).logits)
-
-    return np.concatenate([np.asarray(batch(part))[:count] for part, count in batches(images, batch_size)])
-
-
-def batches(images: UInt8[np.ndarray, "n h w 3"], size: int) -> Iterator[tuple[UInt8[np.ndarray, "b h w 3"], int]]:
-    """Batches of one size, the last filled up, and how many of each count; so that one program serves them all."""
-    size = min(size, len(images))
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        yield np.pad(part, ((0, size - len(part)), (0, 0), (0, 0), (0, 0))), len(part)
-
-
 def show(files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str], top: int) -> None:
     """A line an image: its likeliest classes."""
     console = Console(highlight=False, soft_wrap=True)
@@ -111,8 +136,9 @@ def show(files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes
 
 
 def write(path: Path, files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str]) -> None:
-    """A CSV file: `file`, then one column a class."""
-    rows = ([file, *(f"{p:.9g}" for p in row)] for file, row in zip(files, probabilities, strict=True))
+    """A CSV file: `file`, then one column a class. Bytes of a name that are no UTF-8 are written as `\\xff`."""
+    names = (os.fsencode(file).decode("utf-8", "backslashreplace") for file in files)
+    rows = ([name, *(f"{p:.9g}" for p in row)] for name, row in zip(names, probabilities, strict=True))
     try:
         write_csv(path, ["file", *classes], rows)
     except OSError as error:

@@ -7,6 +7,8 @@ and leaves a finished one alone.
 
 import dataclasses
 import functools
+import hashlib
+import json
 import platform
 import re
 import time
@@ -24,7 +26,7 @@ from tljax.checkpoint import ResumePoint
 from tljax.config import INCIDENTAL, TrainConfig, parse, to_json
 from tljax.errors import Requeue, UserError, run_command
 from tljax.feed import Feed, make_feed
-from tljax.folds import Fold, load
+from tljax.folds import PARTS, Fold, load
 from tljax.progress import Stopwatch, TrainingDisplay, console
 from tljax.runwriter import RunWriter, StopSignal
 
@@ -76,6 +78,7 @@ class Position:
     phase: int = 0  # its place in the plan
     epoch: int = 0  # epochs of this phase that are done
     rows: int = 0  # epochs of all phases, a row of metrics.jsonl each
+    seconds: float = 0.0  # that they took
     selection: Selection = dataclasses.field(default_factory=Selection)
 
     @classmethod
@@ -113,7 +116,6 @@ def main() -> None:
 
 def train(config: TrainConfig) -> Path:
     """Trains, or goes on, and returns the finished run folder. Raises UserError, or Requeue when told to stop."""
-    clock = Stopwatch()
     with StopSignal() as stop:
         devices.join_processes(config)
         devices.use_compilation_cache(config.cache_dir)
@@ -125,8 +127,8 @@ def train(config: TrainConfig) -> Path:
                 TrainingDisplay(f"{config.dataset} {job.network.label} fold {config.fold}", config.quiet) as display,
             ):
                 if not writer.begin(describe(job), job.data, job.fold):
-                    epoch, predict = fit(job, writer, display, stop)
-                    conclude(job, writer, epoch, predict, clock)
+                    position, predict = fit(job, writer, display, stop)
+                    conclude(job, writer, position, predict)
         except OSError as error:
             raise UserError(
                 f"could not go on with {job.folder} ({error}); mend that and run the same command again"
@@ -188,9 +190,10 @@ def tag_of(config: TrainConfig) -> str:
 def describe(job: Job) -> dict[str, Any]:
     """What `config.json` holds. Two runs may share a folder only if `must_match` is the same."""
     settings = to_json(job.config)
+    by_content = {*INCIDENTAL, "init"}  # a folder's name and its weights say more than how its path was spelt
     return {
-        "must_match": {key: value for key, value in settings.items() if key not in INCIDENTAL}
-        | {"data": job.data.fingerprint, "weights": job.network.card.sha256},
+        "must_match": {key: value for key, value in settings.items() if key not in by_content}
+        | {"data": job.data.fingerprint, "split": split_digest(job), "weights": job.network.card.sha256},
         "config": settings,
         "classes": list(job.data.card.classes),
         "init": dataclasses.asdict(job.network.card),
@@ -202,6 +205,12 @@ def describe(job: Job) -> dict[str, Any]:
     }
 
 
+def split_digest(job: Job) -> str:
+    """Of which image is trained on, validated on and tested on."""
+    files = [[job.data.files[row] for row in getattr(job.fold, part)] for part in PARTS]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
 def plan(config: TrainConfig) -> list[Phase]:
     """The phases, in their order."""
     main = Phase(config.train, config.epochs, config.patience, config.learning_rate, config.select)
@@ -211,10 +220,10 @@ def plan(config: TrainConfig) -> list[Phase]:
     return [head, main]
 
 
-def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: StopSignal) -> tuple[int, Predict]:
+def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: StopSignal) -> tuple[Position, Predict]:
     """Runs the phases, from the last checkpoint on where there is one, and leaves the best weights in the network.
 
-    Returns the epoch that the last phase kept, and what predicts by its weights.
+    Returns the end of the last phase, and what predicts by the weights that it kept.
     """
     phases = plan(job.config)
     with writer.resume_point() as resume:
@@ -225,8 +234,8 @@ def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: StopSignal)
             feed, best = fit_phase(job, phases[position.phase], position, resume, writer, display, stop)
             engine.restore(job.network.model, best)
             if position.phase == len(phases) - 1:
-                return position.selection.epoch, functools.partial(feed.infer, best)
-            position = Position(phase=position.phase + 1, rows=position.rows)
+                return position, functools.partial(feed.infer, best)
+            position = Position(phase=position.phase + 1, rows=position.rows, seconds=position.seconds)
 
 
 def fit_phase(
@@ -259,6 +268,7 @@ def fit_phase(
             sums, logits = jax.device_get((sums, feed.infer(weights, job.fold.val)))  # the epoch's one wait
         row = {"phase": phase.scope, "epoch": position.epoch, **scores(sums, logits, job), **speed(job, watch.lap())}
         refuse_no_number(row, position, job)
+        position.seconds += row["seconds"]
         if position.selection.offer(row, phase.select):
             best = engine.copied(weights)
         writer.epoch(row)
@@ -316,9 +326,9 @@ def refuse_no_number(row: dict[str, Any], position: Position, job: Job) -> None:
             )
 
 
-def conclude(job: Job, writer: RunWriter, epoch: int, predict: Predict, clock: Stopwatch) -> None:
+def conclude(job: Job, writer: RunWriter, position: Position, predict: Predict) -> None:
     """Predicts validation and test images with the selected weights and completes the run folder."""
-    labels = job.data.labels
+    labels, epoch = job.data.labels, position.selection.epoch
     parts = {
         part: (rows, softmax(jax.device_get(predict(rows))))
         for part, rows in (("val", job.fold.val), ("test", job.fold.test))
@@ -333,7 +343,7 @@ def conclude(job: Job, writer: RunWriter, epoch: int, predict: Predict, clock: S
         sha256=models.digest(tensors := models.flatten(job.network.model)),
         note=f"fine-tuned from {job.network.label}, epoch {epoch} by {job.config.select}",
     )
-    result = {"epoch": epoch, "select": job.config.select, "seconds": clock.lap()}
+    result = {"epoch": epoch, "select": job.config.select, "seconds": position.seconds}
     result |= {part: final_scores(labels[rows], probabilities) for part, (rows, probabilities) in parts.items()}
     writer.finish(tensors, card, result)
 
