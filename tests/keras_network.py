@@ -19,10 +19,18 @@ def loosened() -> ExitStack:
     return stack
 
 
-def build(architecture: Architecture, names: NameMap, num_classes: int, shape: tuple, epsilon: float = 1.001e-5):
+def build(
+    architecture: Architecture,
+    names: NameMap,
+    num_classes: int,
+    shape: tuple,
+    epsilon: float = 1.001e-5,
+    stride_in_first: bool = True,
+):
     """The network, its layers called by `names`, and its outputs: five activations and logits."""
 
     def conv_norm(x, conv: str, norm: str, filters: int, size: int = 1, stride: int = 1, relu: bool = True):
+        x = layers.ZeroPadding2D(1)(x) if size == 3 and stride > 1 else x
         x = layers.Conv2D(filters, size, strides=stride, padding="same" if stride == 1 else "valid", name=conv)(x)
         x = layers.BatchNormalization(epsilon=epsilon, name=norm)(x)
         return layers.ReLU()(x) if relu else x
@@ -43,8 +51,8 @@ def build(architecture: Architecture, names: NameMap, num_classes: int, shape: t
                 return conv_norm(y, layer[conv], layer[norm], filters, size, stride, relu)
 
             shortcut = unit(x, "shortcut_{}", 4 * width, stride=stride, relu=False) if block == 0 else x
-            y = unit(x, "{}1", width, stride=stride)
-            y = unit(y, "{}2", width, 3)
+            y = unit(x, "{}1", width, stride=stride if stride_in_first else 1)
+            y = unit(y, "{}2", width, 3, stride=1 if stride_in_first else stride)
             y = unit(y, "{}3", 4 * width, relu=False)
             x = layers.ReLU()(layers.Add()([shortcut, y]))
         outputs[f"block{stage + 1}"] = x

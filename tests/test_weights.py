@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import platform
+import subprocess
 
 import numpy as np
 import pytest
@@ -71,6 +74,17 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path, tensors, monkeypatch)
     with pytest.raises(OSError, match="no space"):
         weights.save(tmp_path / "w", tensors, CARD)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_and_that_of_a_living_one_kept(tmp_path, tensors):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    places = [(platform.node(), process.pid), (platform.node(), os.getppid()), ("elsewhere", process.pid)]
+    dead, *kept = (tmp_path / f".w.{machine}.{number}.partial" for machine, number in places)
+    for folder in (dead, *kept):
+        (folder / "state").mkdir(parents=True)
+    weights.save(tmp_path / "w", tensors, CARD)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "w"])
 
 
 @pytest.mark.parametrize("lost", ["card.json", "state"])

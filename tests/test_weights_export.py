@@ -1,5 +1,6 @@
 """The way back is the identity, and the command says what the file's next owner must know."""
 
+import os
 import sys
 
 import numpy as np
@@ -90,6 +91,7 @@ def test_the_command_folds_its_table_and_verifies(tmp_path, monkeypatch, capsys)
     assert printed.count(" -> ") == 6  # the stem, four stages, the head
     assert "kept aside: 'bn1.num_batches_tracked'" in printed
     assert printed.count("largest difference") == 6
+    assert "compared with a plain PyTorch small of variant torch_v1.5" in printed
     assert "note: torchvision names without convolution biases" in printed
     assert weights.read_card(tmp_path / "w").sha256 == weights.convert(path).card.sha256
 
@@ -101,3 +103,40 @@ def test_a_conversion_that_differs_from_the_original_is_not_written(tmp_path, mo
     with pytest.raises(UserError, match=r"differs from the original framework's by 2\.0e-03"):
         run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_outputs_that_are_not_finite_are_not_written(verified, tmp_path, monkeypatch, capsys):
+    """Every tensor is finite, but what they compute is too large for a number."""
+    state = in_format(random_tensors("small", "torch_v1.5"), "torchvision")
+    state["layer1.0.bn2.weight"][3] = state["layer1.0.bn3.weight"][:] = 3e38
+    path = write_torch(tmp_path / "w.pth", state)
+    with pytest.raises(UserError, match="'block1' computes NaN or infinity"):
+        run(monkeypatch, path, "--out", tmp_path / "w", *(["--verify"] if verified else []))
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_difference_that_is_no_number_is_a_failure(tmp_path, monkeypatch, capsys):
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
+    right = verify.original_outputs
+    monkeypatch.setattr(verify, "original_outputs", lambda *a: right(*a) | {"block2": right(*a)["block2"] * np.nan})
+    with pytest.raises(UserError, match="'block2' differs"):
+        run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
+
+
+def test_options_of_a_conversion_are_refused_with_to(tmp_path, monkeypatch):
+    saved(tmp_path / "w", "torch_v1.5")
+    with pytest.raises(UserError, match="--variant, --all-tensors cannot be given with --to"):
+        run(monkeypatch, tmp_path / "w", "--out", tmp_path / "o", "--to", "torch", "--variant", "keras_v1", "--all-t")
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_whoever_the_umask_lets_may_read_the_file(target, tmp_path):
+    saved(tmp_path / "w", "torch_v1.5")
+    before = os.umask(0o027)
+    try:
+        export(tmp_path / "w", tmp_path / "out", target)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o640

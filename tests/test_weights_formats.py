@@ -169,35 +169,6 @@ def test_other_precisions(write, dtype, tmp_path, tensors):
         np.testing.assert_array_equal(tensor, expected, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("body", "head", "found"),
-    [
-        ("", "fc.1.", True),  # Dropout and a dense layer in the head's place
-        ("module.backbone.", "module.head.fc.", True),
-        ("", "fc.0.", False),  # with others behind it
-        ("model.encoder.", "model.classifier.0.", False),
-    ],
-)
-def test_a_head_of_ones_own(body, head, found, tmp_path, tensors):
-    """One dense layer on the features is the head, wherever it lies; of several, none is."""
-    state = in_format(tensors["torch_v1.5"], "torchvision")
-    state = {head + n.removeprefix("fc.") if n.startswith("fc.") else body + n: value for n, value in state.items()}
-    second = {head.replace("0.", "3.") + "weight": np.ones((2, 3), np.float32)}
-    conversion = convert(write_torch(tmp_path / "weights", state | ({} if found else second)))
-    assert_same_tensors(conversion, tensors["torch_v1.5"])
-    assert ("head.kernel" in conversion.tensors) == found
-    assert conversion.card.classes == (("class 0", "class 1", "class 2") if found else None)
-    assert found or {f"{head}weight", *second} <= set(conversion.aside)
-
-
-def test_a_head_of_one_output_is_no_head(tmp_path, tensors):
-    state = in_format(tensors["torch_v1.5"], "torchvision")
-    state |= {"fc.weight": state["fc.weight"][:1], "fc.bias": state["fc.bias"][:1]}
-    conversion = convert(write_torch(tmp_path / "weights", state))
-    assert conversion.card.classes is None and {"fc.weight", "fc.bias"} <= set(conversion.aside)
-    assert any("sigmoid" in remark for remark in conversion.remarks)
-
-
 def keras_files(folder, network, names, state):
     """A file of every layout that holds these names, by Keras where Keras can write it."""
     with h5py.File(folder / "weights.h5", "w") as file:

@@ -42,7 +42,7 @@ def refusal(path, **options):
 
 @pytest.mark.parametrize(
     "name",
-    ["conv1.weight", "layer1.1.bn2.running_var", "layer2.0.downsample.0.weight", "layer4.0.conv3.weight", "fc.bias"],
+    ["conv1.weight", "layer1.1.bn2.running_var", "layer2.0.downsample.0.weight", "layer4.0.conv3.weight"],
 )
 def test_one_tensor_missing(name, state, tmp_path):
     del state[name]
@@ -71,6 +71,11 @@ def test_one_tensor_of_a_wrong_shape(state, tmp_path):
 def test_a_tensor_that_is_not_finite(value, state, tmp_path):
     state["layer4.0.bn1.weight"][3] = value
     assert "'layer4.0.bn1.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+def test_a_variance_below_zero(state, tmp_path):
+    state["layer1.0.bn2.running_var"][3] = -1
+    assert "'layer1.0.bn2.running_var'" in refusal(write_torch(tmp_path / "w.pth", state))
 
 
 @pytest.mark.parametrize(
@@ -158,6 +163,7 @@ def test_quantised_weights(dtype, state, tmp_path):
     [
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
         (b"\n<html lang='en'>Quota exceeded</html>", "web page"),
+        (b"\xef\xbb\xbf\n<html>Not found</html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 102\n", "Git LFS pointer"),
         (b"", "is empty"),
         (b"GGUF\x03\x00\x00\x00", "language model"),

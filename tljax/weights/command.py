@@ -8,6 +8,8 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from tljax.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.normalisation import NORMALISATIONS
@@ -18,6 +20,7 @@ from tljax.weights.folder import save, writing
 from tljax.weights.names import some
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+CONVERTING = ("variant", "normalisation", "verify", "all_tensors")  # options that --to has no use for
 TENSOR_BYTES = 1 << 17  # what is larger is a tensor
 
 
@@ -34,7 +37,7 @@ def main() -> None:
     parser.add_argument("--all-tensors", action="store_true", help="print a line a tensor instead of a line a stage")
     parser.add_argument("--to", choices=TARGETS, help="write a torchvision-layout file of this kind instead")
     arguments = parser.parse_args()
-    for remark in export(arguments.source, arguments.out, arguments.to) if arguments.to else _convert(arguments):
+    for remark in _export(arguments) if arguments.to else _convert(arguments):
         print(f"note: {remark}")
     print(f"wrote {arguments.out}")
 
@@ -52,6 +55,13 @@ def _release_memory() -> None:
     gc.collect()  # Keras' networks refer to themselves
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _export(arguments: argparse.Namespace) -> Iterable[str]:
+    given = [f"--{option.replace('_', '-')}" for option in CONVERTING if getattr(arguments, option)]
+    if given:
+        raise UserError(f"{', '.join(given)} cannot be given with --to, which writes the weights as they are")
+    return export(arguments.source, arguments.out, arguments.to)
 
 
 def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -93,16 +103,24 @@ def _shape(conversion: Conversion, ours: str) -> str:
 
 
 def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Iterable[str]:
-    """A line a layer on the fixed batch. Raises UserError where the original's outputs are others than ours."""
+    """A line a layer on the fixed batch. Raises UserError where our outputs are not finite or the original's others."""
     ours = verify.our_outputs(conversion)
     _release_memory()
+    broken = next((layer for layer, values in ours.items() if not np.isfinite(values).all()), None)
+    if broken:
+        raise UserError(
+            f"'{broken}' computes NaN or infinity, where every tensor is finite; nothing was written: these weights "
+            f"are broken (one layer's are far too large), fetch {path} again"
+        )
     differences = verify.differences(ours, verify.original_outputs(path, conversion)) if against_original else {}
     _release_memory()
     for layer, values in ours.items():
         difference = f"   largest difference {differences[layer]:.1e}" if layer in differences else ""
         yield f"{layer:<7} {values.shape!s:<20} mean {values.mean():9.4f}  deviation {values.std():9.4f}{difference}"
-    worst = max(differences, key=differences.__getitem__, default=None)
-    if worst and not differences[worst] <= verify.TOLERANCE:
+    if differences:
+        yield f"compared with {verify.original(conversion)}, given the file's tensors; no code of the file was run"
+    worst = next((layer for layer, difference in differences.items() if not difference <= verify.TOLERANCE), None)
+    if worst:
         raise UserError(
             f"'{worst}' differs from the original framework's by {differences[worst]:.1e} of its largest value, where "
             f"{verify.TOLERANCE:g} is allowed; nothing was written. Is it another variant (--variant)?"

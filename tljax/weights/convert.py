@@ -13,9 +13,13 @@ from tljax import models
 from tljax.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.weights.card import NORMALISATIONS, WeightsCard
+from tljax.weights.described import description, layers_before
 from tljax.weights.files import Source, read
-from tljax.weights.names import LEAVES, is_conv_bias, kind_of, norm_after, some, their_shape, to_ours
-from tljax.weights.recognise import Match, backbone_of, is_aside, is_beside, recognise
+from tljax.weights.heads import Head, find_head
+from tljax.weights.names import is_conv_bias, kind_of, norm_after, some, their_shape, to_ours
+from tljax.weights.recognise import Match, backbone_of, recognise
+
+LEAST_VARIANCE = -1e-5  # an epsilon: what is left of 0 where a conversion fitted another one
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,17 @@ def convert(path: Path, *, variant: str | None = None, normalisation: str | None
     source = read(path)
     match = recognise(source)
     backbone = backbone_of(match, source)
-    origin = _origin(source, match)
-    aside = _aside(source, match, origin)
+    body = _body(source, match)
+    head = find_head(source, match, body)
+    origin = body | head.origin
+    aside = _aside(source, match, origin, head)
     _check_tensors(source, match, origin, backbone)
     tensors = {ours: to_ours(match.form.names.layout, source.tensors[theirs]) for ours, theirs in origin.items()}
-    described, epsilon = _described(source, match)
+    described, epsilon = description(source, match)
     chosen = variant or described or match.form.variant
     remarks = (
-        *_remarks(source, match, origin, described),
+        *_remarks(source, match, head, described),
+        *_own_input(source, match, normalisation),
         *([f"variant {variant}, as asked for"] if variant else []),
         *([f"input normalised for {normalisation}, as asked for"] if normalisation else []),
         *_fit_variant(tensors, chosen, epsilon),
@@ -86,39 +93,23 @@ def _card(source: Source, match: Match, backbone: str, classes: tuple[str, ...] 
     return own
 
 
-def _origin(source: Source, match: Match) -> dict[str, str]:
-    """Our name -> the file's, for every tensor of the network and its head; refuses a file that lacks one."""
+def _body(source: Source, match: Match) -> dict[str, str]:
+    """Our name -> the file's, for every tensor of the network but the head; refuses a file that lacks one."""
     wanted = {
         ours: theirs
         for ours, theirs in match.names.items()
-        if (match.form.biases or not is_conv_bias(ours)) and (match.has_head or kind_of(ours) != "head")
+        if (match.form.biases or not is_conv_bias(ours)) and kind_of(ours) != "head"
     }
     missing = [theirs for theirs in wanted.values() if theirs not in source.tensors]
     if missing:
         raise UserError(f"{source.path} ({match.form.title}) lacks {some(missing)}")
-    return wanted if match.has_head else wanted | _own_head(source, match, wanted)
+    return wanted
 
 
-def _own_head(source: Source, match: Match, origin: Mapping[str, str]) -> dict[str, str]:
-    """Our name -> the file's, where all that is left is one dense layer of several outputs on the features: the head
-    of whoever fine-tuned the network.
-    """
-    left = [name for name in source.tensors if name not in origin.values() and not is_aside(name, match.form)]
-    leaves = LEAVES[match.form.names.layout]["head"]
-    layer = next((name.removesuffix(leaves["bias"]) for name in left if name.endswith(leaves["bias"])), "")
-    head = {f"head.{ours}": layer + theirs for ours, theirs in leaves.items()}
-    if sorted(left) != sorted(head.values()):
-        return {}
-    features = source.tensors[origin[f"stages.{len(match.blocks) - 1}.{match.blocks[-1] - 1}.bn3.scale"]].size
-    outputs = source.tensors[head["head.bias"]].size
-    kernel = their_shape(match.form.names.layout, (features, outputs))
-    return head if outputs > 1 and source.tensors[head["head.kernel"]].shape == kernel else {}
-
-
-def _aside(source: Source, match: Match, origin: Mapping[str, str]) -> tuple[str, ...]:
+def _aside(source: Source, match: Match, origin: Mapping[str, str], head: Head) -> tuple[str, ...]:
     """The tensors that are no part of the network, counters last; refuses a file with one that nobody knows."""
     rest = set(source.tensors).difference(origin.values())
-    unknown = sorted(name for name in rest if not (is_aside(name, match.form) or is_beside(name, match)))
+    unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_beside(name)})
     if unknown:
         raise UserError(f"{source.path} ({match.form.title}) holds what has no place in the network: {some(unknown)}")
     return tuple(sorted(rest, key=lambda name: (name.endswith("num_batches_tracked"), name)))
@@ -138,49 +129,38 @@ def _check_tensors(source: Source, match: Match, origin: Mapping[str, str], back
             fault = f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
         elif not np.isfinite(tensor).all():
             fault = "holds NaN or infinity; these weights are broken"
+        elif ours.endswith(".var") and tensor.min() < LEAST_VARIANCE:
+            fault = f"holds a variance below zero, {tensor.min():.3g}; these weights are broken"
         else:
             continue
         raise UserError(f"tensor '{theirs}' of {source.path} {fault}")
 
 
-def _remarks(source: Source, match: Match, origin: Mapping[str, str], described: str | None) -> Iterator[str]:
+def _remarks(source: Source, match: Match, head: Head, described: str | None) -> Iterator[str]:
     """What was assumed, and what is unusual about the file."""
     yield (
         match.form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
     )
     yield from source.remarks
-    head = origin.get("head.bias")
-    if head and not match.has_head:
-        yield f"the one layer besides the network, of '{head}', taken for its head"
-    if not head and match.names.get("head.bias") in source.tensors:
-        yield "the head has a single output, for a sigmoid, where classes are wanted: kept aside"
+    if match.others:
+        yield f"read from '{match.prefix}', not from {some(match.others)}"
+    yield from head.remarks
     if match.has_more:
         yield "part of a larger model, which may give it other input (--normalisation) or other strides (--variant)"
     if described not in (None, match.form.variant):
         yield f"the file's own description of its layers: {described}"
 
 
-def _described(source: Source, match: Match) -> tuple[str | None, float | None]:
-    """Variant and BatchNorm epsilon of the original: from Keras' description of its layers, else from the format."""
-    if source.card:
-        return source.card.variant, None
-    if not source.layer_configs:
-        return None, match.form.epsilon
-    layers = {ours.rpartition(".")[0]: theirs.split("/")[-2] for ours, theirs in match.names.items()}
-    norms = [
-        source.layer_configs[name] for ours, name in layers.items() if name in source.layer_configs and "bn" in ours
-    ]
-    epsilons = {layer["epsilon"] for layer in norms if "epsilon" in layer}
-    if len(epsilons) > 1:
-        raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")
-    first, second = (layers[f"stages.1.0.conv{conv}"] for conv in (1, 2))
-    strides = tuple(tuple(source.layer_configs.get(layer, {}).get("strides", ())) for layer in (first, second))
-    variants = {((2, 2), (1, 1)): "keras_v1", ((1, 1), (2, 2)): "torch_v1.5", ((), ()): None}
-    if strides not in variants:
+def _own_input(source: Source, match: Match, normalisation: str | None) -> Iterator[str]:
+    """A remark on the layers that change the pixels before the network; refused where the input is not given."""
+    layers = [] if source.card else layers_before(source, match)
+    if layers and not normalisation:
         raise UserError(
-            f"{source.path} strides by {strides[0]} in '{first}' and by {strides[1]} in '{second}': no known ResNet"
+            f"{source.path} gives its network other input than Keras' ResNet50 takes, by {some(layers)} before it: "
+            f"say what the network itself is given, --normalisation {'|'.join(NORMALISATIONS)}, if it is one of these"
         )
-    return variants[strides], epsilons.pop() if epsilons else match.form.epsilon
+    if layers:
+        yield f"left out before the network: {some(layers)}"
 
 
 def _fit_variant(tensors: dict[str, np.ndarray], variant: str, epsilon: float | None) -> list[str]:

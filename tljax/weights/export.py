@@ -40,9 +40,9 @@ def _write(state: dict[str, np.ndarray], path: Path, to: str, card: str) -> None
     if to == "torch":
         torch.save(torch_state, path)
     else:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        save_file(torch_state, path, metadata={CARD_KEY: card})
+        path.write_bytes(save(torch_state, metadata={CARD_KEY: card}))  # its save_file lets no one else read it
 
 
 def _strides(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:

@@ -1,6 +1,7 @@
 """Opens a weights file by what it holds, not by its name; no code from the file is ever run."""
 
 import argparse
+import codecs
 import hashlib
 import importlib
 import pickle
@@ -8,7 +9,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -17,12 +18,13 @@ import numpy as np
 
 from tljax.errors import UserError
 from tljax.weights.card import WeightsCard
-from tljax.weights.keras_files import read_archive, read_hdf5
+from tljax.weights.keras_files import Layer, read_archive, read_hdf5
 from tljax.weights.names import Layout, some
 
 WRAPPERS = (  # keys around the tensors, the wanted ones first
-    *("state_dict", "model", "model_state_dict", "model_state", "net", "network", "backbone", "encoder"),
-    *("teacher", "student", "state_dict_ema", "model_ema", "ema", "classy_state_dict", "base_model", "trunk"),
+    *("state_dict", "model", "model_state_dict", "model_state", "params", "net", "network", "backbone", "encoder"),
+    *("teacher", "student", "state_dict_ema", "model_ema", "params_ema", "ema", "classy_state_dict", "base_model"),
+    "trunk",
 )
 
 SAVE_TENSORS = "where it was made, save its tensors alone: torch.save(model.state_dict(), 'weights.pth')"
@@ -49,7 +51,7 @@ class Source:
     sha256: str
     card: WeightsCard | None = None  # of a file that we wrote ourselves
     saved_model: bool = False  # HDF5: a whole Keras model rather than its weights
-    layer_configs: Mapping[str, Mapping] = field(default_factory=dict)  # Keras' own description of each layer, if any
+    models: tuple[Mapping[str, Layer], ...] = ()  # Keras' own description, if any: the layers of each model by name
     remarks: tuple[str, ...] = ()  # on what was read
 
 
@@ -85,7 +87,7 @@ def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "keras", read_hdf5
     for starts, lesson in NO_WEIGHTS.items():
-        if start.lstrip().lower().startswith(starts):
+        if start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(starts):
             raise UserError(f"{path} {lesson}")
     if not start:
         raise UserError(f"{path} is empty; fetch the file again")
@@ -145,7 +147,7 @@ def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
         raise UserError(f"{path} holds a {type(content).__name__} instead of tensors by name; {SAVE_TENSORS}")
     if _is_table(content):
         return content, ()
-    tables = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+    tables = [key for key in WRAPPERS if _holds_tensors(content.get(key))]
     if not tables:
         tables = [key for key, value in content.items() if _is_table(value)]
         if len(tables) > 1:
@@ -162,6 +164,10 @@ def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, Mapping) and len(value) > 0 and all(_is_tensor(member) for member in value.values())
+
+
+def _holds_tensors(value: object) -> bool:
+    return _is_tensor(value) or (isinstance(value, Mapping) and any(map(_holds_tensors, value.values())))
 
 
 def _is_tensor(value: object) -> bool:

@@ -1,7 +1,9 @@
 """Weights folders: `card.json` beside `state/`, the flat dict of tensors. Written whole or not at all."""
 
 import errno
+import glob
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,8 +28,8 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     if folder.exists() and not overwrite:
         raise UserError(f"{folder} exists already; remove it or name another folder")
     _refuse_non_finite(tensors, str(folder))
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_name(f".{folder.name}.{platform.node()}.{os.getpid()}.partial")
+    _clear_abandoned(partial, folder)
     partial.mkdir(parents=True)
     try:
         if shutil.disk_usage(partial).free < sum(tensor.nbytes for tensor in tensors.values()):
@@ -40,6 +42,24 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _clear_abandoned(partial: Path, folder: Path) -> None:
+    """Removes what killed processes left beside `folder`: those of this machine, of which alone it can tell."""
+    for left in folder.parent.glob(glob.escape(f".{folder.name}.{platform.node()}.") + "*.partial"):
+        process = left.name.split(".")[-2]
+        if left == partial or not (process.isdigit() and _is_alive(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -23,13 +24,22 @@ VARS = {  # Keras 3 numbers the weights of a layer; by their count
 }
 
 
+@dataclass(frozen=True)
+class Layer:
+    """What a model's description says of one layer."""
+
+    kind: str  # its class
+    config: Mapping
+    inputs: tuple[str, ...]  # the layers whose outputs it takes
+
+
 def read_hdf5(path: Path) -> dict:
     """The fields of a Source. Raises UserError where layers are nameless, or whatever h5py does where it is damaged."""
     with h5py.File(path) as file:
         saved_model = "model_weights" in file
         config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
         tensors = _tensors(file["model_weights"] if saved_model else file, path)
-    return {"tensors": tensors, "saved_model": saved_model, "layer_configs": dict(_layers(config))}
+    return {"tensors": tensors, "saved_model": saved_model, "models": tuple(models(config))}
 
 
 def read_archive(path: Path) -> dict:
@@ -38,7 +48,7 @@ def read_archive(path: Path) -> dict:
         config = json.loads(archive.read("config.json"))
         with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
             tensors = _tensors(file, path)
-    return {"tensors": tensors, "layer_configs": dict(_layers(config))}
+    return {"tensors": tensors, "models": tuple(models(config))}
 
 
 def _tensors(group: h5py.Group, path: Path) -> dict[str, np.ndarray]:
@@ -82,14 +92,29 @@ def _numbered_name(dataset: h5py.Dataset, path: Path) -> str:
     return "/".join([*models, layer, leaves[number]]) if number < len(leaves) else dataset.name
 
 
-def _layers(config: object) -> Iterator[tuple[str, Mapping]]:
-    """Every layer's own description in a model's, however deep it is nested."""
-    if isinstance(config, Mapping):
-        own = config.get("config")
-        if isinstance(own, Mapping) and "name" in own:
-            yield own["name"], own
-        for value in config.values():
-            yield from _layers(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _layers(value)
+def models(description: object) -> Iterator[dict[str, Layer]]:
+    """The layers, in order, of the model that is described and of every one within it, however deep."""
+    if isinstance(description, list) and all(isinstance(entry, Mapping) for entry in description):
+        layers = [entry for entry in description if "class_name" in entry and "name" in (entry.get("config") or ())]
+        if layers:
+            yield {entry["config"]["name"]: _layer(entry) for entry in layers}
+    for value in _values(description):
+        yield from models(value)
+
+
+def _layer(entry: Mapping) -> Layer:
+    calls = entry.get("inbound_nodes", [])[:1]  # one, unless the layer is shared
+    return Layer(entry["class_name"], entry["config"], tuple(_tensors_in(calls)))
+
+
+def _tensors_in(call: object) -> Iterator[str]:
+    """The layers of a call's arguments, each of which is [layer, node, tensor]."""
+    if isinstance(call, list) and len(call) >= 3 and isinstance(call[0], str) and isinstance(call[1], int):
+        yield call[0]
+        return
+    for value in _values(call):
+        yield from _tensors_in(value)
+
+
+def _values(node: object) -> list:
+    return list(node.values()) if isinstance(node, Mapping) else node if isinstance(node, list) else []

@@ -40,6 +40,10 @@ def to_theirs(layout: Layout, tensor: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(tensor.transpose(TO_THEIRS[layout].get(tensor.ndim, range(tensor.ndim))))
 
 
+def our_shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shape[axis] for axis in TO_OURS[layout].get(len(shape), range(len(shape))))
+
+
 def their_shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[axis] for axis in TO_THEIRS[layout].get(len(shape), range(len(shape))))
 

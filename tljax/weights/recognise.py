@@ -1,14 +1,14 @@
 """Which format a file is in, and which network it holds: told by the names of its tensors."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tljax.errors import UserError
 from tljax.models import HEAD
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights.files import Source
-from tljax.weights.formats import Format, formats
-from tljax.weights.names import is_conv_bias, kind_of, some
+from tljax.weights.formats import COUNTERS, Format, formats
+from tljax.weights.names import is_conv_bias, some
 
 BASIC_BLOCKS = {(2, 2, 2, 2): "ResNet18", (3, 4, 6, 3): "ResNet34"}  # blocks a stage, two convolutions a block
 OTHERS = {  # part of a tensor's name -> the network that has it
@@ -32,13 +32,14 @@ class Match:
     names: dict[str, str]  # our name -> the format's, of all tensors that such a network may have
     present: int  # how many of them are in the file
     has_biases: bool  # whether most convolutions carry one
-    has_head: bool
+    has_head: bool  # the format's own, of several classes
     has_more: bool  # tensors that are neither the network's nor of its training
+    is_bare: bool  # nothing but the backbone and, where a format has one, the head by its authors
+    others: tuple[str, ...] = ()  # prefixes of the networks that are kept aside
 
     @property
     def fits(self) -> bool:
-        bare = not (self.has_head or self.has_more)
-        return any(self.blocks) and self.has_biases == self.form.biases and (bare or not self.form.bare)
+        return any(self.blocks) and self.has_biases == self.form.biases and self.is_bare >= self.form.bare
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -54,6 +55,20 @@ class Match:
         DataParallel's 'module.' is before everything, and tells nothing.
         """
         return self.prefix.removesuffix("module.")
+
+    def is_aside(self, name: str) -> bool:
+        return is_aside(name, self.form, self.prefix)
+
+    def is_beside(self, name: str) -> bool:
+        """Whether a tensor belongs to another part of the model that the network is in."""
+        return bool(self.root) and not name.startswith(self.root)
+
+    def is_within(self, name: str) -> bool:
+        """Whether a tensor lies in one of the network's own modules."""
+        return self._module(name) in {self._module(theirs) for ours, theirs in self.names.items() if HEAD not in ours}
+
+    def _module(self, name: str) -> str:
+        return re.split(r"[./]", name.removeprefix(self.prefix), maxsplit=1)[0] if name.startswith(self.prefix) else ""
 
     def is_part_of(self, model: "Match") -> bool:
         return not set(self.names.values()).isdisjoint(model.names.values())
@@ -75,14 +90,16 @@ def recognise(source: Source) -> Match:
             f"{source.path} holds no ResNet50, {other}by the names of its tensors, {some(source.tensors) or 'none'}; "
             f"known are those of {known}"
         )
-    best = max(matches, key=lambda match: match.rank)
-    for other in matches:
+    wanted = [match for match in matches if not is_aside(match.prefix, match.form)] or matches
+    best = max(wanted, key=lambda match: match.rank)
+    for other in wanted:
         if other.form is best.form and 2 * other.present > best.present and not other.is_part_of(best):
             raise UserError(
                 f"{source.path} holds two networks, under '{best.prefix}' and '{other.prefix}'; save the one that you "
                 "want alone"
             )
-    return best
+    others = (match.prefix for match in matches if match.form is best.form and not match.is_part_of(best))
+    return replace(best, others=tuple(sorted(others)))
 
 
 def backbone_of(match: Match, source: Source) -> str:
@@ -97,32 +114,32 @@ def backbone_of(match: Match, source: Source) -> str:
     raise UserError(f"{source.path} holds {held}; what can be converted is {', '.join(ARCHITECTURES)}")
 
 
-def is_aside(name: str, form: Format) -> bool:
-    """Whether a tensor belonged to the training, not to the network."""
+def is_aside(name: str, form: Format, prefix: str = "") -> bool:
+    """Whether a tensor belonged to the training, not to the network.
+
+    prefix: of the network; one that sounds like training is that of the only network there is.
+    """
+    if prefix and name.startswith(prefix) and is_aside(prefix, form):
+        return is_aside(name.removeprefix(prefix), form)
     return any(re.search(pattern, name) for pattern in form.aside)
 
 
-def is_beside(name: str, match: Match) -> bool:
-    """Whether a tensor belongs to another part of the model that the network is in, or stands in its head's place."""
-    heads = [match.names.get(f"{HEAD}{leaf}") for leaf in ("kernel", "bias")]
-    own_head = match.form.own_head and re.search(match.form.own_head, name)
-    return bool(name in heads or own_head or (match.root and not name.startswith(match.root)))
-
-
 def _prefixes(source: Source, form: Format) -> list[str]:
-    """What stands before a name of the first layers, unless it names a part that belongs to the training."""
+    """What stands before a name of the first layers."""
     stem = form.names.stem().values()
     found = {name.removesuffix(end) for name in source.tensors for end in stem if name.endswith(end)}
-    return sorted(name for name in found if name == "" or (name.endswith((".", "/")) and not is_aside(name, form)))
+    return sorted(name for name in found if name == "" or name.endswith((".", "/")))
 
 
 def _match(source: Source, name: str, form: Format, prefix: str) -> Match:
     blocks = form.names.count_blocks(source.tensors, prefix)
     names = form.names.tensors(blocks, prefix)
-    here = {ours for ours, theirs in names.items() if theirs in source.tensors and not is_aside(theirs, form)}
-    if f"{HEAD}bias" in here and source.tensors[names[f"{HEAD}bias"]].size == 1:
-        here -= {f"{HEAD}kernel", f"{HEAD}bias"}  # one output, for a sigmoid: no classes
-    more = set(source.tensors).difference(names.values())
+    here = {ours for ours, theirs in names.items() if theirs in source.tensors and not is_aside(theirs, form, prefix)}
+    head = {f"{HEAD}kernel", f"{HEAD}bias"}
+    has_head = head <= here and source.tensors[names[f"{HEAD}bias"]].size > 1
+    here -= set() if has_head else head
+    rest = set(source.tensors).difference(names[ours] for ours in here)
+    more = [theirs for theirs in rest if not is_aside(theirs, form, prefix)]
     biases = [ours in here for ours in names if is_conv_bias(ours)]
     return Match(
         format_name=name,
@@ -132,6 +149,7 @@ def _match(source: Source, name: str, form: Format, prefix: str) -> Match:
         names=names,
         present=len(here),
         has_biases=2 * sum(biases) > len(biases),
-        has_head=any(kind_of(ours) == "head" for ours in here),
-        has_more=not all(is_aside(theirs, form) for theirs in more),
+        has_head=has_head,
+        has_more=bool(more),
+        is_bare=not has_head and all(form.is_own_head(theirs) or re.search(COUNTERS, theirs) for theirs in rest),
     )

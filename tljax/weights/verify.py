@@ -63,6 +63,13 @@ def original_outputs(path: Path, conversion: Conversion) -> dict[str, np.ndarray
     return reference_keras.outputs(tensors, images(conversion.card.normalisation), conversion.epsilon)
 
 
+def original(conversion: Conversion) -> str:
+    """What `original_outputs` runs."""
+    if formats()[conversion.card.format].names.layout == "keras":
+        return "keras.applications.ResNet50"
+    return f"a plain PyTorch {conversion.card.backbone} of variant {conversion.card.variant}"
+
+
 def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:
     """Layer by layer, the largest difference relative to the layer's largest value."""
     return {name: float(np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max()) for name in theirs}

@@ -1,7 +1,9 @@
 """Keras' ResNet50 since Keras 2.3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
 
-from tljax.weights.formats import Format
+from tljax.weights.formats import CONTRASTIVE, Format
 from tljax.weights.names import NameMap
+
+NORMALIZATION = r"(^|/)(normalization(_\d+)?)/"  # a layer that users put before the network
 
 NAMES = NameMap(
     layout="keras",
@@ -23,8 +25,9 @@ FORMAT = Format(
     variant="keras_v1",
     normalisation="caffe",
     rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "
-    "input as its preprocess_input gives it (BGR minus the ImageNet mean)",
-    aside=(r"seed_generator",),  # Dropout's
+    "input as its preprocess_input gives it (BGR minus the ImageNet mean); if it is RadImageNet's, say "
+    "--normalisation radimagenet",
+    aside=(r"seed_generator", NORMALIZATION, CONTRASTIVE),  # the first is Dropout's
     own_head=r"^(dense|batch_normalization)(_\d+)?/",  # of the names that Keras gives
     licence="MIT for Keras' own ImageNet weights (ported from Kaiming He's)",
 )

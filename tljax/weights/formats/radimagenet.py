@@ -8,6 +8,7 @@ FORMAT = replace(
     keras.FORMAT,
     title="RadImageNet, Keras",
     bare=True,
+    own_head=None,
     saved_model=True,
     normalisation="radimagenet",
     rule="a whole Keras model without head is taken for RadImageNet's: input (BGR minus the ImageNet mean) / 255; "

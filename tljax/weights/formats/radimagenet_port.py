@@ -8,6 +8,7 @@ FORMAT = replace(
     keras_port.FORMAT,
     title="RadImageNet, PyTorch port of the Keras weights",
     bare=True,
+    own_head=None,
     normalisation="radimagenet",
     rule="torchvision names with convolution biases and no head are taken for a port of RadImageNet's Keras weights: "
     "strides and epsilon as keras.applications.ResNet50 has them (v1), input (BGR minus the ImageNet mean) / 255; "

@@ -25,9 +25,12 @@ FORMAT = Format(
     biases=False,
     variant="torch_v1.5",
     normalisation="radimagenet_torch",
-    rule="numbered children without biases: strides as torchvision's (v1.5), which the authors' PyTorch code uses; "
-    "input as that code feeds it (BGR, -1..1), where their Keras code feeds (BGR minus the ImageNet mean) / 255: "
-    "--normalisation radimagenet",
+    rule="numbered children of a 'backbone' and nothing else are taken for RadImageNet's: strides as torchvision's "
+    "(v1.5), which the authors' PyTorch code uses; input as that code feeds it (BGR, -1..1), where their Keras code "
+    "feeds (BGR minus the ImageNet mean) / 255: --normalisation radimagenet; if it is not RadImageNet's, say "
+    "--normalisation imagenet",
     licence=radimagenet.FORMAT.licence,
     aside=torchvision.ASIDE,
+    own_head=r"(^|\.)linear\.",  # of the authors' training code
+    bare=True,
 )

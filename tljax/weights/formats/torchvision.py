@@ -1,6 +1,6 @@
 """torchvision's ResNet50 and all that names its tensors like it: timm, MoCo, most PyTorch training code."""
 
-from tljax.weights.formats import Format
+from tljax.weights.formats import CONTRASTIVE, COUNTERS, Format
 from tljax.weights.names import NameMap
 
 NAMES = NameMap(
@@ -15,9 +15,11 @@ NAMES = NameMap(
 )
 
 ASIDE = (
-    r"num_batches_tracked$|^n_averaged$",  # counters of BatchNorm and of averaged models
+    COUNTERS,
+    r"(^|[._])(ema|swa|averaged)[._]",  # averaged weights
     r"encoder_k\.|momentum_encoder|target_|teacher\.|\bqueue",  # the second network and the memory of MoCo, BYOL, ...
-    r"encoder_q\.fc\.|projector|projection_head|predictor|prototypes",  # heads of contrastive training: no classes
+    rf"encoder_q\.fc\.|{CONTRASTIVE}|predictor|prototypes",
+    r"(^|[._])(criterion|loss)(_\w+)?\.",  # weights of the classes
 )
 OWN_HEAD = r"(^|\.)fc\.\d+\."  # several layers in the head's place
 

@@ -1,0 +1,107 @@
+"""What a Keras file says of its own layers, held against ours: no stride, padding or ReLU shows in the tensors."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from tljax.errors import UserError
+from tljax.models.resnet import VARIANTS
+from tljax.weights.files import Source
+from tljax.weights.formats import keras
+from tljax.weights.keras_files import Layer, models
+from tljax.weights.keras_graph import INPUT, Graph, add, batch_norm, convolution, max_pool, relu
+from tljax.weights.names import kind_of
+from tljax.weights.recognise import Match
+
+OF_PIXELS = {"Rescaling", "Normalization", "BatchNormalization"}  # before a network, they give it other input
+
+
+def description(source: Source, match: Match) -> tuple[str | None, float | None]:
+    """Variant and BatchNorm epsilon of the original: from Keras' description of its layers, else from the format.
+
+    Raises UserError that names the first layer by which the described network is none of ours.
+    """
+    if source.card:
+        return source.card.variant, None
+    layers = {ours.rpartition(".")[0]: theirs.split("/")[-2] for ours, theirs in _body(match)} if source.models else {}
+    model = next((model for model in source.models if layers["conv1"] in model), None)
+    if model is None:
+        return None, match.form.epsilon
+    differences = {
+        variant: list(_differences(model, *_expected(layers, match.blocks, VARIANTS[variant].stride_in_first)))
+        for variant in VARIANTS
+    }
+    variant = min(differences, key=lambda variant: len(differences[variant]))
+    if differences[variant]:
+        layer, found, wanted = differences[variant][0]
+        raise UserError(
+            f"{source.path} describes another network than ours: '{layer}' is {found}, where {variant} has {wanted}"
+        )
+    return variant, _epsilon(source, [model[theirs] for ours, theirs in layers.items() if "bn" in ours])
+
+
+def layers_before(source: Source, match: Match) -> list[str]:
+    """The layers that change the pixels before the network sees them, as far as the file tells."""
+    stem = match.names["conv1.kernel"].rpartition("/")[0].rpartition("/")[2]
+    described = [name for model in source.models for name in _before(model, stem)]
+    written = (re.search(keras.NORMALIZATION, name) for name in source.tensors)
+    return list(dict.fromkeys([*described, *(layer[2] for layer in written if layer)]))
+
+
+def _before(model: Mapping[str, Layer], stem: str) -> list[str]:
+    """Of a model that the network's layers, or the network as one layer, are among."""
+    found = []
+    for name, layer in model.items():
+        if name == stem or any(stem in inner for inner in models(layer.config)):
+            return found
+        found += [name] if layer.kind in OF_PIXELS else []
+    return []
+
+
+def _body(match: Match) -> Iterator[tuple[str, str]]:
+    return ((ours, theirs) for ours, theirs in match.names.items() if kind_of(ours) != "head")
+
+
+def _epsilon(source: Source, norms: Collection[Layer]) -> float:
+    epsilons = {layer.config.get("epsilon", 1e-3) for layer in norms}
+    if len(epsilons) > 1:
+        raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")
+    return epsilons.pop()
+
+
+def _differences(
+    model: Mapping[str, Layer], wanted: Mapping[str, str], ends: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """Layer, what it computes and what it should, for each that differs; last the end of the network."""
+    graph = Graph(model, wanted.keys(), ends)
+    for layer, computation in wanted.items():
+        found = graph.computation(layer) if layer in model else "not described"
+        if found != computation:
+            yield layer, found, computation
+    computation, end = list(ends.items())[-1]
+    if end not in map(graph.reference, model):
+        yield end, "not there", computation
+
+
+def _expected(
+    layers: Mapping[str, str], blocks: tuple[int, ...], stride_in_first: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What each of our layers, by the file's name, computes; and the computation of each block's end -> its name."""
+    wanted, ends = {}, {}
+
+    def conv_norm(place: str, conv: str, norm: str, x: str, stride: int, padding: int) -> str:
+        conv, norm = layers[place + conv], layers[place + norm]
+        wanted[conv], wanted[norm] = convolution(x, stride, padding), batch_norm(conv)
+        return norm
+
+    x = max_pool(relu(conv_norm("", "conv1", "bn1", INPUT, 2, 3)), 3, 2, 1)
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            stride = 2 if stage > 0 and block == 0 else 1
+            first, second = (stride, 1) if stride_in_first else (1, stride)
+            place = f"stages.{stage}.{block}."
+            shortcut = conv_norm(place, "shortcut_conv", "shortcut_bn", x, stride, 0) if block == 0 else x
+            y = conv_norm(place, "conv1", "bn1", x, first, 0)
+            y = conv_norm(place, "conv2", "bn2", relu(y), second, 1)
+            y = conv_norm(place, "conv3", "bn3", relu(y), 1, 0)
+            x = ends[relu(add([y, shortcut]))] = f"block{stage + 1}.{block}"
+    return wanted, ends

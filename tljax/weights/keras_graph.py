@@ -1,0 +1,110 @@
+"""What the layers of a described Keras model compute, in words, so that two networks can be compared layer by layer."""
+
+from collections.abc import Collection, Mapping
+from functools import cache
+
+from tljax.weights.keras_files import Layer
+
+IDENTITIES = {  # in inference
+    *("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "ActivityRegularization"),
+    "Identity",
+}
+NO_RELU = ("max_value", "negative_slope", "threshold")  # options of Keras' ReLU that make it another function
+INPUT = "input"
+
+
+def convolution(x: str, stride: object, padding: object, rest: str = "") -> str:
+    return f"convolution({x}, stride {stride}, padding {padding}{rest})"
+
+
+def max_pool(x: str, size: object, stride: object, padding: object) -> str:
+    return f"max_pool({x}, size {size}, stride {stride}, padding {padding})"
+
+
+def batch_norm(x: str) -> str:
+    return f"batch_norm({x})"
+
+
+def relu(x: str) -> str:
+    return f"relu({x})"
+
+
+def add(inputs: Collection[str]) -> str:
+    return f"add({', '.join(sorted(inputs))})"
+
+
+class Graph:
+    """A model of which some layers are the network's `own`; each computation is told from the nearest of those before.
+
+    ends: a computation -> the name to use for it. What only other layers do to the input is still the input.
+    """
+
+    def __init__(self, layers: Mapping[str, Layer], own: Collection[str], ends: Mapping[str, str]):
+        self.layers, self.own, self.ends = layers, own, ends
+        self.reference = cache(self._reference)
+
+    def _reference(self, name: str) -> str:
+        if name in self.own or name not in self.layers:
+            return name
+        computation = self.computation(name)
+        return self.ends.get(computation, computation)
+
+    def computation(self, name: str) -> str:
+        layer = self.layers[name]
+        inputs = [self.reference(source) for source in layer.inputs] or [INPUT]
+        match layer.kind:
+            case "Conv2D":
+                return self._convolution(layer)
+            case "MaxPooling2D":
+                size = _one(layer.config.get("pool_size"))
+                stride = _one(layer.config.get("strides") or size)
+                return max_pool(*self._padded(layer, size, stride))
+            case "ZeroPadding2D":
+                padding = _one(layer.config.get("padding"))
+                return f"zero_padding({inputs[0]}, {padding})" if padding else inputs[0]
+            case "BatchNormalization" if name in self.own:
+                return batch_norm(inputs[0])
+            case "Add":
+                return add(inputs)
+            case "Activation":
+                return _activated(layer.config.get("activation"), inputs[0])
+            case "ReLU" if not any(layer.config.get(option) for option in NO_RELU):
+                return relu(inputs[0])
+            case kind if kind in IDENTITIES:
+                return inputs[0]
+        return INPUT if set(inputs) == {INPUT} else f"{layer.kind}({', '.join(inputs)})"
+
+    def _convolution(self, layer: Layer) -> str:
+        config = layer.config
+        stride = _one(config.get("strides"))
+        x, _, _, padding = self._padded(layer, _one(config.get("kernel_size")), stride)
+        options = {option: _one(config.get(option, 1)) for option in ("dilation_rate", "groups")}
+        rest = "".join(f", {option} {value}" for option, value in options.items() if value != 1)
+        return _activated(config.get("activation"), convolution(x, stride, padding, rest))
+
+    def _padded(self, layer: Layer, size: object, stride: object) -> tuple[str, object, object, object]:
+        """Input, size, stride and padding of a window, with the layer before it where that only pads with zeros."""
+        padding, source = _own_padding(layer.config.get("padding"), size, stride), next(iter(layer.inputs), INPUT)
+        before = self.layers.get(source)
+        if before and before.kind == "ZeroPadding2D":
+            source, zeros = next(iter(before.inputs), INPUT), _one(before.config.get("padding"))
+            padding = zeros if padding == 0 else padding if zeros == 0 else f"{zeros} and {padding}"
+        return self.reference(source), size, stride, padding
+
+
+def _own_padding(padding: str | None, size: object, stride: object) -> object:
+    if padding == "valid" or size == 1:
+        return 0
+    return size // 2 if stride == 1 and isinstance(size, int) and size % 2 else f"'{padding}'"
+
+
+def _activated(activation: object, x: str) -> str:
+    return x if activation in (None, "linear") else f"{activation}({x})"
+
+
+def _one(value: object) -> object:
+    """The number that a size, a stride or a padding is on all sides, else all of them."""
+    if not value or not isinstance(value, list | tuple):
+        return value
+    sides = [_one(side) for side in value]
+    return sides[0] if sides.count(sides[0]) == len(sides) else tuple(sides)
