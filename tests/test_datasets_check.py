@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 
 import archives
 import numpy as np
@@ -121,3 +122,34 @@ def test_a_contact_sheet_that_cannot_be_written_is_a_clear_error(monkeypatch, ca
         run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "own" / "cat" / "0.png" / "sheet.png"))
     with pytest.raises(UserError, match=r"sheet: the contact sheet is a PNG file"):
         run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "sheet"))
+
+
+def write_phantoms(root: Path, patients: int | None) -> tuple[str, ...]:
+    """Twelve images of each of two classes, of so many patients; returns the options of a check."""
+    lines = []
+    root.mkdir()
+    for number, example in zip(range(24), phantom.examples(32), strict=False):
+        Image.fromarray(example.image()).save(root / f"{number}.png")
+        lines.append((f"{number}.png", ("cat", "dog")[number // 2 % 2], f"p{number // 2 % (patients or 1)}"))
+    header = ("file", "label", "patient") if patients else ("file", "label")
+    write_csv(root / "labels.csv", header, [line[: len(header)] for line in lines])
+    return ("folder", "--data-dir", str(root), "--image-size", "16", "--cache-dir", str(root.parent / "cache"))
+
+
+@pytest.mark.filterwarnings("ignore:.*its validation AUC is undefined")
+@pytest.mark.parametrize(
+    ("patients", "reason"),
+    [
+        (12, "no folds by the paper rule: the paper's rule needs at least 20 patients, 4 to hold out in every fold"),
+        (None, "no folds by the paper rule: 5 images, at most 3 of a class, cannot be divided into 5 parts"),
+    ],
+)
+def test_a_set_too_small_for_one_rule_is_checked_by_the_other(monkeypatch, capsys, tmp_path, patients, reason):
+    report = run(monkeypatch, capsys, *write_phantoms(tmp_path / "own", patients))
+    assert reason in report and "folds by the honest rule" in report.replace(reason, "")
+    assert "no picture and no known patient on both sides" in report
+
+
+def test_a_set_too_small_for_any_rule_is_refused_with_both_reasons(monkeypatch, capsys, tmp_path):
+    with pytest.raises(UserError, match=r"(?s)by the paper rule: 3 patients are too few .* by the honest rule"):
+        run(monkeypatch, capsys, *write_phantoms(tmp_path / "own", 3))

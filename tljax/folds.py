@@ -15,7 +15,9 @@ from tljax.errors import UserError
 from tljax.foldlists import PARTS, read_parts
 
 FOLDS = 5
+HELD_OUT = 4  # into how many parts the paper's rule divides the patients that a fold holds out: 3 test, 1 validation
 PAPER_SEED = 2  # the authors' random_state
+HONEST_HINT = "the honest rule may do (--folds honest)"
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,15 @@ def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
 
     groups = _groups(dataset)
     if dataset.card.grouped_by == "patient" and groups is not None:
+        if (patients := len(np.unique(groups))) < FOLDS * HELD_OUT:
+            raise UserError(
+                f"the paper's rule needs at least {FOLDS * HELD_OUT} patients, {HELD_OUT} to hold out in every fold; "
+                f"there are {patients}; {HONEST_HINT}"
+            )
         fold_of = _group_kfold(groups, FOLDS)
         for number in range(FOLDS):
             held_out = np.flatnonzero(fold_of == number)
-            is_val = _group_kfold(groups[held_out], 4) == 3
+            is_val = _group_kfold(groups[held_out], HELD_OUT) == HELD_OUT - 1
             yield Fold(np.flatnonzero(fold_of != number), held_out[is_val], held_out[~is_val])
         return
     outer = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED)
@@ -113,7 +120,10 @@ def _divide(splitter, labels: Int32[np.ndarray, " n"], groups: Int64[np.ndarray,
             warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
             return list(splitter.split(labels, labels, groups))
     except ValueError as error:
-        raise UserError(f"{len(labels)} images cannot be divided further ({error}); add images") from error
+        raise UserError(
+            f"{len(labels)} images, at most {np.bincount(labels).max()} of a class, cannot be divided into "
+            f"{splitter.get_n_splits()} parts; the paper's rule needs about 25 images of a class, the honest rule 10"
+        ) from error
 
 
 def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " n"]:
@@ -124,7 +134,7 @@ def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarra
     """
     _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < count:
-        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; try the honest rule")
+        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; {HONEST_HINT}")
     fold_of_group, weights = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
     for group in np.argsort(-sizes, kind="stable"):
         fold_of_group[group] = np.argmin(weights)

@@ -50,7 +50,17 @@ def find_divisions(dataset: Dataset, folds_dir: Path | None) -> dict[str, list[F
         return {f"folds of {folds_dir}": read_folds(folds_dir, dataset.card.name, dataset)}
     if dataset.splits:
         return {"the archive's own split": make_folds(dataset)}
-    return {f"folds by the {rule} rule": make_folds(dataset, rule) for rule in ("paper", "honest")}
+    divisions, refused = {}, []
+    for rule in ("paper", "honest"):
+        try:
+            divisions[f"folds by the {rule} rule"] = make_folds(dataset, rule)
+        except UserError as error:
+            refused.append(f"no folds by the {rule} rule: {error}")
+    if not divisions:
+        raise UserError("\n".join(refused))
+    for reason in refused:
+        console.print(f"[bold red]{escape(reason)}[/]")
+    return divisions
 
 
 def show_tasks(cache_dir: Path | None) -> None:
