@@ -166,8 +166,9 @@ def _check_counts(dataset: Dataset) -> None:
     for name, count in zip(dataset.card.classes, counts, strict=True):
         if count < FOLDS:
             raise UserError(f"the class {name} has {count} images, fewer than the {FOLDS} folds; add images or drop it")
+    unit = dataset.card.unit
     if dataset.patients is not None and (patients := len(set(dataset.patients))) < 2 * FOLDS:
-        raise UserError(f"{patients} patients are too few for {FOLDS} folds that keep patients apart")
+        raise UserError(f"{patients} {unit}s are too few for {FOLDS} folds that keep {unit}s apart")
 
 
 def _check_classes(dataset: Dataset, fold: Fold, number: int) -> None:

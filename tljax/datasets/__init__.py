@@ -15,17 +15,18 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-from jaxtyping import UInt8
+from PIL import Image
 
 from tljax.datasets.common import store
 from tljax.datasets.common.archive import listing_hash, open_archive
 from tljax.datasets.common.base import Card, Dataset, Example
+from tljax.datasets.common.decode import to_image
+from tljax.datasets.common.duplicates import Pair, find_duplicates
 from tljax.errors import UserError
 
 MAX_SIZE = 4096  # a side of 10,000 would make a data set of terabytes
 
-__all__ = ["Card", "Dataset", "Example", "card", "load", "names", "original_sizes", "prepared"]
+__all__ = ["Card", "Dataset", "Example", "card", "duplicates", "load", "names", "original_sizes", "prepared"]
 
 
 def names() -> list[str]:
@@ -87,6 +88,12 @@ def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
     from tljax.datasets.common import builder  # heavy
 
     return builder.Reader(folder).sizes()
+
+
+def duplicates(dataset: Dataset) -> list[Pair]:
+    """All pairs of images that show one picture, found in the originals: the same at every image size."""
+    looks = store.open_looks(Path(dataset.images.filename).parent)
+    return find_duplicates(looks["thumbnail"], looks["digest"])
 
 
 def cache_root(cache_dir: str | Path | None = None) -> Path:
@@ -156,8 +163,8 @@ class _Generated:
         self.skipped: dict[str, str] = {}
         self.memory = 100 * size * size  # a dozen arrays of numbers
 
-    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
-        return self._examples[index].image()
+    def image(self, index: int) -> Image.Image:
+        return to_image(self._examples[index].image())
 
 
 def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progress: bool) -> store.Source:
