@@ -307,6 +307,12 @@ def test_a_link_out_of_the_folder_is_refused(own, tmp_path):
         load("folder", own)
 
 
+def test_a_class_that_is_a_link_is_refused_and_not_passed_over(own):
+    (own / "fox").symlink_to("../own/cat")
+    with pytest.raises(UserError, match=r"fox is a link to a folder; put the folder itself there"):
+        load("folder", own)
+
+
 def test_a_pipe_and_a_file_without_permission_are_refused(own):
     os.mkfifo(own / "cat" / "pipe.png")
     with pytest.raises(UserError, match=r"pipe.png is neither a file nor a folder"):

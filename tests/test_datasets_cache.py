@@ -88,3 +88,17 @@ def test_a_changed_archive_is_prepared_anew(own):
     assert len(second) == len(first) + 1 and second.fingerprint != first.fingerprint
     with pytest.raises(UserError, match="folder is prepared from 2 archives"):
         datasets.load("folder", None, 16, cache_dir=own.parent / "cache")
+
+
+def test_the_rules_of_a_task_are_those_of_the_tasks_that_it_borrows_from_too(tmp_path):
+    """Their code is part of the cache's name: what was prepared by other rules is not taken for one's own."""
+
+    def sources(name: str) -> list[str]:
+        return [path.name for path in datasets._sources(Path(datasets._task(name).__file__))]
+
+    assert sources("rad_thyroid") == ["rad_thyroid.py", "thyroid.py"]
+    assert sources("thyroid") == ["thyroid.py"] and sources("pcam-small") == ["pcam_small.py"]
+    (tmp_path / "c.py").write_text("from tljax.datasets.b import GRADES\n")
+    (tmp_path / "b.py").write_text("from tljax.datasets import a, c\n")
+    (tmp_path / "a.py").touch()
+    assert [path.name for path in datasets._sources(tmp_path / "c.py")] == ["c.py", "b.py", "a.py"]

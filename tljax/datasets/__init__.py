@@ -3,6 +3,7 @@
 A task that needs no archive holds `examples(image_size)` instead.
 """
 
+import ast
 import hashlib
 import importlib
 import os
@@ -119,9 +120,21 @@ def _code_hash(task: ModuleType) -> str:
     """What a prepared set depends on beside its archive: the rules, that is the code."""
     common = Path(__file__).parent / "common"
     digest = hashlib.sha256()
-    for path in [Path(task.__file__), *sorted(common.glob("*.py"))]:
+    for path in [*_sources(Path(task.__file__)), *sorted(common.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _sources(path: Path) -> list[Path]:
+    """A task's file, then those of the tasks that it borrows from."""
+    found = [path]
+    for file in found:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(__name__):
+                names = [node.module.removeprefix(__name__).lstrip("."), *(alias.name for alias in node.names)]
+                borrowed = (path.with_name(f"{name}.py") for name in names)
+                found += [file for file in borrowed if file.is_file() and file not in found]
+    return found
 
 
 def _folder(task: ModuleType, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
