@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Num, UInt8
 from PIL import Image, ImageOps
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # none that starts a program, as EPS does
 BITS_PER_SAMPLE = 258  # the TIFF tag
