@@ -1,6 +1,6 @@
 """Are planted near-duplicates found? Flips, resizes and JPEG re-encodings of real ultrasound images, or of phantoms.
 
-    python benchmarks/duplicates.py [--data-dir BREAST] [--planted 200] [--image-size 128]
+    python benchmarks/duplicates.py [--data-dir BREAST] [--planted 200]
 
 Recall: the share of planted copies that are paired with their original. Precision: the share of right pairs among all
 pairs with a copy; a pair of the copy with a near-duplicate that its original had before (BUSI has many) is right too.
@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from tljax import datasets
-from tljax.datasets.common.decode import to_square
-from tljax.datasets.common.duplicates import near_duplicates
+from tljax.datasets.common.duplicates import find_duplicates
+from tljax.datasets.common.looks import LOOK, look_at
 
 FLIPS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180)
 
@@ -41,7 +41,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, help="the breast images; without it, phantoms")
     parser.add_argument("--planted", type=int, default=200)
-    parser.add_argument("--image-size", type=int, default=128)
     options = parser.parse_args()
     if options.data_dir:
         originals = [Image.open(path).convert("RGB") for path in sorted(options.data_dir.rglob("*.png"))]
@@ -50,9 +49,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(originals), options.planted, replace=False)
     pictures = [*originals, *(disguise(originals[row], rng) for row in chosen)]
-    images = np.stack([to_square(picture, options.image_size) for picture in pictures])
+    looks = np.array([look_at(picture) for picture in pictures], LOOK)
     start = time.perf_counter()
-    pairs = {(pair.first, pair.second) for pair in near_duplicates(images)}
+    pairs = {(pair.first, pair.second) for pair in find_duplicates(looks["thumbnail"], looks["digest"])}
     seconds = time.perf_counter() - start
 
     before = {pair for pair in pairs if pair[1] < len(originals)}

@@ -148,3 +148,8 @@ def test_a_mistake_is_one_message(here, command, said):
     refused = run(here, *command)
     assert refused.returncode == 2
     assert said in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_warning_is_a_message_and_no_line_of_code(here):
+    code = "import warnings; from tljax.errors import run_command; run_command(lambda: warnings.warn('mind this'))"
+    assert run(here, "-c", code).stderr == "WARNING: mind this\n"

@@ -1,4 +1,4 @@
-"""The cache of prepared images, and fold lists joined to it: interrupted, damaged, out of date, or wrong."""
+"""The cache of prepared images: interrupted, damaged, or out of date."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,13 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
-from archives import pixels, write_csv, write_dicom, write_images
+from archives import pixels, write_dicom, write_images
 from PIL import Image
 from pydicom.uid import RLELossless
 
 from tljax import datasets
 from tljax.errors import UserError
-from tljax.folds import read_folds
 
 
 def load(task: str, data_dir: Path, **options) -> datasets.Dataset:
@@ -91,51 +90,15 @@ def test_a_changed_archive_is_prepared_anew(own):
         datasets.load("folder", None, 16, cache_dir=own.parent / "cache")
 
 
-@pytest.fixture
-def lists(own) -> tuple[Path, datasets.Dataset]:
-    """Fold lists of the folder of one's own, all five alike."""
-    dataset = load("folder", own)
-    folder = own.parent / "lists" / "folder"
-    for fold in range(1, 6):
-        for part, rows in {"train": range(0, 12, 2), "val": (1, 7), "test": (3, 5, 9, 11)}.items():
-            listed = [(f"../x/{dataset.files[row]}", dataset.card.classes[dataset.labels[row]]) for row in rows]
-            write_csv(folder / f"{part}_fold{fold}.csv", ("path", "class"), listed)
-    return folder.parent, dataset
+def test_the_rules_of_a_task_are_those_of_the_tasks_that_it_borrows_from_too(tmp_path):
+    """Their code is part of the cache's name: what was prepared by other rules is not taken for one's own."""
 
+    def sources(name: str) -> list[str]:
+        return [path.name for path in datasets._sources(Path(datasets._task(name).__file__))]
 
-def test_lists_join_where_base_names_recur(lists):
-    fold = read_folds(lists[0], "folder", lists[1])[4]
-    assert (fold.val.tolist(), fold.test.tolist()) == ([1, 7], [3, 5, 9, 11])
-
-
-def spoil_list(
-    lists: Path, part: str, rows: list[tuple[str, str]], header: tuple[str, ...] = ("path", "class")
-) -> None:
-    write_csv(lists / "folder" / f"{part}_fold2.csv", header, rows)
-
-
-def test_wrong_fold_lists_are_refused(lists):
-    folder, dataset = lists
-    with pytest.raises(UserError, match="there is no folder chest in it"):
-        read_folds(folder, "chest", dataset)
-    spoil_list(folder, "val", [("x/cat/1.png", "cat"), ("x/cat/77.png", "cat")])
-    with pytest.raises(UserError, match=r"fold 2: 1 listed images are not in the data, as x/cat/77.png"):
-        read_folds(folder, "folder", dataset)
-    spoil_list(folder, "val", [("x/cat/1.png", "cat")], ("file", "class"))
-    with pytest.raises(UserError, match="has no column path"):
-        read_folds(folder, "folder", dataset)
-    (folder / "folder" / "val_fold2.csv").unlink()
-    with pytest.raises(UserError, match=r"val_fold2.csv is missing"):
-        read_folds(folder, "folder", dataset)
-
-
-def test_images_in_no_list_and_other_classes_are_warned_of_by_name(lists):
-    folder, dataset = lists
-    spoil_list(folder, "val", [("x/cat/1.png", "cat")])
-    with pytest.warns(UserWarning, match=r"fold 2: 1 images are in no list and left out: dog/1.png"):
-        read_folds(folder, "folder", dataset)
-    spoil_list(folder, "val", [("x/cat/1.png", "dog"), ("x/dog/1.png", "dog")])
-    with pytest.warns(
-        UserWarning, match=r"fold 2: 1 images are of another class in the data, and stay so: x/cat/1.png"
-    ):
-        read_folds(folder, "folder", dataset)
+    assert sources("rad_thyroid") == ["rad_thyroid.py", "thyroid.py"]
+    assert sources("thyroid") == ["thyroid.py"] and sources("pcam-small") == ["pcam_small.py"]
+    (tmp_path / "c.py").write_text("from tljax.datasets.b import GRADES\n")
+    (tmp_path / "b.py").write_text("from tljax.datasets import a, c\n")
+    (tmp_path / "a.py").touch()
+    assert [path.name for path in datasets._sources(tmp_path / "c.py")] == ["c.py", "b.py", "a.py"]

@@ -11,6 +11,7 @@ from archives import pixels, write_dicom
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
+from pydicom.pixels import apply_voi_lut
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from tljax.datasets.common import dicom
@@ -107,6 +108,32 @@ def test_dicom_window_is_in_rescaled_units(tmp_path):
     np.testing.assert_allclose(np.asarray(decode_file(tmp_path / "ct.dcm")), expected, atol=0.51)
 
 
+def test_a_slope_below_zero_inverts_with_a_window_and_without(tmp_path):
+    stored = pixels(0).astype(np.int16) * 4
+    units = -1.0 * stored + 100
+    write_dicom(tmp_path / "bare.dcm", stored, RescaleSlope=-1, RescaleIntercept=100)
+    np.testing.assert_array_equal(decoded(tmp_path / "bare.dcm"), 255 - stretch(stored))
+    window = {"WindowCenter": -400, "WindowWidth": 801}
+    write_dicom(tmp_path / "window.dcm", stored, RescaleSlope=-1, RescaleIntercept=100, **window)
+    expected = np.clip((units + 800.5) / 800 * 255, 0, 255)
+    np.testing.assert_allclose(decoded(tmp_path / "window.dcm"), expected, atol=0.51)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("stored", [pixels(0).astype(np.uint16) * 250, pixels(0, (600, 4)).astype(np.uint16) * 4])
+def test_the_function_of_the_window_is_heeded(tmp_path, function, stored):
+    write_dicom(tmp_path / "mr.dcm", stored, WindowCenter=500, WindowWidth=700, VOILUTFunction=function)
+    expected = apply_voi_lut(stored, pydicom.dcmread(tmp_path / "mr.dcm")) / 65535 * 255
+    np.testing.assert_allclose(decoded(tmp_path / "mr.dcm"), expected, atol=0.51)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sigmoid_far_below_its_window_is_black(tmp_path):
+    stored = np.array([[0, 60000, 60002], [0, 0, 60001]], np.uint16)
+    write_dicom(tmp_path / "mr.dcm", stored, WindowCenter=60001, WindowWidth=2, VOILUTFunction="SIGMOID")
+    assert decoded(tmp_path / "mr.dcm")[:, 0].tolist() == [0, 0] and decoded(tmp_path / "mr.dcm")[1, 2] == 128
+
+
 DEEP = pixels(0).astype(np.uint16) * 16
 
 
@@ -135,6 +162,15 @@ def test_padding_does_not_take_part_in_the_stretch(tmp_path):
     padded = pixels(0).astype(np.int16)
     padded[:, :5] = -32000
     write_dicom(tmp_path / "ct.dcm", padded, PixelPaddingValue=-32000)
+    found = decoded(tmp_path / "ct.dcm")
+    np.testing.assert_array_equal(found[:, 5:], stretch(padded[:, 5:]))
+    assert (found[:, :5] == 0).all()
+
+
+def test_a_range_of_padding_does_not_take_part_in_the_stretch(tmp_path):
+    padded = pixels(0).astype(np.int16)
+    padded[:, :5] = np.linspace(-3000, -2000, 100).reshape(20, 5)
+    write_dicom(tmp_path / "ct.dcm", padded, PixelPaddingValue=-2000, PixelPaddingRangeLimit=-3000)
     found = decoded(tmp_path / "ct.dcm")
     np.testing.assert_array_equal(found[:, 5:], stretch(padded[:, 5:]))
     assert (found[:, :5] == 0).all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from archives import pixels, write_dicom, write_images
 
+from tljax import datasets
 from tljax.datasets import Example
 from tljax.datasets import folder as task
 
@@ -33,6 +34,8 @@ TABLES = {
     "tabs and CRLF": "file\tlabel\r\nTumor/Müller 1.PNG\t1\r\nscans/b.jpeg\t0\r\nc.tif\t0\r\n",
     "quotes, spaces, an index": '"","file","label"\n0,"Tumor/Müller 1.PNG","1"\n1,scans/b.jpeg,0\n2, c.tif,0\n\n',
     "backslashes and dots": "file,label\n.\\Tumor\\Müller 1.PNG,1\n./scans/b.jpeg,0\n.//c.tif,0\n",
+    "capitals": "FILE,Label\nTumor/Müller 1.PNG,1\nscans/b.jpeg,0\nc.tif,0\n",
+    "rows of commas": "file,label,\nTumor/Müller 1.PNG,1,\n,,\nscans/b.jpeg,0,\nc.tif,0,\n,,,,\n , ,\n,\n",
     "absolute": "file,label\n{root}/Tumor/Müller 1.PNG,1\n{root}/scans/b.jpeg,0\n{root}/c.tif,0\n",
     "accents in two letters": unicodedata.normalize(
         "NFD", "file,label\nTumor/Müller 1.PNG,1\nscans/b.jpeg,0\nc.tif,0\n"
@@ -50,6 +53,20 @@ def test_a_table_may_be_written_in_many_ways(own, kind):
 def test_a_table_of_excel_begins_with_a_mark(own):
     write_table(own, TABLES["semicolons"], "utf-8-sig")
     assert labels(own) == NAMED
+
+
+@pytest.mark.parametrize("column", ["patient", "Patient", "patient_id", "Patient ID", "PatientID"])
+def test_the_table_and_its_patients_are_known_in_any_case(own, column, capsys):
+    table = f"file,label,{column}\nTumor/Müller 1.PNG,1,p\nscans/b.jpeg,0,q\nc.tif,0,q\n"
+    (own / "Labels.CSV").write_text(table, encoding="utf-8")
+    assert [example.patient for example in task.examples(own)] == ["p", "q", "q"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_column_that_may_be_the_patient_is_asked_about(own, capsys):
+    write_table(own, "file,label,patient_no\nTumor/Müller 1.PNG,1,1\nscans/b.jpeg,0,2\nc.tif,0,2\n")
+    assert all(example.patient is None for example in task.examples(own))
+    assert "WARNING: labels.csv: is patient_no the patient? It is not read; call it patient" in capsys.readouterr().err
 
 
 def test_parts_of_a_split_go_by_their_usual_names(tmp_path):
@@ -73,9 +90,18 @@ def test_folders_inside_a_class_are_not_taken_for_patients_and_that_is_said(tmp_
 
 def test_files_that_are_not_images_are_left_out_and_that_is_said(tmp_path, capsys):
     write_images(tmp_path / label / "0.png" for label in ("cat", "dog"))
-    (tmp_path / "cat" / "report.docx").touch()
+    for name in ("report.docx", "scan.NII", "other.nii"):
+        (tmp_path / "cat" / name).touch()
     assert len(list(task.examples(tmp_path))) == 2
-    assert "1 files of" in (said := capsys.readouterr().err) and "are left out, as" in said and "report.docx" in said
+    said = capsys.readouterr().err
+    assert "3 files are not images and are left out (2 .nii, 1 .docx), as cat/other.nii" in said
+    assert "WARNING: images of these kinds are not read: 2 .nii; save them as PNG" in said
+
+
+def test_jfif_and_webp_are_images(tmp_path):
+    write_images(tmp_path / label / name for label in ("cat", "dog") for name in ("0.jfif", "1.webp", "2.JFIF"))
+    dataset = datasets.load("folder", tmp_path, 16, cache_dir=tmp_path.with_suffix(".cache"), progress=False)
+    assert len(dataset) == 6 and not dataset.skipped
 
 
 def test_dicom_without_suffix_is_an_image_and_the_index_of_a_medium_is_none(tmp_path):

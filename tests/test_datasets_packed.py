@@ -1,5 +1,6 @@
 """Packed archives are not trusted: what leads out of them, bombs, links, files cut off."""
 
+import gzip
 import stat
 import tarfile
 import zipfile
@@ -75,6 +76,18 @@ def test_what_is_wrong_in_an_archive_is_said_of_the_archive_and_leaves_nothing(t
     with pytest.raises(UserError, match=r"/other.zip is not the whole archive of breast: there is no benign"):
         load("breast", path)
     assert not list(tmp_path.rglob("readme.txt"))
+
+
+def test_packed_files_in_a_packed_file_and_volumes_are_named_as_the_user_gave_them(tmp_path, capsys):
+    path = make_zip(tmp_path / "outer.zip", "a/cats.zip", "b/dogs.zip")
+    with pytest.raises(UserError, match=r"outer.zip holds no image .* packed files \(2 .zip\): unpack them yourself"):
+        load("folder", path)
+    (tmp_path / "brains").mkdir()
+    with gzip.open(tmp_path / "brains" / "1.nii.gz", "wb") as file:
+        file.write(b"volume")
+    with pytest.raises(UserError, match=r"/brains holds no image .* but 1 .nii; save the images or slices as PNG"):
+        load("folder", tmp_path / "brains")
+    assert "cache" not in capsys.readouterr().err
 
 
 def test_medmnist_of_another_kind_is_refused(tmp_path):

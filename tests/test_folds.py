@@ -73,6 +73,8 @@ def test_the_archives_own_split_is_the_only_fold():
     [
         (toy([0] * 20 + [1] * 4), "the class malignant has 4 images, fewer than the 5 folds"),
         (toy([0, 1] * 20, ["p0", "p1"] * 20), "2 patients are too few"),
+        (toy([0, 1] * 12, [f"p{i // 2}" for i in range(24)]), r"needs at least 20 patients.* there are 12; the honest"),
+        (toy([0, 1] * 12), "at most 3 of a class, cannot be divided into 5 parts; the paper's rule needs about 25"),
         (toy([0] * 50 + [1] * 10, [f"p{i}" for i in range(50)] + ["q"] * 10), "some patients have so many images"),
         (toy([0] * 50 + [1] * 6, [f"p{i}" for i in range(50)] + ["q"] * 6), "has no image of malignant in its train"),
         (toy([0, 1, 0, 1], splits=["train", "val", "test", "test"]), "no image of malignant in its train part"),

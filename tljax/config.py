@@ -123,6 +123,8 @@ class DatasetsConfig:
     """pixels; default the paper's size for the task"""
     figure: Path | None = None
     """draw a contact sheet, a row of images a class, to this PNG file"""
+    out: Path | None = None
+    """write every pair of duplicates, and what leaks between the parts of which fold, to this CSV file"""
     skip_bad: bool = False
     """leave unreadable images out, and record them, instead of stopping"""
     cache_dir: Path | None = None

@@ -1,7 +1,9 @@
 """A user's mistake is one clear message, never a traceback."""
 
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -22,7 +24,8 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
     leave: how the process ends after a mistake or Ctrl-C, given the exit code.
     """
     try:
-        main()
+        with _warnings_as_messages():
+            main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         leave(EXIT_USER_ERROR)
@@ -38,3 +41,20 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
     except OSError as error:  # a disk that is full, or a folder that may not be written
         print(f"error: {error}; mend that and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
+
+
+@contextmanager
+def _warnings_as_messages() -> Iterator[None]:
+    """Warnings that are meant for the user are printed as such, without a place in the code."""
+    usual = warnings.formatwarning
+
+    def format_warning(message, category, *place, **line) -> str:
+        if category is UserWarning:
+            return f"WARNING: {message}\n"
+        return usual(message, category, *place, **line)
+
+    warnings.formatwarning = format_warning
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual

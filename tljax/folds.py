@@ -1,11 +1,9 @@
 """Cross-validation folds: by the paper's rule, by an honest one, by the archive's own split, or from fold lists."""
 
-import re
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -14,11 +12,12 @@ from tljax import datasets
 from tljax.config import TrainConfig
 from tljax.datasets import Dataset
 from tljax.errors import UserError
+from tljax.foldlists import PARTS, read_parts
 
 FOLDS = 5
+HELD_OUT = 4  # into how many parts the paper's rule divides the patients that a fold holds out: 3 test, 1 validation
 PAPER_SEED = 2  # the authors' random_state
-PARTS = ("train", "val", "test")
-SHOWN = 5
+HONEST_HINT = "the honest rule may do (--folds honest)"
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,8 @@ def make_folds(dataset: Dataset, rule: str = "paper") -> list[Fold]:
 
 
 def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]:
-    """The five folds listed in `folds_dir/<task>/{train,val,test}_fold<k>.csv`, joined by file name.
-
-    A listed image that the data lack is an error; images in no list, and classes that differ from the data's own, are
-    warned of by name.
-    """
+    """The five folds listed in `folds_dir/<task>/{train,val,test}_fold<k>.csv`;
+    how they are joined: `foldlists`."""
     return [read_fold(folds_dir, task, dataset, number) for number in range(1, FOLDS + 1)]
 
 
@@ -96,7 +92,7 @@ def read_fold(folds_dir: str | Path, task: str, dataset: Dataset, number: int) -
     folder = Path(folds_dir) / task
     if not folder.is_dir():
         raise UserError(f"--folds-dir {folds_dir}: there is no folder {task} in it")
-    return _read_fold(folder, dataset, number)
+    return Fold(**read_parts(folder, dataset, number))
 
 
 def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
@@ -104,10 +100,15 @@ def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
 
     groups = _groups(dataset)
     if dataset.card.grouped_by == "patient" and groups is not None:
+        if (patients := len(np.unique(groups))) < FOLDS * HELD_OUT:
+            raise UserError(
+                f"the paper's rule needs at least {FOLDS * HELD_OUT} patients, {HELD_OUT} to hold out in every fold; "
+                f"there are {patients}; {HONEST_HINT}"
+            )
         fold_of = _group_kfold(groups, FOLDS)
         for number in range(FOLDS):
             held_out = np.flatnonzero(fold_of == number)
-            is_val = _group_kfold(groups[held_out], 4) == 3
+            is_val = _group_kfold(groups[held_out], HELD_OUT) == HELD_OUT - 1
             yield Fold(np.flatnonzero(fold_of != number), held_out[is_val], held_out[~is_val])
         return
     outer = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED)
@@ -123,7 +124,10 @@ def _divide(splitter, labels: Int32[np.ndarray, " n"], groups: Int64[np.ndarray,
             warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
             return list(splitter.split(labels, labels, groups))
     except ValueError as error:
-        raise UserError(f"{len(labels)} images cannot be divided further ({error}); add images") from error
+        raise UserError(
+            f"{len(labels)} images, at most {np.bincount(labels).max()} of a class, cannot be divided into "
+            f"{splitter.get_n_splits()} parts; the paper's rule needs about 25 images of a class, the honest rule 10"
+        ) from error
 
 
 def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " n"]:
@@ -134,7 +138,7 @@ def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarra
     """
     _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < count:
-        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; try the honest rule")
+        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; {HONEST_HINT}")
     fold_of_group, weights = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
     for group in np.argsort(-sizes, kind="stable"):
         fold_of_group[group] = np.argmin(weights)
@@ -166,8 +170,9 @@ def _check_counts(dataset: Dataset) -> None:
     for name, count in zip(dataset.card.classes, counts, strict=True):
         if count < FOLDS:
             raise UserError(f"the class {name} has {count} images, fewer than the {FOLDS} folds; add images or drop it")
+    unit = dataset.card.unit
     if dataset.patients is not None and (patients := len(set(dataset.patients))) < 2 * FOLDS:
-        raise UserError(f"{patients} patients are too few for {FOLDS} folds that keep patients apart")
+        raise UserError(f"{patients} {unit}s are too few for {FOLDS} folds that keep {unit}s apart")
 
 
 def _check_classes(dataset: Dataset, fold: Fold, number: int) -> None:
@@ -182,75 +187,3 @@ def _check_classes(dataset: Dataset, fold: Fold, number: int) -> None:
         if part != "val":
             raise UserError(f"{message}; the set is too small or too unevenly grouped for {FOLDS} folds")
         warnings.warn(f"{message}: its validation AUC is undefined", stacklevel=3)
-
-
-def _read_fold(folder: Path, dataset: Dataset, number: int) -> Fold:
-    rows_of = defaultdict(list)
-    for row, key in enumerate(_keys(dataset.files)):
-        rows_of[key].append(row)
-    skipped = set(_keys(dataset.skipped))
-    listed: dict[int, str] = {}
-    missing, relabelled = [], []
-    for part in PARTS:
-        paths, labels = _read_list(folder / f"{part}_fold{number}.csv")
-        for key, path, label in zip(_keys(paths), paths, labels, strict=True):
-            candidates = rows_of.get(key, [])
-            if not candidates:
-                if key not in skipped:
-                    missing.append(path)
-                continue
-            row = candidates[0] if len(candidates) == 1 else _closest(candidates, listed, path, label, dataset)
-            if listed.setdefault(row, part) != part:
-                raise UserError(f"{folder}, fold {number}: {path} is in {listed[row]} and in {part}")
-            if label and dataset.card.classes[dataset.labels[row]] != label:
-                relabelled.append(path)
-    if missing:
-        raise UserError(
-            f"{folder}, fold {number}: {len(missing)} listed images are not in the data, as {_some(missing)}; "
-            f"the archive is incomplete, or is not the one that the lists were made for"
-        )
-    unlisted = [dataset.files[row] for row in range(len(dataset)) if row not in listed]
-    _warn(unlisted, f"{folder}, fold {number}: {len(unlisted)} images are in no list and left out")
-    _warn(
-        relabelled, f"{folder}, fold {number}: {len(relabelled)} images are of another class in the data, and stay so"
-    )
-    return Fold(*(np.array(sorted(row for row in listed if listed[row] == part), np.int64) for part in PARTS))
-
-
-def _keys(names: Sequence[str]) -> list[str]:
-    """What two names of one image share: the stem; several findings in one image are told apart by `#2`, `#3`."""
-    return [PurePosixPath(re.sub(r"#\d+$", "", name)).stem for name in names]
-
-
-def _read_list(path: Path) -> tuple[list[str], list[str | None]]:
-    """The paths and classes of a fold list; the classes are None where the list has no such column."""
-    import pandas
-
-    if not path.is_file():
-        raise UserError(f"{path} is missing; a fold needs its train, val and test list")
-    table = pandas.read_csv(path, dtype=str)
-    if "path" not in table:
-        raise UserError(f"{path} has no column path; it has {', '.join(table.columns)}")
-    return table["path"].tolist(), table["class"].tolist() if "class" in table else [None] * len(table)
-
-
-def _closest(rows: Sequence[int], listed: dict[int, str], path: str, label: str | None, dataset: Dataset) -> int:
-    """Of the images with one base name: one not listed yet, from the folder of the same name, of the same class."""
-    folder = PurePosixPath(path).parent.name
-    return max(
-        rows,
-        key=lambda row: (
-            row not in listed,
-            PurePosixPath(dataset.files[row]).parent.name == folder,
-            dataset.card.classes[dataset.labels[row]] == label,
-        ),
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-
-
-def _warn(names: Sequence[str], message: str) -> None:
-    if names:
-        warnings.warn(f"{message}: {_some(names)}", stacklevel=4)

@@ -1,6 +1,7 @@
 """What training knows of the test: the same picture, or the same patient, on both sides of a fold."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tljax.datasets import Dataset
@@ -32,6 +33,28 @@ def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[Pair]) -
             if shared or both:
                 leaks.append(Leak(number, parts, shared, tuple(both)))
     return leaks
+
+
+COLUMNS = ("first", "second", "how", "label1", "label2", "patient", "folds", "fold", "parts")
+
+
+def leak_rows(dataset: Dataset, pairs: Sequence[Pair], leaks: Mapping[str, Sequence[Leak]]) -> Iterator[tuple]:
+    """Rows of `COLUMNS`: each pair, once for every place where it leaks or once without a place; then each patient.
+
+    leaks: by the title of the folds.
+    """
+    places = [(leak, (title, leak.fold, "-".join(leak.parts))) for title in leaks for leak in leaks[title]]
+    places_of = defaultdict(list)
+    for leak, place in places:
+        for pair in leak.pairs:
+            places_of[pair].append(place)
+    for pair in pairs:
+        files = dataset.files[pair.first], dataset.files[pair.second]
+        labels = (dataset.card.classes[dataset.labels[row]] for row in (pair.first, pair.second))
+        facts = (*files, pair.how, *labels, "")
+        yield from ((*facts, *place) for place in places_of[pair] or [("", "", "")])
+    for leak, place in places:
+        yield from (("", "", f"same {dataset.card.unit}", "", "", patient, *place) for patient in leak.patients)
 
 
 def patients_in_several_classes(dataset: Dataset) -> list[str]:

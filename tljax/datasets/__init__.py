@@ -3,6 +3,7 @@
 A task that needs no archive holds `examples(image_size)` instead.
 """
 
+import ast
 import hashlib
 import importlib
 import os
@@ -15,17 +16,18 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-from jaxtyping import UInt8
+from PIL import Image
 
 from tljax.datasets.common import store
 from tljax.datasets.common.archive import listing_hash, open_archive
 from tljax.datasets.common.base import Card, Dataset, Example
+from tljax.datasets.common.decode import to_image
+from tljax.datasets.common.duplicates import Pair, find_duplicates
 from tljax.errors import UserError
 
 MAX_SIZE = 4096  # a side of 10,000 would make a data set of terabytes
 
-__all__ = ["Card", "Dataset", "Example", "card", "load", "names", "original_sizes", "prepared"]
+__all__ = ["Card", "Dataset", "Example", "card", "duplicates", "load", "names", "original_sizes", "prepared"]
 
 
 def names() -> list[str]:
@@ -89,6 +91,12 @@ def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
     return builder.Reader(folder).sizes()
 
 
+def duplicates(dataset: Dataset) -> list[Pair]:
+    """All pairs of images that show one picture, found in the originals: the same at every image size."""
+    looks = store.open_looks(Path(dataset.images.filename).parent)
+    return find_duplicates(looks["thumbnail"], looks["digest"])
+
+
 def cache_root(cache_dir: str | Path | None = None) -> Path:
     """`cache_dir`, else `$TLJAX_CACHE`, else `~/.cache/tljax`."""
     return Path(cache_dir or os.environ.get("TLJAX_CACHE") or Path.home() / ".cache" / "tljax")
@@ -112,9 +120,21 @@ def _code_hash(task: ModuleType) -> str:
     """What a prepared set depends on beside its archive: the rules, that is the code."""
     common = Path(__file__).parent / "common"
     digest = hashlib.sha256()
-    for path in [Path(task.__file__), *sorted(common.glob("*.py"))]:
+    for path in [*_sources(Path(task.__file__)), *sorted(common.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _sources(path: Path) -> list[Path]:
+    """A task's file, then those of the tasks that it borrows from."""
+    found = [path]
+    for file in found:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(__name__):
+                names = [node.module.removeprefix(__name__).lstrip("."), *(alias.name for alias in node.names)]
+                borrowed = (path.with_name(f"{name}.py") for name in names)
+                found += [file for file in borrowed if file.is_file() and file not in found]
+    return found
 
 
 def _folder(task: ModuleType, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
@@ -156,8 +176,8 @@ class _Generated:
         self.skipped: dict[str, str] = {}
         self.memory = 100 * size * size  # a dozen arrays of numbers
 
-    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
-        return self._examples[index].image()
+    def image(self, index: int) -> Image.Image:
+        return to_image(self._examples[index].image())
 
 
 def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progress: bool) -> store.Source:

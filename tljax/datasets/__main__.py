@@ -12,14 +12,14 @@ from rich.table import Table
 from tljax import datasets
 from tljax.config import DatasetsConfig, parse
 from tljax.datasets import Dataset
-from tljax.datasets.common.duplicates import Pair, near_duplicates
+from tljax.datasets.common.duplicates import Pair
 from tljax.errors import UserError, run_command
-from tljax.files import replacing
+from tljax.files import replacing, write_csv
 from tljax.folds import PARTS, Fold, make_folds, read_folds
-from tljax.leakage import find_leaks, patients_in_several_classes
+from tljax.leakage import COLUMNS, Leak, find_leaks, leak_rows, patients_in_several_classes
 
 SHOWN = 5
-COLUMNS = 8  # images of a class on the contact sheet, an inch each
+IMAGES = 8  # images of a class on the contact sheet, an inch each
 ROW = 1.25  # inches: an image below the line that names its class
 console = Console(highlight=False, soft_wrap=True)
 
@@ -38,10 +38,15 @@ def main() -> None:
     if config.figure:
         draw_sheet(dataset, config.figure)
         console.print(f"contact sheet: {config.figure}")
-    pairs = near_duplicates(dataset.images)
+    pairs = datasets.duplicates(dataset)
     show_duplicates(dataset, pairs)
+    leaks = {}
     for title, folds in find_divisions(dataset, config.folds_dir).items():
-        show_folds(dataset, folds, title, pairs)
+        leaks[title] = find_leaks(dataset, folds, pairs)
+        show_folds(dataset, folds, title, leaks[title])
+    if config.out:
+        write_csv(config.out, COLUMNS, leak_rows(dataset, pairs, leaks))
+        console.print(f"all pairs and leaks: {config.out}")
 
 
 def find_divisions(dataset: Dataset, folds_dir: Path | None) -> dict[str, list[Fold]]:
@@ -50,7 +55,17 @@ def find_divisions(dataset: Dataset, folds_dir: Path | None) -> dict[str, list[F
         return {f"folds of {folds_dir}": read_folds(folds_dir, dataset.card.name, dataset)}
     if dataset.splits:
         return {"the archive's own split": make_folds(dataset)}
-    return {f"folds by the {rule} rule": make_folds(dataset, rule) for rule in ("paper", "honest")}
+    divisions, refused = {}, []
+    for rule in ("paper", "honest"):
+        try:
+            divisions[f"folds by the {rule} rule"] = make_folds(dataset, rule)
+        except UserError as error:
+            refused.append(f"no folds by the {rule} rule: {error}")
+    if not divisions:
+        raise UserError("\n".join(refused))
+    for reason in refused:
+        console.print(f"[bold red]{escape(reason)}[/]")
+    return divisions
 
 
 def show_tasks(cache_dir: Path | None) -> None:
@@ -68,7 +83,8 @@ def show_tasks(cache_dir: Path | None) -> None:
 
 def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
     """Counts by class, patients, sizes before resizing, grey or colour."""
-    table = Table("class", "images", *(["patients"] if dataset.patients else []), title=dataset.card.title)
+    unit = dataset.card.unit
+    table = Table("class", "images", *([f"{unit}s"] if dataset.patients else []), title=dataset.card.title)
     for index, name in enumerate(dataset.card.classes):
         rows = np.flatnonzero(dataset.labels == index)
         patients = [str(len({dataset.patients[row] for row in rows}))] if dataset.patients else []
@@ -80,39 +96,44 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
     grey = sum(bool((image[..., :1] == image).all()) for image in dataset.images)
     console.print(f"grey: {grey}, colour: {len(dataset) - grey}; prepared at {dataset.images.shape[1]} px")
     if dataset.patients is None:
-        console.print("patients: unknown; folds cannot keep them apart")
+        console.print(f"{unit}s: unknown; folds cannot keep them apart")
     elif several := patients_in_several_classes(dataset):
-        console.print(f"patients in more than one class: {len(several)}, as {_some(several)}; labels right?")
+        console.print(f"{unit}s in more than one class: {len(several)}, as {_some(several)}; labels right?")
 
 
 def show_duplicates(dataset: Dataset, pairs: Sequence[Pair]) -> None:
     """How many pictures are there twice, and those that contradict themselves."""
     kinds = Counter(pair.how for pair in pairs)
     console.print(f"pictures that are there twice: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
-    for pair in pairs[:SHOWN]:
-        console.print(f"  {_name(dataset, pair)}")
+    _show_pairs(dataset, pairs)
     torn = [pair for pair in pairs if dataset.labels[pair.first] != dataset.labels[pair.second]]
     if torn:
         console.print(f"[bold red]of different classes: {len(torn)} pairs[/]")
-    for pair in torn[:SHOWN]:
+        _show_pairs(dataset, torn)
+
+
+def _show_pairs(dataset: Dataset, pairs: Sequence[Pair]) -> None:
+    for pair in pairs[:SHOWN]:
         console.print(f"  {_name(dataset, pair)}")
+    if len(pairs) > SHOWN:
+        console.print(f"  and {len(pairs) - SHOWN} more; --out pairs.csv writes them all")
 
 
-def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, pairs: Sequence[Pair]) -> None:
+def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, leaks: Sequence[Leak]) -> None:
     """Sizes of the folds, and what leaks between their parts."""
     table = Table("fold", *PARTS, title=title)
     for number, fold in enumerate(folds, 1):
         table.add_row(str(number), *(str(len(getattr(fold, part))) for part in PARTS))
     console.print(table)
-    leaks = find_leaks(dataset, folds, pairs)
+    unit = dataset.card.unit
     for leak in leaks:
         shared = [f"{len(leak.pairs)} pairs of one picture"] if leak.pairs else []
-        shared += [f"{len(leak.patients)} patients ({_some(leak.patients)})"] if leak.patients else []
+        shared += [f"{len(leak.patients)} {unit}s ({_some(leak.patients)})"] if leak.patients else []
         console.print(
             f"[bold red]leak[/] in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: {', '.join(shared)}"
         )
     if not leaks:
-        console.print("no picture and no known patient on both sides of a fold")
+        console.print(f"no picture and no known {unit} on both sides of a fold")
 
 
 def draw_sheet(dataset: Dataset, path: Path) -> None:
@@ -126,11 +147,11 @@ def draw_sheet(dataset: Dataset, path: Path) -> None:
     height = ROW * len(classes)
     places = {"left": 0.01, "right": 0.99, "bottom": 0.05 / height, "top": 1 - (ROW - 1) / height, "hspace": ROW - 1}
     figure, axes = pyplot.subplots(
-        len(classes), COLUMNS, figsize=(COLUMNS, height), squeeze=False, gridspec_kw=places | {"wspace": 0.05}
+        len(classes), IMAGES, figsize=(IMAGES, height), squeeze=False, gridspec_kw=places | {"wspace": 0.05}
     )
     for index, name in enumerate(classes):
         rows = np.flatnonzero(dataset.labels == index)
-        rows = rows[np.linspace(0, len(rows) - 1, min(COLUMNS, len(rows))).astype(int)]
+        rows = rows[np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).astype(int)]
         for axis in axes[index]:
             axis.set_axis_off()
         for axis, row in zip(axes[index], rows, strict=False):

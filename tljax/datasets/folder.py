@@ -1,4 +1,4 @@
-"""Bring your own: `--dataset folder --data-dir DIR`. PNG, JPEG, TIFF, BMP or DICOM, laid out in one of three ways.
+"""Bring your own: `--dataset folder --data-dir DIR`, laid out in one of three ways.
 
 * `labels.csv` with the columns `file,label` and, where known, `patient` and `split` (train, val or test);
 * one folder a class;
@@ -6,12 +6,14 @@
 """
 
 import difflib
+import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Set
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path, PurePosixPath
 
-from tljax.datasets.common.archive import list_files
+from tljax.datasets.common.archive import PACKED_SUFFIXES, list_files
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import is_image
 from tljax.datasets.common.tables import read_table
@@ -35,21 +37,90 @@ SPLIT_OF = {"training": "train", "valid": "val", "validation": "val", "testing":
     name: name for name in SPLITS
 }
 TABLE = "labels.csv"
+ALIASES = dict.fromkeys(("patient", "patient_id", "patient id", "patientid"), "patient") | {"split": "split"}
+MASK = re.compile(r"(.+?)[ _-](?:mask|seg|segmentation)s?(?:[ _-]?\d+)?", re.IGNORECASE)
+UNREAD_SUFFIXES = frozenset(
+    {".avif", ".gif", ".heic", ".heif", ".j2k", ".jp2", ".mha", ".mhd", ".ndpi", ".nii", ".npy", ".npz", ".nrrd"}
+    | {".pgm", ".ppm", ".svs"}
+)
 
 
 def examples(archive: Path) -> Iterator[Example]:
     files = list_files(archive)
     images = [path for path in files if is_image(path)]
-    has_table = archive / TABLE in files
-    found = list(_from_table(archive, files) if has_table else _from_folders(archive, images))
-    others = [] if has_table else sorted(set(files) - set(images))
-    if others:
-        print(f"{len(others)} files of {archive} are not images and are left out, as {others[0]}", file=sys.stderr)
+    others = sorted(set(files) - set(images))
+    if not images:
+        raise UserError(_describe_nothing(archive, others))
+    if table := _table(archive, files):
+        found = list(_from_table(archive, table, files))
+    else:
+        _refuse_masks(archive, images)
+        _report(archive, others)
+        found = list(_from_folders(archive, images))
+    _check_case({example.label for example in found}, archive)
     if split := {example.split for example in found if example.split}:
         _check_splits(split, archive)
     elif found and found[0].patient is None:
-        _warn_of_patients(archive, any(len(PurePosixPath(example.file).parts) > 2 for example in found))
+        _warn_of_patients(any(len(PurePosixPath(example.file).parts) > 2 for example in found))
     yield from found
+
+
+def _table(archive: Path, files: list[Path]) -> Path | None:
+    """The table of labels, whatever its case; it has to lie in `archive` itself, as its paths begin there."""
+    tables = [path for path in files if path.name.lower() == TABLE]
+    match [path for path in tables if path.parent == archive]:
+        case [table]:
+            return table
+        case [one, other, *_]:
+            raise UserError(f"{one} and {other.name} are both tables of labels; keep one")
+    if tables:
+        raise UserError(
+            f"{tables[0]} is not in {archive} itself: give {tables[0].parent} with --data-dir, or move the table up "
+            f"and write its paths from there; if it is no table of labels, give it another name"
+        )
+    return None
+
+
+def _kinds(paths: Iterable[Path]) -> str:
+    """How many files there are of each suffix."""
+    counts = Counter(path.suffix.lower() or "without a suffix" for path in paths)
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
+
+
+def _describe_nothing(archive: Path, others: Sequence[Path]) -> str:
+    message = f"{archive} holds no image of a kind that is read (PNG, JPEG, TIFF, BMP, WebP, DICOM)"
+    if not others:
+        return f"{message}; it is empty"
+    if any(path.name.lower().endswith(PACKED_SUFFIXES) for path in others):
+        return f"{message}, but packed files ({_kinds(others)}): unpack them yourself and give the folder"
+    return f"{message}, but {_kinds(others)}; save the images or slices as PNG or DICOM"
+
+
+def _refuse_masks(archive: Path, images: Sequence[Path]) -> None:
+    """A mask that lies in the folder of a class would be an image of that class."""
+    image_of = {path.stem: path for path in images}
+    found = [(path, match[1]) for path in images if (match := MASK.fullmatch(path.stem)) and match[1] in image_of]
+    if found:
+        mask, stem = found[0]
+        raise UserError(
+            f"{len(found)} files of {archive} are masks, as {mask} of {image_of[stem].name}: move them away, or they "
+            f"would be images of their class (the task breast leaves those of BUSI out by itself)"
+        )
+
+
+def _report(archive: Path, others: Sequence[Path]) -> None:
+    if others:
+        first = others[0].relative_to(archive)
+        print(f"{len(others)} files are not images and are left out ({_kinds(others)}), as {first}", file=sys.stderr)
+    if unread := [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES]:
+        print(f"WARNING: images of these kinds are not read: {_kinds(unread)}; save them as PNG", file=sys.stderr)
+
+
+def _check_case(labels: Set[str], archive: Path) -> None:
+    spelt: dict[str, str] = {}
+    for label in sorted(labels):
+        if (other := spelt.setdefault(label.casefold(), label)) != label:
+            raise UserError(f"{archive}: the classes {other} and {label} differ in case only; give them one name")
 
 
 def _check_splits(split: Set[str], archive: Path) -> None:
@@ -60,21 +131,23 @@ def _check_splits(split: Set[str], archive: Path) -> None:
         )
 
 
-def _warn_of_patients(archive: Path, nested: bool) -> None:
+def _warn_of_patients(nested: bool) -> None:
     folders = " Folders inside the folder of a class are not taken for patients." if nested else ""
     print(
-        f"WARNING: nothing says which images of {archive} are of the same patient. If a patient has several, their "
-        f"likeness leaks from training into testing and every score is too good. Name the patients in {TABLE} "
+        f"WARNING: nothing says which images are of the same patient. If a patient has several, their likeness leaks "
+        f"from training into testing and every score is too good. Name the patients in {TABLE} "
         f"(file,label,patient).{folders}",
         file=sys.stderr,
     )
 
 
-def _from_table(archive: Path, files: list[Path]) -> Iterator[Example]:
-    table = archive / TABLE
+def _from_table(archive: Path, table: Path, files: list[Path]) -> Iterator[Example]:
     paths = {_key(path.relative_to(archive).as_posix(), archive): path for path in files}
     line_of: dict[str, int] = {}
-    for line, row in read_table(table, ("file", "label")):
+    rows = read_table(table, ("file", "label"), ALIASES)
+    if rows and "patient" not in rows[0][1] and (like := [name for name in rows[0][1] if "patient" in name.lower()]):
+        print(f"WARNING: {TABLE}: is {like[0]} the patient? It is not read; call it patient", file=sys.stderr)
+    for line, row in rows:
         place, name = f"{table}, line {line}", _key(row["file"], archive)
         if name not in paths:
             near = difflib.get_close_matches(name, paths, 1)

@@ -19,6 +19,7 @@ CARD = Card(
     grouped_by="none",
     licence="CC BY-NC 4.0; cite Codella et al. 2019 (arXiv 1902.03368) and Tschandl et al. 2018",
     source="https://challenge.isic-archive.com/data/#2018",
+    unit="lesion",
 )
 
 INPUT = "ISIC2018_Task3_Training_Input"  # the challenge's other images may lie beside it

@@ -29,7 +29,8 @@ GZIP_BLOCK = 16 << 20
 def list_files(folder: Path) -> list[Path]:
     """All files under `folder`, sorted, hidden ones left out.
 
-    Raises `UserError` where one cannot be read, is no file, has no UTF-8 name or is a link that leads out of `folder`.
+    Raises `UserError` where one cannot be read, is no file, has no UTF-8 name, is a link to a folder or one that leads
+    out of `folder`.
     """
     found, root = [], folder.resolve()
     for directory, names, files in os.walk(folder, onerror=_refuse):
@@ -53,6 +54,8 @@ def _check_link(path: Path, folder: Path, root: Path) -> None:
         raise UserError(f"{path} is a link to a file that is not there; mend or remove it")
     if not path.resolve().is_relative_to(root):
         raise UserError(f"{path} is a link that leads out of {folder}; put the file itself there")
+    if path.is_dir():  # os.walk would pass it over; to follow it would count its images twice, or never end
+        raise UserError(f"{path} is a link to a folder; put the folder itself there, or remove the link")
 
 
 def _check_file(path: Path) -> None:

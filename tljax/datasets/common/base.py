@@ -16,7 +16,7 @@ class Card:
     """What is known of a task before its archive is opened.
 
     `classes` is empty where the archive decides; `images` counts those of the official archive; `image_size` and
-    `batch_size` are the paper's; `grouped_by` is what the paper kept together in a fold.
+    `batch_size` are the paper's; `grouped_by` is what the paper kept together in a fold, `unit` what `patients` hold.
     """
 
     name: str
@@ -26,10 +26,11 @@ class Card:
     image_size: int
     batch_size: int
     flip: bool
-    grouped_by: str  # "none" | "patient" | "lesion"
+    grouped_by: str  # "none" | "patient"
     licence: str
     source: str
     needs_archive: bool = True
+    unit: str = "patient"  # | "lesion"
 
 
 @dataclass(frozen=True)

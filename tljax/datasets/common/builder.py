@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import UInt8
 from PIL import Image
 
 from tljax.datasets.common.base import Card, Example, Pixels
@@ -27,7 +25,6 @@ from tljax.datasets.common.decode import (
     decode_file,
     memory_needed,
     to_image,
-    to_square,
 )
 from tljax.datasets.common.store import Row, describe_bad, workers
 from tljax.errors import UserError
@@ -96,7 +93,7 @@ class TaskBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class Reader:
-    """Random access to a written data set: `rows`, and `pixels(i, size)` from any thread."""
+    """Random access to a written data set: `rows`, and `image(i)` from any thread."""
 
     def __init__(self, folder: Path):
         (info,) = folder.glob("*/*/dataset_info.json")
@@ -117,9 +114,9 @@ class Reader:
             self.memory = max(self.memory, memory_needed(example["image"]))
         self.skipped: dict[str, str] = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
 
-    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    def image(self, index: int) -> Image.Image:
         """The image of `rows[index]`. Raises `BadImage`."""
-        return to_square(decode_bytes(self._source[index]["image"]), size)
+        return decode_bytes(self._source[index]["image"])
 
     def sizes(self) -> Counter[tuple[int, int]]:
         """How many of the readable images are of each (width, height)."""

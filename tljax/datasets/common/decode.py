@@ -4,7 +4,8 @@
   alpha channel is dropped; they are turned upright as their EXIF orientation says.
 * Grey images of more than 8 bits, and DICOM files without a window of their own, are stretched from their least to
   their greatest value (padding aside), each for itself; Pillow alone would clip them. Colours of 16 bits are refused.
-* DICOM: rescale slope and intercept (modality), then the file's first window (VOI), then MONOCHROME1 is inverted.
+* DICOM: rescale slope and intercept (modality), then the file's first window (VOI; linear or a sigmoid, as the file
+  says), then MONOCHROME1 is inverted.
 * Resizing takes the nearest pixel, as the Keras default does.
 """
 
@@ -15,12 +16,12 @@ import numpy as np
 from jaxtyping import Bool, Num, UInt8
 from PIL import Image, ImageOps
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # none that starts a program, as EPS does
 BITS_PER_SAMPLE = 258  # the TIFF tag
 PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
-ROWS = 256  # of an image that are windowed at a time
+ROWS = 256  # of an image that are windowed or stretched at a time
 MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; more is a bomb or a whole slide, and would not fit in memory
 
 
@@ -53,11 +54,11 @@ def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None
         raise BadImage("has pixels that are not finite numbers")
     if low == high:
         raise BadImage(f"has {pixels.dtype} pixels that all equal {low:g}: nothing to see")
-    return window(pixels, low, high)
+    return _scale(pixels, low, high)
 
 
-def window(pixels: Num[np.ndarray, "..."], low: float, high: float) -> UInt8[np.ndarray, "..."]:
-    """Maps [low, high] to 0..255 linearly; what lies outside is clipped, as a window means."""
+def _scale(pixels: Num[np.ndarray, "..."], low: float, high: float) -> UInt8[np.ndarray, "..."]:
+    """Maps [low, high] to 0..255 linearly; what lies outside is clipped."""
     shown = np.empty(pixels.shape, np.uint8)
     for start in range(0, len(pixels), ROWS):  # in parts, as a large image should not lie in memory as floats
         part = pixels[start : start + ROWS].astype(np.float32)

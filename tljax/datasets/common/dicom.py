@@ -4,12 +4,12 @@ import io
 
 import numpy as np
 import pydicom
-from jaxtyping import Num, UInt8
+from jaxtyping import Bool, Num, UInt8
 from pydicom.multival import MultiValue
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, get_decoder
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing, get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tljax.datasets.common.decode import BadImage, NoDecoder, stretch, window
+from tljax.datasets.common.decode import ROWS, BadImage, NoDecoder, stretch
 
 DECODERS = "pip install python-gdcm brings those of lossless JPEG and of JPEG-LS"
 
@@ -54,19 +54,53 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
 
 
 def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.ndarray, "h w"]:
-    if header.get("ModalityLUTSequence") or header.get("VOILUTSequence"):
+    if header.get("VOILUTSequence"):
         return stretch(apply_voi_lut(apply_modality_lut(pixels, header), header))
+    seen = _not_padding(pixels, header)
+    slope, intercept = _number(header, "RescaleSlope") or 1.0, _number(header, "RescaleIntercept") or 0.0
+    if header.get("ModalityLUTSequence"):
+        pixels, slope, intercept = apply_modality_lut(pixels, header), 1.0, 0.0
+    view = _view(header)
+    if view is None:  # the stretch is that of the stored values, but for the sign
+        grey = stretch(pixels, seen)
+        return 255 - grey if slope < 0 else grey
+    return _windowed(pixels, slope, intercept, view)
+
+
+def _view(header: pydicom.Dataset) -> pydicom.Dataset | None:
+    """The file's first window alone, as of a device that shows 0..255; None where the file has none."""
     centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
     if centre is None or width is None:
-        padding = header.get("PixelPaddingValue")
-        return stretch(pixels, None if padding is None else pixels != padding)
-    slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept") or 0.0
-    # PS3.3 C.11.2.1.2.1; the window is brought to stored values, so that a large image needs no second copy
-    low, high = ((centre - 0.5 + half * (max(width, 2) - 1) / 2 - intercept) / (slope or 1.0) for half in (-1, 1))
-    grey = window(pixels, low, high)
+        return None
+    view = pydicom.Dataset()
+    view.PhotometricInterpretation, view.PixelRepresentation, view.BitsStored = "MONOCHROME2", 0, 8
+    view.WindowCenter, view.WindowWidth = centre, width
+    view.VOILUTFunction = header.get("VOILUTFunction") or "LINEAR"
+    return view
+
+
+def _windowed(
+    pixels: Num[np.ndarray, "h w"], slope: float, intercept: float, view: pydicom.Dataset
+) -> UInt8[np.ndarray, "h w"]:
+    grey = np.empty(pixels.shape, np.uint8)
+    for start in range(0, len(pixels), ROWS):  # in parts, as a large image should not lie in memory as floats
+        rescaled = pixels[start : start + ROWS] * slope + intercept
+        with np.errstate(over="ignore"):  # a sigmoid's exponential, far below the window
+            grey[start : start + ROWS] = np.rint(apply_windowing(rescaled, view))
     if grey.min() == grey.max():
-        raise BadImage(f"is of one grey in its own window (centre {centre:g}, width {width:g}): nothing to see")
+        window = f"centre {view.WindowCenter:g}, width {view.WindowWidth:g}"
+        raise BadImage(f"is of one grey in its own window ({window}): nothing to see")
     return grey
+
+
+def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Bool[np.ndarray, "h w"] | None:
+    """Which stored values show something: all but the padding value or, where a limit is given, its range."""
+    padding = header.get("PixelPaddingValue")
+    if padding is None:
+        return None
+    limit = header.get("PixelPaddingRangeLimit")
+    low, high = sorted((padding, padding if limit is None else limit))
+    return (pixels < low) | (pixels > high)
 
 
 def _number(header: pydicom.Dataset, name: str) -> float | None:

@@ -1,5 +1,7 @@
 """The cache of pixels: one uint8 array a task and image size, decoded once on all cores and then memory-mapped.
 
+Beside the pixels lie a thumbnail and a digest of every original, by which `duplicates` works at any image size.
+
 A store is built in blocks, each written whole or not at all, so that an interrupted preparation goes on where it was;
 the finished store appears by one rename. Threads, not processes: Pillow, numpy and scipy let go of the interpreter
 lock while they work, nothing is pickled, and JAX's process is never forked.
@@ -18,9 +20,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, Shaped, UInt8
+from PIL import Image
 
-from tljax.datasets.common.decode import BadImage
+from tljax.datasets.common.decode import BadImage, to_square
+from tljax.datasets.common.looks import LOOK, Look, look_at
 from tljax.errors import UserError
 from tljax.files import replacing
 from tljax.progress import progress_bar
@@ -62,8 +66,8 @@ class Source(Protocol):
     skipped: dict[str, str]  # images that are known to be bad already: file and reason
     memory: int  # bytes that it takes to make the largest image
 
-    def pixels(self, index: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
-        """The image of `rows[index]`; called from many threads. Raises `BadImage`."""
+    def image(self, index: int) -> Image.Image:
+        """The image of `rows[index]`, in 8 bits; called from many threads. Raises `BadImage`."""
 
 
 def build(folder: Path, source: Source, size: int, *, title: str, progress: bool) -> None:
@@ -93,24 +97,29 @@ def workers(memory: int) -> int:
     return max(1, min(THREADS, MEMORY // max(memory, 1)))
 
 
-def _attempt(source: Source, index: int, size: int) -> np.ndarray | BadImage:
+Prepared = tuple[UInt8[np.ndarray, "size size 3"], Look]
+
+
+def _attempt(source: Source, index: int, size: int) -> Prepared | BadImage:
     try:
-        return source.pixels(index, size)
+        image = source.image(index)
+        return to_square(image, size), look_at(image)
     except BadImage as reason:
         return reason
 
 
-def _write_block(path: Path, outcomes: list[np.ndarray | BadImage], size: int) -> None:
+def _write_block(path: Path, outcomes: list[Prepared | BadImage], size: int) -> None:
     good = [outcome for outcome in outcomes if not isinstance(outcome, BadImage)]
     reasons = [str(outcome) if isinstance(outcome, BadImage) else "" for outcome in outcomes]
-    images = np.stack(good) if good else np.empty((0, size, size, 3), np.uint8)
+    images = np.stack([pixels for pixels, _ in good]) if good else np.empty((0, size, size, 3), np.uint8)
+    looks = np.array([look for _, look in good], LOOK)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, images=images, reasons=np.array(reasons, dtype=np.str_))
+        np.savez(file, images=images, looks=looks, reasons=np.array(reasons, dtype=np.str_))
 
 
 def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None:
-    """Joins the blocks to `images.npy` and `rows.json`, and removes them."""
-    skipped, good = dict(source.skipped), []
+    """Joins the blocks to `images.npy`, `looks.npy` and `rows.json`, and removes them."""
+    skipped, good, looks = dict(source.skipped), [], []
     for block in blocks:
         with np.load(partial / f"block-{block.start:07d}.npz") as stored:
             for row, reason in zip(source.rows[block.start : block.stop], stored["reasons"].tolist(), strict=True):
@@ -118,6 +127,8 @@ def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None
                     skipped[row.file] = reason
                 else:
                     good.append(row)
+            looks.append(stored["looks"])
+    np.save(partial / "looks.npy", np.concatenate(looks) if looks else np.empty(0, LOOK))
     digest = hashlib.sha256()
     with open(partial / "images.npy", "wb") as file:
         shape = (len(good), size, size, 3)
@@ -147,6 +158,11 @@ def open_store(folder: Path) -> Store:
         return Store(images, rows, tuple(content["classes"]), content["skipped"], content["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder") from error
+
+
+def open_looks(folder: Path) -> Shaped[np.ndarray, " n"]:
+    """The thumbnail and the digest of each original (`LOOK`)."""
+    return np.load(folder / "looks.npy", mmap_mode="r")
 
 
 def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.ndarray, " n"]:

@@ -1,0 +1,32 @@
+"""What an image is recognised by, taken from the original so that it is the same at every image size."""
+
+import hashlib
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+SIDE = 64  # of a thumbnail; what the perceptual hash shrinks to by itself
+DIGEST_BYTES = 16
+ROWS = 256  # of an image that are hashed at a time
+LOOK = np.dtype([("digest", np.uint8, DIGEST_BYTES), ("thumbnail", np.uint8, (SIDE, SIDE))])
+
+Look = tuple[UInt8[np.ndarray, " bytes"], UInt8[np.ndarray, "side side"]]
+"""A hash of the pixels, and a small grey picture, averaged and not picked as the network's input is: a `LOOK`."""
+
+
+def look_at(image: Image.Image) -> Look:
+    """The digest and the thumbnail of an image of 8 bits."""
+    return _digest(image), _thumbnail(image)
+
+
+def _digest(image: Image.Image) -> UInt8[np.ndarray, " bytes"]:
+    digest = hashlib.blake2b(repr((image.mode, image.size)).encode(), digest_size=DIGEST_BYTES)
+    for top in range(0, image.height, ROWS):  # in strips, as a large image should not lie in memory twice
+        digest.update(image.crop((0, top, image.width, min(top + ROWS, image.height))).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _thumbnail(image: Image.Image) -> UInt8[np.ndarray, "side side"]:
+    averaged = image.convert("L") if image.mode == "1" else image  # of two values there is no mean
+    return np.asarray(averaged.resize((SIDE, SIDE), Image.Resampling.BILINEAR).convert("L"))
