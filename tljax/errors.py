@@ -1,7 +1,7 @@
 """A user's mistake is one clear message, never a traceback."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -38,3 +38,9 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
     except OSError as error:  # a disk that is full, or a folder that may not be written
         print(f"error: {error}; mend that and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
+
+
+def require_known(what: str, given: object, known: Collection[object]) -> None:
+    """Raises `UserError` where a setting is none of those known."""
+    if given not in known:
+        raise UserError(f"unknown {what} {given!r}; known are {', '.join(map(str, known))}")
