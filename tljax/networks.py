@@ -45,8 +45,8 @@ def resolve(
     num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random one.
     preprocessing: `paper` replaces the normalisation of the weights by the paper's. Raises UserError.
     """
-    name, _, number = spec.partition(":")
-    if name == "random":
+    if is_random(spec):
+        _, _, number = spec.partition(":")
         if number and not number.isdigit():
             raise UserError(f"'{spec}': write random:SEED with a whole number, e.g. random:3")
         seed = int(number) if number else seed
@@ -65,6 +65,11 @@ def resolve(
         card = dataclasses.replace(card, normalisation=NORMALISATIONS["caffe"])
     model.eval()
     return Network(label(spec), model, card)
+
+
+def is_random(spec: str) -> bool:
+    """Whether it is `random` or `random:SEED`; a folder may be called random-something."""
+    return spec.partition(":")[0] == "random"
 
 
 def locate(spec: str, weights_dir: Path | None = None) -> Path:
@@ -86,7 +91,7 @@ def locate(spec: str, weights_dir: Path | None = None) -> Path:
 
 def label(spec: str) -> str:
     """A short name for tables and folders: the spec itself, or what the card at its path says."""
-    if spec in weights.PUBLISHED or spec.partition(":")[0] == "random":
+    if spec in weights.PUBLISHED or is_random(spec):
         return spec
     return re.sub(r"[^\w.-]+", "-", weights.read_card(locate(spec)).name).strip("-")
 
