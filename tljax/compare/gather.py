@@ -25,7 +25,7 @@ from tljax.similarity.moments import Moments, PairName
 Cells = dict[PairName, tuple[tuple[str, str], tuple[str, str]]]  # two views: their networks, their layers
 Mask = Bool[Array | np.ndarray, " b"]  # false for what only fills a batch up
 Batch = tuple[Activations, Mask]
-SPARE = 2  # blocks that a jackknife needs beside those gathered: a sum, and what is added to it
+SPARE = 4  # blocks of the largest group that adding a batch needs beside those gathered, and a jackknife less
 
 
 class Gathered(NamedTuple):
@@ -59,7 +59,7 @@ def gather(
                 block[index], wholes[index] = _added(block[index], wholes[index], views, scales, mask)
                 jax.block_until_ready(wholes[index])  # nor several programs at once
         for index in range(len(groups)):
-            stacks[index] = _written(stacks[index], jnp.asarray(number), block.pop(0))
+            stacks[index] = jax.block_until_ready(_written(stacks[index], jnp.asarray(number), block.pop(0)))
     return [Gathered(*both) for both in zip(stacks, wholes, strict=True)]
 
 
