@@ -150,6 +150,28 @@ def compare_memory(samples: tuple[int, ...]) -> None:
         subprocess.run([sys.executable, __file__, "--memory-of", str(n)], check=True)
 
 
+def print_comparison_memory(count: int) -> None:
+    """The full protocol: every two of `count` ResNet50 of random weights, 120 images of 64 px."""
+    from tljax import networks
+    from tljax.compare import compare, full
+
+    def gathering(*arguments, **options):
+        found = jax.block_until_ready(gather(*arguments, **options))
+        moments = sum(leaf.nbytes for leaf in jax.tree.leaves(found))
+        print(f"moments {moments / 1e9:.2f} GB; the peak so far {peak():.2f} GB", flush=True)
+        return found
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+    gather, full.gather = full.gather, gathering
+    images = np.random.default_rng(0).integers(0, 255, (120, 64, 64, 3), dtype=np.uint8)
+    nets = [networks.resolve(f"random:{seed}") for seed in range(count)]
+    print(f"{count} networks loaded: the peak so far {peak():.2f} GB", flush=True)
+    compare(nets, images, measures=("debiased_cka",), progress=True)
+    print(f"peak of the whole {peak():.2f} GB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, help="cca_core.py of google/svcca")
@@ -157,9 +179,13 @@ def main() -> None:
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--largest", type=int, default=10**9, help="leave out sizes of more numbers (n d) than this")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)  # this script calls itself: a process a size
+    parser.add_argument("--networks", type=int, help="print instead the memory that comparing so many ResNet50 takes")
     arguments = parser.parse_args()
     if arguments.memory_of:
         print(f"| {arguments.memory_of:,} | {peak_memory(arguments.memory_of, 512):.0f} |")
+        return
+    if arguments.networks:
+        print_comparison_memory(arguments.networks)
         return
     if arguments.peer is None:
         parser.error("--peer is needed; get it with curl as the description says")

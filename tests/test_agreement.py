@@ -6,7 +6,8 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from tljax.agreement import agreement, cohen_kappa
+from tljax.agreement import agreement, cohen_kappa, effective_images
+from tljax.errors import UserError
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 FIRST = np.array([0, 0, 0, 1, 1, 1, 0, 1])  # right on 6 of 8
@@ -68,6 +69,50 @@ def test_one_image_a_patient_is_nearly_the_interval_by_image():
     by_image = agreement(labels, first, second)
     by_patient = agreement(labels, first, second, patients=[f"p{i}" for i in range(400)])
     assert (by_image.low, by_image.high) == pytest.approx((by_patient.low, by_patient.high), abs=1e-3)
+
+
+def test_patients_who_are_all_alike_do_not_make_the_interval_vanish():
+    """A variance of 0 but for rounding: 100 patients of three images, of which two agree."""
+    same = np.tile([True, True, False], 100)
+    labels = np.zeros(300, int)
+    result = agreement(labels, labels, np.where(same, 0, 1), np.repeat(np.arange(100), 3).astype(str).tolist())
+    assert result.high - result.low > 0.1
+
+
+def test_no_more_images_than_there_are():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        same, patients = rng.random(60) < 0.7, np.repeat(np.arange(20), 3).astype(str).tolist()
+        assert effective_images(same, patients) <= 60
+
+
+def test_one_patient_says_nothing_of_others():
+    result = agreement(LABELS, FIRST, SECOND, ["p"] * 8)
+    assert (result.low, result.high) == (0, 1)
+
+
+@pytest.mark.parametrize("patients", [3, 5, 20])
+def test_intervals_of_few_patients_cover(patients):
+    """At least 94 % in 1000 draws, where images of a patient agree or not together."""
+    rng = np.random.default_rng(4)
+    hits = 0
+    for _ in range(1000):
+        sizes = rng.integers(2, 7, patients)
+        shares = rng.beta(2.25, 0.75, patients)  # 0.75 on average
+        same = rng.random(sizes.sum()) < np.repeat(shares, sizes)
+        images = effective_images(same, np.repeat(np.arange(patients), sizes).astype(str).tolist())
+        low, high = proportion_confint(same.mean() * images, images, method="wilson")
+        hits += low <= 0.75 <= high
+    assert hits >= 940
+
+
+@pytest.mark.parametrize("cut", [(0, 0, 0, 0), (8, 8, 8, 7)])  # jaxtyping refuses others, where it is on
+def test_what_is_not_as_long_is_refused(cut):
+    labels, first, second, patients = (
+        values[:end] for values, end in zip((LABELS, FIRST, SECOND, list("abcdefgh")), cut, strict=True)
+    )
+    with pytest.raises(UserError, match="must be as many"):
+        agreement(labels, first, second, patients)
 
 
 def test_copies_of_an_image_add_no_certainty():

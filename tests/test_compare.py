@@ -117,12 +117,12 @@ def test_blocks_keep_patients_whole_and_are_of_equal_size():
     of = [{patients[row] for row in block} for block in blocks]
     assert sum(map(len, of)) == len(set(patients))
     assert all((a == b).all() for a, b in zip(blocks, full.blocks_of(patients, 10, seed=1), strict=True))
-    assert len(full.blocks_of(["a", "b", "c"], 10, seed=0)) == 3
+    assert len(full.blocks_of(["a", "b", "c"] * 2, 10, seed=0)) == 3
 
 
 def test_too_few_samples_and_constant_layers_are_flagged():
     few = compare(TWO, IMAGES[:4], pool="gap", measures=("cca",))
-    assert {row.flag for row in few} == {"too few samples"}
+    assert {row.flag for row in few} == {"too few samples; two blocks"}
     dead = network(1)
     dead.model.first[...] = jnp.zeros_like(dead.model.first[...])
     for row in compare([network(0), dead], IMAGES, measures=("cca", "debiased_cka")):
@@ -207,9 +207,12 @@ def test_the_command_compares_networks_on_a_split(tmp_path, monkeypatch, capsys)
     arguments += ["--cache-dir", str(tmp_path / "cache"), "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["compare", *arguments])
     command.main()
-    assert {path.name for path in out.parent.iterdir()} == {"c.csv", "c.png", "CCA_phantom.csv"}
+    assert {path.name for path in out.parent.iterdir()} == {"c.csv", "c.png"}
     first, *_ = read(out)
     assert (first["task"], first["split"], first["measure"]) == ("phantom", "val", "cka")
+    assert [first[key] for key in ("path1", "image_size", "preprocessing", "seed", "folds")] == [
+        *("", "16", "native", "0", "paper")
+    ]
     assert "95 % interval" in capsys.readouterr().out
 
 

@@ -1,5 +1,8 @@
 """The mathematics of every measure found: what it is blind to, what it recovers, what it says of chance."""
 
+import copy
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -192,6 +195,62 @@ def test_what_says_nothing_is_refused(name):
     if name in CANONICAL:
         with pytest.raises(UserError, match="6 samples are too few"):
             figure(name, x[:6], y[:6])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "svd"}, "unknown method 'svd'; known are moments, tsqr"),
+        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"cutoff": 1.0}, "cutoff 1.0: it is a share"),
+    ],
+)  # by the check itself: the tests' type checker is before it
+def test_an_option_that_is_unknown_is_named(options, message):
+    with pytest.raises(UserError, match=message):
+        arrays._check(*features(16), **{"method": "moments", "dtype": "float32", "cutoff": None} | options)
+
+
+def test_arrays_of_nothing_are_refused():
+    x, y = features(16)
+    with pytest.raises(UserError, match=r"shape \(0, 5\)"):
+        linear_cka(x[:0], y[:0])
+    with pytest.raises(UserError, match=r"shape \(200, 0\)"):
+        linear_cka(x[:, :0], y)
+    with pytest.raises(UserError, match="1 sample is too few"):
+        linear_cka(x[:1], y[:1])
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e-10, 1e8, 1e15])
+def test_the_scale_of_the_numbers_does_not_matter(name, scale):
+    x, y = features(17)
+    expected = figure(name, x, y)
+    assert figure(name, (x * scale).astype(np.float32), y) == pytest.approx(expected, abs=2e-6)
+    assert figure(name, x * scale, x * scale) == pytest.approx(1, abs=2e-6)
+    if name in CANONICAL:
+        assert figure(name, x * scale, y, method="tsqr") == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize("name", sorted(CANONICAL))
+def test_correlations_that_are_1_by_arithmetic_are_told(name):
+    """The centred samples span 59 dimensions, of which 40 and 40 directions share 21 at least."""
+    x, y = np.random.default_rng(18).standard_normal((2, 60, 40))
+    with pytest.warns(UserWarning, match="correlations are 1 by arithmetic"):
+        found = figure(name, x, y)
+    assert found.forced == found.rank1 + found.rank2 - 59
+    assert figure(name, x[:, :29], y[:, :30]).forced == 0
+
+
+def test_projection_weights_do_not_depend_on_the_order_of_equally_wide_sides():
+    x, y = features(19)
+    assert pwcca(x, y) == pytest.approx(pwcca(y, x), abs=1e-6)
+    assert pwcca(x, y) == pytest.approx((pwcca(x, y, side="x") + pwcca(x, y, side="y")) / 2, abs=1e-6)
+
+
+def test_a_similarity_can_be_pickled_and_copied():
+    found = mean_cca(*features(20))
+    for again in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert (again, vars(again)) == (found, vars(found))
 
 
 def test_debiased_cka_equals_the_formula_on_kernels():

@@ -121,6 +121,10 @@ def test_the_jackknife_interval_of_a_mean_is_students():
     assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), rel=1e-6)
 
 
+def test_one_block_has_no_interval():
+    assert interval(0.5, np.array([0.5])) is None
+
+
 def test_large_means_do_not_drown_the_variance():
     rng = np.random.default_rng(3)
     x = (1000 + rng.standard_normal((4096, 2))).astype(np.float32)

@@ -240,8 +240,12 @@ class CompareConfig:
     """none: each position of an image is a sample; gap: each image is one, averaged over its positions"""
     preprocessing: Literal["native", "paper"] = "native"
     """native: as each network's weights were trained; paper: BGR minus the ImageNet mean for all of them"""
+    backbone: str | None = None
+    """of random networks; default that of the first of the others, else resnet50"""
+    variant: str | None = None
+    """of random networks; default that of the first of the others, else keras_v1"""
     out: Path | None = None
-    """write the table to this CSV file, and beside it a figure (.png) and the authors' CCA_<dataset>.csv"""
+    """write the table to this CSV file, beside it a figure (.png) and, by the paper's protocol, CCA_<dataset>.csv"""
     batch_size: int = 32
     seed: int = 0
     """of what is drawn: blocks of images, and the paper's images and channels"""

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 EXIT_USER_ERROR = 2
@@ -58,3 +58,9 @@ def _warnings_as_messages() -> Iterator[None]:
         yield
     finally:
         warnings.formatwarning = usual
+
+
+def require_known(what: str, given: object, known: Collection[object]) -> None:
+    """Raises `UserError` where a setting is none of those known."""
+    if given not in known:
+        raise UserError(f"unknown {what} {given!r}; known are {', '.join(map(str, known))}")

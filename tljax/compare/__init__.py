@@ -9,8 +9,10 @@ from jaxtyping import UInt8
 
 from tljax.compare import full, paper
 from tljax.compare.table import Row
-from tljax.errors import UserError
+from tljax.errors import UserError, require_known
 from tljax.networks import Network
+from tljax.similarity import measures as known_measures
+from tljax.similarity import named
 
 __all__ = ["MEASURES", "Row", "compare"]
 
@@ -44,20 +46,53 @@ def compare(
         progress: show bars on standard error, where it is a terminal.
 
     Raises:
-        UserError: fewer than two networks or images, an unknown measure, options that exclude one another, layers of
-            different sizes unpooled, or activations that are not finite.
+        UserError: fewer than two networks or images, an option that is unknown or out of range, options that exclude
+            one another, layers of different sizes unpooled, activations that are not finite, or too little memory.
     """
-    if len(networks) < 2:
-        raise UserError("name at least two networks to compare")
-    if len(images) < 2:
-        raise UserError(f"{len(images)} image is too few to compare networks on: choose another --split")
+    measures = tuple(dict.fromkeys(measures))
+    _check_options(protocol, measures, layers, pool, batch_size, seed)
+    _check_images(images, patients)
+    pairs = list(pairs) if pairs is not None else list(combinations(range(len(networks)), 2))
+    _check_pairs(pairs, len(networks))
+    if protocol == "full":
+        return full.compare(networks, images, pairs, measures, layers, pool, patients, batch_size, seed, progress)
+    return paper.compare(networks, images, pairs, measures, batch_size, seed, progress)
+
+
+def _check_options(
+    protocol: str, measures: tuple[str, ...], layers: str, pool: str, batch_size: int, seed: int
+) -> None:
+    require_known("protocol", protocol, ("paper", "full"))
+    require_known("layers", layers, ("named", "all"))
+    require_known("pool", pool, ("none", "gap"))
+    if not measures:
+        raise UserError(f"name at least one measure of {', '.join(known_measures())}")
+    named(measures)
+    if protocol == "paper" and (layers == "all" or pool == "gap"):
+        raise UserError("the paper's protocol takes positions of the named layers: leave out --layers and --pool")
     if layers == "all" and pool == "none":
         raise UserError("layers of different sizes can be compared only pooled: add --pool gap")
-    pairs = list(pairs) if pairs is not None else list(combinations(range(len(networks)), 2))
-    if protocol == "full":
-        return full.compare(
-            networks, images, pairs, tuple(measures), layers, pool, patients, batch_size, seed, progress
+    if batch_size < 1:
+        raise UserError(f"--batch-size {batch_size}: a batch is of one image at least")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: it is a whole number from 0")
+
+
+def _check_images(images: np.ndarray, patients: Sequence[str] | None) -> None:
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+        raise UserError(
+            f"images are uint8 of 0..255, n h w 3, as they are before any normalisation; these are {images.dtype}, "
+            f"{' '.join(map(str, images.shape))}"
         )
-    if layers == "all" or pool == "gap":
-        raise UserError("the paper's protocol takes positions of the named layers: leave out --layers and --pool")
-    return paper.compare(networks, images, pairs, tuple(measures), batch_size, seed, progress)
+    if len(images) < 2:
+        raise UserError(f"{len(images)} image is too few to compare networks on: choose another --split")
+    if patients is not None and len(patients) != len(images):
+        raise UserError(f"{len(patients)} patients are named for {len(images)} images: name that of each image")
+
+
+def _check_pairs(pairs: Sequence[tuple[int, int]], networks: int) -> None:
+    if networks < 2 or not pairs:
+        raise UserError("name at least two networks to compare")
+    for one, other in pairs:
+        if one == other or not (0 <= one < networks and 0 <= other < networks):
+            raise UserError(f"pair ({one}, {other}): it is of two different positions of 0..{networks - 1}")

@@ -1,7 +1,9 @@
 """python -m tljax.compare A B [C ...]: how alike networks represent the images of a task, layer by layer."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Int
@@ -10,12 +12,15 @@ from rich.table import Table
 
 from tljax import datasets, devices, networks
 from tljax.compare import Row, compare
+from tljax.compare.naming import names_of, place_of
 from tljax.compare.plot import draw
-from tljax.compare.table import write_authors, write_rows
+from tljax.compare.sweep import unique_labels
+from tljax.compare.table import authors_path, require_place, write_authors, write_rows
 from tljax.config import CompareConfig, parse
 from tljax.datasets import Dataset
 from tljax.errors import UserError, run_command
 from tljax.folds import fold_of
+from tljax.networks import Network
 from tljax.similarity import measures
 
 PRINTED_WIDTH = 140  # characters, where the output is no terminal
@@ -23,13 +28,16 @@ PRINTED_WIDTH = 140  # characters, where the output is no terminal
 
 def main() -> None:
     config = parse(CompareConfig, "python -m tljax.compare")
-    devices.use_compilation_cache(config.cache_dir)
     if len(config.networks) < 2:
         raise UserError("name at least two networks, e.g. python -m tljax.compare random random:1")
+    if config.out:
+        require_place(config.out, config.dataset)
+    devices.use_compilation_cache(config.cache_dir)
     data = datasets.load(config.dataset, config.data_dir, config.image_size, cache_dir=config.cache_dir)
     rows_shown = stimuli(data, config)
+    compared = load_networks(config)
     found = compare(
-        [networks.resolve(spec, config.weights_dir, preprocessing=config.preprocessing) for spec in config.networks],
+        compared,
         data.images[rows_shown],
         protocol=config.protocol,
         measures=tuple(measures()) if config.measures == ("all",) else config.measures,
@@ -40,11 +48,41 @@ def main() -> None:
         seed=config.seed,
         progress=True,
     )
-    show(found)
+    places = dict(zip(unique_labels(compared), map(place_of, config.networks), strict=True))
+    show(found, compared, places)
     if config.out and devices.is_writer():
-        write_rows(config.out, found, config.dataset, config.fold, config.split)
-        write_authors(config.out.with_name(f"CCA_{config.dataset}.csv"), found, config.dataset, config.fold)
-        draw(config.out.with_suffix(".png"), found)
+        write(config, found, places, data.images.shape[1])
+
+
+def load_networks(config: CompareConfig) -> list[Network]:
+    """The networks by names that tell them apart; random ones of the architecture of the others."""
+    if not all(spec.strip() for spec in config.networks):
+        raise UserError("the name of a network is empty; see --help for what may stand there")
+    resolve = partial(networks.resolve, weights_dir=config.weights_dir, preprocessing=config.preprocessing)
+    found = {spec: resolve(spec) for spec in config.networks if not networks.is_random(spec)}
+    like = next(iter(found.values())).card if found else None
+    kind = {
+        "backbone": config.backbone or (like.backbone if like else "resnet50"),
+        "variant": config.variant or (like.variant if like else "keras_v1"),
+    }
+    each = [found[spec] if spec in found else resolve(spec, **kind) for spec in config.networks]
+    names = names_of(config.networks, [network.label for network in each])
+    return [replace(network, label=name) for network, name in zip(each, names, strict=True)]
+
+
+def write(config: CompareConfig, found: Sequence[Row], places: Mapping[str, str], image_size: int) -> None:
+    """The tidy table, the figure and, by the paper's protocol, the authors' table."""
+    settings = {
+        "image_size": image_size,
+        "preprocessing": config.preprocessing,
+        "seed": config.seed,
+        "folds": str(config.folds_dir) if config.folds_dir else config.folds,
+    }
+    shown = config.dataset, config.fold, config.split
+    write_rows(config.out, found, *shown, paths=places, settings=settings)
+    if config.protocol == "paper":
+        write_authors(authors_path(config.out, config.dataset), found, *shown, paths=places)
+    draw(config.out.with_suffix(".png"), found)
 
 
 def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
@@ -54,8 +92,8 @@ def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
     return getattr(fold_of(data, config.fold, config.folds, config.folds_dir), config.split)
 
 
-def show(rows: Sequence[Row]) -> None:
-    """The figures as a table on the screen."""
+def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, str]) -> None:
+    """What was compared, and the figures as a table on the screen."""
     table = Table("networks", "layers", "measure", "similarity", "95 % interval", "by chance", "samples", "rank", "")
     for row in rows:
         layers = row.layer1 if row.layer1 == row.layer2 else f"{row.layer1} - {row.layer2}"
@@ -66,12 +104,14 @@ def show(rows: Sequence[Row]) -> None:
             layers,
             row.measure,
             f"{row.value:.3f}" if known else "",
-            f"{row.low:.3f} .. {row.high:.3f}" if known else "",
+            f"{row.low:.3f} .. {row.high:.3f}" if row.low is not None else "",
             f"{row.chance:.3f}" if known else "",
             f"{row.n:,}",
             ranks,
             row.flag,
         )
+    for (name, place), network in zip(places.items(), compared, strict=True):
+        print(f"{name}: {network.card.backbone}, {network.card.variant}" + (f", {place}" if place else ""))
     Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH).print(table)
 
 

@@ -5,18 +5,29 @@ The same channel numbers are taken of both networks, and each repeat has its own
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, UInt8
 from scipy import stats
 
-from tljax.compare.sweep import Activations, Sweep, batch_table, positions, samples, strangers, view
+from tljax.compare.sweep import (
+    Activations,
+    Sweep,
+    batch_table,
+    positions,
+    require_same_positions,
+    samples,
+    strangers,
+    units,
+    view,
+)
 from tljax.compare.table import Row
 from tljax.devices import replicated
 from tljax.networks import Network
-from tljax.similarity import moments, named
+from tljax.similarity import moments
 from tljax.similarity.figures import Figures, figures
 from tljax.similarity.moments import Moments
 from tljax.similarity.pair import Figure
@@ -36,12 +47,14 @@ def compare(
     progress: bool,
 ) -> list[Row]:
     """See `tljax.compare.compare`."""
-    named(measures)
     layers = tuple(
         layer for layer in networks[0].model.named_layers if all(layer in n.model.named_layers for n in networks)
     )
     sweep = Sweep(networks, [layers] * len(networks))
     shapes = sweep.shapes(images.shape[1:3])
+    for layer in layers:
+        views = [view(label, layer) for label in sweep.labels]
+        require_same_positions(shapes, pairwise(views))
     rng = np.random.default_rng(seed)
     drawn = {layer: draw(rng, [shapes[view(label, layer)] for label in sweep.labels], len(images)) for layer in layers}
     gathered = _gather(sweep, images, pairs, drawn, batch_size, progress)
@@ -84,6 +97,7 @@ def over_repeats(found: Sequence[Figure], confidence: float = 0.95) -> tuple[Fig
         condition2=max(figure.condition2 for figure in found),
         cutoff=found[0].cutoff,
         enough=all(figure.enough for figure in found),
+        forced=max(figure.forced for figure in found),
     )
     return figure, (float(values.mean() - reach), float(values.mean() + reach))
 
@@ -110,10 +124,15 @@ def _gather(
         states[layer] = moments.stacked([moments.empty(widths, compared)] * REPEATS)
     states, drawn = jax.device_put((states, drawn), replicated(sweep.mesh))
     seen = np.flatnonzero(np.any([taken.any(0) for _, taken in jax.device_get(drawn).values()], axis=0))
+    if len(seen) == 1:  # it needs a stranger beside it
+        seen = np.append(seen, (seen + 1) % len(images))
     table, _ = batch_table([np.random.default_rng(0).permutation(seen)], batch_size, sweep.mesh.size)
+    scale = None
     for activations, rows, mask in sweep.batches(images, table, progress):
-        of_layer = {layer: {name: activations[view(name, layer)] for name in sweep.labels} for layer in drawn}
-        states = {layer: _added(states[layer], of_layer[layer], *drawn[layer], rows, mask) for layer in drawn}
+        scale = units(activations) if scale is None else scale
+        for layer in drawn:
+            of_layer = [{name: of[view(name, layer)] for name in sweep.labels} for of in (activations, scale)]
+            states[layer] = _added(states[layer], *of_layer, *drawn[layer], rows, mask)
     return states
 
 
@@ -121,12 +140,13 @@ def _gather(
 def _added(
     states: Moments,
     activations: Activations,
+    scale: dict[str, Float[Array, ""]],
     channels: Int[Array, "repeats channels"],
     taken: Bool[Array, "repeats images"],
     rows: Int[Array, " b"],
     mask: Bool[Array, " b"],
 ) -> Moments:
-    flat = {name: samples(activation, "none") for name, activation in activations.items()}
+    flat = {name: samples(activation) * scale[name] for name, activation in activations.items()}
     each = next(iter(flat.values())).shape[0] // mask.size
     beside = positions(strangers(mask), each)
 

@@ -17,6 +17,7 @@ TITLES = {
     "debiased_cka": "debiased CKA",
     "pwcca": "PWCCA",
     "svcca": "SVCCA",
+    "procrustes": "Procrustes",
 }
 
 
@@ -29,25 +30,39 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
 
 def over_layers(rows: Sequence[Row]) -> "Figure":
-    """A panel for each measure, a line for each two networks with its intervals; dashed: the level by chance."""
+    """A panel for each measure, a line with intervals for each two networks; dashed: by chance; hollow: flagged."""
     chosen = _groups(rows, "measure")
     figure, panels = _panels(len(chosen))
     for panel, ((measure,), of_measure) in zip(panels, chosen.items(), strict=False):
         for models, line in _groups(of_measure, "model1", "model2").items():
             known = [row for row in line if row.value is not None]
             layers = [row.layer1 for row in known]
-            reach = [[row.value - row.low for row in known], [row.high - row.value for row in known]]
+            reach = [[_reach(row, row.low) for row in known], [_reach(row, row.high) for row in known]]
             points = panel.errorbar(layers, [row.value for row in known], reach, marker="o", capsize=3)
             points.set_label(" - ".join(models))
             panel.plot(layers, [row.chance for row in known], "--", color=points[0].get_color(), alpha=0.6)
+            flagged = [(row.layer1, row.value) for row in known if row.flag]
+            if flagged:
+                panel.plot(
+                    *zip(*flagged, strict=True), "o", color=points[0].get_color(), markerfacecolor="white", zorder=3
+                )
         panel.set(title=TITLES.get(measure, measure), ylim=(min(0, panel.get_ylim()[0]), 1.02), ylabel="similarity")
         panel.spines[["top", "right"]].set_visible(False)
-    figure.legend(*panels[0].get_legend_handles_labels(), title="dashed: by chance", loc="outside lower center")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        title="dashed: by chance; hollow: flagged in the table",
+        loc="outside lower center",
+    )
     return figure
 
 
+def _reach(row: Row, end: float | None) -> float:
+    """How far a bar goes; not at all where there is no interval, or one that was cut off on this side of the value."""
+    return 0.0 if end is None else abs(end - row.value)
+
+
 def heat_maps(rows: Sequence[Row]) -> "Figure":
-    """A panel for each measure and two networks: layers of the first down, of the second across."""
+    """A panel for each measure and two networks: layers of the first down, of the second across; circles: flagged."""
     chosen = _groups(rows, "measure", "model1", "model2")
     figure, panels = _panels(len(chosen))
     for panel, ((measure, one, other), cells) in zip(panels, chosen.items(), strict=False):
@@ -55,6 +70,11 @@ def heat_maps(rows: Sequence[Row]) -> "Figure":
         known = {(row.layer1, row.layer2): float("nan") if row.value is None else row.value for row in cells}
         grid = [[known[a, b] for (b,) in across] for (a,) in down]
         image = panel.imshow(grid, vmin=0, vmax=1)
+        flagged = {(row.layer1, row.layer2) for row in cells if row.flag}
+        for y, (a,) in enumerate(down):
+            for x, (b,) in enumerate(across):
+                if (a, b) in flagged:
+                    panel.plot(x, y, "o", color="white", markerfacecolor="none", markersize=4)
         panel.set_xticks(range(len(across)), [layer for (layer,) in across], rotation=90)
         panel.set_yticks(range(len(down)), [layer for (layer,) in down])
         panel.set(title=TITLES.get(measure, measure), ylabel=one, xlabel=other)

@@ -1,6 +1,6 @@
 """The pass over the images: batches on the devices, and what every network makes of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from tljax.devices import data_mesh, replicated
+from tljax.errors import UserError
 from tljax.networks import Network
 from tljax.normalisation import Normalisation
 from tljax.pipeline import stream
 from tljax.progress import progress_bar
 
-Activations = dict[str, Float[Array, "b _h _w _c"]]  # by view
+Activations = dict[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; pooled: without positions
 
 
 def unique_labels(networks: Sequence[Network]) -> list[str]:
@@ -71,13 +73,23 @@ class Sweep:
                 advance(int((taken >= 0).sum()))
 
 
+def require_same_positions(shapes: dict[str, tuple[int, int, int]], pairs: Iterable[tuple[str, str]]) -> None:
+    """Raises `UserError` where two views have different positions, which cannot be put side by side."""
+    for a, b in pairs:
+        if shapes[a][:2] != shapes[b][:2]:
+            raise UserError(f"{a} is {shapes[a][:2]}, {b} is {shapes[b][:2]} positions: use --protocol full --pool gap")
+
+
 def batch_table(
     blocks: Sequence[Int[np.ndarray, " _"]], batch_size: int, devices: int
 ) -> tuple[Int[np.ndarray, "steps slots"], Int[np.ndarray, " steps"]]:
-    """Batches of one shape that do not cross blocks, as even as can be, and the block of each."""
+    """Batches of one shape that do not cross blocks, as even as can be, and the block of each.
+
+    None is of one image, which would find no stranger in its batch: those of `batch_size` 1 or 2 are of two or three.
+    """
     batches, block_of = [], []
     for number, rows in enumerate(blocks):
-        parts = np.array_split(rows, -(-len(rows) // batch_size))
+        parts = np.array_split(rows, max(min(-(-len(rows) // batch_size), len(rows) // 2), 1))
         batches += parts
         block_of += [number] * len(parts)
     slots = max(map(len, batches))
@@ -88,11 +100,36 @@ def batch_table(
     return table, np.array(block_of)
 
 
-def samples(activation: Float[Array, "b h w c"], pool: str) -> Float[Array, "n c"]:
-    """Each position of each image, or each image averaged over its positions ("gap")."""
-    if pool == "gap":
-        return activation.mean((1, 2))
+def samples(activation: Float[Array, "b *positions c"]) -> Float[Array, "n c"]:
+    """Each position of each image; the images themselves where they are pooled."""
     return activation.reshape(-1, activation.shape[-1])
+
+
+def pooled(
+    activations: Activations, mask: Bool[Array, " b"], mesh: Mesh
+) -> tuple[dict[str, Float[np.ndarray, "b c"]], Bool[np.ndarray, " b"]]:
+    """Each image averaged over its positions, in the memory of the host."""
+
+    def average(activations: Activations) -> dict[str, Float[Array, "b c"]]:
+        return {name: activation.mean((1, 2)) for name, activation in activations.items()}
+
+    everywhere = replicated(mesh)
+    return jax.device_get((jax.jit(average, out_shardings=everywhere)(activations), jax.device_put(mask, everywhere)))
+
+
+@jax.jit
+def units(activations: Activations) -> dict[str, Float[Array, ""]]:
+    """For each view the power of two that brings its largest number to 1 (within a factor of two).
+
+    Measures do not see it, and without it the squares of squares of very small or large activations leave float32.
+    """
+
+    def unit(activation: Float[Array, "b *positions c"]) -> Float[Array, ""]:
+        largest = jnp.abs(activation).max().astype(jnp.float32)
+        _, exponent = jnp.frexp(jnp.where(jnp.isfinite(largest), largest, 1))
+        return jnp.ldexp(jnp.ones((), jnp.float32), -exponent)
+
+    return {name: unit(activation) for name, activation in activations.items()}
 
 
 def strangers(mask: Bool[Array, " b"]) -> Int[Array, " b"]:

@@ -1,16 +1,23 @@
 """What a comparison yields: tidy rows, and the authors' own table."""
 
 import csv
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
+from tljax.errors import UserError
 from tljax.files import write_csv
 from tljax.similarity.independent import level
 from tljax.similarity.pair import Figure
 
 AUTHORS_LAYERS = ("conv1", "block1", "block2", "block3", "block4")
 AUTHORS_COLUMNS = ("model1", "model2", "fold", "stimuli", *AUTHORS_LAYERS)
+FIRST_COLUMNS = ("task", "model1", "model2", "fold", "split")  # of the tidy table
+LOWEST = {"debiased_cka": -1.0}  # value of a measure, where it is not 0
+FEW_BLOCKS = {1: "one block", 2: "two blocks"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Row:
     rank2: int
     condition1: float
     condition2: float
-    flag: str  # "" | "constant" | "too few samples"
+    flag: str  # what keeps the value from being taken at its word; see `flags`
     pool: str
     excess: float | None  # value above chance
     independent: float | None  # the level of independent Gaussian samples, where it has a closed form
@@ -48,12 +55,17 @@ class Row:
         figure: Figure,
         interval: tuple[float, float] | None,
         chance: float,
+        blocks: int | None = None,
     ) -> "Row":
-        """A row of a figure, its interval and the same by chance."""
+        """A row of a figure, its interval and the same by chance. `blocks`: on which the interval rests, where on any.
+
+        The interval is cut to the values that the measure can take: Student's t knows nothing of them.
+        """
         n, rank1, rank2 = int(figure.n), int(figure.rank1), int(figure.rank2)
         constant = min(rank1, rank2) == 0
         value = None if constant else float(figure.value)
-        low, high = interval if interval and not constant else (None, None)
+        lowest = LOWEST.get(measure, 0.0)
+        low, high = (float(np.clip(end, lowest, 1)) for end in interval) if interval and not constant else (None, None)
         return cls(
             *models,
             protocol,
@@ -68,45 +80,127 @@ class Row:
             rank2,
             float(figure.condition1),
             float(figure.condition2),
-            "constant" if constant else "" if figure.enough else "too few samples",
+            flags(figure, blocks),
             pool,
             None if constant else value - chance,
             level(measure, n, rank1, rank2),
         )
 
 
-def write_rows(path: Path, rows: Iterable[Row], task: str, fold: int, split: str) -> None:
-    """A tidy CSV: what was shown to the networks, then the columns of `Row`."""
-    named = [{"task": task, "fold": fold, "split": split} | asdict(row) for row in rows]
-    columns = ("task", "model1", "model2", "fold", "split")
-    columns += tuple(field.name for field in fields(Row) if field.name not in columns)
-    _write(path, columns, named)
+def flags(figure: Figure, blocks: int | None = None) -> str:
+    """Why a value or its interval says little; several are joined by "; ".
+
+    constant: no channel of one side varies; there is no value. too few samples: any two representations would look
+    alike. partly 1 by arithmetic: so do some of their canonical correlations, as n <= rank1 + rank2. one block: there
+    is no interval; two blocks: it is very wide, as two are hardly enough to tell how much blocks differ.
+    """
+    if min(int(figure.rank1), int(figure.rank2)) == 0:
+        return "constant"
+    found = []
+    if not figure.enough:
+        found.append("too few samples")
+    elif figure.forced:
+        found.append("partly 1 by arithmetic")
+    if blocks in FEW_BLOCKS:
+        found.append(FEW_BLOCKS[blocks])
+    return "; ".join(found)
 
 
-def write_authors(path: Path, rows: Iterable[Row], task: str, fold: int) -> None:
-    """The mean CCA in the schema of the paper's `CCA_<task>.csv`; rows already there, of other networks, stay."""
-    new = authors_rows(rows, task, fold)
+def write_rows(
+    path: Path,
+    rows: Iterable[Row],
+    task: str,
+    fold: int,
+    split: str,
+    *,
+    paths: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> None:
+    """A tidy CSV: what was shown to the networks, the columns of `Row`, where the networks lie, and `settings`."""
+    paths, settings = paths or {}, dict(settings or {})
+    named = [
+        {"task": task, "fold": fold, "split": split}
+        | asdict(row)
+        | {"path1": paths.get(row.model1, ""), "path2": paths.get(row.model2, "")}
+        | settings
+        for row in rows
+    ]
+    columns = (*FIRST_COLUMNS, *(field.name for field in fields(Row) if field.name not in FIRST_COLUMNS))
+    _write(path, (*columns, "path1", "path2", *settings), named)
+
+
+def authors_path(out: Path, task: str) -> Path:
+    """The authors' table beside the tidy one."""
+    return out.with_name(f"CCA_{task}.csv")
+
+
+def require_place(out: Path, task: str) -> None:
+    """Raises `UserError` where the tables and the figure cannot be written, before anything is computed."""
+    beside = authors_path(out, task)
+    if out.suffix != ".csv":
+        raise UserError(f"--out {out}: the table is a CSV file; give it a name that ends in .csv")
+    if out.name == beside.name:
+        raise UserError(f"--out {out}: this name is kept for the authors' table; choose another, e.g. similarity.csv")
+    for path in (out, out.with_suffix(".png"), beside):
+        if path.is_dir():
+            raise UserError(f"--out {out}: {path} is a folder; choose another name")
+    for path, columns in ((out, FIRST_COLUMNS), (beside, AUTHORS_COLUMNS)):
+        if path.exists() and _header(path)[: len(columns)] != list(columns):
+            raise UserError(
+                f"{path} is no table of comparisons, and would be lost: move it away or choose another --out"
+            )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"--out {out}: nothing can be written to {out.parent} ({error.strerror})") from error
+
+
+def write_authors(
+    path: Path, rows: Iterable[Row], task: str, fold: int, split: str = "test", paths: Mapping[str, str] | None = None
+) -> None:
+    """The mean CCA in the schema of the paper's `CCA_<task>.csv`; rows already there stay, but for those made anew.
+
+    Nothing is written where no two networks have all of the paper's layers.
+    """
+    new = authors_rows(rows, task, fold, split, paths)
+    if not new:
+        return
     key = ("model1", "model2", "fold", "stimuli")
     replaced = {tuple(row[name] for name in key) for row in new}
     old = []
     if path.is_file():
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             old = [row for row in csv.DictReader(file) if tuple(row[name] for name in key) not in replaced]
     _write(path, AUTHORS_COLUMNS, old + new)
 
 
-def authors_rows(rows: Iterable[Row], task: str, fold: int) -> list[dict[str, str | float]]:
-    """One row for every two networks whose mean CCA is known at all of the paper's layers."""
-    tables: dict[tuple[str, str], dict[str, float]] = {}
+def authors_rows(
+    rows: Iterable[Row], task: str, fold: int, split: str = "test", paths: Mapping[str, str] | None = None
+) -> list[dict[str, str | float | None]]:
+    """One row for every two networks whose mean CCA is known at all of the paper's layers; empty where it is flagged.
+
+    A network of a path is called by it, so that no other's rows are taken for its own; so are images of other splits.
+    """
+    paths = paths or {}
+    tables: dict[tuple[str, str], dict[str, float | None]] = {}
     for row in rows:
         if row.measure == "cca" and row.layer1 == row.layer2:
-            tables.setdefault((row.model1, row.model2), {})[row.layer1] = row.value
+            models = tuple(paths.get(model) or model for model in (row.model1, row.model2))
+            tables.setdefault(models, {})[row.layer1] = None if row.flag else row.value
+    stimuli = task if split == "test" else f"{task}-{split}"
     return [
-        {"model1": one, "model2": other, "fold": f"fold{fold}", "stimuli": task}
+        {"model1": one, "model2": other, "fold": f"fold{fold}", "stimuli": stimuli}
         | {layer: values[layer] for layer in AUTHORS_LAYERS}
         for (one, other), values in tables.items()
         if set(AUTHORS_LAYERS) <= set(values)
     ]
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return next(csv.reader(file), [])
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:

@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 
-from tljax.errors import UserError
+from tljax.errors import require_known
 
 
 @cache
@@ -19,6 +19,5 @@ def named(names: tuple[str, ...]) -> dict[str, Callable]:
     """The measures of these names, in this order; raises `UserError` for an unknown one."""
     known = measures()
     for name in names:
-        if name not in known:
-            raise UserError(f"unknown measure {name!r}; known are {', '.join(known)}")
+        require_known("measure", name, known)
     return {name: known[name] for name in names}

@@ -26,6 +26,8 @@ def mean_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cuto
 
     Raises:
         UserError: the shapes do not fit, n <= max(dx, dy), an input is not finite, or a side is constant.
+
+    Warns where some correlations are 1 by arithmetic, as n <= rank1 + rank2; `Similarity.forced` says how many.
     """
     return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
 
@@ -41,4 +43,4 @@ def canonical_correlations(
 def _correlations_and_mean(pair: Pair) -> tuple[Float[Array, " d"], Figure]:
     x, y = pair.x.span, pair.y.span
     values = pair.correlations(x, y)
-    return values, pair.figure(pair.over_rank(values.sum(), x, y), pair.more_samples_than_channels, x, y)
+    return values, pair.canonical_figure(pair.over_rank(values.sum(), x, y), x, y)

@@ -56,12 +56,17 @@ def replicates(
     return lax.map(values, weights)
 
 
-def interval(value: float, left_out: Float[np.ndarray, " blocks"], confidence: float = 0.95) -> tuple[float, float]:
+def interval(
+    value: float, left_out: Float[np.ndarray, " blocks"], confidence: float = 0.95
+) -> tuple[float, float] | None:
     """The jackknife interval of a figure from its values with each block of images left out; Student's t.
 
-    Not a bootstrap: images drawn twice make few samples look like fewer, which raises every correlation.
+    None for one block. Not a bootstrap: images drawn twice make few samples look like fewer, which raises every
+    correlation.
     """
     blocks = len(left_out)
+    if blocks < 2:
+        return None
     error = np.sqrt((blocks - 1) / blocks * np.square(left_out - np.mean(left_out)).sum())
     reach = float(stats.t.ppf((1 + confidence) / 2, blocks - 1) * error)
     return float(value) - reach, float(value) + reach

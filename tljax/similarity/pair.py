@@ -25,6 +25,7 @@ class Figure(NamedTuple):
     condition2: Float[Array, ""]
     cutoff: Float[Array, ""]
     enough: Bool[Array, ""]  # False: too few samples for the value to say anything
+    forced: Int[Array, ""]  # correlations that are 1 by arithmetic, as the samples leave no room for less
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,19 @@ class Pair(ABC):
         """The mean of what sums to `total` over the correlations of two bases."""
         return total / jnp.maximum(jnp.minimum(x.rank, y.rank), 1).astype(total.dtype)
 
-    @property
-    def more_samples_than_channels(self) -> Bool[Array, ""]:
-        return self.x.n > max(self.x.mean.size, self.y.mean.size)
-
     def figure(self, value: Float[Array, ""], enough: Bool[Array, ""], x: Basis, y: Basis) -> Figure:
         """`value` beside the diagnostics of the bases of both sides."""
-        return Figure(value, self.x.n, x.rank, y.rank, x.condition, y.condition, x.cutoff, enough)
+        none = jnp.zeros((), x.rank.dtype)
+        return Figure(value, self.x.n, x.rank, y.rank, x.condition, y.condition, x.cutoff, enough, none)
+
+    def canonical_figure(self, value: Float[Array, ""], x: Basis, y: Basis) -> Figure:
+        """The same of what is made of canonical correlations, which too few samples raise.
+
+        The centred samples span n - 1 dimensions: so many as two bases together exceed that, they have in common.
+        """
+        forced = jnp.maximum(x.rank + y.rank - (self.x.n.astype(x.rank.dtype) - 1), 0)
+        enough = self.x.n > max(self.x.mean.size, self.y.mean.size)
+        return self.figure(value, enough, x, y)._replace(forced=forced)
 
 
 def counted(values: Float[Array, " d"], x: Basis, y: Basis) -> Bool[Array, " d"]:

@@ -3,29 +3,41 @@
 The weight of canonical variate h_i is sum_j |<h_i, x_j>| over that side's centred channels x_j.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
+from tljax.errors import require_known
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
+from tljax.similarity.basis import Basis
 from tljax.similarity.moments import product
-from tljax.similarity.pair import Figure, Pair, counted
+from tljax.similarity.pair import Figure, Pair, View, counted
 
 WeightedBy = Literal["x", "y", "smaller"]
 
 
 def measure(pair: Pair, side: WeightedBy = "smaller") -> Figure:
-    """Weighted by `side`; "smaller" is the side of fewer channels, x where they tie."""
+    """Weighted by `side`; "smaller" is the side of fewer channels, and where they tie the mean of both."""
     x, y = pair.x.span, pair.y.span
+    left, values, right = jnp.linalg.svd(pair.between(x, y), full_matrices=False)
+    values = jnp.where(counted(values, x, y), jnp.clip(values, 0, 1), 0)
     if side == "smaller":
-        side = "x" if pair.x.mean.size <= pair.y.mean.size else "y"
-    between = pair.between(x, y)
-    view, basis, between = (pair.x, x, between) if side == "x" else (pair.y, y, between.T)
-    left, values, _ = jnp.linalg.svd(between, full_matrices=False)
-    carried = jnp.abs(product(left.T, view.loadings(basis))).sum(1)
-    weights = jnp.where(counted(values, x, y), carried, 0)
-    value = (weights * jnp.clip(values, 0, 1)).sum() / jnp.maximum(weights.sum(), jnp.finfo(weights.dtype).tiny)
-    return pair.figure(value, pair.more_samples_than_channels, x, y)
+        dx, dy = pair.x.mean.size, pair.y.mean.size
+        sides = ("x", "y") if dx == dy else ("x",) if dx < dy else ("y",)
+    else:
+        sides = (side,)
+    by = {"x": (pair.x, x, left.T), "y": (pair.y, y, right)}
+    weighted = [_weighted(values, counted(values, x, y), *by[each]) for each in sides]
+    return pair.canonical_figure(sum(weighted) / len(weighted), x, y)
+
+
+def _weighted(
+    values: Float[Array, " d"], counts: Bool[Array, " d"], view: View, basis: Basis, variates: Float[Array, "d k"]
+) -> Float[Array, ""]:
+    """The mean of the correlations, weighted by how much of this view's channels its variates carry."""
+    weights = jnp.where(counts, jnp.abs(product(variates, view.loadings(basis))).sum(1), 0)
+    return (weights * values).sum() / jnp.maximum(weights.sum(), jnp.finfo(weights.dtype).tiny)
 
 
 def pwcca(
@@ -38,4 +50,5 @@ def pwcca(
     cutoff: float | None = None,
 ) -> Similarity:
     """PWCCA of `x` (n dx) and `y` (n dy), weighted by `side`; 0..1. For the rest see `cca.mean_cca`."""
+    require_known("side", side, get_args(WeightedBy))
     return evaluate(measure, x, y, side=side, method=method, dtype=dtype, cutoff=cutoff)

@@ -10,7 +10,7 @@ def measure(pair: Pair) -> Figure:
     """Over the smaller rank. A sum of squares needs no singular values."""
     x, y = pair.x.span, pair.y.span
     total = jnp.square(pair.between(x, y)).sum()
-    return pair.figure(jnp.minimum(pair.over_rank(total, x, y), 1), pair.more_samples_than_channels, x, y)
+    return pair.canonical_figure(jnp.minimum(pair.over_rank(total, x, y), 1), x, y)
 
 
 def r2_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:

@@ -10,8 +10,7 @@ from tljax.similarity.pair import Figure, Pair
 def measure(pair: Pair) -> Figure:
     """The mean over the smaller number of components."""
     x, y = pair.x.principal, pair.y.principal
-    value = pair.over_rank(pair.correlations(x, y).sum(), x, y)
-    return pair.figure(value, pair.more_samples_than_channels, x, y)
+    return pair.canonical_figure(pair.over_rank(pair.correlations(x, y).sum(), x, y), x, y)
 
 
 def svcca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:

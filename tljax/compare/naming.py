@@ -1,0 +1,44 @@
+"""What networks are called in tables: a run by its place, as its card names it no better than any run of its kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tljax import networks, weights
+from tljax.runs import CONFIG
+
+
+def place_of(spec: str) -> str:
+    """The folder of a network that lies in one; empty for those that have a name of their own."""
+    return "" if spec in weights.PUBLISHED or networks.is_random(spec) else str(Path(spec).expanduser().resolve())
+
+
+def names_of(specs: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """A name for each network: its label, or `<dataset>-<init>-<freeze|nofreeze>[-<tag>]/fold<k>` of a run.
+
+    Folders further out stand before it as far as they are needed to tell different places apart.
+    """
+    places = [place_of(spec) for spec in specs]
+    short = [_short(place, label) for place, label in zip(places, labels, strict=True)]
+    depth = [0] * len(specs)
+    names = [base for base, _ in short]
+    while clashing := [
+        k for k, name in enumerate(names) if _clashes(k, name, names, places) and depth[k] < len(short[k][1])
+    ]:
+        for k in clashing:
+            depth[k] += 1
+            base, outer = short[k]
+            names[k] = "/".join([*outer[-depth[k] :], base])
+    return names
+
+
+def _clashes(position: int, name: str, names: Sequence[str], places: Sequence[str]) -> bool:
+    return any(other == name and place != places[position] for other, place in zip(names, places, strict=True))
+
+
+def _short(place: str, label: str) -> tuple[str, tuple[str, ...]]:
+    """The shortest name, and the folders that may stand before it."""
+    parts = Path(place).parts[1:] if place else ()
+    if place and (Path(place) / CONFIG).is_file() and len(parts) > 2:
+        *outer, dataset, variant, fold = parts
+        return f"{dataset}-{variant}/{fold}", tuple(outer)
+    return label, parts
