@@ -42,6 +42,17 @@ def test_every_name_has_a_look_of_its_own():
     assert looks(["random"])["random"] == chosen["random"]
 
 
+def test_many_names_have_looks_that_colour_and_grey_tell_apart():
+    tasks = [f"task{number}" for number in range(12)]
+    chosen = looks(tasks)
+    assert len({look.colour for look in list(chosen.values())[:7]}) == 7  # the paper's seven tasks
+    assert len({(look.colour, look.marker) for look in chosen.values()}) == len(tasks)
+    assert len({(look.marker, look.filled) for look in chosen.values()}) == len(tasks)  # in grey
+    assert len({(look.colour, str(look.dash)) for look in chosen.values()}) == len(tasks)  # a line without markers
+    many = looks([f"name{number}" for number in range(63)]).values()
+    assert len({(look.colour, look.marker) for look in many}) == 63
+
+
 def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, fold=fold)

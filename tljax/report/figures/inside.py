@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from tljax import statistics
 from tljax.report import published
-from tljax.report.figures import FAINT, INK, Figure, Gallery, looks, new
+from tljax.report.figures import FAINT, INK, Figure, Gallery, Look, looks, new
 from tljax.report.gather import Study, Task
 from tljax.report.models import Model, read_model
 from tljax.report.names import init_name, listed, plain
@@ -110,8 +110,7 @@ def _curves(
         error = np.transpose([_spread([row for row in rows if row["layer1"] == layer]) for layer in layers])
         label = f"{pair[0]} – {pair[1]}"
         axes.errorbar(
-            range(len(layers)), mean, error, fmt=style.marker, linestyle=style.dash, color=style.colour, elinewidth=0.9,
-            capsize=2, label=label,
+            range(len(layers)), mean, error, linestyle=style.dash, elinewidth=0.9, capsize=2, label=label, **style.mark,
         )  # fmt: skip
         chance = [[_value(row, "chance") for row in rows if row["layer1"] == layer] for layer in layers]
         if np.isfinite(chance := [np.mean(c) if c else np.nan for c in chance]).any():
@@ -196,7 +195,8 @@ def similarity_and_gain(gallery: Gallery, study: Study) -> list[Figure]:
                 if gain is not None:
                     measure = measure_name(found)
                     points[first.init][row["layer1"]].append((task.name, _value(row, "value"), gain))
-    return [_gain_panels(gallery, init, layers, measure) for init, layers in points.items() if init != "random"]
+    look = looks([task.name for task in study.tasks])
+    return [_gain_panels(gallery, init, layers, measure, look) for init, layers in points.items() if init != "random"]
 
 
 def _gains(task: Task) -> dict[tuple[str, str], float]:
@@ -212,19 +212,21 @@ def _gains(task: Task) -> dict[tuple[str, str], float]:
 
 
 def _gain_panels(
-    gallery: Gallery, init: str, layers: Mapping[str, list[tuple[str, float, float]]], measure: str
+    gallery: Gallery,
+    init: str,
+    layers: Mapping[str, list[tuple[str, float, float]]],
+    measure: str,
+    look: Mapping[str, Look],
 ) -> Figure:
     names = [layer for layer in LAYERS if layer in layers]
     tasks = sorted({task for found in layers.values() for task, _, _ in found})
-    look = looks(tasks)
     figure, panels = new(1.75 * max(len(names), 2), 2.5, columns=len(names), sharey=True, squeeze=False)
     sentences = []
     for axes, layer in zip(panels[0], names, strict=True):
         of_task, x, y = zip(*layers[layer], strict=True)
         for task in tasks:
             at = [number for number, name in enumerate(of_task) if name == task]
-            style = look[task]
-            axes.plot([x[i] for i in at], [y[i] for i in at], style.marker, color=style.colour, label=task, alpha=0.85)
+            axes.plot([x[i] for i in at], [y[i] for i in at], "", label=task, alpha=0.85, **look[task].mark)
         r = statistics.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
         sure = np.isfinite(r.low)  # without an interval, a coefficient says nothing
         axes.set_title(f"{layer}  r = {plain(r.value)}" if sure else layer)

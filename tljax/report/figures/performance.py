@@ -25,7 +25,7 @@ def forest(gallery: Gallery, task: Task) -> Figure:
         axes.plot(values, [row + 0.24] * len(values), ".", color=style.colour, alpha=0.55, markersize=4, clip_on=False)
         if np.isfinite(mean.low):
             axes.plot([mean.low, mean.high], [row, row], "-", color=style.colour, linewidth=2.2, solid_capstyle="butt")
-        axes.plot(mean.value, row, style.marker, color=style.colour, markersize=7.5, markeredgecolor="white", zorder=4)
+        axes.plot(mean.value, row, markersize=7.5, zorder=4, **style.mark)
         if paper := published.auc(task.name, arm.init, arm.condition.freeze):
             compared = True
             axes.plot(
@@ -64,7 +64,7 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
             box = {"facecolor": face, "alpha": 1 if frozen else 0.3, "edgecolor": style.colour}
             line = {"color": style.colour, "linewidth": 1}
             axes.boxplot(
-                [values], positions=[position], widths=0.62, showfliers=False, manage_ticks=False, patch_artist=True,
+                [values], positions=[position], widths=0.62, whis=(0, 100), manage_ticks=False, patch_artist=True,
                 boxprops=box, whiskerprops=line, capprops=line, medianprops={**line, "linewidth": 1.8},
             )  # fmt: skip
             axes.plot(
@@ -145,11 +145,13 @@ def calibration(gallery: Gallery, task: Task, condition: Condition) -> Figure:
         ).T
         error = np.mean([trial.scores["calibration_error"] for trial in trials])
         axes.errorbar(
-            x, y, np.clip([y - ends[0], ends[1] - y], 0, 1), fmt=style.marker, linestyle=style.dash, color=style.colour,
-            elinewidth=0.8, linewidth=1.2, label=f"{arm.name} {error:.3f}",
+            x, y, np.clip([y - ends[0], ends[1] - y], 0, 1), linestyle=style.dash, elinewidth=0.8, linewidth=1.2,
+            label=f"{arm.name} {error:.3f}", **style.mark,
         )  # fmt: skip
     axes.set(xlabel="confidence", ylabel="share right", xlim=(lowest - 0.03, 1.03), ylim=(-0.02, 1.03))
-    axes.legend(loc="lower right", title="calibration error", title_fontsize=7.5, alignment="left")
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, title="calibration error", title_fontsize=7.5
+    )  # above, where no bar is
     caption = (
         f"Calibration on {task.name} ({condition}): share of right predictions by confidence, all folds' test images; "
         "bars: 95 % intervals (Wilson). On the dotted line, confidence is what it claims to be."
