@@ -17,7 +17,7 @@ from tljax import metrics, statistics
 from tljax.agreement import Agreement, agreement
 from tljax.errors import UserError
 from tljax.report.names import init_name, listed
-from tljax.report.verdict import Evidence, Pair, Verdict, adjust_over_tasks, compare_pairs, judge
+from tljax.report.verdict import Evidence, Pair, Verdict, adjust, compare_pairs, judge
 from tljax.runs import Predictions, Run, find_runs, read_json
 from tljax.statistics import Estimate, FoldPredictions
 
@@ -194,7 +194,7 @@ def gather(workdir: Path) -> Study:
         except UserError as error:
             runs[number] = Run(run.path, run.task, run.init, run.freeze, run.tag, run.fold, "corrupt", str(error))
     tasks = [_task(name, trials) for name, trials in sorted(by_task.items())]
-    adjusted = adjust_over_tasks({task.name: task.pairs.get(task.condition, []) for task in tasks})
+    adjusted = adjust({task.name: task.pairs.get(task.condition, []) for task in tasks})
     for task in tasks:
         task.pairs[task.condition] = adjusted[task.name]
         task.verdict = judge(task.evidence[task.condition], task.pairs[task.condition])
