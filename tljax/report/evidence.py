@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import tljax
-from tljax.report.gather import Study, Task, Trial
+from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
+from tljax.report.task import Task
+from tljax.report.trials import Trial
 
 AUTHOR = "For the author to supply."
 
@@ -161,7 +163,8 @@ def _init_cards(trials: Iterable[Trial]) -> list[dict[str, Any]]:
 
 def _versions(study: Study, trials: list[Trial]) -> str:
     found = {(name, str(v)) for trial in trials for name, v in trial.run.config.get("versions", {}).items()}
-    found |= {(name, str(v)) for name, v in study.settings.get("versions", {}).items()}
+    of_study = study.settings.get("versions")
+    found |= {(name, str(v)) for name, v in of_study.items()} if isinstance(of_study, dict) else set()
     return ", ".join(f"{name} {version}" for name, version in sorted(found)) + "."
 
 

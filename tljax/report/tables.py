@@ -12,8 +12,10 @@ import numpy as np
 
 from tljax.files import write_csv, write_text
 from tljax.report import published
-from tljax.report.gather import Condition, Study, Task
+from tljax.report.gather import Study
 from tljax.report.names import init_name, listed, p_value, plain, probability, signed
+from tljax.report.task import Task
+from tljax.report.trials import Condition
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",

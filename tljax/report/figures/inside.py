@@ -9,9 +9,10 @@ from jaxtyping import Float
 from tljax import statistics
 from tljax.report import published
 from tljax.report.figures import FAINT, INK, Figure, Gallery, Look, looks, new
-from tljax.report.gather import Study, Task
+from tljax.report.gather import Study
 from tljax.report.models import Model, read_model
 from tljax.report.names import init_name, listed, plain
+from tljax.report.task import Task
 
 LAYERS = published.LAYERS
 Rows = list[dict[str, str]]

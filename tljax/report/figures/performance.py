@@ -7,8 +7,10 @@ from jaxtyping import Float
 
 from tljax.report import published
 from tljax.report.figures import COLUMN, FAINT, INK, Figure, Gallery, looks, new
-from tljax.report.gather import Arm, Condition, Study, Task, Trial
+from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
+from tljax.report.task import Task
+from tljax.report.trials import Arm, Condition, Trial
 
 GRID = np.linspace(0, 1, 101)
 
