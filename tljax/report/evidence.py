@@ -7,7 +7,7 @@ The checklist follows the 44 items of CLAIM, 2024 update (Tejani et al., Radiolo
 import csv
 import hashlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import tljax
+from tljax.config import TrainConfig, to_json
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
 from tljax.report.task import Task
 from tljax.report.trials import Trial
 
 AUTHOR = "For the author to supply."
+_SIGHT = {"quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id"}
 
 
 @dataclass(frozen=True)
@@ -303,23 +305,20 @@ def code_hash() -> str:
 
 
 def replay(study: Study) -> list[str]:
-    """Commands that repeat the study: its own, or one a run."""
-    command = study.settings.get("command")
-    if command:
-        return [command if isinstance(command, str) else " ".join(map(str, command))]
-    return [_train_command(trial) for task in study.tasks for trial in task.trials]
+    """Commands that repeat the study: its own in their order, or one a run."""
+    commands = study.settings.get("commands") or [study.settings.get("command")]
+    if isinstance(commands, list) and any(commands):
+        return [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
+    return [_train_command(trial.run.settings) for task in study.tasks for trial in task.trials]
 
 
-def _train_command(trial: Trial) -> str:
-    flags = (
-        "dataset", "init", "freeze", "fold", "seed", "tag", "preprocessing", "folds_dir", "folds", "select",
-        "image_size", "batch_size", "epochs", "learning_rate",
-    )  # fmt: skip
+def _train_command(settings: Mapping[str, Any]) -> str:
+    """What to train, and every setting that is not the default."""
     words = ["python", "-m", "tljax.train"]
-    for flag in flags:
-        value = trial.run.settings.get(flag)
-        if value is True:
-            words.append(f"--{flag.replace('_', '-')}")
-        elif value not in (None, "", False):
-            words += [f"--{flag.replace('_', '-')}", str(value)]
+    for name, default in to_json(TrainConfig()).items():
+        value = settings.get(name, default)
+        if name in _SIGHT or (value == default and name not in ("dataset", "init", "fold", "seed")) or value is None:
+            continue
+        flag = name.replace("_", "-")
+        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
     return shlex.join(words)

@@ -13,7 +13,7 @@ from tljax.report.explain import find_explanations
 from tljax.report.figures import Figure, Gallery, inside, performance, saliency
 from tljax.report.gather import Study
 from tljax.report.names import file_stem, init_name, listed
-from tljax.report.tables import Table
+from tljax.report.table import Table
 from tljax.report.task import Task
 
 
@@ -123,6 +123,7 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
             "preprocessing", "Paper or native preprocessing?",
             "The paper fed every network the same inputs; each was pre-trained on its own.",
             [figure for figure in contrasts if figure],
+            [made["preprocessing"]],
             absent="Only one preprocessing was trained: paper against native is not known.",
         ),
         Section("cost", "What did it cost?", tables=[made["cost"]]),

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +11,20 @@ from tljax.agreement import Agreement, agreement
 from tljax.report.names import listed
 from tljax.report.trials import Arm, Condition, Trial
 from tljax.report.verdict import Evidence, Pair, Verdict, compare_pairs
-from tljax.statistics import Estimate
+from tljax.statistics import Comparison, Estimate
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The same initialisation with native and with the paper's preprocessing, on the folds that both finished."""
+
+    native: Arm
+    paper: Arm
+    means: tuple[float, float]
+    """Test AUC, native first."""
+    t: Comparison
+    """Native minus paper, over folds: the corrected resampled t-test."""
+    folds: int
 
 
 @dataclass
@@ -88,6 +101,20 @@ class Task:
             labels = np.concatenate([fold.labels for fold in first])
             classes = [np.concatenate([f.probabilities[0].argmax(axis=1) for f in folds]) for folds in (first, second)]
             found.append((pair, agreement(labels, *classes, patients or None)))
+        return found
+
+    def preprocessing(self) -> list[Contrast]:
+        """Native against paper, of every initialisation that was trained with both and shares a fold."""
+        found = []
+        for native in self.arms:
+            paper = Arm(native.init, replace(native.condition, preprocessing="paper"))
+            first, second = self.aucs(native), self.aucs(paper)
+            folds = sorted(first.keys() & second.keys())
+            if native.condition.preprocessing != "native" or not folds:
+                continue
+            both = np.array([[first[fold], second[fold]] for fold in folds])
+            t = statistics.corrected_t(both[:, 0] - both[:, 1], self.test_to_train)
+            found.append(Contrast(native, paper, tuple(map(float, both.mean(axis=0))), t, len(folds)))
         return found
 
     def seed_spread(self, arm: Arm) -> float:

@@ -10,7 +10,7 @@ from tljax.report.figures import COLUMN, FAINT, INK, Figure, Gallery, looks, new
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
 from tljax.report.task import Task
-from tljax.report.trials import Arm, Condition, Trial
+from tljax.report.trials import Condition, Trial
 
 GRID = np.linspace(0, 1, 101)
 
@@ -220,35 +220,33 @@ def agreements(gallery: Gallery, study: Study) -> Figure | None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     caption = (
         "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, "
-        "and beside the published code's baseline, which squares the accuracy of the first."
+        "and beside the published code's baseline, which squares the accuracy of the first. Of "
+        "several seeds, the lowest."
     )
     return gallery.keep(figure, "prediction-similarity", "Prediction similarity", caption)
 
 
 def preprocessing(gallery: Gallery, task: Task) -> Figure | None:
     """The same initialisation under `paper` and under `native` preprocessing; None where only one was trained."""
-    pairs = []
-    for arm in task.arms:
-        twin = Arm(arm.init, Condition(arm.condition.freeze, "paper", arm.condition.tag))
-        if arm.condition.preprocessing == "native" and twin in task.arms:
-            pairs.append((arm, twin))
-    if not pairs:
+    contrasts = task.preprocessing()
+    if not contrasts:
         return None
-    look = looks([arm.init for arm, _ in pairs])
-    figure, axes = new(4.6, 0.8 + 0.42 * len(pairs))
-    for row, (native, paper) in enumerate(pairs):
-        style = look[native.init]
-        values = task.mean(native).value, task.mean(paper).value
-        axes.plot(values, [row, row], color=style.colour, linewidth=1.2)
-        axes.plot(values[0], row, style.marker, color=style.colour, markersize=7)
-        axes.plot(values[1], row, style.marker, color=style.colour, markersize=7, markerfacecolor="white")
-    names = [arm.name + (", frozen first" if arm.condition.freeze else "") for arm, _ in pairs]
-    axes.set_yticks(range(len(pairs)), names)
-    axes.set_ylim(len(pairs) - 0.5, -0.5)
+    look = looks([contrast.native.init for contrast in contrasts])
+    figure, axes = new(4.6, 0.8 + 0.42 * len(contrasts))
+    for row, contrast in enumerate(contrasts):
+        style = look[contrast.native.init]
+        places = row - 0.13, row + 0.13  # side by side, so that neither hides the other
+        axes.plot(contrast.means, places, color=style.colour, linewidth=1.2)
+        for mean, place, face in zip(contrast.means, places, (style.colour, "white"), strict=True):
+            axes.plot(mean, place, style.marker, color=style.colour, markersize=7, markerfacecolor=face)
+    names = [f"{c.native.name}, frozen first" if c.native.condition.freeze else c.native.name for c in contrasts]
+    axes.set_yticks(range(len(contrasts)), names)
+    axes.set_ylim(len(contrasts) - 0.5, -0.5)
     axes.set_xlabel("mean test AUC")
     caption = (
-        f"Preprocessing on {task.name}: filled, inputs as each network was pre-trained on (native); open, "
-        f"the paper's ImageNet preprocessing for all of them. Initialisations: {listed(names)}."
+        f"Preprocessing on {task.name}, means over the folds that both have: filled, inputs as each network was "
+        "pre-trained on (native); open, the paper's ImageNet preprocessing for all of them. Initialisations: "
+        f"{listed(names)}."
     )
     return gallery.keep(figure, f"{task.name}-preprocessing", "Native against paper preprocessing", caption)
 
