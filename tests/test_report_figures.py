@@ -5,9 +5,11 @@ import pytest
 from workdirs import write_run
 
 from tljax.files import write_csv
+from tljax.report import representations
 from tljax.report.figures import Gallery, inside, looks
 from tljax.report.gather import gather
 from tljax.report.models import Model, read_model
+from tljax.report.published import LAYERS
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,63 @@ def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
     assert "Left out: block4 (too few samples)." in full.caption and "block4" not in full.markup.partition("<g")[2]
     assert "ImageNet tuned – ImageNet" in paper.markup and "frozen first" not in paper.markup
     assert "standard deviation over folds" in paper.caption
+
+
+COLUMNS = ("task", "condition", "model1", "model2", "fold", "protocol", "measure", "layer1", "layer2", "value")
+
+
+def rows_of(condition, model1, model2, value, fold):
+    return [("breast", condition, model1, model2, fold, "paper", "cca", layer, layer, value) for layer in LAYERS]
+
+
+@pytest.fixture(scope="module")
+def two_preprocessings(tmp_path_factory):
+    """Native and paper runs of two seeds; the values of a condition are the same in every fold."""
+    folder = tmp_path_factory.mktemp("two")
+    rows = []
+    for fold in (1, 2):
+        for kind, value in (("native", 0.2), ("paper", 0.6)):
+            for seed in (0, 1):
+                tag = f"{kind}-seed{seed}"
+                for init in ("imagenet", "random"):
+                    write_run(folder, init=init, fold=fold, tag=tag, seed=seed, preprocessing=kind)
+                rows += rows_of(tag, "imagenet", "random", value + 0.1 * seed, fold)
+                rows += rows_of(tag, f"imagenet-nofreeze-{tag}", "imagenet", value + 0.1 * seed, fold)
+    write_csv(folder / "results" / "representations.csv", COLUMNS, rows)
+    return gather(folder)
+
+
+def test_each_condition_is_drawn_and_the_published_means_stand_with_the_papers(two_preprocessings, tmp_path):
+    gallery = Gallery(tmp_path)
+    with gallery.style():
+        drawn = inside.layer_curves(gallery, two_preprocessings, two_preprocessings.tasks[0])
+    told = [(figure.title.partition(":")[0], "paper preprocessing" in figure.title) for figure in drawn]
+    assert told == [
+        ("Before and after tuning", False), ("Between networks", False),
+        ("Before and after tuning", True), ("Between networks", True),
+    ]  # fmt: skip
+    assert all("native preprocessing" in figure.title for figure in drawn[:2])
+    assert [("Hollow diamonds" in figure.caption) for figure in drawn] == [False, False, True, True]
+
+
+def test_seeds_are_pooled_within_a_fold_and_conditions_are_not(two_preprocessings):
+    native, paper = representations.comparisons(two_preprocessings, "breast")
+    for found, value in ((native, 0.25), (paper, 0.65)):
+        for rows in found.pairs(diagonal=True).values():
+            of_layer = [row for row in rows if row["layer1"] == "conv1"]
+            assert representations.by_fold(of_layer) == pytest.approx({"1": value, "2": value})
+    (task,) = two_preprocessings.tasks
+    assert representations.main(two_preprocessings, task) == native
+
+
+def test_a_table_without_conditions_tells_them_by_the_tags_of_tuned_networks(tmp_path):
+    write_run(tmp_path)
+    rows = rows_of("", "imagenet-nofreeze", "imagenet", 0.5, 1) + rows_of(
+        "", "imagenet-nofreeze-paper", "random", 0.6, 1
+    )
+    columns = [name for name in COLUMNS if name != "condition"]
+    write_csv(tmp_path / "results" / "representations.csv", columns, [(row[0], *row[2:]) for row in rows])
+    assert [found.condition for found in representations.comparisons(gather(tmp_path), "breast")] == ["", "paper"]
 
 
 def test_filters_are_scaled_each_to_its_own_range():
