@@ -6,7 +6,7 @@ from workdirs import write_run
 
 from tljax.files import write_csv
 from tljax.report import representations
-from tljax.report.figures import Gallery, inside, looks
+from tljax.report.figures import Gallery, inside, looks, performance
 from tljax.report.gather import gather
 from tljax.report.models import Model, read_model
 from tljax.report.published import LAYERS
@@ -127,6 +127,46 @@ def test_seeds_are_pooled_within_a_fold_and_conditions_are_not(two_preprocessing
             assert representations.by_fold(of_layer) == pytest.approx({"1": value, "2": value})
     (task,) = two_preprocessings.tasks
     assert representations.main(two_preprocessings, task) == native
+
+
+class Watched(Gallery):
+    """Keeps the matplotlib figures too."""
+
+    def keep(self, figure, *about):
+        self.figure = figure
+        return super().keep(figure, *about)
+
+
+def test_similarity_and_gain_has_points_and_no_line(two_preprocessings, tmp_path):
+    gallery = Watched(tmp_path)
+    with gallery.style():
+        (figure,) = inside.similarity_and_gain(gallery, two_preprocessings)
+    assert figure.title == "Similarity and gain: ImageNet"
+    for panel in gallery.figure.axes:
+        points, zero = panel.lines
+        assert (points.get_linestyle(), len(points.get_xdata()), len(zero.get_xdata())) == ("None", 2, 2)
+
+
+def test_boxes_of_other_preprocessings_are_hatched(two_preprocessings, tmp_path):
+    gallery = Watched(tmp_path)
+    with gallery.style():
+        figure = performance.auc_boxes(gallery, two_preprocessings)
+    assert "Hatched boxes" in figure.caption
+    boxes = gallery.figure.axes[0].patches
+    assert [bool(box.get_hatch()) for box in boxes] == [False, False, True, True]
+
+
+def test_whiskers_reach_the_extremes(tmp_path):
+    for fold in range(1, 6):
+        write_run(tmp_path, fold=fold, signal=0.0 if fold == 5 else 3.0)
+    study = gather(tmp_path)
+    gallery = Watched(tmp_path / "figures")
+    with gallery.style():
+        performance.auc_boxes(gallery, study)
+    whiskers = [line.get_ydata() for line in gallery.figure.axes[0].lines if line.get_color() == "#0072B2"]
+    aucs = study.tasks[0].aucs(study.tasks[0].arms[0]).values()
+    lowest = [min(y) for y in whiskers if len(y) == 2]
+    assert min(lowest) == pytest.approx(min(aucs))
 
 
 def test_a_table_without_conditions_tells_them_by_the_tags_of_tuned_networks(tmp_path):

@@ -53,25 +53,26 @@ def _curves(
     figure, axes = new(height=3.0 + 0.16 * max(len(pairs) - 3, 0))
     layers = [layer for layer in LAYERS if any(row["layer1"] == layer for rows in pairs.values() for row in rows)]
     by_chance, compared, folds = False, False, set()
-    for (pair, rows), name in zip(pairs.items(), names, strict=True):
+    for number, ((pair, rows), name) in enumerate(zip(pairs.items(), names, strict=True)):
         style = look[name]
+        x = np.arange(len(layers)) + 0.04 * (number - (len(pairs) - 1) / 2)  # beside each other, not over each other
         of_layer = [[row for row in rows if row["layer1"] == layer] for layer in layers]
         values = [list(by_fold(each).values()) for each in of_layer]
         mean = np.array([np.mean(v) if v else np.nan for v in values])
         folds |= {len(v) for v in values}
         error = np.transpose([_spread(each) for each in of_layer])
         axes.errorbar(
-            range(len(layers)), mean, error, linestyle=style.dash, elinewidth=0.9, capsize=2,
+            x, mean, error, linestyle=style.dash, elinewidth=0.9, capsize=2,
             label=f"{pair[0]} – {pair[1]}", **style.mark,
         )  # fmt: skip
         chance = [[figure_of(row, "chance") for row in each] for each in of_layer]
         if np.isfinite(chance := [np.mean(c) if c else np.nan for c in chance]).any():
             by_chance = True
-            axes.plot(range(len(layers)), chance, color=style.colour, linewidth=0.9, dashes=(1, 1.5))
+            axes.plot(x, chance, color=style.colour, linewidth=0.9, dashes=(1, 1.5))
         if found.like_published and (paper := _published(found.task, pair)):
             compared = True
             axes.plot(
-                np.arange(len(layers)) + 0.13, [paper[layer].mean for layer in layers], "d", color="white",
+                x + 0.02 * len(pairs) + 0.1, [paper[layer].mean for layer in layers], "d", color="white",
                 markeredgecolor=style.colour, markersize=4.5,
             )  # fmt: skip
     if by_chance:
@@ -79,7 +80,7 @@ def _curves(
     axes.set_xticks(range(len(layers)), layers)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel(found.measure_name)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7, handlelength=3.5)
     spread = "standard deviation over folds" if max(folds) > 1 else "95 % interval"
     caption = f"{title}. Similarity of representations by layer on {found.task}; bars: {spread}."
     caption += " Dotted: what they would give, did one see other images than the other." if by_chance else ""
@@ -191,7 +192,7 @@ def _gain_panels(
         of_task, x, y = zip(*layers[layer], strict=True)
         for task in tasks:
             at = [number for number, name in enumerate(of_task) if name == task]
-            axes.plot([x[i] for i in at], [y[i] for i in at], "", label=task, alpha=0.85, **look[task].mark)
+            axes.plot([x[i] for i in at], [y[i] for i in at], linestyle="", label=task, **look[task].mark)
         r = statistics.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
         sure = np.isfinite(r.low)  # without an interval, a coefficient says nothing
         axes.set_title(f"{layer}  r = {plain(r.value)}" if sure else layer)

@@ -63,7 +63,8 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
             values, style = list(task.aucs(arm).values()), look[arm.init]
             frozen = arm.condition.freeze
             face = "white" if frozen else style.colour
-            box = {"facecolor": face, "alpha": 1 if frozen else 0.3, "edgecolor": style.colour}
+            hatch = "////" if _differs(arm.condition, task.condition) else None
+            box = {"facecolor": face, "alpha": 1 if frozen else 0.3, "edgecolor": style.colour, "hatch": hatch}
             line = {"color": style.colour, "linewidth": 1}
             axes.boxplot(
                 [values], positions=[position], widths=0.62, whis=(0, 100), manage_ticks=False, patch_artist=True,
@@ -91,7 +92,13 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
     )
     if any(arm.condition.freeze for task in study.tasks for arm in task.arms):
         caption += " Open boxes: the head was first trained alone on the frozen backbone."
+    if any(_differs(arm.condition, task.condition) for task in study.tasks for arm in task.arms):
+        caption += " Hatched boxes: another preprocessing or recipe than the verdict's."
     return gallery.keep(figure, "auc-by-task", "AUC by task", caption)
+
+
+def _differs(condition: Condition, verdicts: Condition) -> bool:
+    return (condition.preprocessing, condition.tag) != (verdicts.preprocessing, verdicts.tag)
 
 
 def roc(gallery: Gallery, task: Task, condition: Condition) -> Figure:
