@@ -127,8 +127,8 @@ def _once_each(workdir: Path, trials: Sequence[Trial], planned: Sequence[str], r
     for trial in sorted(trials, key=lambda trial: _place(workdir, trial.run) not in planned):
         first = kept.setdefault((trial.run.task, trial.arm, trial.run.fold, trial.seed), trial)
         if first is not trial:
-            places = [_place(workdir, of.run) for of in (trial, first)]
-            remarks.append(f"{places[0]} is left out: it has the seed and the settings' names of {places[1]}.")
+            again, kept_run = (_place(workdir, of.run) for of in (trial, first))
+            remarks.append(f"{again} is left out: it repeats {kept_run}, in condition, fold and seed.")
     return iter(sorted(kept.values(), key=lambda trial: trial.run.path))
 
 

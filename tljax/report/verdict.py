@@ -180,7 +180,7 @@ def _judge_one_fold(pairs: list[Pair]) -> Verdict:
     headline = "No verdict: one fold cannot tell a better initialisation from a lucky training."
     detail = (
         f"On this fold's test images {init_name(closest.first)} leads {init_name(closest.second)} by "
-        f"{plain(closest.delong.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; "
+        f"{plain(closest.t.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; "
         f"{p_equals(closest.delong.p)}). Train the other folds, if the data have any."
     )
     return Verdict("cannot", headline, detail)
