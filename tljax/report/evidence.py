@@ -70,9 +70,9 @@ def _answers(study: Study) -> dict[int, str]:
         28: "AUC (binary: of the second class; more classes: one against the rest, weighted by prevalence); accuracy, "
         "balanced accuracy, F1, sensitivity at 95 % specificity, Brier score, expected calibration error.",
         29: "Per run: bootstrap over patients (images where patients are unknown). Between initialisations: corrected "
-        "resampled t-test over folds (Nadeau & Bengio) with Holm's adjustment over tasks and, unless the best beats all, "
-        "over its rivals; and DeLong's test over test images. A difference counts only when both find it at the 5 % "
-        "level.",
+        "resampled t-test over folds (Nadeau & Bengio) with Holm's adjustment over tasks and, unless the best beats "
+        "all, over its rivals; and DeLong's test over test images. A difference counts only when both find it at the "
+        "5 % level.",
         30: _robustness(study),
         31: "Grad-CAM maps of the most confident right and wrong test images, and the filters of the first layer "
         "before and after fine-tuning, where this report shows them; representations compared by layer.",
