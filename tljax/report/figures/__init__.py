@@ -84,7 +84,7 @@ _KNOWN = {
 }
 # Others take colour, marker, dash and fill in turn. The lengths have no common factor, so that colour and marker, which
 # tell apart by themselves, meet again only after 63 names. Neighbours are light and dark, for a grey print.
-_COLOURS = ("#009E73", "#882255", "#56B4E9", "#B07D00", "#332288", "#CC79A7", "#111111")
+_COLOURS = ("#009E73", "#882255", "#56B4E9", "#E69F00", "#332288", "#CC79A7", "#111111")
 _MARKERS = ("v", "P", "<", "X", ">", "p", "*", "h", "D")
 _DASHES = ((0, (6, 1.5, 1.5, 1.5)), (0, (3, 1)), (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5)), (0, (2, 2)), (0, (9, 2)))
 
