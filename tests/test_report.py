@@ -53,7 +53,9 @@ def workdir(tmp_path_factory):
         probability=np.array([0.9, 0.8, 0.7, 0.6]), classes=np.array(CLASSES),
     )  # fmt: skip
     (explain / "filters-broken.npz").write_bytes(b"PK nonsense")
-    (folder / "study.json").write_text(json.dumps({"failed": [{"run": "isic/x", "reason": "no <archive>"}]}))
+    planned = [f"breast/random-nofreeze/fold{fold}" for fold in range(1, 5)]
+    failed = [{"run": "isic/x", "reason": "no <archive>"}]
+    (folder / "study.json").write_text(json.dumps({"failed": failed, "planned": planned}))
     return folder
 
 
@@ -101,7 +103,7 @@ def test_ids_are_unique_and_every_link_has_its_place(page, workdir):
 
 def test_the_first_heading_is_the_verdict_and_each_task_has_its_own(page):
     first = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)[1]
-    assert "Start from ImageNet" in first
+    assert "Start from ImageNet" in first and "on breast, the one task with a verdict" in first
     assert "Only ImageNet was trained" in page  # of the other task
     assert "0.905 ± 0.038" in page  # published, beside one's own
 
@@ -121,6 +123,7 @@ def test_what_is_missing_is_said(page):
     assert "Failed: run isic/x, reason no &lt;archive&gt;" in page
     assert "filters-broken.npz cannot be read" in page
     assert "Only one preprocessing was trained" in page
+    assert "Not started: breast/random-nofreeze, fold 3 and 4." in page and "6 of 10 runs finished" in page
 
 
 def test_names_that_try_to_do_harm_are_text(page, workdir):

@@ -8,6 +8,7 @@ from workdirs import write_run
 
 from tljax import runs
 from tljax.errors import UserError
+from tljax.files import write_csv
 from tljax.report.gather import gather
 
 
@@ -123,3 +124,84 @@ def test_a_run_that_others_start_from_is_pre_training(tmp_path):
         write_run(tmp_path, "phantom", "random", fold=fold)
     study = gather(tmp_path)
     assert [task.name for task in study.tasks] == ["phantom"] and len(study.runs) == 5
+    assert any("phantom-source/random-nofreeze/fold1 is left out" in remark for remark in study.remarks)
+
+
+def test_a_run_of_the_answer_stays_though_others_start_from_it(tmp_path):
+    for fold in (1, 2):
+        source = write_run(tmp_path, "breast", "imagenet", fold=fold)
+        write_run(tmp_path, "breast", "random", fold=fold)
+        write_run(tmp_path, "chest", "breast-imagenet", fold=fold, spec=str(source))
+        write_run(tmp_path, "chest", "random", fold=fold)
+    breast, chest = gather(tmp_path).tasks
+    assert set(breast.evidence[breast.condition].aucs) == {"imagenet", "random"}
+    assert not any("imagenet" in remark.lower() and "fold" in remark for remark in breast.remarks)
+    (tmp_path / "study.json").write_text(json.dumps({"config": {"pretrain": [{"dataset": "breast"}]}}))
+    study = gather(tmp_path)
+    assert [task.name for task in study.tasks] == ["chest"]
+    assert sum("left out of the answer" in remark for remark in study.remarks) == 4
+    assert chest.name == "chest"
+
+
+def test_the_plan_tells_what_was_not_started(tmp_path):
+    write_run(tmp_path)
+    planned = [f"breast/{init}-nofreeze/fold{fold}" for init in ("imagenet", "random") for fold in (1, 2)]
+    (tmp_path / "study.json").write_text(json.dumps({"planned": planned}))
+    study = gather(tmp_path)
+    assert [str(place) for place in study.not_started] == planned[1:]
+    (tmp_path / "study.json").write_text(json.dumps({"planned": 3, "config": [], "versions": ""}))
+    assert gather(tmp_path).not_started == []
+
+
+def test_comparisons_are_read_where_the_tables_are_not_written_yet(tmp_path):
+    write_run(tmp_path)
+    for name in ("fold1", "fold2-paper"):
+        write_csv(tmp_path / "comparisons" / "breast" / f"{name}.csv", ("task", "value"), [("breast", 0.5)])
+    study = gather(tmp_path)
+    assert [row["condition"] for row in study.tables["representations"]] == ["", "paper"]
+    assert any("not written yet" in remark for remark in study.remarks)
+
+
+def test_a_seed_weighs_once(tmp_path):
+    for fold in (1, 2):
+        write_run(tmp_path, fold=fold)
+        write_run(tmp_path, fold=fold, tag="seed0", signal=0.1)
+        write_run(tmp_path, fold=fold, tag="seed1", seed=1)
+    study = gather(tmp_path)
+    (task,) = study.tasks
+    assert [(t.run.fold, t.seed, t.run.tag) for t in task.trials] == [
+        (1, 0, ""), (2, 0, ""), (1, 1, "seed1"), (2, 1, "seed1")
+    ]  # fmt: skip
+    assert any("breast/imagenet-nofreeze-seed0/fold1 is left out" in remark for remark in study.remarks)
+    planned = {"planned": [f"breast/imagenet-nofreeze-seed{seed}/fold{fold}" for seed in (0, 1) for fold in (1, 2)]}
+    (tmp_path / "study.json").write_text(json.dumps(planned))
+    assert {t.run.tag for t in gather(tmp_path).tasks[0].trials} == {"seed0", "seed1"}
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_is_json_but_no_run_is_corrupt_and_named(tmp_path, finished):
+    write_run(tmp_path, fold=1)
+    folder = write_run(tmp_path, fold=2, finished=finished)
+    (folder / runs.CONFIG).write_text(json.dumps({"config": {"seed": "x"}}))
+    (write_run(tmp_path, fold=3, finished=finished) / runs.METRICS).write_text("[]\n")
+    folder = write_run(tmp_path, fold=4, finished=finished)
+    (folder / runs.CONFIG).write_text(json.dumps({"config": [1]}))
+    study = gather(tmp_path)
+    assert [run.status for run in study.runs] == ["finished", "corrupt", "corrupt", "corrupt"]
+    for run, told in zip(
+        study.runs[1:], ("seed 'x'", "line 1 is not an object", "config is not an object"), strict=True
+    ):
+        assert told in run.problem and str(run.path) in run.problem
+
+
+def test_other_conditions_are_adjusted_over_tasks_too(tmp_path):
+    for task in ("breast", "chest"):
+        for fold in (1, 2, 3):
+            for init in ("imagenet", "radimagenet", "random"):
+                write_run(tmp_path, task, init, fold=fold)
+            for init in ("imagenet", "radimagenet"):
+                write_run(tmp_path, task, init, fold=fold, freeze=True)
+    tasks = gather(tmp_path).tasks
+    frozen = [pair for task in tasks for condition, found in task.pairs.items() if condition.freeze for pair in found]
+    assert len(frozen) == 2
+    assert min(pair.adjusted_p for pair in frozen) == pytest.approx(min(1, 2 * min(pair.t.p for pair in frozen)))

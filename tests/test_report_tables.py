@@ -3,12 +3,15 @@
 import csv
 import re
 
+import numpy as np
 import pytest
 from workdirs import write_run
 
+from tljax import statistics
 from tljax.report import tables
 from tljax.report.gather import gather
-from tljax.report.tables import Table, latex
+from tljax.report.names import p_value, plain
+from tljax.report.table import Table, latex
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -24,11 +27,10 @@ def test_latex_text_holds_no_command():
     for name in NASTY:
         text = latex(name)
         assert "\n" not in text
-        bare = re.sub(
-            r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|textquotedbl)\{\}", "", text
-        )
+        bare = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar)\{\}", "", text)
         bare = re.sub(r"\\[{}$&#_%]", "", bare)
         assert not re.search(r"[\\{}$&#_%~^]", bare.replace("--", "")), text
+    assert latex('say "a"') == "say ''a''"  # \\textquotedbl would need another font encoding
     assert latex("a_b & 50 %") == r"a\_b \& 50 \%"
     assert latex("−0.1 ± 2") == r"$-$0.1 $\pm$ 2"
 
@@ -78,3 +80,23 @@ def test_every_table_is_rectangular_and_speaks_of_every_run(study):
     assert len(made["runs"].rows) == len(study.runs) == 12
     assert len(made["results"]) == 2  # native and paper preprocessing are two conditions
     assert {row[2] for row in made["agreements"].rows} == {"ImageNet – random"}
+
+
+def test_preprocessings_are_compared_fold_by_fold(study):
+    (task,) = study.tasks
+    table = tables.preprocessing(study)
+    (row,) = table.rows
+    cells = dict(zip(table.columns, row, strict=True))
+    native, paper = (
+        task.aucs(next(arm for arm in task.arms if (arm.init, arm.condition.preprocessing) == ("imagenet", kind)))
+        for kind in ("native", "paper")
+    )
+    expected = statistics.corrected_t(np.array([native[fold] - paper[fold] for fold in (1, 2, 3)]), task.test_to_train)
+    assert cells["p (t)"] == p_value(expected.p) == cells["p (t, Holm)"] and cells["folds"] == "3"
+    assert cells["95 % interval of Δ"] == f"{plain(expected.low)} to {plain(expected.high)}"
+
+
+def test_captions_say_what_is_of_the_lowest_seed(study):
+    (task,) = study.tasks
+    for table in (tables.results(task, task.condition), tables.pairs(study), tables.agreements(study)):
+        assert "lowest" in table.caption

@@ -1,10 +1,13 @@
 """The verdict: what it says on plain cases, and that it knows when to be silent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tljax import metrics
-from tljax.report.verdict import Evidence, adjust_over_tasks, compare_pairs, judge
+from tljax.report.names import p_equals
+from tljax.report.verdict import Evidence, adjust, compare_pairs, judge
 from tljax.statistics import FoldPredictions
 
 
@@ -23,7 +26,7 @@ def evidence(signals, folds=5, images=200, seed=0, unit="patients"):
 
 
 def verdict_of(known):
-    return judge(known, compare_pairs(known))
+    return judge(known, adjust({"": compare_pairs(known)})[""])
 
 
 def test_a_clear_winner_with_its_difference_interval_and_probability():
@@ -73,8 +76,56 @@ def test_equal_initialisations_are_rarely_told_apart():
 def test_holm_over_tasks_adjusts_each_pair_of_initialisations_apart():
     tasks = {f"task{seed}": compare_pairs(evidence({"a": 1.2, "b": 0.9}, seed=seed)) for seed in range(3)}
     tasks["other"] = compare_pairs(evidence({"a": 1.2, "c": 0.9}, seed=9))
-    adjusted = adjust_over_tasks(tasks)
+    adjusted = adjust(tasks)
     raw = sorted(tasks[f"task{seed}"][0].t.p for seed in range(3))
     held = sorted(adjusted[f"task{seed}"][0].adjusted_p for seed in range(3))
     assert held[0] == pytest.approx(min(3 * raw[0], 1))
     assert adjusted["other"][0].adjusted_p == pytest.approx(tasks["other"][0].t.p)
+
+
+def small(first, second, folds=5):
+    """Two networks with the same scores in every fold: of four images, two a class."""
+    labels = np.array([0, 0, 1, 1])
+    rows = {"imagenet": np.array(first), "random": np.array(second)}
+    both = {init: np.stack([1 - scores, scores], axis=1) for init, scores in rows.items()}
+    aucs = {init: [metrics.auc(labels, probabilities)] * folds for init, probabilities in both.items()}
+    predictions = {init: [FoldPredictions(labels, (p,))] * folds for init, p in both.items()}
+    return Evidence(aucs, predictions, test_to_train=0.2, units=20, unit="images")
+
+
+def test_folds_that_agree_exactly_are_no_certainty():
+    verdict = verdict_of(small([0.1, 0.2, 0.8, 0.9], [0.3, 0.7, 0.5, 0.6]))
+    assert verdict.kind == "cannot" and "do not tell how sure" in verdict.headline
+    assert "every fold differs by exactly as much" in verdict.detail and verdict.probability_best is None
+
+
+@pytest.mark.parametrize("folds", [1, 2, 5])
+def test_networks_that_score_the_same_are_not_told_apart(folds):
+    verdict = verdict_of(small([0.1, 0.2, 0.8, 0.9], [0.1, 0.2, 0.8, 0.9], folds))
+    assert verdict.kind == ("none" if folds == 5 else "cannot")
+    assert "same AUC on every fold" in verdict.detail or folds == 1
+
+
+def test_a_class_of_one_image_shows_nothing():
+    known = evidence({"random": 0.3, "imagenet": 2.5}, images=40)
+    for init in known.aucs:
+        for number, fold in enumerate(known.predictions[init]):
+            rows = [*np.flatnonzero(fold.labels == 0), np.flatnonzero(fold.labels == 1)[0]]
+            known.predictions[init][number] = FoldPredictions(fold.labels[rows], (fold.probabilities[0][rows],))
+    verdict = verdict_of(known)
+    assert verdict.kind == "cannot" and "too few test patients for DeLong's test" in verdict.detail
+
+
+def test_the_p_value_of_the_text_is_the_one_that_the_pairs_carry():
+    known = evidence({"random": 0.2, "imagenet": 2.0, "radimagenet": 2.0})
+    pairs = adjust({"": compare_pairs(known)})[""]
+    last = pairs[1]
+    assert last.second == "random" and last.adjusted_p == pytest.approx(2 * last.t.p)
+    assert f"{p_equals(last.adjusted_p)} over folds" in judge(known, pairs).detail
+    assert (p_equals(0.0001), p_equals(0.0151)) == ("p < 0.001", "p = 0.015")
+
+
+def test_others_that_share_too_few_folds_are_named():
+    known = replace(evidence({"imagenet": 1.0}), apart=("random",))
+    verdict = verdict_of(known)
+    assert verdict.headline == "No verdict: ImageNet and random share too few finished folds."

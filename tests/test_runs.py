@@ -59,6 +59,7 @@ def test_an_unfinished_run_says_how_far_it_came(tmp_path):
     [
         (runs.CONFIG, "{", "not JSON"),
         (runs.CONFIG, "[1]", "JSON object"),
+        (runs.METRICS, "[]\n", "line 1 is not an object"),
         (runs.RESULT, "\x00", "not JSON"),
         (runs.METRICS, "nonsense\n", "line 1"),
         (runs.PREDICTIONS, "", "not a CSV"),

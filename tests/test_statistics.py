@@ -94,10 +94,21 @@ def test_delong_of_many_classes_is_calibrated():
     assert 0.02 <= rejected / 400 <= 0.085
 
 
-def test_a_network_does_not_differ_from_itself():
+def test_networks_that_rank_alike_do_not_differ_and_no_more_is_known():
     labels, probabilities = predictions(50)
     test = statistics.delong([FoldPredictions(labels, (probabilities, probabilities))])
-    assert test == Comparison(0.0, 0.0, 0.0, 1.0, 0.0)
+    assert test.value == 0 and np.isnan([test.low, test.high, test.p, test.standard_error]).all()
+
+
+@pytest.mark.parametrize("patients", [None, [*"abcdefghi", *"zzz"]])
+def test_delong_knows_nothing_of_a_class_with_a_single_patient(patients):
+    labels = np.array([0] * 9 + [1] * (3 if patients else 1))
+    right, wrong = two_columns(labels), two_columns(1 - labels)
+    one = FoldPredictions(labels, (right, wrong), patients)
+    assert np.isnan(statistics.delong([one]).p) and np.isnan(statistics.delong([one]).low)
+    labels, first = predictions(60)
+    other = FoldPredictions(labels, (first, predictions(60, seed=1)[1]))
+    assert statistics.delong([one, other]) == statistics.delong([other])
 
 
 # ------------------------------------------------------------------------------------------- the corrected t-test
@@ -137,8 +148,9 @@ def test_corrected_t_equals_scikit_learns_worked_example():
 
 def test_corrected_t_of_one_fold_or_of_equal_folds():
     assert np.isnan(statistics.corrected_t(np.array([0.1]), 0.2).low)
-    assert statistics.corrected_t(np.zeros(5), 0.2).p == 1.0
-    assert statistics.corrected_t(np.full(5, 0.25), 0.2).p == 0.0
+    for same in (0.0, 0.25, 0.1 + 0.2):
+        test = statistics.corrected_t(np.full(5, same), 0.2)  # agreement of five folds is no certainty
+        assert test.value == pytest.approx(same) and np.isnan([test.low, test.high, test.p]).all()
 
 
 def test_probability_of_being_best_agrees_with_the_corrected_t():
@@ -155,6 +167,7 @@ def test_probability_of_being_best_where_it_is_plain_or_unknown():
     assert statistics.probability_best(np.array([[0.9], [0.8]]), 0.2) == pytest.approx([1.0])
     assert statistics.probability_best(np.full((5, 2), 0.7), 0.2) == pytest.approx([0.5, 0.5])
     assert np.isnan(statistics.probability_best(np.array([[0.9, 0.8]]), 0.2)).all()
+    assert np.isnan(statistics.probability_best(np.array([[0.9, 0.4]] * 5), 0.2)).all()
 
 
 def test_patients_needed_gives_the_power_it_promises():
@@ -251,6 +264,8 @@ def test_correlation_equals_scipys_by_point_and_is_wider_by_task():
     by_point = statistics.correlation(x, y)
     reference = stats.pearsonr(x, y).confidence_interval()
     assert (by_point.low, by_point.high) == pytest.approx((reference.low, reference.high))
+    assert statistics.correlation(x[:12], y[:12]).p == pytest.approx(stats.pearsonr(x[:12], y[:12]).pvalue, rel=1e-9)
+    assert statistics.correlation(x, x).p < 1e-12
     by_task = statistics.correlation(x, y, tasks=[f"task {i % 6}" for i in range(30)])
     assert by_task.value == by_point.value and by_task.low < by_point.low and by_task.high > by_point.high
     assert np.isnan(statistics.correlation(x, y, tasks=["a", "b", "c"] * 10).low)

@@ -120,6 +120,9 @@ class Run:
             except json.JSONDecodeError as error:
                 if number < len(lines) or line.endswith("\n"):
                     raise UserError(f"{self.path / METRICS}, line {number} is not JSON ({error.msg})") from None
+            else:
+                if not isinstance(rows[-1], dict):
+                    raise UserError(f"{self.path / METRICS}, line {number} is not an object")
         return rows
 
     @cached_property

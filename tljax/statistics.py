@@ -15,6 +15,7 @@ from tljax import metrics
 from tljax.metrics import Labels, Probabilities
 
 LEVEL = 0.95
+_ROUNDING = 1e-12  # of scores in 0..1: a standard error below it is none
 
 
 @dataclass(frozen=True)
@@ -150,15 +151,14 @@ def corrected_t(values: Float[np.ndarray, " f"], test_to_train: float, *, level:
     """The corrected resampled t-test: is the mean over folds zero? (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366)
 
     Folds share training images, so the variance of their mean is (1/f + test/train) s^2, not s^2/f. `values` are the
-    differences fold by fold; `test_to_train` is images tested over images trained on. NaN interval with one fold.
+    differences fold by fold, of scores in 0..1; `test_to_train` is images tested over images trained on. With one fold,
+    or folds that do not differ at all, the spread is unknown: the interval and p are NaN.
     """
     folds = len(values)
     mean = float(np.mean(values))
-    if folds < 2:
+    error = float(np.std(values, ddof=1) * np.sqrt(1 / folds + test_to_train)) if folds > 1 else 0.0
+    if error < _ROUNDING:
         return Comparison(mean, *[float("nan")] * 4)
-    error = float(np.std(values, ddof=1) * np.sqrt(1 / folds + test_to_train))
-    if error == 0:
-        return Comparison(mean, mean, mean, float(mean == 0), 0.0)
     reach = stats.t.ppf((1 + level) / 2, folds - 1) * error
     return Comparison(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, folds - 1)), error)
 
@@ -167,18 +167,21 @@ def probability_best(values: Float[np.ndarray, "f m"], test_to_train: float, see
     """The chance of each of `m` columns to have the highest mean, by the Bayesian correlated t-test.
 
     A multivariate t with f - 1 degrees of freedom around the observed means; for two columns it is the test of Corani &
-    Benavoli (2015, doi 10.1007/s10994-015-5486-z), which agrees with `corrected_t`. NaN with one fold.
+    Benavoli (2015, doi 10.1007/s10994-015-5486-z), which agrees with `corrected_t`. NaN with one fold, and where two
+    columns differ by the same in every fold, so that the spread is unknown; equal columns share the chance.
     """
     folds, columns = values.shape
     if columns == 1:
         return np.ones(1)
-    if folds < 2:
+    gaps = values[:, :, None] - values[:, None]
+    constant = (np.ptp(gaps, axis=0) < _ROUNDING) & (np.abs(gaps.mean(axis=0)) > _ROUNDING)
+    if folds < 2 or constant.any():
         return np.full(columns, np.nan)
     rng = np.random.default_rng(seed)
     scatter = np.cov(values.T) * (1 / folds + test_to_train)
     normal = rng.multivariate_normal(np.zeros(columns), scatter, size=20_000, method="eigh")
     draws = values.mean(axis=0) + normal / np.sqrt(rng.chisquare(folds - 1, size=(len(normal), 1)) / (folds - 1))
-    best = draws >= draws.max(axis=1, keepdims=True)
+    best = draws >= draws.max(axis=1, keepdims=True) - _ROUNDING
     return (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
@@ -188,16 +191,18 @@ def delong(folds: Sequence[FoldPredictions], *, level: float = LEVEL) -> Compari
     Images are ranked within their fold, since each fold has its own network and scores of two networks are on two
     scales; the difference is that of the mean AUCs. Images of a patient count together (Obuchowski 1997). With one fold
     and no patients it is DeLong, DeLong & Clarke-Pearson (1988), by the midranks of Sun & Xu (2014). More than two
-    classes: one against the rest, weighted by prevalence. Folds where an AUC is undefined are left out.
+    classes: one against the rest, weighted by prevalence. Folds where an AUC is undefined are left out, and those where
+    a class has a single patient, of whose spread nothing is known; NaN where none is left. Where the two networks rank
+    all images alike, the interval and p are NaN.
     """
     parts = [[_influence(f.labels, p, f.patients) for p in f.probabilities] for f in folds]
-    parts = [(a - b, u - v) for (a, u), (b, v) in parts if np.isfinite(a - b)]
+    parts = [(a - b, u - v) for (a, u), (b, v) in parts if np.isfinite(u - v).all()]
     if not parts:
         return Comparison(*[float("nan")] * 5)
     difference = float(np.mean([part for part, _ in parts]))
     error = float(np.sqrt(sum((u**2).sum() for _, u in parts)) / len(parts))
-    if error == 0:
-        return Comparison(difference, difference, difference, float(difference == 0), 0.0)
+    if error < _ROUNDING:
+        return Comparison(difference, *[float("nan")] * 4)
     reach = stats.norm.ppf((1 + level) / 2) * error
     p = float(2 * stats.norm.sf(abs(difference) / error))
     return Comparison(difference, difference - reach, difference + reach, p, error)
@@ -206,14 +211,14 @@ def delong(folds: Sequence[FoldPredictions], *, level: float = LEVEL) -> Compari
 def _influence(
     labels: Labels, probabilities: Probabilities, patients: Sequence[str] | None
 ) -> tuple[float, Float[np.ndarray, " u"]]:
-    """The AUC, and what each patient adds to its error: the squares sum to DeLong's variance."""
+    """The AUC, and what each patient adds to its error: the squares sum to DeLong's variance; NaN where unknown."""
     unit = _units(labels, patients)
     classes, images = ([1], [1]) if probabilities.shape[1] == 2 else np.unique(labels, return_counts=True)
     area, added = 0.0, np.zeros(unit.max() + 1)
     for c, share in zip(classes, np.array(images) / np.sum(images), strict=True):
         positive, scores = labels == c, probabilities[:, c]
-        if not 0 < positive.sum() < len(labels):
-            return float("nan"), added
+        if min(len(np.unique(unit[side])) for side in (positive, ~positive)) < 2:
+            return float("nan"), np.full_like(added, np.nan)
         value = metrics.auroc(positive, scores)
         area += share * value
         midranks = stats.rankdata(scores)
@@ -221,7 +226,7 @@ def _influence(
             outranked = (midranks[side] - stats.rankdata(scores[side])) / (~side).sum()
             centred = outranked - outranked.mean()
             units = len(np.unique(unit[side]))
-            scale = np.sqrt(units / max(units - 1, 1)) / side.sum()
+            scale = np.sqrt(units / (units - 1)) / side.sum()
             sign = 1 if side is positive else -1
             added += share * sign * scale * np.bincount(unit[side], weights=centred, minlength=len(added))
     return float(area), added
@@ -255,8 +260,8 @@ def correlation(
 ) -> Comparison:
     """Pearson's r with Fisher's interval. Points of one task are not independent: with `tasks`, each counts as one.
 
-    The interval then has as many degrees of freedom as there are tasks, the p-value too; NaN below four. r itself is
-    NaN below three points, as two always lie on a line.
+    The interval and the p-value (Student's t) then have as many degrees of freedom as there are tasks; NaN below four.
+    r itself is NaN below three points, as two always lie on a line.
     """
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Comparison(*[float("nan")] * 5)
@@ -265,6 +270,7 @@ def correlation(
     if n < 4:
         return Comparison(r, *[float("nan")] * 4)
     error = 1 / np.sqrt(n - 3)
-    z = np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
-    low, high = np.tanh(z + np.array([-1, 1]) * stats.norm.ppf((1 + level) / 2) * error)
-    return Comparison(r, float(low), float(high), float(2 * stats.norm.sf(abs(z) / error)), float(error))
+    within = np.clip(r, -1 + 1e-15, 1 - 1e-15)
+    low, high = np.tanh(np.arctanh(within) + np.array([-1, 1]) * stats.norm.ppf((1 + level) / 2) * error)
+    t = within * np.sqrt((n - 2) / (1 - within**2))  # SciPy's p-value, but of n that may be fewer than the points
+    return Comparison(r, float(low), float(high), float(2 * stats.t.sf(abs(t), n - 2)), float(error))

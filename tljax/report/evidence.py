@@ -7,7 +7,7 @@ The checklist follows the 44 items of CLAIM, 2024 update (Tejani et al., Radiolo
 import csv
 import hashlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import tljax
-from tljax.report.gather import Study, Task, Trial
+from tljax.config import TrainConfig, to_json
+from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
+from tljax.report.task import Task
+from tljax.report.trials import Trial
 
 AUTHOR = "For the author to supply."
+_SIGHT = {"quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,9 @@ def _answers(study: Study) -> dict[int, str]:
         28: "AUC (binary: of the second class; more classes: one against the rest, weighted by prevalence); accuracy, "
         "balanced accuracy, F1, sensitivity at 95 % specificity, Brier score, expected calibration error.",
         29: "Per run: bootstrap over patients (images where patients are unknown). Between initialisations: corrected "
-        "resampled t-test over folds (Nadeau & Bengio) with Holm's adjustment over tasks, and DeLong's test over test "
-        "images; a difference counts only when both find it at the 5 % level.",
+        "resampled t-test over folds (Nadeau & Bengio) with Holm's adjustment over tasks and, unless the best beats "
+        "all, over its rivals; and DeLong's test over test images. A difference counts only when both find it at the "
+        "5 % level.",
         30: _robustness(study),
         31: "Grad-CAM maps of the most confident right and wrong test images, and the filters of the first layer "
         "before and after fine-tuning, where this report shows them; representations compared by layer.",
@@ -161,7 +166,8 @@ def _init_cards(trials: Iterable[Trial]) -> list[dict[str, Any]]:
 
 def _versions(study: Study, trials: list[Trial]) -> str:
     found = {(name, str(v)) for trial in trials for name, v in trial.run.config.get("versions", {}).items()}
-    found |= {(name, str(v)) for name, v in study.settings.get("versions", {}).items()}
+    of_study = study.settings.get("versions")
+    found |= {(name, str(v)) for name, v in of_study.items()} if isinstance(of_study, dict) else set()
     return ", ".join(f"{name} {version}" for name, version in sorted(found)) + "."
 
 
@@ -268,8 +274,8 @@ def methods(study: Study) -> str:
             _training(trials),
             _model_selection(trials),
             "We report test AUC, its mean and standard deviation over folds, and compare initialisations on the same "
-            "folds by the corrected resampled t-test (Nadeau and Bengio, 2003), Holm-adjusted over tasks, and by "
-            "DeLong's test.",
+            "folds by the corrected resampled t-test (Nadeau and Bengio, 2003), Holm-adjusted over tasks and "
+            "over the rivals of the best, and by DeLong's test.",
             f"Software: {_versions(study, trials)}",
         ]
     )
@@ -300,23 +306,20 @@ def code_hash() -> str:
 
 
 def replay(study: Study) -> list[str]:
-    """Commands that repeat the study: its own, or one a run."""
-    command = study.settings.get("command")
-    if command:
-        return [command if isinstance(command, str) else " ".join(map(str, command))]
-    return [_train_command(trial) for task in study.tasks for trial in task.trials]
+    """Commands that repeat the study: its own in their order, or one a run."""
+    commands = study.settings.get("commands") or [study.settings.get("command")]
+    if isinstance(commands, list) and any(commands):
+        return [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
+    return [_train_command(trial.run.settings) for task in study.tasks for trial in task.trials]
 
 
-def _train_command(trial: Trial) -> str:
-    flags = (
-        "dataset", "init", "freeze", "fold", "seed", "tag", "preprocessing", "folds_dir", "folds", "select",
-        "image_size", "batch_size", "epochs", "learning_rate",
-    )  # fmt: skip
+def _train_command(settings: Mapping[str, Any]) -> str:
+    """What to train, and every setting that is not the default."""
     words = ["python", "-m", "tljax.train"]
-    for flag in flags:
-        value = trial.run.settings.get(flag)
-        if value is True:
-            words.append(f"--{flag.replace('_', '-')}")
-        elif value not in (None, "", False):
-            words += [f"--{flag.replace('_', '-')}", str(value)]
+    for name, default in to_json(TrainConfig()).items():
+        value = settings.get(name, default)
+        if name in _SIGHT or (value == default and name not in ("dataset", "init", "fold", "seed")) or value is None:
+            continue
+        flag = name.replace("_", "-")
+        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
     return shlex.join(words)

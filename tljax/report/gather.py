@@ -4,158 +4,19 @@ Whatever cannot be read is turned into a remark; only a workdir without a single
 """
 
 import csv
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tljax import metrics, statistics
-from tljax.agreement import Agreement, agreement
 from tljax.errors import UserError
-from tljax.report.names import init_name, listed
-from tljax.report.verdict import Evidence, Pair, Verdict, adjust_over_tasks, compare_pairs, judge
-from tljax.runs import Predictions, Run, find_runs, read_json
-from tljax.statistics import Estimate, FoldPredictions
+from tljax.report.task import Task, make_task, missing
+from tljax.report.trials import Trial, check, score
+from tljax.report.verdict import adjust, judge
+from tljax.runs import Run, find_runs, read_json
 
 STUDY = "study.json"
-_SEED = re.compile(r"seed\d+")
-
-
-@dataclass(frozen=True, order=True)
-class Condition:
-    """What must be equal for two initialisations to be compared."""
-
-    freeze: bool
-    preprocessing: str
-    tag: str
-
-    def __str__(self) -> str:
-        parts = ["head first, then all layers" if self.freeze else "all layers at once"]
-        parts += [f"{self.preprocessing} preprocessing"] * (self.preprocessing != "native")
-        return ", ".join([*parts, self.tag] if self.tag else parts)
-
-
-@dataclass(frozen=True, order=True)
-class Arm:
-    """One initialisation under one condition: what the folds and the seeds of a task repeat."""
-
-    init: str
-    condition: Condition
-
-    @property
-    def name(self) -> str:
-        """For a reader."""
-        return init_name(self.init)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A finished run with its scores on the test images."""
-
-    run: Run
-    arm: Arm
-    seed: int
-    test: Predictions
-    patients: tuple[str, ...] | None
-    auc: Estimate
-    auc_keras: float
-    scores: dict[str, float]
-
-    @property
-    def fold_predictions(self) -> FoldPredictions:
-        """In the order of the file names, so that two networks' rows meet."""
-        rows = np.argsort(np.array(self.test.files))
-        patients = None if self.patients is None else [self.patients[row] for row in rows]
-        return FoldPredictions(self.test.labels[rows], (self.test.probabilities[rows],), patients)
-
-
-@dataclass
-class Task:
-    """All finished runs of one task."""
-
-    name: str
-    trials: list[Trial]
-    units: int
-    unit: str
-    test_to_train: float
-    remarks: list[str] = field(default_factory=list)
-    condition: Condition | None = None
-    """Under which the verdict is given."""
-    evidence: dict[Condition, Evidence] = field(default_factory=dict)
-    pairs: dict[Condition, list[Pair]] = field(default_factory=dict)
-    verdict: Verdict | None = None
-
-    @property
-    def arms(self) -> list[Arm]:
-        """Conditions apart; in each, the initialisation with the highest mean AUC first."""
-        means = {arm: np.nanmean([*self.aucs(arm).values(), -1.0]) for arm in {t.arm for t in self.trials}}
-        return sorted(means, key=lambda arm: (arm.condition != self.condition, arm.condition, -means[arm]))
-
-    @property
-    def folds(self) -> list[int]:
-        """That any run finished."""
-        return sorted({trial.run.fold for trial in self.trials})
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Their names."""
-        return self.trials[0].test.classes
-
-    @property
-    def size(self) -> str:
-        """`780 images of 600 patients, 2 classes`."""
-        images = len({row.file for trial in self.trials for row in trial.run.split})
-        people = f" of {self.units:,} patients" if self.unit == "patients" else ", patients not known"
-        return f"{images:,} images{people}, {len(self.classes)} classes"
-
-    def of_arm(self, arm: Arm) -> list[Trial]:
-        """By fold and seed."""
-        return sorted((t for t in self.trials if t.arm == arm), key=lambda t: (t.run.fold, t.seed))
-
-    def aucs(self, arm: Arm) -> dict[int, float]:
-        """Test AUC by fold, averaged over seeds; folds where it is undefined are left out."""
-        by_fold = defaultdict(list)
-        for trial in self.of_arm(arm):
-            if np.isfinite(trial.auc.value):
-                by_fold[trial.run.fold].append(trial.auc.value)
-        return {fold: float(np.mean(values)) for fold, values in by_fold.items()}
-
-    def first_seed(self, arm: Arm) -> dict[int, Trial]:
-        """One trial a fold: that of the lowest seed."""
-        return {trial.run.fold: trial for trial in reversed(self.of_arm(arm))}
-
-    def mean(self, arm: Arm) -> Estimate:
-        """Mean test AUC over folds, with the corrected interval, kept within 0..1."""
-        values = np.array(list(self.aucs(arm).values()))
-        if not len(values):
-            return Estimate(*[float("nan")] * 3)
-        t = statistics.corrected_t(values, self.test_to_train)
-        return Estimate(
-            t.value, max(t.low, 0.0) if t.low == t.low else t.low, min(t.high, 1.0) if t.high == t.high else t.high
-        )
-
-    def agreements(self, condition: Condition) -> list[tuple[Pair, Agreement]]:
-        """Prediction similarity of every pair, on the test images of all folds together."""
-        found = []
-        for pair in self.pairs[condition]:
-            first, second = (self.evidence[condition].predictions[init] for init in (pair.first, pair.second))
-            patients = [patient for fold in first for patient in fold.patients or ()]
-            labels = np.concatenate([fold.labels for fold in first])
-            classes = [np.concatenate([f.probabilities[0].argmax(axis=1) for f in folds]) for folds in (first, second)]
-            found.append((pair, agreement(labels, *classes, patients or None)))
-        return found
-
-    def seed_spread(self, arm: Arm) -> float:
-        """Standard deviation over seeds within a fold, pooled over folds; NaN with one seed."""
-        by_fold = defaultdict(list)
-        for trial in self.of_arm(arm):
-            by_fold[trial.run.fold].append(trial.auc.value)
-        variances = [np.var(values, ddof=1) for values in by_fold.values() if len(values) > 1]
-        return float(np.sqrt(np.mean(variances))) if variances else float("nan")
 
 
 @dataclass(frozen=True)
@@ -175,149 +36,138 @@ class Study:
         """`finished`, `unfinished` or `corrupt` runs."""
         return [run for run in self.runs if run.status == status]
 
+    @property
+    def not_started(self) -> list[Path]:
+        """Run folders that the study has planned and not made, relative to the workdir."""
+        made = {_place(self.workdir, run) for run in self.runs}
+        return [Path(place) for place in _planned(self.settings) if place not in made]
+
 
 def gather(workdir: Path) -> Study:
     """Reads a workdir. Raises `UserError` where it holds no run folder at all."""
-    runs = find_runs(workdir)
+    workdir = Path(workdir)
+    remarks: list[str] = []
+    runs = [_checked(run) for run in find_runs(workdir)]
     if not runs:
         raise UserError(
             f"{workdir} holds no run folder (<task>/<init>-<freeze|nofreeze>/fold<k>); train something there first"
         )
-    remarks: list[str] = []
-    by_task: dict[str, list[Trial]] = defaultdict(list)
-    sources = _sources(runs)
+    settings = _settings(workdir / STUDY, remarks)
+    sources = _sources(runs, settings)
+    trials: list[Trial] = []
     for number, run in enumerate(runs):
-        if run.status != "finished" or run.path.parts[-3:] in sources:
+        if run.status != "finished":
+            continue
+        if run in sources:
+            remarks.append(f"{_place(workdir, run)} is left out of the answer: others start from it.")
             continue
         try:
-            by_task[run.task].append(_score(run))
+            trials.append(score(run))
         except UserError as error:
-            runs[number] = Run(run.path, run.task, run.init, run.freeze, run.tag, run.fold, "corrupt", str(error))
-    tasks = [_task(name, trials) for name, trials in sorted(by_task.items())]
-    adjusted = adjust_over_tasks({task.name: task.pairs.get(task.condition, []) for task in tasks})
+            runs[number] = _corrupt(run, error)
+    by_task: dict[str, list[Trial]] = defaultdict(list)
+    for trial in _once_each(workdir, trials, _planned(settings), remarks):
+        by_task[trial.run.task].append(trial)
+    tasks = [make_task(name, of_task) for name, of_task in sorted(by_task.items())]
+    _judge(tasks)
+    tables = dict(_read_tables(workdir, remarks))
+    return Study(workdir, tasks, runs, settings, tables, remarks)
+
+
+def _place(workdir: Path, run: Run) -> str:
+    return run.path.relative_to(workdir).as_posix()
+
+
+def _checked(run: Run) -> Run:
+    try:
+        if run.status != "corrupt":
+            check(run)
+    except UserError as error:
+        return _corrupt(run, error)
+    return run
+
+
+def _corrupt(run: Run, error: UserError) -> Run:
+    return Run(run.path, run.task, run.init, run.freeze, run.tag, run.fold, "corrupt", str(error))
+
+
+def _settings(path: Path, remarks: list[str]) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return read_json(path)
+    except UserError as error:
+        remarks.append(str(error))
+        return {}
+
+
+def _planned(settings: Mapping[str, Any]) -> list[str]:
+    planned = settings.get("planned")
+    return [str(place) for place in planned] if isinstance(planned, list) else []
+
+
+def _sources(runs: Sequence[Run], settings: Mapping[str, Any]) -> list[Run]:
+    """Runs that are pre-training, not an answer: what the study says is, or what others start from and stands alone."""
+    config = settings.get("config")
+    config = config if isinstance(config, dict) else {}
+    pretrain = {str(run.get("dataset")) for run in config.get("pretrain") or () if isinstance(run, dict)}
+    pretrain -= set(map(str, config.get("tasks") or ()))
+    started_from = {Path(str(run.settings.get("init", ""))).parts[-3:] for run in runs if run.status != "corrupt"}
+    variants: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        variants[run.task].add(run.path.parent.name)
+    used = {run.task for run in runs if run.path.parts[-3:] in started_from}
+    alone = {task for task in used if len(variants[task]) == 1}
+    return [run for run in runs if run.task in pretrain | alone]
+
+
+def _once_each(workdir: Path, trials: Sequence[Trial], planned: Sequence[str], remarks: list[str]) -> Iterator[Trial]:
+    """No seed weighs twice: of runs that repeat each other, that of the plan, or else the first."""
+    kept: dict[tuple, Trial] = {}
+    for trial in sorted(trials, key=lambda trial: _place(workdir, trial.run) not in planned):
+        first = kept.setdefault((trial.run.task, trial.arm, trial.run.fold, trial.seed), trial)
+        if first is not trial:
+            again, kept_run = (_place(workdir, of.run) for of in (trial, first))
+            remarks.append(f"{again} is left out: it repeats {kept_run}, in condition, fold and seed.")
+    return iter(sorted(kept.values(), key=lambda trial: trial.run.path))
+
+
+def _judge(tasks: Sequence[Task]) -> None:
+    """Adjusts the pairs over tasks, those of the verdicts as one family, and of other conditions each by itself."""
+    others = {condition for task in tasks for condition in task.pairs if condition != task.condition}
+    families = [{task.name: task.condition for task in tasks}] + [
+        {task.name: condition for task in tasks if condition in task.pairs and condition != task.condition}
+        for condition in sorted(others)
+    ]
+    by_name = {task.name: task for task in tasks}
+    for family in families:
+        adjusted = adjust({name: by_name[name].pairs[condition] for name, condition in family.items()})
+        for name, condition in family.items():
+            by_name[name].pairs[condition] = adjusted[name]
     for task in tasks:
-        task.pairs[task.condition] = adjusted[task.name]
         task.verdict = judge(task.evidence[task.condition], task.pairs[task.condition])
-        task.remarks += _missing(task)
-    settings: dict[str, Any] = {}
-    if (Path(workdir) / STUDY).exists():
-        try:
-            settings = read_json(Path(workdir) / STUDY)
-        except UserError as error:
-            remarks.append(str(error))
-    tables = dict(_read_tables(Path(workdir) / "results", remarks))
-    return Study(Path(workdir), tasks, runs, settings, tables, remarks)
+        task.remarks += missing(task)
 
 
-def _sources(runs: Iterable[Run]) -> set[tuple[str, ...]]:
-    """The runs that others start from: they are pre-training, not an answer. By task, variant and fold."""
-    return {Path(str(run.settings.get("init", ""))).parts[-3:] for run in runs if run.status != "corrupt"}
-
-
-def _score(run: Run) -> Trial:
-    test = run.predictions.of_split("test")
-    if not test.files:
-        raise UserError(f"{run.path}: predictions.csv has no test image")
-    patient_of = {row.file: row.patient for row in run.split}
-    known = [patient_of.get(file, "") for file in test.files]
-    patients = tuple(known) if all(known) else None
-    tag = [part for part in run.tag.split("-") if part and not _SEED.fullmatch(part)]
-    preprocessing = str(run.settings.get("preprocessing", "native"))
-    tag = [part for part in tag if part != preprocessing]
-    return Trial(
-        run=run,
-        arm=Arm(run.init, Condition(run.freeze, preprocessing, "-".join(tag))),
-        seed=int(run.settings.get("seed", 0)),
-        test=test,
-        patients=patients,
-        auc=statistics.auc_interval(test.labels, test.probabilities, patients),
-        auc_keras=metrics.auc_keras(test.labels, test.probabilities),
-        scores=statistics.secondary_scores(test.labels, test.probabilities),
-    )
-
-
-def _task(name: str, trials: list[Trial]) -> Task:
-    remarks = []
-    classes = trials[0].test.classes
-    alike = [trial for trial in trials if trial.test.classes == classes]
-    if len(alike) < len(trials):
-        remarks.append(f"{len(trials) - len(alike)} runs with other classes than {listed(list(classes))} are left out.")
-    rows = {row.file: row for trial in alike for row in trial.run.split}
-    patients = {row.patient for row in rows.values()}
-    grouped = "" not in patients
-    sizes = [[sum(row.split == split for row in trial.run.split) for split in ("test", "train")] for trial in alike]
-    task = Task(
-        name=name,
-        trials=alike,
-        units=len(patients) if grouped else len(rows),
-        unit="patients" if grouped else "images",
-        test_to_train=float(np.mean([test / max(train, 1) for test, train in sizes])),
-        remarks=remarks,
-    )
-    by_condition = defaultdict(list)
-    for arm in task.arms:
-        by_condition[arm.condition].append(arm)
-    for condition, arms in by_condition.items():
-        task.evidence[condition] = _evidence(task, arms)
-        task.pairs[condition] = compare_pairs(task.evidence[condition])
-    task.condition = min(by_condition, key=lambda c: (-len(by_condition[c]), c.freeze, bool(c.tag), c))
-    return task
-
-
-def _evidence(task: Task, arms: Sequence[Arm]) -> Evidence:
-    """The arms that share at least two folds, on the folds and test images that all of them share."""
-    ranked = sorted(arms, key=lambda arm: -len(task.aucs(arm)))
-    common, joined = set(task.aucs(ranked[0])), [ranked[0]]
-    for arm in ranked[1:]:
-        reference, other = task.first_seed(joined[0]), task.first_seed(arm)
-        shared = {f for f in common & set(task.aucs(arm)) if set(reference[f].test.files) == set(other[f].test.files)}
-        if len(shared) >= min(2, len(common)) and shared:
-            common, joined = shared, [*joined, arm]
-        else:
-            task.remarks.append(
-                f"{arm.name} ({arm.condition}) shares too few finished folds with the others to be compared with them."
-            )
-    folds = sorted(common)
-    return Evidence(
-        aucs={arm.init: [task.aucs(arm)[fold] for fold in folds] for arm in joined},
-        predictions={arm.init: [task.first_seed(arm)[fold].fold_predictions for fold in folds] for arm in joined},
-        test_to_train=task.test_to_train,
-        units=task.units,
-        unit=task.unit,
-    )
-
-
-def _missing(task: Task) -> Iterable[str]:
-    """What the runs of a task do not let one say."""
-    for arm in task.arms:
-        trials = task.of_arm(arm)
-        missing = sorted(set(task.folds) - {trial.run.fold for trial in trials})
-        if missing:
-            folds = listed([str(fold) for fold in missing])
-            yield f"{arm.name} ({arm.condition}) has no finished run of fold {folds}."
-        for trial in trials:
-            absent = [name for c, name in enumerate(task.classes) if c not in trial.test.labels]
-            if absent:
-                what = "its AUC is undefined" if trial.auc.value != trial.auc.value else "its AUC leaves that class out"
-                yield f"{arm.name}, fold {trial.run.fold}: no test image of {listed(absent)}; {what}."
-    if task.unit == "images":
-        yield (
-            "Patients are not known: if any has several images, training has seen patients of the test, and every "
-            "score is too good."
+def _read_tables(workdir: Path, remarks: list[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    path = workdir / "results" / "representations.csv"
+    if path.exists():
+        yield "representations", _read_rows(path, remarks)
+    elif parts := sorted(workdir.glob("comparisons/*/fold*.csv")):
+        remarks.append(
+            "The study's tables are not written yet: representations are shown as far as comparisons/ holds them. "
+            "Run the study's command again to write results/."
         )
-    if len(task.folds) == 1:
-        yield "One fold alone says nothing about how much the result depends on the images trained on."
-    if len({trial.seed for trial in task.trials}) == 1:
-        yield "Every run has the same seed: the spread over seeds is not known."
+        yield (
+            "representations",
+            [{**row, "condition": path.stem.partition("-")[2]} for path in parts for row in _read_rows(path, remarks)],
+        )
 
 
-def _read_tables(results: Path, remarks: list[str]) -> Iterable[tuple[str, list[dict[str, str]]]]:
-    for stem in ("representations", "agreement"):
-        path = results / f"{stem}.csv"
-        if not path.exists():
-            continue
-        try:
-            with path.open(newline="", encoding="utf-8") as lines:
-                yield stem, [row for row in csv.DictReader(lines) if None not in row and None not in row.values()]
-        except (UnicodeDecodeError, csv.Error) as error:
-            remarks.append(f"{path} is not a CSV file ({error}).")
+def _read_rows(path: Path, remarks: list[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            return [row for row in csv.DictReader(lines) if None not in row and None not in row.values()]
+    except (UnicodeDecodeError, csv.Error) as error:
+        remarks.append(f"{path} is not a CSV file ({error}).")
+        return []

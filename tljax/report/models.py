@@ -9,6 +9,11 @@ _SAME = re.compile(r"seed\d+|native")  # seeds are pooled, and native preprocess
 _TUNED = re.compile(r"(?P<init>.+?)-(?P<freeze>freezeTrue|freezeFalse|freeze|nofreeze)(?:-(?P<tag>.+))?")
 
 
+def pooled(tag: str) -> str:
+    """The condition that a tag names, but for what is pooled or goes without saying: `paper-seed1` as `paper`."""
+    return "-".join(part for part in tag.split("-") if part and not _SAME.fullmatch(part))
+
+
 @dataclass(frozen=True)
 class Model:
     """A network as compared: an initialisation, before or after fine-tuning."""
@@ -37,6 +42,6 @@ def read_model(name: str, task: str) -> Model:
     if bare.endswith(("-freezeTrue", "-freezeFalse")):
         bare = bare.removeprefix(f"{task}-")
     if found := _TUNED.fullmatch(bare):
-        tag = [part for part in (found["tag"] or "").split("-") if part and not _SAME.fullmatch(part)]
-        return Model(found["init"].lower(), True, found["freeze"] in ("freeze", "freezeTrue"), "-".join(tag))
+        frozen = found["freeze"] in ("freeze", "freezeTrue")
+        return Model(found["init"].lower(), True, frozen, pooled(found["tag"] or ""))
     return Model(bare.lower() if bare.lower() in ("imagenet", "radimagenet", "random") else bare, False)

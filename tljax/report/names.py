@@ -31,6 +31,11 @@ def p_value(p: float) -> str:
     return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float) -> str:
+    """A p-value within a sentence: `p = 0.012`, `p < 0.001`."""
+    return "p unknown" if p != p else f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
+
+
 def probability(p: float) -> str:
     """A probability that is an estimate, and so never certain."""
     return "–" if p != p else "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"

@@ -1,5 +1,7 @@
 """Puts the page together: which sections there are, and what stands in each."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
@@ -9,9 +11,10 @@ import tljax
 from tljax.report import evidence, published, tables
 from tljax.report.explain import find_explanations
 from tljax.report.figures import Figure, Gallery, inside, performance, saliency
-from tljax.report.gather import Study, Task
+from tljax.report.gather import Study
 from tljax.report.names import file_stem, init_name, listed
-from tljax.report.tables import Table
+from tljax.report.table import Table
+from tljax.report.task import Task
 
 
 @dataclass
@@ -49,11 +52,15 @@ def headline(study: Study) -> tuple[str, str]:
     ) + " Task by task:"
     if all(task.verdict.kind == "none" for task in judged):
         names = listed([init_name(init) for init in inits])
-        return f"No detectable difference between {names} on any of {len(judged)} tasks.", "Task by task:"
+        return f"No detectable difference between {names} on {_all_of(judged)}.", "Task by task:"
     if unbeaten:
         names = listed([init_name(init) for init in unbeaten], "or")
-        return f"Start from {names}: nothing is shown to do better on any of {len(judged)} tasks.", detail
+        return f"Start from {names}: nothing is shown to do better on {_all_of(judged)}.", detail
     return "It depends on the task which initialisation to start from.", detail
+
+
+def _all_of(judged: Sequence[Task]) -> str:
+    return f"any of {len(judged)} tasks" if len(judged) > 1 else f"{judged[0].name}, the one task with a verdict"
 
 
 def sections(study: Study, gallery: Gallery) -> list[Section]:
@@ -90,7 +97,7 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
             "forgives rotation and scale alone, and so asks more.",
             [figure for task in study.tasks for figure in inside.layer_curves(gallery, study, task)]
             + [figure for task in study.tasks for figure in inside.heat_maps(gallery, study, task)],
-            absent="Representations were not compared (results/representations.csv is not there).",
+            absent="Representations were not compared (results/representations.csv and comparisons/ hold none).",
         ),
         Section(
             "filters", "The first layer's filters", "",
@@ -116,6 +123,7 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
             "preprocessing", "Paper or native preprocessing?",
             "The paper fed every network the same inputs; each was pre-trained on its own.",
             [figure for figure in contrasts if figure],
+            [made["preprocessing"]],
             absent="Only one preprocessing was trained: paper against native is not known.",
         ),
         Section("cost", "What did it cost?", tables=[made["cost"]]),
@@ -132,6 +140,10 @@ def missing(study: Study, parts: list[Section]) -> list[str]:
     """What is not there, and what cannot be said for it."""
     lines = [f"Unfinished run {_place(study, run)}: {run.problem}." for run in study.of_status("unfinished")]
     lines += [f"Corrupt run {_place(study, run)}: {run.problem}." for run in study.of_status("corrupt")]
+    waiting: dict[str, list[str]] = defaultdict(list)
+    for place in study.not_started:
+        waiting[place.parent.as_posix()].append(place.name.removeprefix("fold"))
+    lines += [f"Not started: {variant}, fold {listed(folds)}." for variant, folds in waiting.items()]
     for key, told in (("failed", "Failed"), ("left_out", "Left out")):
         lines += [f"{told}: {entry}" for entry in _entries(study.settings.get(key))]
     lines += [f"{task.name}: {remark}" for task in study.tasks for remark in task.remarks]

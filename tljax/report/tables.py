@@ -1,72 +1,16 @@
-"""Tables, each in three forms: rows for the page, CSV and LaTeX (booktabs).
+"""The tables of the report."""
 
-Names of tasks, classes and files are the user's: whatever they hold, they stay one cell and start no command.
-"""
-
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from tljax.files import write_csv, write_text
+from tljax import statistics
 from tljax.report import published
-from tljax.report.gather import Condition, Study, Task
+from tljax.report.gather import Study
 from tljax.report.names import init_name, listed, p_value, plain, probability, signed
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "−": "$-$", "±": r"$\pm$", "–": "--", "Δ": r"$\Delta$",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells are text as a reader sees it."""
-
-    name: str
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    best: frozenset[int] = frozenset()
-    """Rows whose name and first figure are set in bold."""
-    words: int = 1
-    """How many of the first columns hold words, not figures."""
-
-    def write(self, folder: Path, stem: str) -> None:
-        """Writes `<stem>.csv` and `<stem>.tex`."""
-        columns, *rows = ([_for_spreadsheet(cell) for cell in row] for row in (self.columns, *self.rows))
-        write_csv(folder / f"{stem}.csv", columns, rows)
-        write_text(folder / f"{stem}.tex", self.latex())
-
-    def latex(self) -> str:
-        """A `table` environment; needs booktabs."""
-        alignment = "l" * self.words + "r" * (len(self.columns) - self.words)
-        lines = [" & ".join(map(latex, self.columns)) + r" \\ \midrule"]
-        for number, row in enumerate(self.rows):
-            bold = self.words + 1 if number in self.best else 0
-            cells = [rf"\textbf{{{latex(cell)}}}" if i < bold else latex(cell) for i, cell in enumerate(row)]
-            lines.append(" & ".join(cells) + r" \\")
-        return "\n".join(
-            [
-                r"\begin{table}", r"\centering", rf"\caption{{{latex(self.caption)}}}",
-                rf"\begin{{tabular}}{{{alignment}}} \toprule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}",
-                "",
-            ]
-        )  # fmt: skip
-
-
-def latex(text: str) -> str:
-    """Text as LaTeX prints it: no character of it is a command, and it stays on one line."""
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
-
-
-def _for_spreadsheet(cell: str) -> str:
-    """A spreadsheet runs what begins like a formula; a name that does is quoted. Figures stay figures."""
-    risky = cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not re.fullmatch(r"[+-]?[\d.]+( .*)?", cell)
-    return f"'{cell}" if risky else cell
+from tljax.report.table import Table
+from tljax.report.task import Task
+from tljax.report.trials import Condition
 
 
 def _mean_sd(values: Sequence[float]) -> str:
@@ -78,6 +22,11 @@ def _mean_sd(values: Sequence[float]) -> str:
 
 def _range(low: float, high: float) -> str:
     return f"{plain(low)} to {plain(high)}" if np.isfinite(low) else "–"
+
+
+def _of_seeds(task: Task) -> str:
+    """What is said of figures that the predictions of one network a fold are made from."""
+    return ", of the lowest seed of each fold" if len({trial.seed for trial in task.trials}) > 1 else ""
 
 
 def results(task: Task, condition: Condition) -> Table:
@@ -112,7 +61,11 @@ def results(task: Task, condition: Condition) -> Table:
     )  # fmt: skip
     caption = f"Test AUC on {task.name} ({condition}; {task.size}). Intervals: corrected resampled t-test over folds."
     if pairs:
-        caption += f" The first p: the same test, Holm over tasks; the second: DeLong's test over test {task.unit}."
+        caption += (
+            " Means are over all folds of each, differences over the folds that all share. The first p: the same test, "
+            "Holm over tasks and, unless the best beats all, over its rivals; the second: DeLong's test over test "
+            f"{task.unit}{_of_seeds(task)}."
+        )
     if any(row[-1] != "–" for row in rows):
         caption += f" Published: {published.SOURCE}."
     keep = [i for i, name in enumerate(columns) if i < 3 or any(row[i] != "–" for row in rows)]
@@ -183,7 +136,36 @@ def pairs(study: Study) -> Table:
         "task", "condition", "pair", "Δ AUC", "95 % interval", "p (t)", "p (t, Holm)", "DeLong's interval",
         "p (DeLong)",
     )  # fmt: skip
-    return Table("pairs", "Every pair of initialisations on the folds that both finished.", columns, rows, words=3)
+    caption = (
+        "Every pair of initialisations on the folds that all of its condition share. Holm: over tasks, and for pairs "
+        "with the best, unless it beats all, over its rivals."
+    )
+    if any(map(_of_seeds, study.tasks)):
+        caption += " DeLong's test is of the lowest seed of each fold."
+    return Table("pairs", caption, columns, rows, words=3)
+
+
+def preprocessing(study: Study) -> Table:
+    """Native against the paper's preprocessing, initialisation by initialisation."""
+    found = [(task.name, contrast) for task in study.tasks for contrast in task.preprocessing()]
+    adjusted = statistics.holm([contrast.t.p for _, contrast in found])
+    rows = [
+        [
+            name, contrast.native.name, "head first" if contrast.native.condition.freeze else "all at once",
+            *map(plain, contrast.means), signed(contrast.t.value), _range(contrast.t.low, contrast.t.high),
+            p_value(contrast.t.p), p_value(p), str(contrast.folds),
+        ]
+        for (name, contrast), p in zip(found, adjusted, strict=True)
+    ]  # fmt: skip
+    columns = (
+        "task", "start from", "trained", "AUC, native", "AUC, paper", "Δ (native − paper)", "95 % interval of Δ",
+        "p (t)", "p (t, Holm)", "folds",
+    )  # fmt: skip
+    caption = (
+        "Native against the paper's preprocessing, paired by fold: corrected resampled t-test; Holm over the rows of "
+        "this table."
+    )
+    return Table("preprocessing", caption, columns, rows, words=3)
 
 
 def agreements(study: Study) -> Table:
@@ -211,6 +193,8 @@ def agreements(study: Study) -> Table:
         "it would be, were their errors independent. The authors' baseline squares the first network's accuracy; "
         "their published figures are of validation images."
     )
+    if any(map(_of_seeds, study.tasks)):
+        caption += " Where a fold has several seeds, the lowest."
     return Table("prediction-similarity", caption, columns, rows, words=3)
 
 
@@ -276,6 +260,7 @@ def all_tables(study: Study) -> dict[str, Table | list[Table]]:
         "results": [results(task, condition) for task in study.tasks for condition in conditions(task)],
         "scores": [scores(task) for task in study.tasks],
         "pairs": pairs(study),
+        "preprocessing": preprocessing(study),
         "agreements": agreements(study),
         "cost": cost(study),
         "runs": runs(study),

@@ -2,8 +2,9 @@
 
 A difference counts as shown when two tests find it at the 5 % level: the corrected resampled t-test over folds, after
 Holm's adjustment over tasks (and over the rivals of the best, unless it beats them all), and DeLong's test over test
-images. The first alone is at times misled by five folds that happen to agree; the second knows nothing of the luck of
-training. `benchmarks/intervals.py` measures how often they err.
+images. Where a test knows nothing (folds that do not differ, a class of one patient), nothing is shown. The first alone
+is at times misled by five folds that happen to agree; the second knows nothing of the luck of training.
+`benchmarks/intervals.py` measures how often they err.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from tljax import statistics
-from tljax.report.names import init_name, listed, p_value, plain, probability, signed
+from tljax.report.names import init_name, listed, p_equals, plain, probability, signed
 from tljax.statistics import Comparison, FoldPredictions
 
 SIGNIFICANCE = 0.05
@@ -35,6 +36,8 @@ class Evidence:
     units: int
     """Patients in the data set, or images where patients are unknown."""
     unit: Literal["patients", "images"]
+    apart: Sequence[str] = ()
+    """Initialisations that were trained too, on too few of these folds to be compared."""
 
     @property
     def folds(self) -> int:
@@ -53,12 +56,17 @@ class Pair:
     delong: Comparison
     """Over test images."""
     adjusted_p: float
-    """Of the t-test, after Holm over tasks."""
+    """Of the t-test, by `adjust`."""
 
     @property
     def shown(self) -> bool:
         """Whether the difference counts as shown."""
         return self.adjusted_p < SIGNIFICANCE and self.delong.p < SIGNIFICANCE
+
+    @property
+    def unknown(self) -> bool:
+        """Whether there is a difference of which a test cannot say how sure it is."""
+        return self.t.value != 0 and bool(np.isnan([self.t.p, self.delong.p]).any())
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,12 @@ def compare_pairs(evidence: Evidence) -> list[Pair]:
     return pairs
 
 
-def adjust_over_tasks(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
-    """The same pairs with p-values adjusted by Holm over the tasks on which the same two are compared."""
+def adjust(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """The same pairs with the p-values by which they are judged.
+
+    Holm over the tasks on which the same two are compared; then over the rivals of the best, unless it beats them all:
+    beating every other needs no adjustment, picking out some does.
+    """
     families: dict[frozenset[str], list[Pair]] = {}
     for pairs in pairs_by_task.values():
         for pair in pairs:
@@ -98,11 +110,20 @@ def adjust_over_tasks(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list
     for family in families.values():
         for pair, p in zip(family, statistics.holm([pair.t.p for pair in family]), strict=True):
             adjusted[id(pair)] = replace(pair, adjusted_p=p)
-    return {task: [adjusted[id(pair)] for pair in pairs] for task, pairs in pairs_by_task.items()}
+    return {task: _over_rivals([adjusted[id(pair)] for pair in pairs]) for task, pairs in pairs_by_task.items()}
+
+
+def _over_rivals(pairs: list[Pair]) -> list[Pair]:
+    against = [pair for pair in pairs if pair.first == pairs[0].first]
+    if all(pair.shown for pair in against):
+        return pairs
+    held = statistics.holm([pair.adjusted_p for pair in against])
+    adjusted = {pair.second: replace(pair, adjusted_p=p) for pair, p in zip(against, held, strict=True)}
+    return [adjusted[pair.second] if pair in against else pair for pair in pairs]
 
 
 def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
-    """The verdict on one task from its pairs, already adjusted."""
+    """The verdict on one task from its pairs, as `adjust` returns them."""
     if not evidence.folds:
         return Verdict("cannot", "No verdict: no finished fold to judge by.", "")
     if len(evidence.aucs) == 1:
@@ -111,9 +132,6 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         return _judge_one_fold(pairs)
     best = pairs[0].first
     against = [pair for pair in pairs if pair.first == best]
-    if not all(pair.shown for pair in against):  # beating every other needs no adjustment, picking out some does
-        adjusted = statistics.holm([pair.adjusted_p for pair in against])
-        against = [replace(pair, adjusted_p=p) for pair, p in zip(against, adjusted, strict=True)]
     tied = [pair for pair in against if not pair.shown]
     beaten = [pair for pair in against if pair.shown]
     table = np.transpose([evidence.aucs[init] for init in evidence.aucs])
@@ -136,6 +154,9 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         )
         return Verdict("tie", headline, detail, leaders, chances)
     detail = " ".join(_open_question(pair, evidence) for pair in tied)
+    if any(pair.unknown for pair in tied):
+        headline = f"No verdict: {names[0]} leads, but these results do not tell how sure that is."
+        return Verdict("cannot", headline, detail, leaders)
     if evidence.folds < FOLDS:
         headline = f"No verdict yet: {names[0]} leads, but {evidence.folds} folds are too few to be sure of it."
         return Verdict("cannot", headline, detail, leaders, chances)
@@ -145,9 +166,13 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
 
 def _judge_alone(evidence: Evidence) -> Verdict:
     ((init, aucs),) = evidence.aucs.items()
-    headline = f"Only {init_name(init)} was trained: there is nothing to compare it with."
-    detail = f"Its mean test AUC over {evidence.folds} fold{'s' * (evidence.folds > 1)} is {plain(np.mean(aucs))}. "
-    return Verdict("cannot", headline, detail + "Train a second initialisation on the same folds.", (init,))
+    name, mean = init_name(init), plain(np.mean(aucs))
+    detail = f"mean test AUC over {evidence.folds} fold{'s' * (evidence.folds > 1)} is {mean}. "
+    if evidence.apart:
+        headline = f"No verdict: {listed([name, *map(init_name, evidence.apart)])} share too few finished folds."
+        return Verdict("cannot", headline, f"{name}'s {detail}Train all of them on the same folds.", (init,))
+    headline = f"Only {name} was trained: there is nothing to compare it with."
+    return Verdict("cannot", headline, f"Its {detail}Train a second initialisation on the same folds.", (init,))
 
 
 def _judge_one_fold(pairs: list[Pair]) -> Verdict:
@@ -155,8 +180,8 @@ def _judge_one_fold(pairs: list[Pair]) -> Verdict:
     headline = "No verdict: one fold cannot tell a better initialisation from a lucky training."
     detail = (
         f"On this fold's test images {init_name(closest.first)} leads {init_name(closest.second)} by "
-        f"{plain(closest.delong.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; p = "
-        f"{p_value(closest.delong.p)}). Train the other folds, if the data have any."
+        f"{plain(closest.t.value)} AUC ({_interval(closest.delong)} by DeLong, over these test images only; "
+        f"{p_equals(closest.delong.p)}). Train the other folds, if the data have any."
     )
     return Verdict("cannot", headline, detail)
 
@@ -165,18 +190,26 @@ def _sentence(pair: Pair, evidence: Evidence) -> str:
     first, second = (plain(float(np.mean(evidence.aucs[init]))) for init in (pair.first, pair.second))
     return (
         f"{init_name(pair.first)} {first} against {init_name(pair.second)} {second} on {evidence.folds} folds: "
-        f"{signed(pair.t.value)} AUC ({_interval(pair.t)}), p = {p_value(pair.adjusted_p)} over folds and "
-        f"{p_value(pair.delong.p)} over test images."
+        f"{signed(pair.t.value)} AUC ({_interval(pair.t)}), {p_equals(pair.adjusted_p)} over folds and "
+        f"{p_equals(pair.delong.p)} over test images."
     )
 
 
 def _open_question(pair: Pair, evidence: Evidence) -> str:
     """What would tell two apart that these data do not."""
+    if pair.t.value == 0 and np.isnan(pair.t.p):
+        return f"{init_name(pair.first)} and {init_name(pair.second)} have the same AUC on every fold."
     start = (
         f"{init_name(pair.first)} leads {init_name(pair.second)} by {plain(pair.t.value)} AUC ({_interval(pair.t)}); "
     )
+    if np.isnan(pair.t.p):
+        return (
+            start + "every fold differs by exactly as much, which tells nothing of how sure it is: are they too small?"
+        )
+    if np.isnan(pair.delong.p):
+        return start + f"a class has too few test {evidence.unit} for DeLong's test."
     if pair.adjusted_p < SIGNIFICANCE:
-        return start + f"the folds agree on it, the test images do not (DeLong's p = {p_value(pair.delong.p)})."
+        return start + f"the folds agree on it, the test images do not (DeLong's {p_equals(pair.delong.p)})."
     if evidence.folds < FOLDS:
         return start + "train the other folds before asking for more data."
     needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds)
@@ -187,6 +220,8 @@ def _open_question(pair: Pair, evidence: Evidence) -> str:
 
 
 def _interval(comparison: Comparison) -> str:
+    if np.isnan(comparison.low):
+        return "interval unknown"
     return f"95 % interval {plain(comparison.low)} to {plain(comparison.high)}"
 
 

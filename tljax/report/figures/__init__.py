@@ -1,7 +1,7 @@
 """One look for every figure, and the three forms in which each is kept: SVG in the page, PDF and PNG beside it.
 
-Colours are Okabe and Ito's, which the colour-blind tell apart; marker and dash repeat what colour says, so that a grey
-print can be read. Text in a figure is text, never parsed as mathematics: names come from the user.
+Colours are Okabe and Ito's and Tol's, which the colour-blind tell apart; marker, fill and dash repeat what colour says,
+so that a grey print can be read. Text in a figure is text, never parsed as mathematics: names come from the user.
 """
 
 import base64
@@ -61,12 +61,20 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Look:
-    """How one initialisation is drawn, everywhere."""
+    """How one initialisation, pair or task is drawn, everywhere."""
 
     colour: str
     marker: str
     dash: Any
     """A matplotlib line style."""
+    filled: bool = True
+    """Whether the marker is."""
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """Of a point, for `Axes.plot`."""
+        face = self.colour if self.filled else "white"
+        return {"marker": self.marker, "color": self.colour, "markerfacecolor": face}
 
 
 _KNOWN = {
@@ -74,18 +82,22 @@ _KNOWN = {
     "radimagenet": Look("#D55E00", "s", (0, (5, 1.5))),
     "random": Look("#6b7075", "^", (0, (1.5, 1.2))),
 }
-_OTHERS = (
-    Look("#009E73", "D", (0, (6, 1.5, 1.5, 1.5))),
-    Look("#CC79A7", "v", (0, (3, 1))),
-    Look("#B07D00", "P", (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5))),
-    Look("#56B4E9", "X", (0, (2, 2))),
-)
+# Others take colour, marker, dash and fill in turn. The lengths have no common factor, so that colour and marker, which
+# tell apart by themselves, meet again only after 63 names. Neighbours are light and dark, for a grey print.
+_COLOURS = ("#009E73", "#882255", "#56B4E9", "#E69F00", "#332288", "#CC79A7", "#111111")
+_MARKERS = ("v", "P", "<", "X", ">", "p", "*", "h", "D")
+_DASHES = ((0, (6, 1.5, 1.5, 1.5)), (0, (3, 1)), (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5)), (0, (2, 2)), (0, (9, 2)))
 
 
 def looks(names: list[str]) -> dict[str, Look]:
     """A look for each name: fixed for the known initialisations, in turn for others."""
-    others = [name for name in names if name not in _KNOWN]
-    return {name: _KNOWN.get(name) or _OTHERS[others.index(name) % len(_OTHERS)] for name in names}
+    others = [name for name in dict.fromkeys(names) if name not in _KNOWN]
+    return {name: _KNOWN.get(name) or _other(others.index(name)) for name in names}
+
+
+def _other(number: int) -> Look:
+    colour, marker, dash = (kinds[number % len(kinds)] for kinds in (_COLOURS, _MARKERS, _DASHES))
+    return Look(colour, marker, dash, filled=number % 2 == 0)
 
 
 @dataclass(frozen=True)

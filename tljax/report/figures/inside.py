@@ -1,94 +1,45 @@
 """Figures of what fine-tuning changes inside a network: representations, filters, and how that goes with the gain."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
 from tljax import statistics
 from tljax.report import published
-from tljax.report.figures import FAINT, INK, Figure, Gallery, looks, new
-from tljax.report.gather import Study, Task
+from tljax.report.figures import FAINT, INK, Figure, Gallery, Look, looks, new
+from tljax.report.gather import Study
 from tljax.report.models import Model, read_model
 from tljax.report.names import init_name, listed, plain
+from tljax.report.representations import Comparisons, Pair, Rows, by_fold, comparisons, figure_of, main
+from tljax.report.task import Task
 
 LAYERS = published.LAYERS
-Rows = list[dict[str, str]]
-Pair = tuple[Model, Model]
-
-
-def _value(row: Mapping[str, str], key: str) -> float:
-    try:
-        return float(row.get(key) or "nan")
-    except ValueError:
-        return float("nan")
-
-
-def rows_of(study: Study, task: str) -> dict[tuple[str, str], Rows]:
-    """The rows of a task by protocol and measure, the paper's protocol and CCA first; without flagged figures."""
-    found: dict[tuple[str, str], Rows] = defaultdict(list)
-    for row in study.tables.get("representations", []):
-        if row.get("task") == task and not row.get("flag"):
-            found[row.get("protocol", ""), row.get("measure", "")].append(row)
-    return dict(sorted(found.items(), key=lambda item: (item[0][0] != "paper", item[0][1] != "cca", item[0])))
-
-
-def flagged(study: Study, task: str, protocol: str, measure: str) -> str:
-    """What the curves leave out, and why; empty where nothing."""
-    left_out = {
-        f"{row.get('layer1')} ({row['flag']})"
-        for row in study.tables.get("representations", [])
-        if (row.get("task"), row.get("protocol"), row.get("measure")) == (task, protocol, measure) and row.get("flag")
-    }
-    return f" Left out: {listed(sorted(left_out))}." if left_out else ""
-
-
-def main_rows(study: Study, task: str) -> Rows:
-    """The first of them."""
-    return next(iter(rows_of(study, task).values()), [])
-
-
-def measure_name(rows: Rows) -> str:
-    """The measure of these rows, for an axis."""
-    name = rows[0].get("measure", "") if rows else ""
-    return {"cca": "mean CCA"}.get(name, name.replace("_cka", " CKA").replace("_", " "))
-
-
-def by_pair(rows: Rows, task: str) -> dict[Pair, Rows]:
-    """Rows by the two models compared, the untuned one second."""
-    pairs: dict[Pair, Rows] = defaultdict(list)
-    for row in rows:
-        first, second = read_model(row.get("model1", ""), task), read_model(row.get("model2", ""), task)
-        pairs[(second, first) if second.tuned and not first.tuned else (first, second)].append(row)
-    return dict(pairs)
 
 
 def layer_curves(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
     """The paper's two figures: each network before and after fine-tuning; and different networks with each other.
 
-    For each protocol and measure that was run; CKA by the full protocol only.
+    For each protocol, measure and condition that was run; CKA by the full protocol only.
     """
     drawn = []
-    for (protocol, measure), rows in rows_of(study, task.name).items():
-        if protocol == "paper" and measure != "cca":
+    for found in comparisons(study, task.name):
+        if found.protocol == "paper" and found.measure != "cca":
             continue
-        pairs = by_pair([row for row in rows if row.get("layer1") == row.get("layer2")], task.name)
-        own = {pair: found for pair, found in pairs.items() if _plain(*pair) and _before_after(*pair)}
-        others = {pair: found for pair, found in pairs.items() if _plain(*pair) and pair[0].tuned == pair[1].tuned}
+        pairs = {pair: rows for pair, rows in found.pairs(diagonal=True).items() if not _frozen(*pair)}
+        own = {pair: rows for pair, rows in pairs.items() if _before_after(*pair)}
+        others = {pair: rows for pair, rows in pairs.items() if pair[0].tuned == pair[1].tuned}
         for part, title, stem in ((own, "Before and after tuning", "tuning"), (others, "Between networks", "between")):
             if part:
                 names = [pair[0].init if part is own else f"{pair[0]} – {pair[1]}" for pair in part]
-                stem = f"{task.name}-{protocol}-{measure}-{stem}"
-                title = f"{title}: {measure_name(rows)}, {protocol} protocol"
-                note = flagged(study, task.name, protocol, measure)
-                drawn.append(_curves(gallery, task, part, names, title, stem, note))
+                title = f"{title}: {found.measure_name}, {found.protocol} protocol"
+                drawn.append(_curves(gallery, found, part, names, ", ".join(filter(None, (title, found.told))), stem))
     return drawn
 
 
-def _plain(first: Model, second: Model) -> bool:
-    """Neither frozen first nor of a recipe of its own."""
-    return not (first.freeze or second.freeze or first.tag or second.tag)
+def _frozen(first: Model, second: Model) -> bool:
+    return first.freeze or second.freeze
 
 
 def _before_after(first: Model, second: Model) -> bool:
@@ -96,69 +47,80 @@ def _before_after(first: Model, second: Model) -> bool:
 
 
 def _curves(
-    gallery: Gallery, task: Task, pairs: Mapping[Pair, Rows], names: Sequence[str], title: str, stem: str, note: str
+    gallery: Gallery, found: Comparisons, pairs: Mapping[Pair, Rows], names: Sequence[str], title: str, stem: str
 ) -> Figure:
-    look = looks(names)
+    look = looks(list(names))
     figure, axes = new(height=3.0 + 0.16 * max(len(pairs) - 3, 0))
     layers = [layer for layer in LAYERS if any(row["layer1"] == layer for rows in pairs.values() for row in rows)]
     by_chance, compared, folds = False, False, set()
-    for (pair, rows), name in zip(pairs.items(), names, strict=True):
+    for number, ((pair, rows), name) in enumerate(zip(pairs.items(), names, strict=True)):
         style = look[name]
-        values = [[_value(row, "value") for row in rows if row["layer1"] == layer] for layer in layers]
+        x = np.arange(len(layers)) + 0.04 * (number - (len(pairs) - 1) / 2)  # beside each other, not over each other
+        of_layer = [[row for row in rows if row["layer1"] == layer] for layer in layers]
+        values = [list(by_fold(each).values()) for each in of_layer]
         mean = np.array([np.mean(v) if v else np.nan for v in values])
         folds |= {len(v) for v in values}
-        error = np.transpose([_spread([row for row in rows if row["layer1"] == layer]) for layer in layers])
-        label = f"{pair[0]} – {pair[1]}"
+        error = np.transpose([_spread(each) for each in of_layer])
         axes.errorbar(
-            range(len(layers)), mean, error, fmt=style.marker, linestyle=style.dash, color=style.colour, elinewidth=0.9,
-            capsize=2, label=label,
+            x, mean, error, linestyle=style.dash, elinewidth=0.9, capsize=2,
+            label=f"{pair[0]} – {pair[1]}", **style.mark,
         )  # fmt: skip
-        chance = [[_value(row, "chance") for row in rows if row["layer1"] == layer] for layer in layers]
+        chance = [[figure_of(row, "chance") for row in each] for each in of_layer]
         if np.isfinite(chance := [np.mean(c) if c else np.nan for c in chance]).any():
             by_chance = True
-            axes.plot(range(len(layers)), chance, color=style.colour, linewidth=0.9, dashes=(1, 1.5))
-        if "paper protocol" in title and (paper := _published(task.name, pair)):
+            axes.plot(x, chance, color=style.colour, linewidth=0.9, dashes=(1, 1.5))
+        if found.like_published and (paper := _published(found.task, pair)):
             compared = True
             axes.plot(
-                np.arange(len(layers)) + 0.13, [paper[layer].mean for layer in layers], "d", color="white",
+                x + 0.02 * len(pairs) + 0.1, [paper[layer].mean for layer in layers], "d", color="white",
                 markeredgecolor=style.colour, markersize=4.5,
             )  # fmt: skip
     if by_chance:
         axes.plot([], [], color=INK, linewidth=0.9, dashes=(1, 1.5), label="chance, of each pair in its colour")
     axes.set_xticks(range(len(layers)), layers)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel(measure_name(next(iter(pairs.values()))))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7)
+    axes.set_ylabel(found.measure_name)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7, handlelength=3.5)
     spread = "standard deviation over folds" if max(folds) > 1 else "95 % interval"
-    caption = f"{title}. Similarity of representations by layer on {task.name}; bars: {spread}."
+    caption = f"{title}. Similarity of representations by layer on {found.task}; bars: {spread}."
     caption += " Dotted: what they would give, did one see other images than the other." if by_chance else ""
     caption += " Hollow diamonds: published means." if compared else ""
-    return gallery.keep(figure, stem, title, caption + note)
+    name = "-".join(filter(None, (found.task, found.protocol, found.measure, found.condition, stem)))
+    return gallery.keep(figure, name, title, caption + found.note)
 
 
 def _spread(rows: Rows) -> tuple[float, float]:
     """How far the bar of a layer reaches down and up: the standard deviation over folds, or the interval of the one."""
-    if len(rows) != 1:
-        reach = float(np.std([_value(row, "value") for row in rows], ddof=1)) if rows else 0.0
+    values = list(by_fold(rows).values())
+    if len(values) > 1:
+        reach = float(np.std(values, ddof=1))
         return reach, reach
-    value, low, high = (_value(rows[0], key) for key in ("value", "low", "high"))
+    if len(rows) != 1:  # several seeds of one fold have no interval together
+        return 0.0, 0.0
+    value, low, high = (figure_of(rows[0], key) for key in ("value", "low", "high"))
     return tuple(float(np.nan_to_num(max(reach, 0.0))) for reach in (value - low, high - value))
 
 
 def _published(task: str, pair: Pair) -> Mapping[str, published.Published]:
-    names = [f"{task}-{model.published_name}" if model.tuned else model.published_name for model in pair]
-    return {} if any(model.tag for model in pair) else published.cca(task, *names)
+    return published.cca(
+        task, *(f"{task}-{model.published_name}" if model.tuned else model.published_name for model in pair)
+    )
 
 
 def heat_maps(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
     """Every layer of one network against every layer of another, where that was measured."""
-    drawn = []
-    for (first, second), found in by_pair(main_rows(study, task.name), task.name).items():
+    known = comparisons(study, task.name)
+    first = [found for found in known if (found.protocol, found.measure) == (known[0].protocol, known[0].measure)]
+    return [drawn for found in first for drawn in _heat_maps_of(gallery, found)]
+
+
+def _heat_maps_of(gallery: Gallery, comparison: Comparisons) -> Iterator[Figure]:
+    for (first, second), found in comparison.pairs().items():
         sums: dict[tuple[str, str], list[float]] = defaultdict(list)
         for row in found:
-            flipped = read_model(row["model1"], task.name) != first
+            flipped = comparison.model(row["model1"]) != first
             layers = (row.get("layer1", ""), row.get("layer2", ""))
-            sums[layers[::-1] if flipped else layers].append(_value(row, "value"))
+            sums[layers[::-1] if flipped else layers].append(figure_of(row, "value"))
         rows1, rows2 = (list(dict.fromkeys(key[side] for key in sums)) for side in (0, 1))
         if len(sums) <= max(len(rows1), len(rows2)):
             continue  # the diagonal alone is a curve, drawn elsewhere
@@ -174,11 +136,13 @@ def heat_maps(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
             axes.tick_params(labelsize=5.5)
         axes.set(xlabel=str(second), ylabel=str(first), aspect="equal")
         figure.colorbar(mesh, ax=axes, shrink=0.8).outline.set_visible(False)
+        told = f", {comparison.told}" if comparison.told else ""
         caption = (
-            f"{measure_name(found)} of each layer of {first} with each of {second} on {task.name}, mean over folds."
+            f"{comparison.measure_name} of each layer of {first} with each of {second} on {comparison.task}{told}, "
+            "mean over folds."
         )
-        drawn.append(gallery.keep(figure, f"{task.name}-layers-{first}-{second}", f"{first} – {second}", caption))
-    return drawn
+        name = "-".join(filter(None, (comparison.task, comparison.condition, "layers", str(first), str(second))))
+        yield gallery.keep(figure, name, f"{first} – {second}{told}", caption)
 
 
 def similarity_and_gain(gallery: Gallery, study: Study) -> list[Figure]:
@@ -186,17 +150,19 @@ def similarity_and_gain(gallery: Gallery, study: Study) -> list[Figure]:
     points: dict[str, dict[str, list[tuple[str, float, float]]]] = defaultdict(lambda: defaultdict(list))
     measure = ""
     for task in study.tasks:
-        gains = _gains(task)
-        rows = [row for row in main_rows(study, task.name) if row.get("layer1") == row.get("layer2")]
-        for (first, second), found in by_pair(rows, task.name).items():
-            if not (_plain(first, second) and _before_after(first, second)):
+        gains, found = _gains(task), main(study, task)
+        if found is None:
+            continue
+        for (first, second), rows in found.pairs(diagonal=True).items():
+            if _frozen(first, second) or not _before_after(first, second):
                 continue
-            for row in found:
-                gain = gains.get((first.init, row.get("fold", "").removeprefix("fold")))
-                if gain is not None:
-                    measure = measure_name(found)
-                    points[first.init][row["layer1"]].append((task.name, _value(row, "value"), gain))
-    return [_gain_panels(gallery, init, layers, measure) for init, layers in points.items() if init != "random"]
+            measure = found.measure_name
+            for layer in dict.fromkeys(row["layer1"] for row in rows):
+                for fold, value in by_fold([row for row in rows if row["layer1"] == layer]).items():
+                    if (gain := gains.get((first.init, fold))) is not None:
+                        points[first.init][layer].append((task.name, value, gain))
+    look = looks([task.name for task in study.tasks])
+    return [_gain_panels(gallery, init, layers, measure, look) for init, layers in points.items() if init != "random"]
 
 
 def _gains(task: Task) -> dict[tuple[str, str], float]:
@@ -212,19 +178,21 @@ def _gains(task: Task) -> dict[tuple[str, str], float]:
 
 
 def _gain_panels(
-    gallery: Gallery, init: str, layers: Mapping[str, list[tuple[str, float, float]]], measure: str
+    gallery: Gallery,
+    init: str,
+    layers: Mapping[str, list[tuple[str, float, float]]],
+    measure: str,
+    look: Mapping[str, Look],
 ) -> Figure:
     names = [layer for layer in LAYERS if layer in layers]
     tasks = sorted({task for found in layers.values() for task, _, _ in found})
-    look = looks(tasks)
     figure, panels = new(1.75 * max(len(names), 2), 2.5, columns=len(names), sharey=True, squeeze=False)
     sentences = []
     for axes, layer in zip(panels[0], names, strict=True):
         of_task, x, y = zip(*layers[layer], strict=True)
         for task in tasks:
             at = [number for number, name in enumerate(of_task) if name == task]
-            style = look[task]
-            axes.plot([x[i] for i in at], [y[i] for i in at], style.marker, color=style.colour, label=task, alpha=0.85)
+            axes.plot([x[i] for i in at], [y[i] for i in at], linestyle="", label=task, **look[task].mark)
         r = statistics.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
         sure = np.isfinite(r.low)  # without an interval, a coefficient says nothing
         axes.set_title(f"{layer}  r = {plain(r.value)}" if sure else layer)

@@ -7,8 +7,10 @@ from jaxtyping import Float
 
 from tljax.report import published
 from tljax.report.figures import COLUMN, FAINT, INK, Figure, Gallery, looks, new
-from tljax.report.gather import Arm, Condition, Study, Task, Trial
+from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
+from tljax.report.task import Task
+from tljax.report.trials import Condition, Trial
 
 GRID = np.linspace(0, 1, 101)
 
@@ -25,7 +27,7 @@ def forest(gallery: Gallery, task: Task) -> Figure:
         axes.plot(values, [row + 0.24] * len(values), ".", color=style.colour, alpha=0.55, markersize=4, clip_on=False)
         if np.isfinite(mean.low):
             axes.plot([mean.low, mean.high], [row, row], "-", color=style.colour, linewidth=2.2, solid_capstyle="butt")
-        axes.plot(mean.value, row, style.marker, color=style.colour, markersize=7.5, markeredgecolor="white", zorder=4)
+        axes.plot(mean.value, row, markersize=7.5, zorder=4, **style.mark)
         if paper := published.auc(task.name, arm.init, arm.condition.freeze):
             compared = True
             axes.plot(
@@ -61,10 +63,11 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
             values, style = list(task.aucs(arm).values()), look[arm.init]
             frozen = arm.condition.freeze
             face = "white" if frozen else style.colour
-            box = {"facecolor": face, "alpha": 1 if frozen else 0.3, "edgecolor": style.colour}
+            hatch = "////" if _differs(arm.condition, task.condition) else None
+            box = {"facecolor": face, "alpha": 1 if frozen else 0.3, "edgecolor": style.colour, "hatch": hatch}
             line = {"color": style.colour, "linewidth": 1}
             axes.boxplot(
-                [values], positions=[position], widths=0.62, showfliers=False, manage_ticks=False, patch_artist=True,
+                [values], positions=[position], widths=0.62, whis=(0, 100), manage_ticks=False, patch_artist=True,
                 boxprops=box, whiskerprops=line, capprops=line, medianprops={**line, "linewidth": 1.8},
             )  # fmt: skip
             axes.plot(
@@ -89,7 +92,13 @@ def auc_boxes(gallery: Gallery, study: Study) -> Figure:
     )
     if any(arm.condition.freeze for task in study.tasks for arm in task.arms):
         caption += " Open boxes: the head was first trained alone on the frozen backbone."
+    if any(_differs(arm.condition, task.condition) for task in study.tasks for arm in task.arms):
+        caption += " Hatched boxes: another preprocessing or recipe than the verdict's."
     return gallery.keep(figure, "auc-by-task", "AUC by task", caption)
+
+
+def _differs(condition: Condition, verdicts: Condition) -> bool:
+    return (condition.preprocessing, condition.tag) != (verdicts.preprocessing, verdicts.tag)
 
 
 def roc(gallery: Gallery, task: Task, condition: Condition) -> Figure:
@@ -145,11 +154,13 @@ def calibration(gallery: Gallery, task: Task, condition: Condition) -> Figure:
         ).T
         error = np.mean([trial.scores["calibration_error"] for trial in trials])
         axes.errorbar(
-            x, y, np.clip([y - ends[0], ends[1] - y], 0, 1), fmt=style.marker, linestyle=style.dash, color=style.colour,
-            elinewidth=0.8, linewidth=1.2, label=f"{arm.name} {error:.3f}",
+            x, y, np.clip([y - ends[0], ends[1] - y], 0, 1), linestyle=style.dash, elinewidth=0.8, linewidth=1.2,
+            label=f"{arm.name} {error:.3f}", **style.mark,
         )  # fmt: skip
     axes.set(xlabel="confidence", ylabel="share right", xlim=(lowest - 0.03, 1.03), ylim=(-0.02, 1.03))
-    axes.legend(loc="lower right", title="calibration error", title_fontsize=7.5, alignment="left")
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, title="calibration error", title_fontsize=7.5
+    )  # above, where no bar is
     caption = (
         f"Calibration on {task.name} ({condition}): share of right predictions by confidence, all folds' test images; "
         "bars: 95 % intervals (Wilson). On the dotted line, confidence is what it claims to be."
@@ -216,35 +227,33 @@ def agreements(gallery: Gallery, study: Study) -> Figure | None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     caption = (
         "Prediction similarity with its 95 % interval, beside what it would be, did the networks err independently, "
-        "and beside the published code's baseline, which squares the accuracy of the first."
+        "and beside the published code's baseline, which squares the accuracy of the first. Of "
+        "several seeds, the lowest."
     )
     return gallery.keep(figure, "prediction-similarity", "Prediction similarity", caption)
 
 
 def preprocessing(gallery: Gallery, task: Task) -> Figure | None:
     """The same initialisation under `paper` and under `native` preprocessing; None where only one was trained."""
-    pairs = []
-    for arm in task.arms:
-        twin = Arm(arm.init, Condition(arm.condition.freeze, "paper", arm.condition.tag))
-        if arm.condition.preprocessing == "native" and twin in task.arms:
-            pairs.append((arm, twin))
-    if not pairs:
+    contrasts = task.preprocessing()
+    if not contrasts:
         return None
-    look = looks([arm.init for arm, _ in pairs])
-    figure, axes = new(4.6, 0.8 + 0.42 * len(pairs))
-    for row, (native, paper) in enumerate(pairs):
-        style = look[native.init]
-        values = task.mean(native).value, task.mean(paper).value
-        axes.plot(values, [row, row], color=style.colour, linewidth=1.2)
-        axes.plot(values[0], row, style.marker, color=style.colour, markersize=7)
-        axes.plot(values[1], row, style.marker, color=style.colour, markersize=7, markerfacecolor="white")
-    names = [arm.name + (", frozen first" if arm.condition.freeze else "") for arm, _ in pairs]
-    axes.set_yticks(range(len(pairs)), names)
-    axes.set_ylim(len(pairs) - 0.5, -0.5)
+    look = looks([contrast.native.init for contrast in contrasts])
+    figure, axes = new(4.6, 0.8 + 0.42 * len(contrasts))
+    for row, contrast in enumerate(contrasts):
+        style = look[contrast.native.init]
+        places = row - 0.13, row + 0.13  # side by side, so that neither hides the other
+        axes.plot(contrast.means, places, color=style.colour, linewidth=1.2)
+        for mean, place, face in zip(contrast.means, places, (style.colour, "white"), strict=True):
+            axes.plot(mean, place, style.marker, color=style.colour, markersize=7, markerfacecolor=face)
+    names = [f"{c.native.name}, frozen first" if c.native.condition.freeze else c.native.name for c in contrasts]
+    axes.set_yticks(range(len(contrasts)), names)
+    axes.set_ylim(len(contrasts) - 0.5, -0.5)
     axes.set_xlabel("mean test AUC")
     caption = (
-        f"Preprocessing on {task.name}: filled, inputs as each network was pre-trained on (native); open, "
-        f"the paper's ImageNet preprocessing for all of them. Initialisations: {listed(names)}."
+        f"Preprocessing on {task.name}, means over the folds that both have: filled, inputs as each network was "
+        "pre-trained on (native); open, the paper's ImageNet preprocessing for all of them. Initialisations: "
+        f"{listed(names)}."
     )
     return gallery.keep(figure, f"{task.name}-preprocessing", "Native against paper preprocessing", caption)
 
