@@ -17,7 +17,7 @@ from tljax import networks, runs, study
 from tljax.errors import Requeue, UserError
 from tljax.files import write_csv
 from tljax.progress import console
-from tljax.study import comparing
+from tljax.study import comparing, twins
 from tljax.study.authors import LAYERS
 from tljax.study.display import StudyDisplay
 from tljax.study.grid import make_grid
@@ -184,3 +184,35 @@ def test_the_plan_and_the_failures_of_an_earlier_command_stay_until_they_are_set
     write_run(config.workdir, "phantom", "random", fold=4, image_size=32, augment="none", dropout=0.0)
     study.study(dataclasses.replace(config, folds=(4, 5)))
     assert facts_of(config)["failed"] == {}
+
+
+# Runs that repeat another
+
+
+def test_a_run_whose_native_input_is_the_papers_is_trained_once(config, monkeypatch):
+    trained = []
+    monkeypatch.setattr(study, "_train", lambda of: trained.append((of.init, of.preprocessing)))
+    monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
+    both = dataclasses.replace(config, preprocessings=("native", "paper"), inits=("random", "radimagenet"), folds=(1,))
+    for fold in (1, 2, 3):
+        (config.workdir / f"{PLACE}{fold}" / runs.CHECKPOINT).mkdir()
+    grid = make_grid(both)
+    units = study.make_units(both, grid, grid.cells)
+    native, paper = (next(c for c in grid.cells if c.label == "random" and c.condition == tag) for tag in ("", "paper"))
+    (unit,) = [unit for unit in units if unit.folder == paper.folder]
+    assert unit.after == {str(native)}
+    for unit in units:
+        unit.work()
+    assert trained == [("radimagenet", "native"), ("radimagenet", "paper")]
+    one, other = (runs.read_run(cell.folder) for cell in (native, paper))
+    assert paper.finished and other.result == one.result
+    assert other.settings["preprocessing"] == "paper" and other.config["must_match"]["tag"] == "paper"
+    assert other.config["copy_of"] == f"{PLACE}1"
+    make_grid(both)  # which takes the copy for the run that it means
+
+
+def test_without_its_weights_a_twin_is_trained(config):
+    both = dataclasses.replace(config, preprocessings=("native", "paper"), folds=(1,))
+    native, paper = make_grid(both).cells
+    assert not twins.copy(paper, native)
+    assert not paper.folder.exists()

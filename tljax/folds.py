@@ -67,7 +67,11 @@ def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]
 
 
 def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
-    """The data of a run."""
+    """The data of a run. Raises UserError where nothing says which images are meant."""
+    if config.data_dir is None and not datasets.card(config.dataset).classes:
+        raise UserError(
+            f"--dataset {config.dataset}: give its images with --data-dir; those prepared before may be others"
+        )
     return datasets.load(
         config.dataset,
         config.data_dir,

@@ -16,7 +16,7 @@ from tljax import runs
 from tljax.config import StudyConfig, TrainConfig
 from tljax.errors import Requeue, UserError
 from tljax.progress import console
-from tljax.study import comparing, explaining
+from tljax.study import comparing, explaining, twins
 from tljax.study.cell import Cell
 from tljax.study.checks import checked
 from tljax.study.display import StudyDisplay, show_left_out
@@ -90,8 +90,11 @@ def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[
     sources = {cell.source for cell in picked if not cell.finished}
     units = [_training(cell) for cell in grid.pretrain if cell.folder in sources and cell.status == "unfinished"]
     pending = {unit.folder: unit.name for unit in units}
+    twin_of = twins.twins(grid.cells)
     for cells in comparable(picked):
-        group = [_training(cell, pending.get(cell.source)) for cell in cells if not cell.finished]
+        group = [
+            _training(cell, pending.get(cell.source), twin_of.get(cell.folder)) for cell in cells if not cell.finished
+        ]
         trained = frozenset(unit.name for unit in group)
         followers = []
         if config.protocols and (group or comparing.missing(cells, config.protocols, config.measures)):
@@ -108,14 +111,20 @@ def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[
     return units
 
 
-def _training(cell: Cell, source: str | None = None) -> Unit:
-    work = functools.partial(_train, cell.config)
-    return Unit(str(cell), work, needs=frozenset(filter(None, [source])), folder=cell.folder)
+def _training(cell: Cell, source: str | None = None, twin: Cell | None = None) -> Unit:
+    work = functools.partial(_copy_or_train, cell, twin) if twin else functools.partial(_train, cell.config)
+    before = frozenset([str(twin)] if twin else [])
+    return Unit(str(cell), work, after=before, needs=frozenset(filter(None, [source])), folder=cell.folder)
 
 
 def _explanation(cell: Cell, group: Sequence[Unit]) -> Unit:
     training = frozenset(unit.name for unit in group if unit.folder == cell.folder)
     return Unit(f"explain {cell}", functools.partial(explaining.explain, cell), needs=training)
+
+
+def _copy_or_train(cell: Cell, twin: Cell) -> None:
+    if not twins.copy(cell, twin):
+        _train(cell.config)
 
 
 def _train(config: TrainConfig) -> None:

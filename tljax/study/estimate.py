@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,12 +32,14 @@ class Estimate:
     basis: str
 
 
-def estimate(config: StudyConfig, cells: Sequence[Cell]) -> Estimate:
-    """For runs that take all their epochs."""
+def estimate(config: StudyConfig, cells: Sequence[Cell], copies: Collection[Cell] = ()) -> Estimate:
+    """For runs that take all their epochs, but for those of them that are copied from others."""
     rates = {cell: _measured(cell) for cell in cells}
     device, rate = _device()
-    seconds = START * len(cells) + sum(
-        _images(cell.config) / (rates[cell] or rate / (TRAINING * _operations(cell))) for cell in cells
+    seconds = sum(
+        START + _images(cell.config) / (rates[cell] or rate / (TRAINING * _operations(cell)))
+        for cell in cells
+        if cell not in copies
     )
     kept = [_bytes(cell) for cell in cells]
     total = (sum(kept) if config.keep == "best" else 0) + STATES * max(kept)

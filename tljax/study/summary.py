@@ -20,6 +20,7 @@ from tljax.study.estimate import Estimate, estimate
 from tljax.study.grid import make_grid, pick
 from tljax.study.record import corrupt
 from tljax.study.tables import RESULTS
+from tljax.study.twins import sees_the_same, twins
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 
@@ -112,8 +113,16 @@ def show_grid(config: StudyConfig) -> None:
     todo = [cell for cell in cells if cell.status == "unfinished"]
     done = sum(cell.finished for cell in cells)
     console.print(f"{len(cells)} run{'s' * (len(cells) != 1)}, {done} of them finished", highlight=False)
+    twin_of = twins(grid.cells)
+    copies = [cell for cell in todo if cell.folder in twin_of and sees_the_same(cell)]
+    if copies:
+        console.print(
+            f"{len(copies)} of them copied, not trained: to {', '.join(dict.fromkeys(cell.label for cell in copies))} "
+            "native input is the paper's",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if todo:
-        _show_cost(config, estimate(config, todo))
+        _show_cost(config, estimate(config, todo, copies))
 
 
 def _show_cost(config: StudyConfig, cost: Estimate) -> None:
