@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import write_images
 from PIL import Image
 from studies import TINY, phantom_study
 from workdirs import write_run
@@ -17,6 +18,7 @@ from workdirs import write_run
 from tljax import datasets, models, networks, runs, study, weights
 from tljax.config import StudyConfig, TrainConfig, load_config
 from tljax.errors import UserError
+from tljax.folds import load_data
 from tljax.study.grid import make_grid, pick
 
 
@@ -184,6 +186,8 @@ def test_images_of_ones_own_are_never_those_that_were_prepared_before(tmp_path, 
     datasets.load("folder", own, 32, cache_dir=train.cache_dir)
     grid = make_grid(phantom_study(tmp_path, tasks=("folder", "phantom"), train=train))
     assert "data-dir" in grid.left_out["folder"]
+    with pytest.raises(UserError, match="--dataset folder: give its images with --data-dir"):
+        load_data(dataclasses.replace(train, dataset="folder"))
 
 
 def test_two_weights_of_one_name_are_told_apart(tmp_path):
@@ -229,14 +233,31 @@ def test_weights_of_the_same_name_from_elsewhere_are_another_initialisation(tmp_
         save_network(tmp_path / place / "tiny", "tiny", seed)
     here, there = (str(tmp_path / place / "tiny") for place in ("a", "b"))
     folder = write_run(tmp_path, "phantom", "tiny", spec=here, image_size=32, augment="none")
-    path = folder / runs.CONFIG
-    facts = json.loads(path.read_text())
-    facts["must_match"]["weights"] = weights.read_card(Path(here)).sha256
-    path.write_text(json.dumps(facts))
+    record_hash(folder, "weights", weights.read_card(Path(here)).sha256)
     config = phantom_study(tmp_path, inits=(here,), train=dataclasses.replace(TINY, epochs=200))
     assert make_grid(config).cells[0].finished
     with pytest.raises(UserError, match=r"the weights of .*/b/tiny were"):
         make_grid(dataclasses.replace(config, inits=(there,)))
+
+
+def test_a_run_of_other_images_of_ones_own_is_not_taken_either(tmp_path, own):
+    for label in ("cat", "dog"):
+        write_images(own / label / f"{number}.png" for number in range(6, 25))
+    train = dataclasses.replace(TINY, epochs=200, batch_size=16, data_dir=own, cache_dir=tmp_path / "cache")
+    config = phantom_study(tmp_path, tasks=("folder",), train=train, folds=(1,))
+    folder = write_run(tmp_path, "folder", "random", image_size=32, augment="none", dropout=0.0)
+    record_hash(folder, "data", load_data(dataclasses.replace(train, dataset="folder")).fingerprint)
+    assert make_grid(config).cells[0].finished
+    record_hash(folder, "data", "f" * 16)
+    with pytest.raises(UserError, match=r"the data of .* were ffffffffffff"):
+        make_grid(config)
+
+
+def record_hash(folder: Path, what: str, value: str) -> None:
+    """Sets that of the data or the weights in a run's config."""
+    facts = json.loads((folder / runs.CONFIG).read_text())
+    facts["must_match"][what] = value
+    (folder / runs.CONFIG).write_text(json.dumps(facts))
 
 
 def save_network(folder: Path, name: str, seed: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tljax import datasets, networks, runs, similarity, train, weights
 from tljax.config import INCIDENTAL, StudyConfig, TrainConfig, to_json
 from tljax.errors import UserError
+from tljax.folds import load_data
 from tljax.study.cell import Cell
 from tljax.typed import typed, typed_settings
 
@@ -80,9 +81,11 @@ def refuse_other_settings(cell: Cell) -> None:
         for key, value in new.items()
         if key in old and key not in (*INCIDENTAL, "init") and old[key] != value
     ]
-    before, now = run.config.get("must_match", {}).get("weights"), _weights_of(cell)
-    if now and before is not None and before != now:
-        differing.append(f"the weights of {cell.config.init} were {before[:12]}…, are now {now[:12]}…")
+    hashes = {"weights": (cell.config.init, _weights_of(cell)), "data": (cell.config.data_dir, _images_of(cell.config))}
+    for what, (place, now) in hashes.items():
+        before = run.config.get("must_match", {}).get(what)
+        if now and before is not None and before != now:
+            differing.append(f"the {what} of {place} were {before[:12]}…, are now {now[:12]}…")
     if differing:
         raise UserError(
             f"{cell.folder} holds a run of other settings ({'; '.join(differing)}); give the study another --workdir"
@@ -108,3 +111,8 @@ def _weights_of(cell: Cell) -> str:
         return weights.read_card(networks.locate(cell.config.init, cell.config.weights_dir)).sha256
     except UserError:
         return ""
+
+
+def _images_of(config: TrainConfig) -> str:
+    """The fingerprint of images of one's own, which any folder may hold; nothing for a published set."""
+    return "" if datasets.card(config.dataset).classes else load_data(config).fingerprint
