@@ -72,10 +72,11 @@ def refuse_shared_folders(cells: Sequence[Cell]) -> None:
 
 def refuse_other_settings(cell: Cell) -> None:
     """Raises UserError where a run that lies there already is not the one that the grid means."""
-    run = runs.read_run(cell.folder)
-    if run.status == "corrupt" or not run.config:
+    path = cell.folder / runs.CONFIG
+    if cell.status == "corrupt" or not path.exists():
         return
-    old, new = run.settings, _resolved(cell.config, run)
+    facts = runs.read_json(path)
+    old, new = facts.get("config", {}), _resolved(cell.config, str(facts.get("devices", "")))
     differing = [
         f"{key.replace('_', ' ')} was {old[key]}, is now {value}"
         for key, value in new.items()
@@ -83,7 +84,7 @@ def refuse_other_settings(cell: Cell) -> None:
     ]
     hashes = {"weights": (cell.config.init, _weights_of(cell)), "data": (cell.config.data_dir, _images_of(cell.config))}
     for what, (place, now) in hashes.items():
-        before = run.config.get("must_match", {}).get(what)
+        before = facts.get("must_match", {}).get(what)
         if now and before is not None and before != now:
             differing.append(f"the {what} of {place} were {before[:12]}…, are now {now[:12]}…")
     if differing:
@@ -92,12 +93,12 @@ def refuse_other_settings(cell: Cell) -> None:
         )
 
 
-def _resolved(config: TrainConfig, run: runs.Run) -> dict[str, Any]:
+def _resolved(config: TrainConfig, devices: str) -> dict[str, Any]:
     """The settings as a run records them, with the defaults of its task and of the devices that it was trained on.
 
     Not of this process, whose devices need not be those, and which must not take a GPU from the workers.
     """
-    on_cpu = str(run.config.get("devices", "")).partition(" x ")[2].startswith("cpu")
+    on_cpu = devices.partition(" x ")[2].startswith("cpu")
     precision = config.precision or ("float32" if on_cpu else "bfloat16")
     card = datasets.card(config.dataset)
     return to_json(train.resolve(dataclasses.replace(config, precision=precision), card))
