@@ -5,7 +5,7 @@
 
 Set ARCHIVES and FOLDS below first; a task that has no archive is left out. The weights lie in ~/.cache/tljax/weights
 or where --train.weights-dir says (see tools/convert_weights.py). The paper fed RadImageNet's weights inputs 255 times
-larger than they were trained on: --preprocessings paper native runs both.
+larger than they were trained on: --preprocessings paper native runs both, in a --workdir of its own.
 
 Expect mean test AUCs such as breast 0.905 (ImageNet) and 0.882 (RadImageNet) without freeze; the report sets the
 published figures beside every one of yours. Source: Juodelyte et al. 2023, https://arxiv.org/abs/2302.08272.

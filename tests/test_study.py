@@ -55,9 +55,10 @@ class Inline:
 
 
 def do(units):
-    launcher = Inline()
+    launcher, outcomes = Inline(), {}
     with StudyDisplay(console, [], len(units)) as display:
-        return run_all(units, launcher, display), launcher.order
+        run_all(units, launcher, display, outcomes)
+    return outcomes, launcher.order
 
 
 def fail(error):
@@ -109,10 +110,11 @@ def test_a_full_disk_ends_the_study_at_once(tmp_path):
 
 def test_a_worker_that_dies_is_one_failure_and_is_replaced():
     units = [Unit("dies", functools.partial(os._exit, 1)), Unit("lives", int)]
+    outcomes = {}
     with StudyDisplay(console, [], len(units)) as display:
-        outcomes = run_all(units, LocalLauncher(), display)
+        run_all(units, LocalLauncher(), display, outcomes)
     assert outcomes == {
-        "dies": Outcome("failed", "its process died: out of memory, or killed"),
+        "dies": Outcome("failed", "its process died: out of memory, or killed", died=True),
         "lives": Outcome("done"),
     }
 
@@ -127,7 +129,8 @@ def finished(tmp_path):
     config = phantom_study(tmp_path, inits=("imagenet", "random"), freezes=(False, True), train=train)
     for fold in (1, 2):
         for init, freeze, gap in (("imagenet", False, 2.0), ("imagenet", True, 1.5), ("random", False, 0.5)):
-            write_run(tmp_path, "phantom", init, freeze=freeze, fold=fold, signal=gap, image_size=32, augment="none")
+            settings = {"image_size": 32, "augment": "none", "dropout": 0.0 if init == "random" else 0.5}
+            write_run(tmp_path, "phantom", init, freeze=freeze, fold=fold, signal=gap, **settings)
     return config
 
 

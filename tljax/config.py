@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import Fixed, Positional
 
 from tljax.errors import UserError
+from tljax.typed import typed
 
 T = TypeVar("T")
 
@@ -208,7 +209,8 @@ class StudyConfig:
     workdir: Path = Path("study")
     """run folders, comparisons and tables are made here; a study that was interrupted goes on"""
     keep: Literal["best", "none"] = "best"
-    """what stays of a run's weights once it is compared: those of its best epoch, or nothing"""
+    """what stays of a run's weights once it is compared: those of its best epoch, or nothing, and then no comparison
+    (protocol, measure, initialisation) can be added later"""
     only: str = ""
     """of the grid, e.g. 'breast,imagenet,fold1': words are tasks, inits, freeze, nofreeze, fold<k>, seed<n> or tags"""
     dry_run: bool = False
@@ -283,7 +285,7 @@ def load_config(path: Path, kind: type[T]) -> T:
     if not isinstance(found, kind):
         held = "no object named 'config'" if found is None else f"a {type(found).__name__} named 'config'"
         raise UserError(f"config file {path} ends in {held}; this command wants a {kind.__name__}")
-    return found
+    return typed(found, f"config file {path}: ")
 
 
 def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:

@@ -113,8 +113,9 @@ def spread(mesh: Mesh) -> NamedSharding:
 
 def compute_dtype(precision: str | None) -> jnp.dtype:
     """`precision`, or what suits the device: bfloat16 on GPU and TPU, float32 on CPU."""
-    default = "float32" if jax.default_backend() == "cpu" else "bfloat16"
-    return jnp.dtype(precision or default)
+    if precision is None:  # asked only then: it takes hold of the devices
+        precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(precision)
 
 
 def fits_on_device(bytes_wanted: int) -> bool:

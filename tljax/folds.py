@@ -63,10 +63,15 @@ def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]
 
 
 def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
-    """The data of a run. Raises UserError for an archive of a task that has none: it would be left unread."""
-    if config.data_dir and not datasets.card(config.dataset).needs_archive:
+    """The data of a run. Raises UserError where nothing says which images are meant, or what says it is not read."""
+    card = datasets.card(config.dataset)
+    if config.data_dir and not card.needs_archive:
         raise UserError(
             f"{config.dataset} is generated and reads no --data-dir {config.data_dir}; is --dataset folder meant?"
+        )
+    if config.data_dir is None and not card.classes:
+        raise UserError(
+            f"--dataset {config.dataset}: give its images with --data-dir; those prepared before may be others"
         )
     return datasets.load(
         config.dataset,

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from tljax import models, weights
 from tljax.errors import UserError
 from tljax.normalisation import NORMALISATIONS, Normalisation
-from tljax.runs import CHECKPOINT, CONFIG
+from tljax.runs import CHECKPOINT, CONFIG, RESULT
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,11 @@ def locate(spec: str, weights_dir: Path | None = None) -> Path:
     path = Path(spec).expanduser()
     if (path / CONFIG).is_file():
         if not (path / CHECKPOINT).is_dir():
+            if (path / RESULT).exists():
+                raise UserError(
+                    f"the weights of run folder {path} were not kept (--keep none, or removed since); "
+                    "remove the folder to train it anew"
+                )
             raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
         return path / CHECKPOINT
     if not path.exists():

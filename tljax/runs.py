@@ -178,8 +178,10 @@ def _status(folder: Path) -> tuple[Status, str]:
     try:
         if not probe.config:
             return "unfinished", f"{CONFIG} is missing"
-        if not probe.result:
+        if not (folder / RESULT).exists():
             return "unfinished", f"stopped after {len(probe.metrics)} epochs"
+        if absent := [part for part in ("test", "val") if "auc" not in probe.result.get(part, {})]:
+            return "corrupt", f"{folder / RESULT} holds no scores of {' and '.join(absent)}"
         _ = probe.metrics, probe.predictions, probe.split
     except UserError as error:
         return "corrupt", str(error)

@@ -7,53 +7,73 @@ makes its tables anew.
 import dataclasses
 import fcntl
 import functools
-import json
-import platform
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
-import tljax
 from tljax import runs
 from tljax.config import StudyConfig, TrainConfig
-from tljax.errors import UserError
-from tljax.files import write_text
+from tljax.errors import Requeue, UserError
 from tljax.progress import console
-from tljax.study import comparing, explaining
+from tljax.study import comparing, explaining, twins
+from tljax.study.cell import Cell
+from tljax.study.checks import checked
 from tljax.study.display import StudyDisplay, show_left_out
-from tljax.study.grid import Cell, Grid, make_grid, pick
+from tljax.study.grid import Grid, make_grid, pick
 from tljax.study.local import LocalLauncher
+from tljax.study.record import corrupt, record
 from tljax.study.schedule import Launcher, run_all
 from tljax.study.tables import comparable, write_tables
 from tljax.study.units import Outcome, Unit
 
-STUDY, LOCK = "study.json", ".study.lock"
+LOCK = ".study.lock"
 
 
 def study(config: StudyConfig, command: str = "") -> Path:
     """Runs, or goes on with, a study and returns its folder of tables.
 
-    Raises UserError for what is wrong with the config before anything is run, and at the end for runs that failed.
+    Raises UserError for what is wrong with the config before anything is run, and at the end for runs that failed or
+    cannot be read; Requeue after SIGTERM. The tables are written before either, of what is there.
     """
+    config = checked(config)
     config = dataclasses.replace(config, workdir=config.workdir.resolve())
     grid = make_grid(config)
     show_left_out(console, grid.left_out)
-    picked = list(pick(grid.cells, config.only))
+    picked = pick(grid.cells, config.only)
     with alone(config.workdir):
-        record(config, grid, command, {})
+        outcomes: dict[str, Outcome] = {}
+        record(config, grid, command, outcomes)
         units = make_units(config, grid, picked)
-        outcomes = run_units(config, picked, units) if units else {}
-        failed = {name: outcome.message for name, outcome in outcomes.items() if outcome.status == "failed"}
-        record(config, grid, command, failed)
-        tables = write_tables(config, grid)
-    if failed:
-        raise UserError(
-            f"{len(failed)} of {len(units)} failed; run the same command again to try them anew:{_by_reason(failed)}"
-        )
+        try:
+            if units:
+                run_units(config, picked, units, outcomes)
+        except (UserError, Requeue, KeyboardInterrupt):
+            _conclude(config, grid, command, outcomes)
+            raise
+        damaged = corrupt([*grid.pretrain, *picked])
+        outcomes |= {name: Outcome("failed", why) for name, why in damaged.items()}
+        tables = _conclude(config, grid, command, outcomes)
+    failed = {name: outcome.message for name, outcome in outcomes.items() if outcome.status == "failed"}
+    _raise_for(failed, damaged)
     return tables
+
+
+def _conclude(config: StudyConfig, grid: Grid, command: str, outcomes: Mapping[str, Outcome]) -> Path:
+    record(config, grid, command, outcomes)
+    return write_tables(config, grid)
+
+
+def _raise_for(failed: Mapping[str, str], damaged: Mapping[str, str]) -> None:
+    """One message for all that failed and all that cannot be read."""
+    again = {name: why for name, why in failed.items() if name not in damaged}
+    parts = []
+    if again:
+        parts.append(f"{len(again)} failed; run the same command again to try them anew:{_by_reason(again)}")
+    if damaged:
+        parts.append(f"{len(damaged)} of the runs cannot be read and are left out:{_by_reason(damaged)}")
+    if parts:
+        raise UserError("\n".join(parts))
 
 
 def _by_reason(failed: Mapping[str, str]) -> str:
@@ -66,11 +86,15 @@ def _by_reason(failed: Mapping[str, str]) -> str:
 
 def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[Unit]:
     """What is still to be done, in the order in which it is best done."""
+    picked = [cell for cell in picked if cell.status != "corrupt"]  # nothing but the user's hand can mend those
     sources = {cell.source for cell in picked if not cell.finished}
-    units = [_training(cell) for cell in grid.pretrain if cell.folder in sources and not cell.finished]
+    units = [_training(cell) for cell in grid.pretrain if cell.folder in sources and cell.status == "unfinished"]
     pending = {unit.folder: unit.name for unit in units}
+    twin_of = twins.twins(grid.cells)
     for cells in comparable(picked):
-        group = [_training(cell, pending.get(cell.source)) for cell in cells if not cell.finished]
+        group = [
+            _training(cell, pending.get(cell.source), twin_of.get(cell.folder)) for cell in cells if not cell.finished
+        ]
         trained = frozenset(unit.name for unit in group)
         followers = []
         if config.protocols and (group or comparing.missing(cells, config.protocols, config.measures)):
@@ -87,14 +111,20 @@ def make_units(config: StudyConfig, grid: Grid, picked: Sequence[Cell]) -> list[
     return units
 
 
-def _training(cell: Cell, source: str | None = None) -> Unit:
-    work = functools.partial(_train, cell.config)
-    return Unit(str(cell), work, needs=frozenset(filter(None, [source])), folder=cell.folder)
+def _training(cell: Cell, source: str | None = None, twin: Cell | None = None) -> Unit:
+    work = functools.partial(_copy_or_train, cell, twin) if twin else functools.partial(_train, cell.config)
+    before = frozenset([str(twin)] if twin else [])
+    return Unit(str(cell), work, after=before, needs=frozenset(filter(None, [source])), folder=cell.folder)
 
 
 def _explanation(cell: Cell, group: Sequence[Unit]) -> Unit:
     training = frozenset(unit.name for unit in group if unit.folder == cell.folder)
     return Unit(f"explain {cell}", functools.partial(explaining.explain, cell), needs=training)
+
+
+def _copy_or_train(cell: Cell, twin: Cell) -> None:
+    if not twins.copy(cell, twin):
+        _train(cell.config)
 
 
 def _train(config: TrainConfig) -> None:
@@ -113,8 +143,8 @@ def forget(cells: Sequence[Cell]) -> None:
         shutil.rmtree(cell.folder / runs.CHECKPOINT, ignore_errors=True)
 
 
-def run_units(config: StudyConfig, picked: Sequence[Cell], units: Sequence[Unit]) -> dict[str, Outcome]:
-    """Does them by the launcher that was asked for."""
+def run_units(config: StudyConfig, picked: Sequence[Cell], units: Sequence[Unit], outcomes: dict[str, Outcome]) -> None:
+    """Does them by the launcher that was asked for, and notes each outcome by name as it comes."""
     if config.launcher == "slurm":
         from tljax.study.slurm import SlurmLauncher
 
@@ -122,22 +152,7 @@ def run_units(config: StudyConfig, picked: Sequence[Cell], units: Sequence[Unit]
     else:
         launcher = LocalLauncher()
     with StudyDisplay(console, picked, len(units)) as display:
-        return run_all(units, launcher, display)
-
-
-def record(config: StudyConfig, grid: Grid, command: str, failed: Mapping[str, str]) -> None:
-    """Writes `study.json`."""
-    facts = {
-        "command": command,
-        "config": dataclasses.asdict(config),
-        "runs": len(grid.cells),
-        "left_out": grid.left_out,
-        "failed": failed,
-        "versions": {"tljax": tljax.__version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("jax", "flax", "optax", "numpy")},
-        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-    write_text(config.workdir / STUDY, json.dumps(facts, indent=1, default=str) + "\n")
+        run_all(units, launcher, display, outcomes)
 
 
 @contextmanager

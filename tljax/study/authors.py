@@ -1,6 +1,6 @@
 """The tables in the authors' own schemas and order, so that their plotting scripts draw our results unchanged.
 
-Their scripts know one condition of each network: the first of the grid is written.
+Their scripts know one condition of each network: of every task the first that the grid has finished is written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tljax import runs
 from tljax.files import write_csv
-from tljax.study.grid import Cell
+from tljax.study.cell import Cell
 
 LAYERS = ("conv1", "block1", "block2", "block3", "block4")
 NAMES = {"imagenet": "ImageNet", "radimagenet": "RadImageNet"}
@@ -24,7 +24,9 @@ def write_authors(
 
     representations, agreements: the rows of the tidy tables of the same names, those without a flag.
     """
-    cells = [cell for cell in finished if cell.condition == finished[0].condition]
+    first = {cell.config.dataset: cell.condition for cell in reversed(finished)}
+    cells = [cell for cell in finished if cell.condition == first[cell.config.dataset]]
+    representations = [row for row in representations if row["condition"] == first[row["task"]]]
     of_variant = {cell.variant: cell for cell in cells}
     tasks = list(dict.fromkeys(cell.config.dataset for cell in cells))
     cells.sort(key=lambda cell: (cell.label == "random", tasks.index(cell.config.dataset), cell.config.freeze))

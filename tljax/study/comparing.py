@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tljax.devices import use_compilation_cache
 from tljax.errors import UserError
 from tljax.files import write_csv
 from tljax.folds import load
-from tljax.study.grid import Cell
+from tljax.study.cell import Cell
 
 FOLDER = "comparisons"
 
@@ -96,7 +96,9 @@ def compare_cells(cells: Sequence[Cell], protocols: Sequence[str], measures: Seq
             patients=patients,
         )
         about = {"task": config.dataset, "fold": str(config.fold), "split": "test"}
-        table += [about | {key: "" if cell is None else str(cell) for key, cell in vars(row).items()} for row in rows]
+        new = [about | {key: "" if cell is None else str(cell) for key, cell in vars(row).items()} for row in rows]
+        again = {_key(row) for row in new}
+        table = [row for row in table if _key(row) not in again] + new
     write_csv(table_path(cells[0]), table[0], (row.values() for row in table))
 
 
@@ -104,7 +106,7 @@ def missing(
     cells: Sequence[Cell], protocols: Sequence[str], measures: Sequence[str]
 ) -> dict[str, list[tuple[State, State]]]:
     """The pairs that are still to be compared, by protocol."""
-    done = {(row["protocol"], row["model1"], row["model2"], row["measure"]) for row in read(cells)}
+    done = {_key(row) for row in read(cells)}
     todo = {
         protocol: [
             (one, other)
@@ -114,6 +116,11 @@ def missing(
         for protocol in protocols
     }
     return {protocol: wanted for protocol, wanted in todo.items() if wanted}
+
+
+def _key(row: Mapping[str, str]) -> tuple[str, ...]:
+    """What is compared as one: two networks by a protocol and a measure."""
+    return tuple(row[name] for name in ("protocol", "model1", "model2", "measure"))
 
 
 def read(cells: Sequence[Cell]) -> list[dict[str, str]]:

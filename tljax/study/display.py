@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tljax import runs
-from tljax.study.grid import Cell
+from tljax.study.cell import Cell
 from tljax.study.units import Outcome, Unit
 
 
@@ -77,6 +77,8 @@ class StudyDisplay:
             return Text("failed", "red")
         if any(unit.folder == cell.folder for unit in self._running):
             return Text(f"epoch {len(runs.read_run(cell.folder).metrics)}", "yellow")
+        if cell.status == "corrupt":
+            return Text("unreadable", "red")
         if cell.folder not in self._scores and cell.finished:
             self._scores[cell.folder] = _score(cell.folder)
         return Text(self._scores[cell.folder], "green") if cell.folder in self._scores else Text("·", "dim")

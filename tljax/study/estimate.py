@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from tljax import datasets, models, networks, runs, weights
 from tljax.config import StudyConfig, TrainConfig
 from tljax.folds import load_data
-from tljax.study.grid import Cell
+from tljax.study.cell import Cell
 
 TRAINING = 3  # forward passes that a training step costs
 TRAIN_SHARE = 0.8  # of the images, in a fold
+START = 20.0  # seconds that a run takes before its first epoch and after its last: images, compilation, weights
 CORE = 20e9  # operations a second that a CPU core sustains in training, by order of magnitude
 ACCELERATOR = 20e12  # the same of one GPU or TPU in bfloat16
 STATES = 8  # copies of the weights on disk while a run goes on: with both moments of Adam and the best, twice
@@ -23,7 +24,7 @@ STATES = 8  # copies of the weights on disk while a run goes on: with both momen
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of all runs together, without their start and without comparisons."""
+    """Of all runs together, without comparisons."""
 
     seconds: float
     bytes: float
@@ -31,11 +32,15 @@ class Estimate:
     basis: str
 
 
-def estimate(config: StudyConfig, cells: Sequence[Cell]) -> Estimate:
-    """An upper bound: every run takes all its epochs."""
+def estimate(config: StudyConfig, cells: Sequence[Cell], copies: Collection[Cell] = ()) -> Estimate:
+    """For runs that take all their epochs, but for those of them that are copied from others."""
     rates = {cell: _measured(cell) for cell in cells}
     device, rate = _device()
-    seconds = sum(_images(cell.config) / (rates[cell] or rate / (TRAINING * _operations(cell))) for cell in cells)
+    seconds = sum(
+        START + _images(cell.config) / (rates[cell] or rate / (TRAINING * _operations(cell)))
+        for cell in cells
+        if cell not in copies
+    )
     kept = [_bytes(cell) for cell in cells]
     total = (sum(kept) if config.keep == "best" else 0) + STATES * max(kept)
     known = sum(found is not None for found in rates.values())

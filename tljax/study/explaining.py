@@ -5,8 +5,8 @@ from pathlib import Path
 from tljax import runs
 from tljax.devices import use_compilation_cache
 from tljax.folds import load
+from tljax.study.cell import Cell
 from tljax.study.comparing import State, network_of
-from tljax.study.grid import Cell
 
 FOLDER = "explain"
 

@@ -1,59 +1,19 @@
 """The grid of a study: which runs there are, what each depends on, and what is left out because it is not at hand."""
 
 import dataclasses
-import difflib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tljax import datasets, networks, runs, weights
-from tljax.config import INCIDENTAL, StudyConfig, TrainConfig
+from tljax import datasets, networks, weights
+from tljax.config import StudyConfig, TrainConfig
 from tljax.errors import UserError
 from tljax.folds import load_data, make_folds
-from tljax.train import check, tag_of
-
-_OF_THE_GRID = ("dataset", "init", "freeze", "fold", "seed", "preprocessing", "workdir", "quiet")
-_SETTINGS = [field.name for field in dataclasses.fields(TrainConfig)]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of the grid."""
-
-    config: TrainConfig
-    label: str
-    """Of the initialisation, in folder names and tables."""
-    source: Path | None = None
-    """The run folder of the pre-training that it starts from, if that is of this study."""
-
-    @property
-    def condition(self) -> str:
-        """What runs must have in common to be compared: recipe, preprocessing and seed, where the study has several."""
-        return tag_of(self.config)
-
-    @property
-    def place(self) -> tuple[str, int, str]:
-        """Task, fold and condition: runs that share it are compared."""
-        return self.config.dataset, self.config.fold, self.condition
-
-    @property
-    def folder(self) -> Path:
-        c = self.config
-        return runs.run_folder(c.workdir, c.dataset, self.label, c.freeze, c.fold, self.condition)
-
-    @property
-    def variant(self) -> str:
-        """The name of its network in tables: `imagenet-nofreeze`, `random-nofreeze-paper`."""
-        return self.folder.parent.name
-
-    @property
-    def finished(self) -> bool:
-        return (self.folder / runs.RESULT).exists()
-
-    def __str__(self) -> str:
-        return f"{self.config.dataset} {self.variant} fold {self.config.fold}"
+from tljax.study.cell import Cell
+from tljax.study.checks import checked, refuse_other_settings, refuse_shared_folders
+from tljax.train import check
 
 
 @dataclass(frozen=True)
@@ -68,7 +28,7 @@ class Grid:
 
 def make_grid(config: StudyConfig) -> Grid:
     """The runs of a study. Raises UserError for an unknown name, for other settings than before, for an empty grid."""
-    _check(config)
+    config = checked(config)
     left_out = {}
     tasks = list(_at_hand(config.tasks, lambda task: _need_data(config, task), left_out))
     pretrain = {cell.config.dataset: cell for cell in _pretrainings(config)}
@@ -86,23 +46,31 @@ def make_grid(config: StudyConfig) -> Grid:
         raise UserError(
             f"the grid is empty: no run is left of tasks {list(config.tasks)}, inits {list(config.inits)}{reasons}"
         )
-    _check_folders(cells)
+    refuse_shared_folders(cells)
     for cell in (*pretrain.values(), *cells):
         check(cell.config)
-        _refuse_other_settings(cell)
+        refuse_other_settings(cell)
     return Grid(tuple(pretrain.values()), cells, left_out)
 
 
-def pick(cells: Sequence[Cell], only: str) -> Iterator[Cell]:
-    """The cells that `--only` names: of every axis that it speaks of, those it names; of the others, all."""
+def pick(cells: Sequence[Cell], only: str) -> list[Cell]:
+    """The cells that `--only` names: of every axis that it speaks of, those it names; of the others, all.
+
+    Raises UserError for a word that names nothing, and where no cell is left.
+    """
     words = set(only.replace(",", " ").split())
     known = [set(axis) for axis in zip(*map(_words, cells), strict=True)]
     if unknown := sorted(words - set().union(*known)):
         listed = ", ".join(sorted(filter(None, set().union(*known))))
         raise UserError(f"--only: nothing in the grid is called {', '.join(unknown)}; it has {listed}")
-    for cell in cells:
-        if all(word in words or not words & axis for word, axis in zip(_words(cell), known, strict=True)):
-            yield cell
+    picked = [
+        cell
+        for cell in cells
+        if all(word in words or not words & axis for word, axis in zip(_words(cell), known, strict=True))
+    ]
+    if not picked:
+        raise UserError(f"--only {only!r} leaves no run: no run of the grid is all of that; see them with --dry-run")
+    return picked
 
 
 def _words(cell: Cell) -> tuple[str, ...]:
@@ -139,8 +107,8 @@ def _cell(
 ) -> Cell:
     tags = (
         recipe.get("tag", config.train.tag),
-        preprocessing if len(config.preprocessings) > 1 else "",
-        f"seed{seed}" if len(config.seeds) > 1 else "",
+        preprocessing if len(config.preprocessings) > 1 and preprocessing != "native" else "",
+        f"seed{seed}" if seed else "",  # a seed that is added later leaves those before it where they lie
     )
     settings = dict(recipe) | dict(config.overrides.get(task, {}))
     settings |= {"dataset": task, "init": init.spec, "freeze": freeze, "fold": fold, "seed": seed, "quiet": True}
@@ -186,12 +154,15 @@ def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int
 def _need_data(config: StudyConfig, task: str) -> None:
     card = datasets.card(task)
     run = _settings_of(config, task)
-    if not card.needs_archive or (run.data_dir and Path(run.data_dir).exists()):
+    if not card.needs_archive or (run.data_dir and run.data_dir.exists()):
         return
     if run.data_dir:
         raise _Absent(f"no {run.data_dir}; get it from {card.source}")
+    where = f"--train.data-dir, or overrides[{task!r}]['data_dir'] in the config file"
+    if not card.classes:  # what was prepared before may be other images
+        raise _Absent(f"say which images: set {where}")
     if not datasets.prepared(task, run.cache_dir):
-        raise _Absent(f"no archive: set overrides[{task!r}]['data_dir'] in the config file; get it from {card.source}")
+        raise _Absent(f"no archive: set {where}; get it from {card.source}")
 
 
 def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, Cell]) -> None:
@@ -203,55 +174,3 @@ def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, Cell]) 
         if init in weights.PUBLISHED:
             raise _Absent(str(error)) from None
         raise
-
-
-def _check(config: StudyConfig) -> None:
-    """Every name and number that is wrong in itself."""
-    for axis in ("tasks", "inits", "freezes", "folds", "seeds", "preprocessings", "recipes"):
-        values = getattr(config, axis)
-        if not values:
-            raise UserError(f"the grid is empty: {axis} is ()")
-        if any(values.count(value) > 1 for value in values):
-            raise UserError(f"{axis} names something twice: {values}")
-    for fold in config.folds:
-        if not 1 <= fold <= 5:
-            raise UserError(f"folds: there is no fold {fold}; there are 1..5")
-    for place, settings in [
-        *((f"overrides[{task!r}]", settings) for task, settings in config.overrides.items()),
-        *((f"recipes[{number}]", recipe) for number, recipe in enumerate(config.recipes)),
-    ]:
-        for name in settings:
-            if name in _OF_THE_GRID:
-                raise UserError(f"{place}: {name} is an axis of the grid; set it there")
-            if name not in _SETTINGS:
-                near = difflib.get_close_matches(name, _SETTINGS, 1)
-                raise UserError(
-                    f"{place}: there is no setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-                )
-    for task in config.overrides:
-        datasets.card(task)
-
-
-def _check_folders(cells: Sequence[Cell]) -> None:
-    folders = [cell.folder for cell in cells]
-    if len(set(folders)) < len(folders):
-        twice = next(folder for folder in folders if folders.count(folder) > 1)
-        raise UserError(f"two runs of the grid would share {twice}; give each recipe a tag of its own")
-
-
-def _refuse_other_settings(cell: Cell) -> None:
-    """A run that lies there already must be the one that the grid means."""
-    run = runs.read_run(cell.folder)
-    if run.status == "corrupt" or not run.config:
-        return
-    old = run.config.get("config", {})
-    new = {key: str(value) if isinstance(value, Path) else value for key, value in vars(cell.config).items()}
-    differing = [
-        f"{key.replace('_', ' ')} was {old[key]}, is now {value}"
-        for key, value in new.items()
-        if key in old and key not in (*INCIDENTAL, "init") and value is not None and old[key] != value
-    ]
-    if differing:
-        raise UserError(
-            f"{cell.folder} holds a run of other settings ({'; '.join(differing)}); give the study another --workdir"
-        )

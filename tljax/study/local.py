@@ -47,7 +47,7 @@ class LocalLauncher:
             return unit, future.result()
         except BrokenProcessPool:
             self._workers.pop(number).shutdown(wait=False)
-            return unit, Outcome("failed", "its process died: out of memory, or killed")
+            return unit, Outcome("failed", "its process died: out of memory, or killed", died=True)
 
     def stop(self) -> bool:
         """Asks the running units to save their state and end, which is worth waiting for."""

@@ -38,13 +38,16 @@ class Launcher(Protocol):
         ...
 
 
-def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay) -> dict[str, Outcome]:
-    """The outcome of every unit by name. Raises Requeue after SIGTERM, once all that ran has been saved."""
-    waiting, running, outcomes = {unit.name: unit for unit in units}, {}, {}
+def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay, outcomes: dict[str, Outcome]) -> None:
+    """Puts the outcome of every unit into `outcomes`, by name, as it ends: who is interrupted still has those so far.
+
+    Raises Requeue after SIGTERM, once all that ran has been saved.
+    """
+    waiting, running = {unit.name: unit for unit in units}, {}
     stop = _Stop()
     try:
         while waiting or running:
-            while unit := _hopeless(waiting, outcomes):
+            while not stop.asked and (unit := _hopeless(waiting, outcomes)):
                 outcomes[unit.name] = Outcome("failed", "what it builds on failed")
                 display.ended(waiting.pop(unit.name), outcomes[unit.name])
             ready = [] if stop.asked else _ready(waiting, running)[: launcher.free]
@@ -55,6 +58,8 @@ def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay) ->
             display.update(running.values())
             for unit, outcome in launcher.collect(POLL):
                 del running[unit.name]
+                if outcome.died and stop.received:  # it cannot save, or heard the signal before it was passed on
+                    outcome = Outcome("stopped")
                 outcomes[unit.name] = outcome
                 display.ended(unit, outcome)
                 stop.asked |= outcome.halts
@@ -69,7 +74,6 @@ def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay) ->
         launcher.close()
     if stop.received:
         raise Requeue("the study is saved; run the same command again to go on")
-    return outcomes
 
 
 def _ready(waiting: dict[str, Unit], running: dict[str, Unit]) -> list[Unit]:

@@ -13,10 +13,14 @@ from rich.table import Table
 
 from tljax.config import StudyConfig
 from tljax.study.authors import LAYERS
+from tljax.study.cell import Cell
+from tljax.study.checks import checked
 from tljax.study.display import duration, show_left_out
 from tljax.study.estimate import Estimate, estimate
-from tljax.study.grid import Cell, make_grid, pick
+from tljax.study.grid import make_grid, pick
+from tljax.study.record import corrupt
 from tljax.study.tables import RESULTS
+from tljax.study.twins import sees_the_same, twins
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 
@@ -95,6 +99,7 @@ def read(path: Path) -> Rows:
 
 def show_grid(config: StudyConfig) -> None:
     """The runs, what is left out and why, and a rough idea of the time and disk they take."""
+    config = checked(config)
     config = dataclasses.replace(config, workdir=config.workdir.resolve())
     grid = make_grid(config)
     cells = [*grid.pretrain, *pick(grid.cells, config.only)]
@@ -103,20 +108,29 @@ def show_grid(config: StudyConfig) -> None:
         table.add_row(*row)
     console.print(table)
     show_left_out(console, grid.left_out)
-    todo = [cell for cell in cells if not cell.finished]
-    console.print(
-        f"{len(cells)} run{'s' * (len(cells) != 1)}, {len(cells) - len(todo)} of them finished", highlight=False
-    )
+    for name, why in corrupt(cells).items():
+        console.print(f"{name} cannot be read: {why}", highlight=False, soft_wrap=True, markup=False)
+    todo = [cell for cell in cells if cell.status == "unfinished"]
+    done = sum(cell.finished for cell in cells)
+    console.print(f"{len(cells)} run{'s' * (len(cells) != 1)}, {done} of them finished", highlight=False)
+    twin_of = twins(grid.cells)
+    copies = [cell for cell in todo if cell.folder in twin_of and sees_the_same(cell)]
+    if copies:
+        console.print(
+            f"{len(copies)} of them copied, not trained: to {', '.join(dict.fromkeys(cell.label for cell in copies))} "
+            "native input is the paper's",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if todo:
-        _show_cost(config, estimate(config, todo))
+        _show_cost(config, estimate(config, todo, copies))
 
 
 def _show_cost(config: StudyConfig, cost: Estimate) -> None:
     parent = next(folder for folder in (config.workdir, *config.workdir.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
     console.print(
-        f"at most {duration(cost.seconds)} of training on {cost.device} ({cost.basis}), if no run stops early; starts "
-        "and comparisons come on top\n"
+        f"roughly {duration(cost.seconds)} of training on {cost.device} ({cost.basis}), if no run stops early; "
+        "comparisons come on top\n"
         f"{cost.bytes / 1e9:.1f} GB on disk; {free / 1e9:.1f} GB are free in {parent}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

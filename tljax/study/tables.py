@@ -13,7 +13,8 @@ from tljax.config import StudyConfig
 from tljax.files import write_csv
 from tljax.study import comparing
 from tljax.study.authors import write_authors
-from tljax.study.grid import Cell, Grid
+from tljax.study.cell import Cell
+from tljax.study.grid import Grid
 
 RESULTS = "results"
 RUNS = (
@@ -28,7 +29,9 @@ def write_tables(config: StudyConfig, grid: Grid) -> Path:
     """Writes `results/` from every finished run and comparison of the grid; returns the folder."""
     folder = config.workdir / RESULTS
     finished = [cell for cell in grid.cells if cell.finished]
-    representations = [row for cells in comparable(finished) for row in comparing.read(cells)]
+    representations = [
+        row | {"condition": cells[0].condition} for cells in comparable(finished) for row in comparing.read(cells)
+    ]
     sound = [row for row in representations if not row["flag"]]
     write_csv(folder / "runs.csv", RUNS, map(_run_row, grid.cells))
     if representations:
@@ -53,11 +56,12 @@ def comparable(cells: Iterable[Cell]) -> list[list[Cell]]:
 
 def _run_row(cell: Cell) -> tuple:
     config, run = cell.config, runs.read_run(cell.folder)
-    test, val = (run.result.get(part, {}) for part in ("test", "val"))
+    result, epochs = ({}, "") if run.status == "corrupt" else (run.result, len(run.metrics))
+    test, val = (result.get(part, {}) for part in ("test", "val"))
     return (
         *(config.dataset, cell.label, "freeze" if config.freeze else "nofreeze", config.preprocessing, config.seed),
         *(config.fold, cell.condition, test.get("auc"), test.get("auc_keras"), test.get("accuracy"), val.get("auc")),
-        *(len(run.metrics), run.result.get("seconds"), run.status, cell.folder.relative_to(config.workdir)),
+        *(epochs, result.get("seconds"), run.status, cell.folder.relative_to(config.workdir)),
     )
 
 

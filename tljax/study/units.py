@@ -33,6 +33,8 @@ class Outcome:
     message: str = ""
     halts: bool = False
     """The other units would fail in the same way."""
+    died: bool = False
+    """Its process ended under it."""
 
 
 def attempt(unit: Unit) -> Outcome:
