@@ -1,6 +1,6 @@
 """One training on 1, 2, 4 and 8 devices: the same parameters, and what the devices say to each other in a step.
 
-    python benchmarks/scaling.py [--backbone resnet50] [--image-size 64]
+    python benchmarks/scaling.py [--backbone resnet50] [--image-size 64] [--float64]
 
 On CPU the devices are forced (`--xla_force_host_platform_device_count`): this shows that sharding is right and what it
 communicates, not how fast it is.
@@ -38,8 +38,11 @@ def train(count: int, backbone: str, image_size: int, steps: int) -> tuple[dict[
     """Tensors after some steps on `count` devices, the collective bytes of a step, and the bytes of the parameters."""
     mesh = Mesh(np.array(jax.devices()[:count]), ("data",))
     recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh)
-    model = models.build(backbone, "torch_v1.5", 2, dropout=0.0)
+    double = jax.config.jax_enable_x64
+    model = models.build(backbone, "torch_v1.5", 2, dropout=0.0, dtype="float64" if double else "float32")
     (graph, _), state = engine.split(model, recipe)
+    if double:
+        state = jax.tree.map(lambda leaf: leaf.astype("float64") if leaf.dtype == "float32" else leaf, state)
     state = jax.device_put(state, devices.replicated(mesh))
     rng, slots = np.random.default_rng(0), BATCH + -BATCH % count
     images = rng.integers(0, 256, (steps, BATCH, image_size, image_size, 3), dtype=np.uint8)
@@ -78,10 +81,12 @@ def difference_at_once(one: dict[str, np.ndarray], other: dict[str, np.ndarray])
     return math.sqrt(apart / sum(float(np.square(tensor).sum()) for tensor in one.values()))
 
 
-def main(backbone: str = "resnet50", image_size: int = 64, steps: int = 10) -> None:
+def main(backbone: str = "resnet50", image_size: int = 64, steps: int = 10, float64: bool = False) -> None:
+    jax.config.update("jax_enable_x64", float64)
     force_devices(8)  # of the CPU alone: GPUs are taken as they are
     devices.use_compilation_cache()
-    print(f"{backbone}, batch {BATCH}, {image_size} px, {steps} steps, float32, jax {jax.__version__}")
+    precision = "float64" if float64 else "float32"
+    print(f"{backbone}, batch {BATCH}, {image_size} px, {steps} steps, {precision}, jax {jax.__version__}")
     reference = None
     for count in (1, 2, 4, 8):
         if count <= len(jax.devices()):
