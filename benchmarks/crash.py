@@ -11,6 +11,7 @@ import dataclasses
 import json
 import multiprocessing
 import random
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -65,6 +66,7 @@ def start(config: TrainConfig) -> multiprocessing.Process:
 
 
 def _command(config: TrainConfig) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in a shell's background ignores
     run_command(lambda: train(config))
 
 

@@ -1,6 +1,5 @@
 """Whole runs: what a user gets wrong, what a scheduler does, and what a crash leaves."""
 
-import contextlib
 import csv
 import dataclasses
 import multiprocessing
@@ -18,7 +17,7 @@ from tljax import datasets, devices, runs, weights
 from tljax.config import TrainConfig
 from tljax.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
 from tljax.files import write_csv
-from tljax.runwriter import RunWriter, StopSignal
+from tljax.runwriter import RunWriter
 from tljax.train import DROPOUT, Phase, Selection, resolve, train
 
 QUICK = dataclasses.replace(crash.SETTINGS, freeze=False, epochs=2)
@@ -95,15 +94,6 @@ def test_stopped_by_a_scheduler_then_by_a_person_then_finished(uninterrupted, tm
         assert crash.epochs_written(folder) in epochs
     crash.complete(config)
     crash.assert_same(folder, uninterrupted[0])
-
-
-def test_ctrl_c_is_not_lost_where_its_exception_is():
-    with StopSignal() as stop:
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            stop.requested()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_run_does_not_go_on_with_other_folds(uninterrupted, tmp_path):

@@ -155,46 +155,31 @@ class RunWriter:
 
 class StopSignal:
     """SIGTERM, with which schedulers announce pre-emption: before the first epoch it stops the process at once, where
-    there is nothing to save; later it is remembered until the epoch is over.
+    there is nothing to save; later it is remembered until the epoch is over."""
 
-    And Ctrl-C, which stops at once, and after the epoch where its exception was swallowed: asyncio, which writes and
-    reads checkpoints, can lose one.
-    """
-
-    _received = _interrupted = _waits = False
+    _received = _waits = False
 
     def __enter__(self) -> "StopSignal":
-        self._old = {}
+        self._old = None
         if threading.current_thread() is threading.main_thread():
-            self._old[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._receive)
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a study's workers leave it to the study
-                self._old[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
+            self._old = signal.signal(signal.SIGTERM, self._receive)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
+        if self._old is not None:
+            signal.signal(signal.SIGTERM, self._old)
 
     def wait_for_epochs(self) -> None:
         """From now on a signal is only remembered."""
         self._waits = True
 
     def requested(self) -> bool:
-        """Whether any process of the run was told to stop: they all stop after the same epoch.
-
-        Raises KeyboardInterrupt after a Ctrl-C that has not stopped this one.
-        """
-        if self._interrupted:
-            raise KeyboardInterrupt
+        """Whether any process of the run was told to stop: they all stop after the same epoch."""
         if jax.process_count() == 1:
             return self._received
         from jax.experimental import multihost_utils
 
         return bool(multihost_utils.process_allgather(np.array(self._received)).any())
-
-    def _interrupt(self, *_: Any) -> None:
-        self._interrupted = True
-        raise KeyboardInterrupt
 
     def _receive(self, *_: Any) -> None:
         self._received = True
