@@ -74,7 +74,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             raise UserError(f"no image or folder {path}")
         below = [file for file in list_files(path) if is_image(file)] if path.is_dir() else [path]
         if not below:
-            raise UserError(f"folder {path} holds no image (PNG, JPEG, TIFF, BMP, DICOM)")
+            raise UserError(f"folder {path} holds no image (PNG, JPEG, TIFF, BMP, WebP, DICOM)")
         found += below
     return found
 
