@@ -53,9 +53,9 @@ class TrainConfig:
 
     # The network
     backbone: str = "resnet50"
-    """of a random initialisation (resnet50 | resnet_tiny); weights bring their own"""
+    """of a random initialisation, e.g. resnet50 or resnet_tiny; weights bring their own"""
     variant: str = "keras_v1"
-    """of a random initialisation (keras_v1 | torch_v1.5); weights bring their own"""
+    """of a random initialisation, e.g. keras_v1 or torch_v1.5; weights bring their own"""
     dropout: float | None = None
     """before the head; default 0.5, and 0 from random initialisation, as in the paper"""
     preprocessing: Literal["native", "paper"] = "native"
@@ -266,8 +266,9 @@ class CompareConfig:
 
 
 # Settings that change neither the result (storage: but for rounding) nor where it lies; a resumed run may differ.
+PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
 INCIDENTAL = (
-    *("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir"),
+    *PLACES,
     *("storage", "quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id"),
 )
 

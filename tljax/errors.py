@@ -64,3 +64,10 @@ def require_known(what: str, given: object, known: Collection[object]) -> None:
     """Raises `UserError` where a setting is none of those known."""
     if given not in known:
         raise UserError(f"unknown {what} {given!r}; known are {', '.join(map(str, known))}")
+
+
+def require_at_least(least: int, config: object, *names: str) -> None:
+    """Raises `UserError` where one of these settings, if given at all, is less."""
+    for name in names:
+        if (value := getattr(config, name)) is not None and value < least:
+            raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {least}")

@@ -18,7 +18,7 @@ from tljax.config import PredictConfig, parse
 from tljax.datasets.common.archive import list_files
 from tljax.datasets.common.decode import BadImage, decode_file, is_image, to_square
 from tljax.devices import use_compilation_cache
-from tljax.errors import UserError, run_command
+from tljax.errors import UserError, require_at_least, run_command
 from tljax.files import write_csv
 from tljax.progress import progress_bar
 
@@ -55,9 +55,7 @@ def check(config: PredictConfig) -> None:
     """Raises UserError for what makes no sense."""
     if not config.images:
         raise UserError("name the images, or folders of them, after the network")
-    for name in ("batch_size", "top", "image_size"):
-        if (value := getattr(config, name)) is not None and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+    require_at_least(1, config, "batch_size", "top", "image_size")
 
 
 def run_of(path: Path) -> runs.Run | None:

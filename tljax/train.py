@@ -24,7 +24,7 @@ import tljax
 from tljax import datasets, devices, engine, metrics, models, networks, runs
 from tljax.checkpoint import ResumePoint
 from tljax.config import INCIDENTAL, TrainConfig, parse, to_json
-from tljax.errors import Requeue, UserError, run_command
+from tljax.errors import Requeue, UserError, require_at_least, run_command
 from tljax.feed import Feed, make_feed
 from tljax.folds import PARTS, Fold, load
 from tljax.progress import Stopwatch, TrainingDisplay, console
@@ -157,16 +157,13 @@ def prepare(config: TrainConfig) -> Job:
 
 def check(config: TrainConfig) -> None:
     """Raises UserError for a number that makes no sense."""
-    for name in ("epochs", "batch_size", "image_size", "head_epochs", "patience", "head_patience"):
-        if (value := getattr(config, name)) is not None and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+    require_at_least(1, config, "epochs", "batch_size", "image_size", "head_epochs", "patience", "head_patience")
+    require_at_least(0, config, "seed")
     for name in ("learning_rate", "head_learning_rate"):
         if not 0 < getattr(config, name) < float("inf"):
             raise UserError(f"--{name.replace('_', '-')} {getattr(config, name)}: must be a positive number")
     if config.dropout is not None and not 0 <= config.dropout < 1:
         raise UserError(f"--dropout {config.dropout}: must be at least 0 and less than 1")
-    if config.seed < 0:
-        raise UserError(f"--seed {config.seed}: must not be negative")
     if not re.fullmatch(r"[\w.+-]*", config.tag):
         raise UserError(f"--tag {config.tag!r}: it becomes part of a folder's name: letters, digits and . + - _ only")
 
