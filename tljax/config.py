@@ -265,12 +265,10 @@ class CompareConfig:
     """pixels; default the paper's size for the task"""
 
 
-# Settings that change neither the result (storage: but for rounding) nor where it lies; a resumed run may differ.
-PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
-INCIDENTAL = (
-    *PLACES,
-    *("storage", "quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id"),
-)
+# Settings that change nothing of the result: what is shown of a run, and the processes that share it.
+SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
+# Settings in which a resumed run may differ: those, where things lie, and storage, which changes rounding only.
+INCIDENTAL = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir", "storage", *SIGHT_AND_HOSTS)
 
 
 def load_config(path: Path, kind: type[T]) -> T:

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import tljax
-from tljax.config import INCIDENTAL, PLACES, TrainConfig, to_json
+from tljax.config import SIGHT_AND_HOSTS, TrainConfig, to_json
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
 from tljax.report.task import Task
 from tljax.report.trials import Trial
 
 AUTHOR = "For the author to supply."
-_LEFT_OUT = set(INCIDENTAL) - set(PLACES)  # of a command: they change nothing of the result
 
 
 @dataclass(frozen=True)
@@ -318,7 +317,8 @@ def _train_command(settings: Mapping[str, Any]) -> str:
     words = ["python", "-m", "tljax.train"]
     for name, default in to_json(TrainConfig()).items():
         value = settings.get(name, default)
-        if name in _LEFT_OUT or (value == default and name not in ("dataset", "init", "fold", "seed")) or value is None:
+        said = value != default or name in ("dataset", "init", "fold", "seed")
+        if name in SIGHT_AND_HOSTS or value is None or not said:
             continue
         flag = name.replace("_", "-")
         words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
