@@ -17,6 +17,7 @@ from tljax.similarity.pair import Figure, Pair, moment_pairs
 Method = Literal["moments", "tsqr"]
 DType = Literal["float32", "float64"]
 ROWS = 8192  # samples taken to the device at a time
+NEAR = 8  # powers of two from 1 within which the largest number of an array may stay as it is
 
 
 class Similarity(float):
@@ -162,7 +163,7 @@ def _batches(x, y, dtype: DType) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _unit(array) -> int:
-    """The power of two that brings the largest number to 1 (within a factor of two).
+    """The power of two that brings the largest number to 1 (within a factor of two); 0, sparing a copy, if it is near.
 
     No measure sees the scale of an array, but squares, and squares of squares, of small or large numbers leave float32.
     """
@@ -172,7 +173,8 @@ def _unit(array) -> int:
         largest = max(largest, abs(float(part.max())), abs(float(part.min())), key=_nan_first)
     if not math.isfinite(largest):
         raise UserError("an array holds numbers that are not finite: check the activations")
-    return -math.frexp(largest)[1]
+    unit = -math.frexp(largest)[1]
+    return unit if abs(unit) > NEAR else 0
 
 
 def _nan_first(value: float) -> float:
@@ -182,4 +184,6 @@ def _nan_first(value: float) -> float:
 def _scaled(part, unit: int, dtype: DType) -> np.ndarray:
     """In a precision that holds both the part as it is and what it becomes."""
     part = np.asarray(part)
+    if unit == 0:
+        return part.astype(dtype, copy=False)
     return np.ldexp(part.astype(np.promote_types(part.dtype, dtype), copy=False), unit).astype(dtype, copy=False)
