@@ -7,6 +7,7 @@ import pytest
 from tiny import IMAGES, LABELS, leaves, network, recipe, split
 
 from tljax import engine
+from tljax.devices import repeatable
 from tljax.feed import DeviceFeed, HeadFeed, StreamFeed
 from tljax.pipeline import on_device
 
@@ -16,6 +17,10 @@ KEY = jax.random.key(7)
 
 def device_feed(graphs, recipe):
     return DeviceFeed(graphs, recipe, on_device(IMAGES, recipe.mesh), on_device(LABELS, recipe.mesh))
+
+
+def stream_feed(graphs, recipe):
+    return StreamFeed(graphs, recipe, IMAGES, LABELS)
 
 
 def after_epoch(recipe, make=device_feed, **kind):
@@ -33,6 +38,30 @@ def assert_close(one, other, tolerance=1e-5):
 @pytest.fixture(scope="module")
 def plain():
     return after_epoch(recipe())
+
+
+def test_lowered_for_a_gpu_it_adds_in_a_fixed_order_and_in_full_precision(monkeypatch):
+    """Of a scatter or a pooling's gradient, and of float32 products, a GPU makes something else unless told not to."""
+    chosen = recipe(augment=True)
+    graphs, state = split(chosen)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    epoch = engine.make_epoch(graphs[0], chosen).trace(state, jnp.asarray(IMAGES), jnp.asarray(LABELS), ROWS, KEY)
+    program = epoch.lower(lowering_platforms=("cuda",)).as_text()
+    products = [line for line in program.splitlines() if "stablehlo.convolution" in line or "dot_general" in line]
+    assert len(products) > 15
+    assert all(line.count("HIGHEST") == 2 for line in products)
+    assert "scatter" not in program
+    assert repeatable() == {"xla_gpu_exclude_nondeterministic_ops": True}
+
+
+def test_every_program_is_compiled_to_be_repeatable(monkeypatch):
+    monkeypatch.setattr(engine, "repeatable", lambda: {"no_such_option": True})
+    graphs, state = split(recipe())
+    for feed in (device_feed, stream_feed):
+        with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+            feed(graphs, recipe()).epoch(state, ROWS, KEY)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        device_feed(graphs, recipe()).infer(engine.weights_of(state), ROWS)
 
 
 def test_head_step_is_adam_on_the_gradient_of_the_mean_cross_entropy():
@@ -64,7 +93,7 @@ def test_rows_that_only_fill_a_batch_change_nothing():
 
 
 def test_streamed_epoch_equals_the_one_on_the_device(plain):
-    streamed = after_epoch(recipe(), lambda graphs, recipe: StreamFeed(graphs, recipe, IMAGES, LABELS))
+    streamed = after_epoch(recipe(), stream_feed)
     assert_close(plain, streamed)
 
 

@@ -77,5 +77,6 @@ def random_matrices(key: Key[Array, ""], count: int, size: tuple[int, int], flip
     )
     if not flip:
         return matrices
-    mirror = jnp.where(jax.random.bernoulli(keys[6], 0.5, (count,)), -1.0, 1.0)
-    return matrices.at[:, :, 0].multiply(mirror[:, None])  # the output's x is mirrored before everything else
+    mirrored = jax.random.bernoulli(keys[6], 0.5, (count,))
+    signs = jnp.where(mirrored[:, None], jnp.array([-1.0, 1.0, 1.0])[None], 1.0)
+    return matrices * signs[:, None, :]  # the output's x is mirrored before everything else

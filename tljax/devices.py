@@ -118,6 +118,14 @@ def compute_dtype(precision: str | None) -> jnp.dtype:
     return jnp.dtype(precision)
 
 
+def repeatable() -> dict[str, bool]:
+    """Compiler options of programs that are to give the same bits whenever they run.
+
+    Some kernels of a GPU add in whatever order their threads arrive: they are left out.
+    """
+    return {"xla_gpu_exclude_nondeterministic_ops": True} if jax.default_backend() == "gpu" else {}
+
+
 def fits_on_device(bytes_wanted: int) -> bool:
     stats = jax.local_devices()[0].memory_stats()
     limit = (stats or {}).get("bytes_limit")

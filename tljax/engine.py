@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from tljax.augment import random_matrices, warp
+from tljax.devices import repeatable
 from tljax.normalisation import Normalisation
 
 ADAM_EPSILON = 1e-7  # Keras's
@@ -125,7 +126,7 @@ def train_step(
         logits = (
             model.classify(inputs, rngs) if inputs.ndim == 2 else model(inputs, layers=(), mask=mask, rngs=rngs).logits
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        losses = optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype))
         total = jnp.sum(losses * weights)
         return total / jnp.sum(weights), (nnx.state(model, nnx.BatchStat), logits, total)
 
@@ -175,7 +176,7 @@ def make_epoch(graph: Any, recipe: Recipe) -> Callable:
         state, sums = jax.lax.scan(step, state, (jnp.arange(table.shape[0]), table))
         return state, jax.tree.map(jnp.sum, sums)
 
-    return jax.jit(epoch, donate_argnums=0)
+    return jax.jit(epoch, donate_argnums=0, compiler_options=repeatable())
 
 
 def make_step(graph: Any, recipe: Recipe) -> Callable:
@@ -184,7 +185,7 @@ def make_step(graph: Any, recipe: Recipe) -> Callable:
     def step(state: TrainState, inputs: Array, labels: Array, mask: Array, key: Key[Array, ""]) -> tuple:
         return train_step(graph, recipe, state, inputs, labels, mask, key)
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, compiler_options=repeatable())
 
 
 def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
@@ -196,4 +197,4 @@ def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callab
             inputs, _ = model.features(_to_network(inputs, recipe, None))
         return recipe.replicate(inputs if output == "features" else model.classify(inputs))
 
-    return jax.jit(infer)
+    return jax.jit(infer, compiler_options=repeatable())

@@ -7,6 +7,7 @@ import numpy as np
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import jax
 import keras
 
 LAYERS = {
@@ -41,4 +42,5 @@ def outputs(
             layer.epsilon = epsilon
     wanted = {name: layer for name, layer in LAYERS.items() if head is not None or name != "logits"}
     probe = keras.Model(network.input, {name: network.get_layer(layer).output for name, layer in wanted.items()})
-    return probe.predict(images, verbose=0)
+    with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
+        return probe.predict(images, verbose=0)
