@@ -1,13 +1,14 @@
 """Full mammograms (CBIS-DDSM), a row for each finding: an image with two findings is there twice, as in the paper.
 
-`BENIGN_WITHOUT_CALLBACK` is benign. The images are TCIA's DICOM tree, or PNG files named after its first folder.
+`BENIGN_WITHOUT_CALLBACK` is benign. The images are TCIA's DICOM tree. A view without a DICOM file may have a PNG or
+JPEG file in its place, in a folder named after the series, as Kaggle has them, or named after its first folder.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.common.archive import list_files
+from tljax.datasets.common.archive import list_files, without_copies
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.tables import read_table
 from tljax.errors import UserError
@@ -31,22 +32,25 @@ CLASS_OF = {"BENIGN": "BENIGN", "BENIGN_WITHOUT_CALLBACK": "BENIGN", "MALIGNANT"
 
 def examples(archive: Path) -> Iterator[Example]:
     files = list_files(archive)
-    images, tables = _images(files), {path.name: path for path in files if path.suffix.lower() == ".csv"}
+    dicom, pictures = _images(files, (".dcm",)), _images(files, (".png", ".jpg"))
+    tables = {path.name: path for path in without_copies(path for path in files if path.name in TABLES)}
     seen: Counter[str] = Counter()
     for name in TABLES:
         table = tables.get(name, archive / name)
         for line, row in read_table(table, ("patient_id", "pathology", "image file path")):
-            view = row["image file path"].split("/")[0]
+            place = row["image file path"].split("/")  # view, study, series, file
+            view, series = place[0], place[-2:][0]
             if row["pathology"] not in CLASS_OF:
                 raise UserError(f"{table}, line {line}: {view} has the unknown pathology {row['pathology']!r}")
-            match images[view]:
+            match dicom[view] or dicom[series] or pictures[view] or pictures[series]:
                 case [path]:
                     seen[view] += 1
                     finding = f"#{seen[view]}" if seen[view] > 1 else ""
                     yield Example(f"{view}{path.suffix}{finding}", CLASS_OF[row["pathology"]], path, row["patient_id"])
                 case []:
                     raise UserError(
-                        f"{table}, line {line}, names {view}, but there is no {view}.png and no DICOM file in {view}/"
+                        f"{table}, line {line}, names {view}, but there is no image of that name, nor one in a folder "
+                        f"{view} or {series}"
                     )
                 case several:
                     raise UserError(
@@ -54,13 +58,11 @@ def examples(archive: Path) -> Iterator[Example]:
                     )
 
 
-def _images(files: list[Path]) -> defaultdict[str, list[Path]]:
-    """The images of each view: a PNG by its stem, a DICOM file by every folder above it."""
+def _images(files: list[Path], suffixes: tuple[str, ...]) -> defaultdict[str, list[Path]]:
+    """The images of some kinds by all that may name them: the file itself and every folder above it."""
     images = defaultdict(list)
     for path in files:
-        if path.suffix.lower() == ".png":
-            images[path.stem].append(path)
-        elif path.suffix.lower() == ".dcm":
-            for folder in path.parents:
-                images[folder.name].append(path)
+        if path.suffix.lower() in suffixes:
+            for name in {path.stem, *(folder.name for folder in path.parents)}:
+                images[name].append(path)
     return images

@@ -1,0 +1,70 @@
+"""The archives as places other than the first one hand them out: other folders, other names, the same images."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from archives import CBIS_COLUMNS, pixels, write_csv, write_dicom, write_images
+
+from tljax import datasets
+from tljax.errors import UserError
+
+
+def load(task: str, data_dir: Path, image_size: int = 16) -> datasets.Dataset:
+    return datasets.load(task, data_dir, image_size, cache_dir=data_dir.parent / "cache", progress=False)
+
+
+# --- mammograms -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cbis(tmp_path) -> Path:
+    """The four tables alone, two patients each; a path is view/study/series/file."""
+    for table, name in enumerate(("calc train", "calc test", "mass train", "mass test")):
+        kind, part = name.split()
+        rows = []
+        for number in (2 * table, 2 * table + 1):
+            view = f"{kind.title()}-{'Training' if part == 'train' else 'Test'}_P_{number:05d}_LEFT_CC"
+            pathology = ("MALIGNANT", "BENIGN")[number % 2]
+            crop = f"{view}_1/1.3.6.{number}.3/1.3.6.{number}.4/000001.dcm\n"
+            place = f"{view}/1.3.6.{number}.1/1.3.6.{number}.2/000000.dcm"
+            rows.append((f"P_{number:05d}", "CC", 1, pathology, place, crop))
+        write_csv(tmp_path / "cbis" / f"{kind}_case_description_{part}_set.csv", CBIS_COLUMNS, rows)
+    return tmp_path / "cbis"
+
+
+def places(root: Path) -> list[str]:
+    """The column `image file path` of all tables, without the file."""
+    lines = [line for path in sorted(root.glob("*.csv")) for line in path.read_text().split(",")]
+    return [line.rsplit("/", 1)[0] for line in lines if line.endswith("/000000.dcm")]
+
+
+def test_mammograms_of_kaggle_lie_in_folders_of_the_series(cbis):
+    names = {f"{place.split('/')[0]}.jpg" for place in places(cbis)}
+    write_images(cbis / "jpeg" / place.split("/")[-1] / "1-263.jpg" for place in places(cbis))
+    write_images(cbis / "jpeg" / f"1.3.6.{number}.4" / f"{part}-072.jpg" for number in range(8) for part in (1, 2))
+    write_csv(cbis / "csv" / "dicom_info.csv", ("file_path", "image_path"), [("CBIS-DDSM/dicom/1", "CBIS-DDSM/jpeg/1")])
+    for path in cbis.glob("*.csv"):
+        path.rename(cbis / "csv" / path.name)
+    dataset = load("mammograms", cbis)
+    assert set(dataset.files) == names and len(dataset) == 8
+    assert Counter(dataset.labels.tolist()) == {0: 4, 1: 4} and len(set(dataset.patients)) == 8
+
+
+def test_mammograms_may_be_png_files_in_the_place_of_the_dicom_files_or_beside_them(cbis):
+    write_images(cbis / place / "000000.png" for place in places(cbis))
+    png = load("mammograms", cbis)
+    assert all(file.endswith("CC.png") for file in png.files) and len(png) == 8
+    for seed, place in enumerate(places(cbis)):
+        write_dicom(cbis / place / "000000.dcm", pixels(seed))
+    assert {Path(file).suffix for file in load("mammograms", cbis).files} == {".dcm"}
+
+
+def test_tables_of_mammograms_that_are_there_twice_have_to_agree(cbis):
+    write_images(cbis / place / "000000.png" for place in places(cbis))
+    shutil.copytree(cbis, cbis / "csv", ignore=shutil.ignore_patterns("*.png"))
+    assert len(load("mammograms", cbis)) == 8
+    write_csv(cbis / "csv" / "mass_case_description_test_set.csv", CBIS_COLUMNS, [])
+    with pytest.raises(UserError, match=r"mass_case_description_test_set.csv differ and have one name"):
+        load("mammograms", cbis)
