@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import archives
 import pytest
 from archives import CBIS_COLUMNS, pixels, write_csv, write_dicom, write_images
 
@@ -68,3 +69,33 @@ def test_tables_of_mammograms_that_are_there_twice_have_to_agree(cbis):
     write_csv(cbis / "csv" / "mass_case_description_test_set.csv", CBIS_COLUMNS, [])
     with pytest.raises(UserError, match=r"mass_case_description_test_set.csv differ and have one name"):
         load("mammograms", cbis)
+
+
+# --- chest ------------------------------------------------------------------------------------------------------------
+
+
+def test_chest_of_mendeley_has_no_val(tmp_path):
+    root = archives.chest(tmp_path / "ChestXRay2017") / "chest_xray"
+    whole = load("chest", root)
+    for label in ("NORMAL", "PNEUMONIA"):
+        for path in (root / "val" / label).iterdir():
+            path.rename(root / "train" / label / path.name)
+        (root / "val" / label).rmdir()
+    (root / "val").rmdir()
+    dataset = load("chest", root)
+    assert sorted(dataset.files) == sorted(whole.files) and sorted(dataset.patients) == sorted(whole.patients)
+
+
+def test_chest_of_the_third_version_lies_beside_retinal_scans_and_is_named_anew(tmp_path):
+    for part, first in (("train", 1), ("test", 101)):
+        folder = tmp_path / "CellData" / "OCT" / part
+        write_images(folder / name / f"{name}-{first}-1.jpeg" for name in ("CNV", "NORMAL"))
+        folder = tmp_path / "CellData" / "chest_xray" / part
+        write_images(folder / "NORMAL" / f"NORMAL-{first + n}-000{i}.jpeg" for n in range(8) for i in (1, 2))
+        names = [(kind, first + 20 + n) for n in range(8) for kind in ("BACTERIA", "VIRUS")]
+        write_images(folder / "PNEUMONIA" / f"{kind}-{number}-0001.jpeg" for kind, number in names)
+    dataset = load("chest", tmp_path / "CellData")
+    assert Counter(dataset.labels.tolist()) == {0: 32, 1: 32}
+    patient_of = dict(zip(dataset.files, dataset.patients, strict=True))
+    assert patient_of["BACTERIA-21-0001.jpeg"] == patient_of["VIRUS-21-0001.jpeg"] == "21"
+    assert len(set(patient_of.values())) == 32

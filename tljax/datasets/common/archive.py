@@ -221,11 +221,10 @@ def _check(members: Iterable[tuple[str, int]], source: Path, target: Path) -> No
 
 
 def find_folder(archive: Path, task: str, *names: str) -> Path:
-    """The folder at or below `archive` that holds all of `names`, the shallowest; else a `UserError`."""
+    """The folder at or below `archive` that holds all of `names` (paths, too), the shallowest; else a `UserError`."""
     best: tuple[int, list[str], Path] = (0, list(names), archive)
     for folder in _folders(archive):
-        present = set(os.listdir(folder))
-        missing = [name for name in names if name not in present]
+        missing = [name for name in names if not (folder / name).exists()]
         if not missing:
             return folder
         if len(names) - len(missing) > best[0]:
