@@ -3,6 +3,7 @@
 import csv
 import io
 import sys
+import tracemalloc
 from pathlib import Path
 
 import archives
@@ -14,6 +15,7 @@ from PIL import Image
 from tljax import datasets
 from tljax.datasets import Dataset, phantom
 from tljax.datasets.__main__ import main
+from tljax.datasets.common import duplicates
 from tljax.datasets.common.duplicates import IDENTICAL, Pair, find_duplicates
 from tljax.datasets.common.looks import LOOK, look_at
 from tljax.errors import UserError
@@ -57,6 +59,22 @@ def test_identical_images_are_told_apart_from_like_ones_and_found_in_every_colou
     black, grey, large = (Image.new("L", (side, side), value) for side, value in ((9, 0), (9, 7), (600, 0)))
     pairs = pairs_of([black, grey, originals[5], black, originals[5], black, large])
     assert pairs == [Pair(*rows, IDENTICAL) for rows in ((0, 3), (0, 5), (2, 4), (3, 5))]
+
+
+def test_duplicates_are_found_across_the_parts_that_are_compared_at_a_time(originals, monkeypatch):
+    images = [*originals, *(disguise(originals[row]) for row, disguise in enumerate(DISGUISES.values()))]
+    found = pairs_of(images)
+    monkeypatch.setattr(duplicates, "BLOCK", 5)
+    monkeypatch.setattr(duplicates, "WIDTH", 3)
+    assert pairs_of(images) == found == [Pair(row, len(originals) + row, how) for row, how in enumerate(DISGUISES)]
+
+
+def test_hashes_of_many_images_are_compared_in_little_memory():
+    hashes = np.random.default_rng(0).integers(0, 2**63, (4, 4, 20_000), np.int64).astype(np.uint64)
+    tracemalloc.start()
+    assert list(duplicates._candidates(hashes, 0)) == []
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
 
 
 def test_duplicates_are_the_same_at_every_image_size(originals, tmp_path):

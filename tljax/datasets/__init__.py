@@ -91,10 +91,10 @@ def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
     return builder.Reader(folder).sizes()
 
 
-def duplicates(dataset: Dataset) -> list[Pair]:
+def duplicates(dataset: Dataset, *, progress: bool = False) -> list[Pair]:
     """All pairs of images that show one picture, found in the originals: the same at every image size."""
     looks = store.open_looks(Path(dataset.images.filename).parent)
-    return find_duplicates(looks["thumbnail"], looks["digest"])
+    return find_duplicates(looks["thumbnail"], looks["digest"], progress=progress)
 
 
 def cache_root(cache_dir: str | Path | None = None) -> Path:

@@ -38,7 +38,7 @@ def main() -> None:
     if config.figure:
         draw_sheet(dataset, config.figure)
         console.print(f"contact sheet: {config.figure}")
-    pairs = datasets.duplicates(dataset)
+    pairs = datasets.duplicates(dataset, progress=True)
     show_duplicates(dataset, pairs)
     leaks = {}
     for title, folds in find_divisions(dataset, config.folds_dir).items():
