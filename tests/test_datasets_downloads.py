@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 
 import archives
@@ -115,6 +116,23 @@ def gzipped(tmp_path) -> Path:
 def test_patches_are_read_from_gzipped_files(gzipped, tmp_path):
     plain = load("pcam-small", archives.pcam(tmp_path / "plain"))
     assert load("pcam-small", gzipped).fingerprint == plain.fingerprint
+
+
+def test_patches_from_google_drive_are_gzipped_files_in_zips(gzipped, tmp_path):
+    """Drive parts a folder that is too large for one zip, by files."""
+    fingerprint, files = load("pcam-small", gzipped).fingerprint, sorted(gzipped.iterdir())
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    for part in (1, 2):
+        with zipfile.ZipFile(drive / f"pcamv1-20260120T124959Z-3-00{part}.zip", "w") as archive:
+            for path in files[part - 1 :: 2]:
+                archive.write(path, f"pcamv1/{path.name}")
+    assert load("pcam-small", drive).fingerprint == fingerprint
+    whole = zipped(tmp_path / "2546921.zip", gzipped)
+    assert load("pcam-small", whole).fingerprint == fingerprint
+    files[-1].write_bytes(files[-1].read_bytes()[:-50])
+    with pytest.raises(UserError, match=rf"{whole}/{files[-1].name} cannot be unpacked"):
+        load("pcam-small", zipped(whole, gzipped))
 
 
 def test_a_gzipped_file_that_is_cut_off_or_a_bomb_is_refused(gzipped, monkeypatch):

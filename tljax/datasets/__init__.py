@@ -191,7 +191,8 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
             classes = check_examples(task.CARD, examples, data_dir)
         except UserError as error:  # which should name what the user gave, not what was made of it
             shutil.rmtree(scratch, ignore_errors=True)
-            raise UserError(str(error).replace(str(scratch), str(data_dir))) from error
+            named = str(error).replace(f"{scratch}.partial", str(data_dir)).replace(str(scratch), str(data_dir))
+            raise UserError(named) from error
         if task.CARD.images not in (None, len(examples)):
             official = f"the official archive holds {task.CARD.images}"
             print(f"{task.CARD.name}: {len(examples)} images; {official}", file=sys.stderr)

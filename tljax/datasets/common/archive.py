@@ -90,7 +90,8 @@ def listing_hash(data_dir: Path) -> str:
 def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Path:
     """The folder of the archive: `data_dir` itself, or what it unpacks to in `scratch` (whole or not at all).
 
-    A folder that holds downloads as they came, packed files and at most tables beside them, is unpacked, too.
+    A folder that holds downloads as they came, packed files and at most tables beside them, is unpacked, too, and so
+    are gzipped files in a packed one.
     """
     packed = _packed_files(data_dir)
     if not packed:
@@ -109,6 +110,10 @@ def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Pa
                     _unpack(path, place if _is_gzip(path) else place / path.name.split(".")[0], progress)
         else:
             _unpack(data_dir, partial, progress)
+        for path in filter(_is_gzip, list_files(partial)):
+            if not path.with_suffix("").exists():
+                _unpack(path, path.parent, progress=False)
+            path.unlink()
         partial.rename(scratch)
     return _unwrapped(scratch)
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from tljax.datasets.common.archive import find_folder, list_files
+from tljax.datasets.common.archive import list_files, without_copies
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage, decode_bytes
 from tljax.errors import UserError
@@ -23,7 +23,7 @@ CLASSES = ("no", "yes")  # tumour tissue in the central 32 x 32 pixels
 SEED = 2302_08272
 SPLITS = ("train", "valid", "test")
 TFDS = "patch_camelyon"
-HDF5 = "camelyonpatch_level_2_split_{}_{}.h5"
+HDF5 = {(split, kind): f"camelyonpatch_level_2_split_{split}_{kind}.h5" for split in SPLITS for kind in "xy"}
 
 
 def card(name: str, images: int) -> Card:
@@ -47,11 +47,11 @@ def draw(archive: Path, count: int) -> Iterator[Example]:
     if prepared := [path.parent for path in files if path.name == "dataset_info.json"]:
         total, example = _from_tfds(_the_one(prepared))
     elif any(path.suffix == ".h5" for path in files):
-        total, example = _from_hdf5(archive)
+        total, example = _from_hdf5(archive, files)
     elif exported := [path for path in files if path.suffix == ".png"]:
         total, example = _from_png(archive, exported)
     else:
-        total, example = _from_hdf5(archive)
+        total, example = _from_hdf5(archive, files)
     chosen = np.random.default_rng(SEED).choice(total, min(count, total), replace=False)
     for index in np.sort(chosen).tolist():
         yield example(index)
@@ -65,16 +65,22 @@ def _the_one(prepared: list[Path]) -> Path:
     return patches[0]
 
 
-def _from_hdf5(archive: Path) -> tuple[int, Callable[[int], Example]]:
-    root = find_folder(archive, "PatchCamelyon", *(HDF5.format(split, kind) for split in SPLITS for kind in "xy"))
-    labels = [_labels(root / HDF5.format(split, "y"), root / HDF5.format(split, "x")) for split in SPLITS]
+def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], Example]]:
+    path_of = {path.name: path for path in without_copies(path for path in files if path.name in HDF5.values())}
+    if missing := [name for name in HDF5.values() if name not in path_of]:
+        raise UserError(
+            f"{archive} is not the whole archive of PatchCamelyon: there is no {', '.join(missing)}; "
+            f"`python -m tljax.datasets` says where to get it"
+        )
+    images, labels = ([path_of[HDF5[split, kind]] for split in SPLITS] for kind in "xy")
+    labels = [_labels(path, pixels) for path, pixels in zip(labels, images, strict=True)]
     starts = np.cumsum([0, *map(len, labels)])
 
     def example(index: int) -> Example:
         part = int(np.searchsorted(starts, index, side="right")) - 1
         row = index - int(starts[part])
         label = int(labels[part][row])
-        image = partial(_read_patch, root / HDF5.format(SPLITS[part], "x"), row)
+        image = partial(_read_patch, images[part], row)
         return Example(f"{SPLITS[part]}_{row}_label={label}.png", CLASSES[label], image)
 
     return int(starts[-1]), example
