@@ -27,6 +27,11 @@ BAD_TABLES = [
     ("file,label", [*ALL, ALL[0]], "line 14: cat/0.png is listed in line 2 already"),
     ("file,label", [*ALL[:-1], "dog/5.png,"], "dog/5.png has no label"),
     ("file,label,patient", [*(f"{line},p1" for line in ALL[:-1]), f"{ALL[-1]},"], "dog/5.png has no patient"),
+    (
+        "file,label,patient",
+        [*(f"{line},p1" for line in ALL[:-1]), f"{ALL[-1]},NaN"],
+        "dog/5.png has no patient but 'NaN'",
+    ),
     ("file,label,split", [f"{line},holdout" for line in ALL], "the split 'holdout' is none of"),
     ("file,label,split", [f"{line},train" for line in ALL], "images for train, but none for val, test"),
     ("file,label", [*ALL[:-1], "dog/5.PNG,dog"], "there is no file 'dog/5.PNG' in .*; is 'dog/5.png' meant"),
@@ -62,11 +67,45 @@ def test_a_table_that_lies_deeper_or_twice_is_refused(own):
         load("folder", own.parent / "outer" / "export")
 
 
-@pytest.mark.parametrize("name", ["0_mask.png", "0_mask_1.png", "0-Segmentation.png", "../masks of cats/0 mask.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0_mask.png",
+        "0_mask_1.png",
+        "0-Segmentation.png",
+        "../masks of cats/0 mask.png",
+        "0_gt.png",
+        "mask_0.png",
+        "masks/0.png",
+        "../Labels/0.png",
+        "../cat_masks/0.png",
+    ],
+)
 def test_masks_are_not_counted_as_images(own, name):
     write_images([own / "cat" / name])
     with pytest.raises(UserError, match=r"1 files of .*own are masks, as .* of 0.png: move them away"):
         load("folder", own)
+
+
+def test_images_of_like_names_are_no_masks(tmp_path):
+    """Nor are those that a table lists."""
+    names = [
+        "seg/0.png",
+        "with_mask/0.png",
+        "without_mask/0.png",
+        "with_mask/mask_9.png",
+        "masks/1.png",
+        "gt_1/2_gt.png",
+    ]
+    write_images(tmp_path / "own" / name for name in names)
+    assert len(load("folder", tmp_path / "own")) == len(names)
+    write_images([tmp_path / "own" / "masks" / "0.png"])
+    with pytest.raises(
+        UserError, match=r"1 files of .* are masks, as .*masks/0.png of 0.png: .* list all images in a la"
+    ):
+        load("folder", tmp_path / "own")
+    own_table(tmp_path / "own", "file,label", *(f"{name},{name[0]}" for name in [*names, "masks/0.png"]))
+    assert len(load("folder", tmp_path / "own")) == len(names) + 1
 
 
 def test_classes_that_differ_in_case_only_are_refused(own):
@@ -90,9 +129,9 @@ def test_images_outside_a_class_and_half_a_split_are_refused(own):
         write_images(own.parent / "split" / part / label / "0.png" for label in ("cat", "dog"))
     with pytest.raises(UserError, match="has images for test, train, but none for val: move some there"):
         load("folder", own.parent / "split")
-    write_images([own.parent / "split" / "masks" / "0.png"])
-    with pytest.raises(UserError, match=r"masks lies beside test, train: a class, or a part of a split"):
+    write_images([own.parent / "split" / "extra" / "0.png"])
+    with pytest.raises(UserError, match=r"extra lies beside test, train: a class, or a part of a split"):
         load("folder", own.parent / "split")
-    (own.parent / "split" / "masks").rename(own.parent / "split" / "val")
+    (own.parent / "split" / "extra").rename(own.parent / "split" / "val")
     with pytest.raises(UserError, match=r"0.png does not lie in the folder of a class in train, val or test"):
         load("folder", own.parent / "split")

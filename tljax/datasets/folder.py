@@ -38,7 +38,10 @@ SPLIT_OF = {"training": "train", "valid": "val", "validation": "val", "testing":
 }
 TABLE = "labels.csv"
 ALIASES = dict.fromkeys(("patient", "patient_id", "patient id", "patientid"), "patient") | {"split": "split"}
-MASK = re.compile(r"(.+?)[ _-](?:mask|seg|segmentation)s?(?:[ _-]?\d+)?", re.IGNORECASE)
+UNKNOWN = frozenset({"", "-", "?", "na", "n/a", "nan", "none", "null", "unknown"})  # a patient who is not named
+DRAWN = r"(?:mask|seg|segmentation|annotation|label|gt|ground[ _-]?truth)s?"
+MASK = re.compile(rf"{DRAWN}[ _-](?P<after>.+)|(?P<before>.+?)[ _-]{DRAWN}(?:[ _-]?\d+)?", re.IGNORECASE)
+MASKS = re.compile(DRAWN.replace("seg|", ""), re.IGNORECASE)  # seg is a class of blood cells, too
 UNREAD_SUFFIXES = frozenset(
     {".avif", ".gif", ".heic", ".heif", ".j2k", ".jp2", ".mha", ".mhd", ".ndpi", ".nii", ".npy", ".npz", ".nrrd"}
     | {".pgm", ".ppm", ".svs"}
@@ -97,15 +100,34 @@ def _describe_nothing(archive: Path, others: Sequence[Path]) -> str:
 
 
 def _refuse_masks(archive: Path, images: Sequence[Path]) -> None:
-    """A mask that lies in the folder of a class would be an image of that class."""
-    image_of = {path.stem: path for path in images}
-    found = [(path, match[1]) for path in images if (match := MASK.fullmatch(path.stem)) and match[1] in image_of]
-    if found:
+    """A mask that lies in the folder of a class, or in one of its own, would be an image of that class."""
+    apart = {path for path in images if any(map(_holds_masks, _folders(path, archive)))}
+    image_of = {path.stem: path for path in images if path not in apart}
+    stems = ((path, path.stem if path in apart else _masked(path.stem)) for path in images)
+    if found := [(path, stem) for path, stem in stems if stem in image_of]:
         mask, stem = found[0]
         raise UserError(
             f"{len(found)} files of {archive} are masks, as {mask} of {image_of[stem].name}: move them away, or they "
-            f"would be images of their class (the task breast leaves those of BUSI out by itself)"
+            f"would be images of their class (the task breast leaves those of BUSI out by itself); if they are no "
+            f"masks, list all images in a {TABLE}"
         )
+
+
+def _folders(path: Path, archive: Path) -> list[Path]:
+    """The folders in `archive` that `path` lies in."""
+    return [archive / folder for folder in path.relative_to(archive).parents[:-1]]
+
+
+def _holds_masks(folder: Path) -> bool:
+    """Is it called `masks`, or `cat_masks` beside `cat`?"""
+    name = _masked(folder.name)
+    return bool(MASKS.fullmatch(folder.name)) or (name is not None and (folder.parent / name).is_dir())
+
+
+def _masked(name: str) -> str | None:
+    """What a mask of that name is the mask of."""
+    found = MASK.fullmatch(name)
+    return found and (found["after"] or found["before"])
 
 
 def _report(archive: Path, others: Sequence[Path]) -> None:
@@ -157,8 +179,9 @@ def _from_table(archive: Path, table: Path, files: list[Path]) -> Iterator[Examp
             raise UserError(f"{place}: {row['file']} is listed in line {line_of[name]} already; keep one of the two")
         if not row["label"]:
             raise UserError(f"{place}: {row['file']} has no label")
-        if "patient" in row and not row["patient"]:
-            raise UserError(f"{place}: {row['file']} has no patient; fill the column for all images or leave it out")
+        if "patient" in row and row["patient"].lower() in UNKNOWN:
+            said = f"no patient but {row['patient']!r}" if row["patient"] else "no patient"
+            raise UserError(f"{place}: {row['file']} has {said}; fill the column for all images or leave it out")
         if "split" in row and row["split"].lower() not in SPLIT_OF:
             raise UserError(f"{place}: the split {row['split']!r} is none of train, val and test")
         line_of[name] = line
