@@ -99,3 +99,30 @@ def test_chest_of_the_third_version_lies_beside_retinal_scans_and_is_named_anew(
     patient_of = dict(zip(dataset.files, dataset.patients, strict=True))
     assert patient_of["BACTERIA-21-0001.jpeg"] == patient_of["VIRUS-21-0001.jpeg"] == "21"
     assert len(set(patient_of.values())) == 32
+
+
+# --- isic -------------------------------------------------------------------------------------------------------------
+
+
+def test_ham10000_of_kaggle_holds_the_images_of_isic(tmp_path):
+    """Two folders of images, each there twice but for the case of its name, and the classes in the metadata."""
+    isic = load("isic", archives.isic(tmp_path / "isic"))
+    names, labels = (file.removesuffix(".jpg") for file in isic.files), isic.labels.tolist()
+    classes = (isic.card.classes[label].lower() for label in labels)
+    rows = [(f"HAM_{row // 2:07d}", *pair) for row, pair in enumerate(zip(names, classes, strict=True))]
+    ham = tmp_path / "ham"
+    write_csv(ham / "HAM10000_metadata.csv", ("lesion_id", "image_id", "dx"), reversed(rows))
+    for number, path in enumerate(sorted((tmp_path / "isic").rglob("*.jpg"))):
+        for folder in ("HAM10000_images_part", "ham10000_images_part"):
+            place = ham / f"{folder}_{1 + number % 2}" / path.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    write_images([ham / "ISIC2018_Task3_Test_Images" / "ISIC_0034524.jpg"])
+    dataset = load("isic", ham)
+    assert (
+        dataset.files == isic.files and (dataset.labels == isic.labels).all() and (dataset.images == isic.images).all()
+    )
+    assert len(set(dataset.patients)) == 57
+    write_csv(ham / "HAM10000_metadata.csv", ("lesion_id", "image_id", "dx"), [*rows[1:], (*rows[0][:2], "scc")])
+    with pytest.raises(UserError, match="unknown class SCC"):
+        load("isic", ham)
