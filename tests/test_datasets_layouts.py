@@ -74,9 +74,10 @@ def test_tables_of_mammograms_that_are_there_twice_have_to_agree(cbis):
 # --- chest ------------------------------------------------------------------------------------------------------------
 
 
-def test_chest_of_mendeley_has_no_val(tmp_path):
+def test_chest_of_mendeley_has_no_val(tmp_path, capsys):
     root = archives.chest(tmp_path / "ChestXRay2017") / "chest_xray"
     whole = load("chest", root)
+    assert "chest: 96 images; the paper has 5856" in capsys.readouterr().err
     for label in ("NORMAL", "PNEUMONIA"):
         for path in (root / "val" / label).iterdir():
             path.rename(root / "train" / label / path.name)

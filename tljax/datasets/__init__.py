@@ -194,8 +194,7 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
             named = str(error).replace(f"{scratch}.partial", str(data_dir)).replace(str(scratch), str(data_dir))
             raise UserError(named) from error
         if task.CARD.images not in (None, len(examples)):
-            official = f"the official archive holds {task.CARD.images}"
-            print(f"{task.CARD.name}: {len(examples)} images; {official}", file=sys.stderr)
+            print(f"{task.CARD.name}: {len(examples)} images; the paper has {task.CARD.images}", file=sys.stderr)
         builder.write(folder / "tfds", task.CARD, classes, name_by_basename(examples), progress=progress)
         shutil.rmtree(scratch, ignore_errors=True)
     return builder.Reader(folder / "tfds")

@@ -15,7 +15,7 @@ Pixels = Path | Callable[[], np.ndarray]
 class Card:
     """What is known of a task before its archive is opened.
 
-    `classes` is empty where the archive decides; `images` counts those of the official archive; `image_size` and
+    `classes` is empty where the archive decides; `images` counts those of the paper; `image_size` and
     `batch_size` are the paper's; `grouped_by` is what the paper kept together in a fold, `unit` what `patients` hold.
     """
 
