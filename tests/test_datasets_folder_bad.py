@@ -108,9 +108,18 @@ def test_images_of_like_names_are_no_masks(tmp_path):
     assert len(load("folder", tmp_path / "own")) == len(names) + 1
 
 
-def test_classes_that_differ_in_case_only_are_refused(own):
-    write_images([own / "Cat" / "0.png"])
-    with pytest.raises(UserError, match="the classes Cat and cat differ in case only; give them one name"):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("Cat", "cat"), "the classes Cat and cat differ in case only; give them one name"),
+        (("cat", "cat "), "the classes cat and cat  differ in spaces or in how accents are stored only"),
+        (("Kätzchen", "Ka\u0308tzchen"), "differ in spaces or in how accents are stored only"),
+        (("cat\nand dog",), r"the class 'cat\\nand dog' has a line break in its name"),
+    ],
+)
+def test_classes_that_look_alike_are_refused(own, names, message):
+    write_images(own / name / "0.png" for name in names)
+    with pytest.raises(UserError, match=message):
         load("folder", own)
 
 

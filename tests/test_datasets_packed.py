@@ -35,6 +35,16 @@ def test_a_zip_that_writes_outside_its_folder_is_refused(tmp_path, name):
     assert not list(tmp_path.rglob("outside.png"))
 
 
+def test_folders_in_a_zip_of_windows_may_be_parted_by_backslashes(tmp_path):
+    write_images(tmp_path / name for name in ("cat.png", "dog.png"))
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        for label in ("cat", "dog"):
+            member = zipfile.ZipInfo()
+            member.filename, member.create_system = f"own\\{label}\\0.png", 0
+            archive.writestr(member, (tmp_path / f"{label}.png").read_bytes())
+    assert load("folder", tmp_path / "own.zip").files == ("cat/0.png", "dog/0.png")
+
+
 def test_a_tar_that_writes_outside_its_folder_or_holds_links_is_refused(tmp_path):
     write_images([tmp_path / "image.png"])
     with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:

@@ -60,7 +60,7 @@ def examples(archive: Path) -> Iterator[Example]:
         _refuse_masks(archive, images)
         _report(archive, others)
         found = list(_from_folders(archive, images))
-    _check_case({example.label for example in found}, archive)
+    _check_names({example.label for example in found}, archive)
     if split := {example.split for example in found if example.split}:
         _check_splits(split, archive)
     elif found and found[0].patient is None:
@@ -138,11 +138,15 @@ def _report(archive: Path, others: Sequence[Path]) -> None:
         print(f"WARNING: images of these kinds are not read: {_kinds(unread)}; save them as PNG", file=sys.stderr)
 
 
-def _check_case(labels: Set[str], archive: Path) -> None:
+def _check_names(labels: Set[str], archive: Path) -> None:
+    """Classes whose names look alike are one that was misspelt; a line break would part one name into two."""
     spelt: dict[str, str] = {}
     for label in sorted(labels):
-        if (other := spelt.setdefault(label.casefold(), label)) != label:
-            raise UserError(f"{archive}: the classes {other} and {label} differ in case only; give them one name")
+        if len(label.splitlines()) > 1:
+            raise UserError(f"{archive}: the class {label!r} has a line break in its name; give it another name")
+        if (other := spelt.setdefault(unicodedata.normalize("NFC", label).strip().casefold(), label)) != label:
+            how = "case" if other.casefold() == label.casefold() else "spaces or in how accents are stored"
+            raise UserError(f"{archive}: the classes {other} and {label} differ in {how} only; give them one name")
 
 
 def _check_splits(split: Set[str], archive: Path) -> None:

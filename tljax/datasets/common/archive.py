@@ -22,6 +22,7 @@ ZIP_SUFFIXES = (".zip", ".npz")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_SUFFIXES = (*ZIP_SUFFIXES, *TAR_SUFFIXES, ".gz")
 VOLUME_SUFFIXES = frozenset({".npy", ".h5"})
+WINDOWS = 0  # in the zip's own numbering of systems
 MAX_DEPTH = 3  # of a task's folders below the one that is given
 GZIP_BLOCK = 16 << 20
 
@@ -194,8 +195,11 @@ def _unpack_zip(archive: zipfile.ZipFile, target: Path, source: Path) -> None:
     members = archive.infolist()
     if any(stat.S_ISLNK(member.external_attr >> 16) for member in members):
         raise UserError(f"{source} holds symbolic links; unpack it yourself, look at it and give the folder")
+    for member in members:
+        if member.create_system == WINDOWS:  # where some programs part folders by a backslash
+            member.filename = member.filename.replace("\\", "/")
     _check(((member.filename, member.file_size) for member in members), source, target)
-    archive.extractall(target)
+    archive.extractall(target, members)
 
 
 def _unpack_tar(archive: tarfile.TarFile, target: Path, source: Path) -> None:
