@@ -226,11 +226,12 @@ def medmnist(path: Path, shape: tuple[int, ...], classes: tuple[int, int, int]) 
     return path
 
 
-def test_medmnist_in_colour_and_large_with_a_class_that_one_part_lacks(tmp_path):
+def test_medmnist_in_colour_and_large_with_a_class_that_one_part_lacks(tmp_path, capsys):
     dataset = load("medmnist", medmnist(tmp_path / "organamnist_64.npz", (64, 64, 3), (11, 11, 10)))
     assert dataset.card.classes == tuple(f"{label:02d}" for label in range(11))
     np.testing.assert_array_equal(dataset.labels[-30:], np.arange(30) % 10)
     assert datasets.original_sizes(dataset) == {(64, 64): 90}
+    assert "images of 64 px; without --image-size they become 28 px" in capsys.readouterr().err
 
 
 def test_a_folder_may_hold_one_set_of_medmnist(tmp_path):

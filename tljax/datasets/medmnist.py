@@ -1,5 +1,6 @@
 """MedMNIST: any of its two-dimensional sets as the `.npz` file it comes in, with its own split."""
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,8 @@ def examples(archive: Path) -> Iterator[Example]:
         archive, CARD.name, *(f"{split}_{kind}.npy" for split in SPLITS for kind in ("images", "labels"))
     )
     labels = {split: _labels(root, split) for split in SPLITS}
+    if (side := _array(root, "train_images").shape[1]) != CARD.image_size:
+        print(f"medmnist: images of {side} px; without --image-size they become {CARD.image_size} px", file=sys.stderr)
     width = len(str(max(max(numbers) for numbers in labels.values())))
     for split in SPLITS:
         for row, label in enumerate(labels[split]):
