@@ -53,9 +53,12 @@ def _number(path: Path) -> tuple[int, ...]:
 
 def _grade(path: Path) -> str | None:
     try:
-        grade = (ElementTree.parse(path).findtext("tirads") or "").strip()
+        texts = (element.text or "" for element in ElementTree.parse(path).iterfind("tirads"))
+        grades = sorted({text.strip() for text in texts} - {""})
     except ElementTree.ParseError as error:
         raise UserError(f"{path} is not the XML of a case ({error}); fetch the archive again") from error
-    if grade and grade[0] not in GRADES:
-        raise UserError(f"{path}: unknown TI-RADS grade {grade!r}; 1, 2, 3, 4a, 4b, 4c or 5 is expected")
-    return grade or None
+    if len(grades) > 1:
+        raise UserError(f"{path} has several TI-RADS grades ({', '.join(grades)}); keep the one that is meant")
+    if grades and grades[0][0] not in GRADES:
+        raise UserError(f"{path}: unknown TI-RADS grade {grades[0]!r}; 1, 2, 3, 4a, 4b, 4c or 5 is expected")
+    return grades[0] if grades else None
