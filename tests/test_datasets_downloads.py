@@ -118,6 +118,23 @@ def test_patches_are_read_from_gzipped_files(gzipped, tmp_path):
     assert load("pcam-small", gzipped).fingerprint == plain.fingerprint
 
 
+def test_slides_are_known_from_the_three_tables(tmp_path, capsys):
+    root = archives.pcam(tmp_path / "pcam")
+    header = ("", "coord_y", "coord_x", "tumor_patch", "center_tumor_patch", "wsi")
+    for split, count in (("train", 60), ("valid", 12)):
+        rows = [(row, 1, 2, "False", "False", f"camelyon16_{split}_tumor_{row // 3:03d}") for row in range(count)]
+        write_csv(root / f"camelyonpatch_level_2_split_{split}_meta.csv", header, rows)
+    assert load("pcam-small", root).patients is None
+    assert "the slides are not known, as there is no camelyonpatch_level_2_split_test_m" in capsys.readouterr().err
+    write_csv(root / "camelyonpatch_level_2_split_test_meta.csv", header, rows)
+    dataset = load("pcam-small", root)
+    slide_of = dict(zip(dataset.files, dataset.patients, strict=True))
+    assert slide_of["train_59_label=1.png"] == "camelyon16_train_tumor_019" and len(set(slide_of.values())) == 24
+    write_csv(root / "camelyonpatch_level_2_split_test_meta.csv", header, rows[1:])
+    with pytest.raises(UserError, match=r"test_meta.csv has 11 lines, but there are 12 patches"):
+        load("pcam-small", root)
+
+
 def test_patches_from_google_drive_are_gzipped_files_in_zips(gzipped, tmp_path):
     """Drive parts a folder that is too large for one zip, by files."""
     fingerprint, files = load("pcam-small", gzipped).fingerprint, sorted(gzipped.iterdir())

@@ -97,7 +97,7 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
     console.print(f"grey: {grey}, colour: {len(dataset) - grey}; prepared at {dataset.images.shape[1]} px")
     if dataset.patients is None:
         console.print(f"{unit}s: unknown; folds cannot keep them apart")
-    elif several := patients_in_several_classes(dataset):
+    elif unit != "slide" and (several := patients_in_several_classes(dataset)):  # a tumour fills a part of its slide
         console.print(f"{unit}s in more than one class: {len(several)}, as {_some(several)}; labels right?")
 
 

@@ -30,7 +30,7 @@ class Card:
     licence: str
     source: str
     needs_archive: bool = True
-    unit: str = "patient"  # | "lesion"
+    unit: str = "patient"  # | "lesion" | "slide"
 
 
 @dataclass(frozen=True)

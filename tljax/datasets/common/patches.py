@@ -1,11 +1,13 @@
 """PatchCamelyon and a seeded draw of its patches.
 
 From its HDF5 files, from a TFDS `patch_camelyon` that is already prepared, or from PNG files `<number>_label=<0|1>.png`
-as the authors exported them (theirs alone carry the names of the published fold lists).
+as the authors exported them (theirs alone carry the names of the published fold lists). The slides that the patches are
+of are the groups of the honest folds where they are known: from the HDF5 files with their three tables beside them.
 """
 
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from jaxtyping import Int64, UInt8
 from tljax.datasets.common.archive import list_files, without_copies
 from tljax.datasets.common.base import Card, Example
 from tljax.datasets.common.decode import BadImage, decode_bytes
+from tljax.datasets.common.tables import read_table
 from tljax.errors import UserError
 
 CLASSES = ("no", "yes")  # tumour tissue in the central 32 x 32 pixels
@@ -24,6 +27,7 @@ SEED = 2302_08272
 SPLITS = ("train", "valid", "test")
 TFDS = "patch_camelyon"
 HDF5 = {(split, kind): f"camelyonpatch_level_2_split_{split}_{kind}.h5" for split in SPLITS for kind in "xy"}
+META = {split: f"camelyonpatch_level_2_split_{split}_meta.csv" for split in SPLITS}
 
 
 def card(name: str, images: int) -> Card:
@@ -38,6 +42,7 @@ def card(name: str, images: int) -> Card:
         grouped_by="none",
         licence="CC0 1.0; cite Veeling et al. 2018 (arXiv 1806.03962)",
         source="https://github.com/basveeling/pcam (six .h5.gz files, in one folder), or TFDS patch_camelyon",
+        unit="slide",
     )
 
 
@@ -74,6 +79,7 @@ def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], E
         )
     images, labels = ([path_of[HDF5[split, kind]] for split in SPLITS] for kind in "xy")
     labels = [_labels(path, pixels) for path, pixels in zip(labels, images, strict=True)]
+    slides = _slides(files, [len(part) for part in labels])
     starts = np.cumsum([0, *map(len, labels)])
 
     def example(index: int) -> Example:
@@ -81,9 +87,24 @@ def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], E
         row = index - int(starts[part])
         label = int(labels[part][row])
         image = partial(_read_patch, images[part], row)
-        return Example(f"{SPLITS[part]}_{row}_label={label}.png", CLASSES[label], image)
+        slide = slides[part][row] if slides else None
+        return Example(f"{SPLITS[part]}_{row}_label={label}.png", CLASSES[label], image, slide)
 
     return int(starts[-1]), example
+
+
+def _slides(files: list[Path], counts: list[int]) -> list[list[str]] | None:
+    """The slide of each patch of each part, by the tables that lie beside the HDF5 files; None where one is absent."""
+    path_of = {path.name: path for path in without_copies(path for path in files if path.name in META.values())}
+    if absent := [name for name in META.values() if name not in path_of]:
+        if path_of:
+            print(f"the slides are not known, as there is no {', '.join(absent)}", file=sys.stderr)
+        return None
+    slides = [[row["wsi"] for _, row in read_table(path_of[name], ("wsi",))] for name in META.values()]
+    for name, part, count in zip(META.values(), slides, counts, strict=True):
+        if len(part) != count:
+            raise UserError(f"{path_of[name]} has {len(part)} lines, but there are {count} patches; fetch them again")
+    return slides
 
 
 def _from_png(archive: Path, paths: list[Path]) -> tuple[int, Callable[[int], Example]]:
