@@ -1,5 +1,6 @@
 """A Keras file that describes its layers is held to it: what computes something else than our network is refused."""
 
+import h5py
 import keras
 import keras_network
 import numpy as np
@@ -10,7 +11,7 @@ from tljax import weights
 from tljax.errors import UserError
 from tljax.models.resnet import ARCHITECTURES
 from tljax.normalisation import NORMALISATIONS
-from tljax.weights import verify
+from tljax.weights import keras_files, keras_input, verify
 from tljax.weights.formats import formats
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
@@ -120,6 +121,8 @@ def behind(layer, network, functional=False):
         (lambda: keras.layers.Rescaling(1 / 255, name="scale"), "scale"),
         (lambda: keras.layers.Normalization(mean=0.0, variance=1.0), "normalization"),
         (lambda: keras.layers.BatchNormalization(name="first"), "first"),
+        (lambda: keras.layers.Lambda(lambda x: x / 255, name="code"), "code"),
+        (lambda: keras.Sequential([keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 255)], name="both"), "both"),
     ],
 )
 def test_layers_that_give_the_network_other_input(layer, name, functional, network, tmp_path):
@@ -129,6 +132,56 @@ def test_layers_that_give_the_network_other_input(layer, name, functional, netwo
     conversion = weights.convert(tmp_path / "w.keras", normalisation="imagenet")
     assert conversion.card.normalisation == NORMALISATIONS["imagenet"]
     assert any(remark.startswith(f"left out before the network: '{name}") for remark in conversion.remarks)
+
+
+def test_operations_that_give_the_network_other_input(network, tmp_path):
+    behind(lambda images: images / 255.0, network, functional=True).save(tmp_path / "w.keras")
+    with pytest.raises(UserError, match=r"other input .*'true_divide"):
+        weights.convert(tmp_path / "w.keras")
+
+
+@pytest.mark.parametrize("added", [0.0, 1.0])
+def test_keras_own_preprocessing_in_the_model_is_the_input_that_is_assumed(added, network, tmp_path):
+    """And nothing that is nearly the same."""
+
+    def preprocess(images):
+        images = keras.applications.resnet50.preprocess_input(keras.layers.RandomFlip()(images))
+        return images + added if added else images
+
+    model = behind(preprocess, network, functional=True)
+    for save, name in ((model.save, "w.keras"), (lambda path: keras.saving.save_model(model, path), "w.h5")):
+        save(tmp_path / name)
+        if added:
+            with pytest.raises(UserError, match="other input"):
+                weights.convert(tmp_path / name)
+        else:
+            assert weights.convert(tmp_path / name).card.normalisation == NORMALISATIONS["caffe"]
+
+
+KERAS_2_INPUT = [  # layer, class, function, source, arguments
+    (
+        *("flip", "SlicingOpLambda", "__operators__.getitem", "images"),
+        {"slice_spec": [{"class_name": "__ellipsis__"}, {"start": None, "stop": None, "step": -1}]},
+    ),
+    (
+        *("shift", "TFOpLambda", "nn.bias_add", "flip"),
+        {"bias": [-103.93900299072266, -116.77899932861328, -123.68000030517578], "data_format": "NHWC"},
+    ),
+]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_preprocessing_as_keras_2_described_it(count, network):
+    """Reversed channels alone are other input."""
+    layers = [{"class_name": "InputLayer", "config": {"name": "images"}, "inbound_nodes": []}]
+    for name, kind, function, source, arguments in KERAS_2_INPUT[:count]:
+        config = {"name": name, "function": function}
+        layers.append({"class_name": kind, "config": config, "inbound_nodes": [[source, 0, 0, arguments]]})
+    inner = {"name": "resnet50", "layers": [{"class_name": "Conv2D", "config": {"name": "conv1_conv"}}]}
+    before = [[[layers[-1]["config"]["name"], 0, 0, {}]]]
+    layers.append({"class_name": "Functional", "config": inner, "inbound_nodes": before})
+    (model, _) = keras_files.models({"layers": layers})
+    assert keras_input.described(model, "conv1_conv") == ([] if count == 2 else ["flip"])
 
 
 def test_augmentation_before_the_network_is_no_other_input(network, tmp_path):
@@ -143,6 +196,33 @@ def test_a_normalisation_shows_in_a_file_of_weights_alone(tmp_path):
     with pytest.raises(UserError, match="'normalization' before it"):
         weights.convert(path)
     assert set(weights.convert(path, normalisation="caffe").aside) == {"normalization/mean", "normalization/variance"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "found"),
+    [
+        (["images", "rescaling_1", "conv1_conv"], ["rescaling_1"]),
+        (["images", "tf.math.truediv", "conv1_conv"], ["tf.math.truediv"]),
+        (["images", "tf.__operators__.getitem", "tf.nn.bias_add", "conv1_conv"], []),  # Keras' preprocess_input
+        (["images", "conv1_conv", "lambda"], []),
+    ],
+)
+def test_layers_without_tensors_show_in_a_file_of_weights_alone(layers, found, tmp_path):
+    state = in_format(random_tensors("small", "keras_v1"), "keras")
+    path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
+    with h5py.File(path, "a") as file:
+        file.attrs["layer_names"] = layers
+    if found:
+        with pytest.raises(UserError, match=f"other input .*by '{found[0]}' before it"):
+            weights.convert(path)
+    assert weights.convert(path, normalisation="radimagenet").card.normalisation == NORMALISATIONS["radimagenet"]
+    assert found or weights.convert(path).card.normalisation == NORMALISATIONS["caffe"]
+
+
+def test_a_rescaling_shows_in_the_weights_of_keras_3(network, tmp_path):
+    behind(keras.layers.Rescaling(1 / 255), network).save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(UserError, match=r"other input .*by 'rescaling' before it"):
+        weights.convert(tmp_path / "model.weights.h5")
 
 
 def test_the_rule_names_the_other_input(tmp_path):

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import takewhile
 
 from tljax.errors import UserError
 from tljax.models.resnet import VARIANTS
+from tljax.weights import keras_input
 from tljax.weights.files import Source
 from tljax.weights.formats import keras
-from tljax.weights.keras_files import Layer, models
+from tljax.weights.keras_files import Layer
 from tljax.weights.keras_graph import INPUT, Graph, add, batch_norm, convolution, max_pool, relu
 from tljax.weights.names import kind_of
 from tljax.weights.recognise import Match
-
-OF_PIXELS = {"Rescaling", "Normalization", "BatchNormalization"}  # before a network, they give it other input
 
 
 def description(source: Source, match: Match) -> tuple[str | None, float | None]:
@@ -41,20 +41,13 @@ def description(source: Source, match: Match) -> tuple[str | None, float | None]
 
 def layers_before(source: Source, match: Match) -> list[str]:
     """The layers that change the pixels before the network sees them, as far as the file tells."""
-    stem = match.names["conv1.kernel"].rpartition("/")[0].rpartition("/")[2]
-    described = [name for model in source.models for name in _before(model, stem)]
-    written = (re.search(keras.NORMALIZATION, name) for name in source.tensors)
-    return list(dict.fromkeys([*described, *(layer[2] for layer in written if layer)]))
-
-
-def _before(model: Mapping[str, Layer], stem: str) -> list[str]:
-    """Of a model that the network's layers, or the network as one layer, are among."""
-    found = []
-    for name, layer in model.items():
-        if name == stem or any(stem in inner for inner in models(layer.config)):
-            return found
-        found += [name] if layer.kind in OF_PIXELS else []
-    return []
+    *places, stem = match.names["conv1.kernel"].removesuffix("/kernel").split("/")
+    described = [name for model in source.models for name in keras_input.described(model, stem)]
+    first = {stem, *places}
+    listed = keras_input.written(list(takewhile(lambda name: name not in first, source.layers)))
+    normalised = (re.search(keras.NORMALIZATION, name) for name in source.tensors)
+    written = [*([] if source.models else listed), *(layer[2] for layer in normalised if layer)]
+    return list(dict.fromkeys([*described, *written]))
 
 
 def _body(match: Match) -> Iterator[tuple[str, str]]:

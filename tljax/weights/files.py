@@ -52,6 +52,7 @@ class Source:
     card: WeightsCard | None = None  # of a file that we wrote ourselves
     saved_model: bool = False  # HDF5: a whole Keras model rather than its weights
     models: tuple[Mapping[str, Layer], ...] = ()  # Keras' own description, if any: the layers of each model by name
+    layers: tuple[str, ...] = ()  # HDF5: the layers that the file lists, those without tensors among them
     remarks: tuple[str, ...] = ()  # on what was read
 
 

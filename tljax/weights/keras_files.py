@@ -8,7 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -31,6 +31,7 @@ class Layer:
     kind: str  # its class
     config: Mapping
     inputs: tuple[str, ...]  # the layers whose outputs it takes
+    calls: list = field(default_factory=list)  # as described, with all arguments; one, unless the layer is shared
 
 
 def read_hdf5(path: Path) -> dict:
@@ -38,8 +39,9 @@ def read_hdf5(path: Path) -> dict:
     with h5py.File(path) as file:
         saved_model = "model_weights" in file
         config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
-        tensors = _tensors(file["model_weights"] if saved_model else file, path)
-    return {"tensors": tensors, "saved_model": saved_model, "models": tuple(models(config))}
+        group = file["model_weights"] if saved_model else file
+        tensors, layers = _tensors(group, path), _layers(group)
+    return {"tensors": tensors, "saved_model": saved_model, "models": tuple(models(config)), "layers": layers}
 
 
 def read_archive(path: Path) -> dict:
@@ -57,6 +59,16 @@ def _tensors(group: h5py.Group, path: Path) -> dict[str, np.ndarray]:
         name = _numbered_name(dataset, path) if "/vars/" in dataset.name else _written_name(dataset, group)
         tensors[dataset.name if name in tensors else name] = np.asarray(dataset[()])
     return tensors
+
+
+def _layers(group: h5py.Group) -> tuple[str, ...]:
+    """All layers in their order, as Keras 1 and 2 list them; of Keras 3, which keeps no order, those without tensors.
+
+    Keras 3 writes no group for an operation.
+    """
+    listed = [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs.get("layer_names", ())]
+    numbered = group["layers"].items() if isinstance(group.get("layers"), h5py.Group) else ()
+    return (*listed, *(name for name, layer in numbered if not any(_datasets(layer))))
 
 
 def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
@@ -98,23 +110,30 @@ def models(description: object) -> Iterator[dict[str, Layer]]:
         layers = [entry for entry in description if "class_name" in entry and "name" in (entry.get("config") or ())]
         if layers:
             yield {entry["config"]["name"]: _layer(entry) for entry in layers}
-    for value in _values(description):
+    for value in values(description):
         yield from models(value)
 
 
 def _layer(entry: Mapping) -> Layer:
-    calls = entry.get("inbound_nodes", [])[:1]  # one, unless the layer is shared
-    return Layer(entry["class_name"], entry["config"], tuple(_tensors_in(calls)))
+    calls = entry.get("inbound_nodes", [])[:1]
+    return Layer(entry["class_name"], entry["config"], tuple(_tensors_in(calls)), calls)
 
 
 def _tensors_in(call: object) -> Iterator[str]:
-    """The layers of a call's arguments, each of which is [layer, node, tensor]."""
-    if isinstance(call, list) and len(call) >= 3 and isinstance(call[0], str) and isinstance(call[1], int):
-        yield call[0]
+    """The layers of a call's arguments."""
+    layer = tensor_of(call)
+    if layer is not None:
+        yield layer
         return
-    for value in _values(call):
+    for value in values(call):
         yield from _tensors_in(value)
 
 
-def _values(node: object) -> list:
+def tensor_of(argument: object) -> str | None:
+    """The layer that an argument of a call comes from: [layer, node, tensor], and in Keras 2 further arguments."""
+    is_tensor = isinstance(argument, list) and len(argument) >= 3 and isinstance(argument[0], str)
+    return argument[0] if is_tensor and isinstance(argument[1], int) else None
+
+
+def values(node: object) -> list:
     return list(node.values()) if isinstance(node, Mapping) else node if isinstance(node, list) else []

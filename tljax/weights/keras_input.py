@@ -1,0 +1,87 @@
+"""What a Keras model does to the pixels before it gives them to the network."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from tljax.weights.keras_files import Layer, models, tensor_of, values
+from tljax.weights.keras_graph import IDENTITIES, INPUT
+
+SAME_PIXELS = {  # they move or repeat pixels at most
+    *IDENTITIES,
+    *("InputLayer", "Resizing", "CenterCrop", "Cropping2D", "ZeroPadding2D", "UpSampling2D", "Concatenate"),
+}
+AUGMENTATION = "Random"  # begins the names of layers that are identities in inference
+PREPROCESS_INPUT = {  # of Keras' ResNet50, as it lies in a model's description
+    "nn.bias_add(__operators__.getitem(input, ..., -1), -103.939, -116.779, -123.68)",  # Keras 2
+    "Add(Stack(GetItem(input, ..., 2), GetItem(input, ..., 1), GetItem(input, ..., 0)), -103.939, -116.779, -123.68)",
+}
+OF_PIXELS = r"(rescaling|lambda|tf\..+)(_\d+)?"  # the names by Keras of layers without tensors
+PREPROCESS_INPUT_NAMES = r"tf\.__operators__\.getitem(_\d+)?|tf\.nn\.bias_add(_\d+)?"
+
+
+def described(model: Mapping[str, Layer], stem: str) -> list[str]:
+    """The layers of `model` that change the pixels, where the network's are among its own or it is one of them.
+
+    stem: the network's first convolution. Keras' own `preprocess_input` gives what its network takes.
+    """
+    network = next((name for name, layer in model.items() if name == stem or _holds(layer, stem)), None)
+    if network is None:
+        return []
+    found = [name for name in _before(model, network) if not _keeps_pixels(model[name])]
+    given = [_computation(model, name) for name in model[network].inputs]
+    return [] if len(given) == 1 and given[0] in PREPROCESS_INPUT else found
+
+
+def written(layers: Collection[str]) -> list[str]:
+    """The same by the names alone of the layers before the network."""
+    found = [name for name in layers if re.fullmatch(OF_PIXELS, name)]
+    return [] if all(re.fullmatch(PREPROCESS_INPUT_NAMES, name) for name in found) else found
+
+
+def _holds(layer: Layer, stem: str) -> bool:
+    return any(stem in inner for inner in models(layer.config))
+
+
+def _before(model: Mapping[str, Layer], network: str) -> list[str]:
+    """The layers on the way to `network`: of a model that is no sequence, those that it takes."""
+    names = list(model)
+    if not any(layer.inputs for layer in model.values()):
+        return names[: names.index(network)]
+    found, new = set(), {network}
+    while new:
+        new = {source for name in new for source in model[name].inputs if source in model} - found
+        found |= new
+    return [name for name in names if name in found]
+
+
+def _keeps_pixels(layer: Layer) -> bool:
+    inner = list(models(layer.config))
+    if inner:
+        return all(_keeps_pixels(member) for model in inner for member in model.values())
+    return layer.kind in SAME_PIXELS or layer.kind.startswith(AUGMENTATION)
+
+
+def _computation(model: Mapping[str, Layer], name: str) -> str:
+    layer = model.get(name)
+    if layer is None or not layer.inputs:
+        return INPUT
+    if _keeps_pixels(layer) and len(layer.inputs) == 1:
+        return _computation(model, layer.inputs[0])
+    arguments = ", ".join(_arguments(layer.calls, model))
+    return f"{layer.config.get('function', layer.kind)}({arguments})"
+
+
+def _arguments(call: object, model: Mapping[str, Layer]) -> Iterator[str]:
+    """The layers, numbers and ellipses of a call."""
+    if isinstance(call, Mapping) and call.get("class_name") == "__keras_tensor__":
+        call = call["config"]["keras_history"]  # without the shape
+    source = tensor_of(call)
+    if source is not None:
+        yield _computation(model, source)
+        call = call[3:]
+    elif isinstance(call, Mapping) and call.get("class_name") == "__ellipsis__":
+        yield "..."
+    elif isinstance(call, int | float) and not isinstance(call, bool):
+        yield f"{call:.6g}"
+    for value in values(call):
+        yield from _arguments(value, model)
