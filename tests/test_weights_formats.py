@@ -1,6 +1,8 @@
 """Every format that a user may hold converts exactly: the same tensors, and the original network's activations."""
 
 import argparse
+import io
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -228,6 +230,32 @@ def test_keras_models_that_users_fine_tuned(nested, tmp_path, tensors):
         assert len(conversion.card.classes) == 3 and conversion.tensors.keys() == expected.keys(), path.name
         assert_same_tensors(conversion, expected)
         assert any("larger model" in remark for remark in conversion.remarks)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_keras_archives_without_names_in_the_weights(nested, tmp_path, tensors):
+    """As TensorFlow 2.13 to 2.15 and early Keras 3 wrote them: the description tells which layer is which."""
+    expected = tensors["keras_v1"]
+    with keras_network.loosened():
+        network, _ = keras_network.build(SMALL, formats()["keras"].names, 0 if nested else 3, IMAGES.shape[1:])
+        head = keras.layers.Dense(3)
+        model = keras.Sequential([network, keras.layers.GlobalAveragePooling2D(), head]) if nested else network
+        state = in_format(expected, "keras")
+        keras_network.fill(network, state)
+        if nested:
+            head.set_weights([expected["head.kernel"], expected["head.bias"]])
+        model.compile("sgd", "mse", metrics=["mae"])
+        model.save(tmp_path / "named.keras")
+    with zipfile.ZipFile(tmp_path / "named.keras") as named, zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
+        weights = io.BytesIO(named.read("model.weights.h5"))
+        with h5py.File(weights, "a") as file:
+            file.visititems(lambda _, group: group.attrs.pop("name", None) and None)
+            file["metrics/mean/vars/0"] = 1.0
+        archive.writestr("config.json", named.read("config.json"))
+        archive.writestr("model.weights.h5", weights.getvalue())
+    conversion = convert(tmp_path / "w.keras")
+    assert conversion.tensors.keys() == expected.keys()
+    assert_same_tensors(conversion, expected)
 
 
 @pytest.mark.parametrize("layout", ["{layer}/{layer}_{leaf}_1:0", "{layer}/{layer}/{leaf}:0"])

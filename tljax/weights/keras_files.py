@@ -7,9 +7,11 @@ import io
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -17,7 +19,7 @@ import numpy as np
 from tljax.errors import UserError
 
 KERAS_1 = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
-OPTIMIZER = "optimizer"  # the group of its slots, of which each tensor has one or two
+NO_LAYERS = ("optimizer", "metrics")  # groups of slots and of counts
 VARS = {  # Keras 3 numbers the weights of a layer; by their count
     2: ("kernel", "bias"),
     4: ("gamma", "beta", "moving_mean", "moving_variance"),
@@ -49,14 +51,15 @@ def read_archive(path: Path) -> dict:
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
         with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-            tensors = _tensors(file, path)
+            tensors = _tensors(file, path, dict(_places(config)))
     return {"tensors": tensors, "models": tuple(models(config))}
 
 
-def _tensors(group: h5py.Group, path: Path) -> dict[str, np.ndarray]:
+def _tensors(group: h5py.Group, path: Path, places: Mapping[str, str] = MappingProxyType({})) -> dict[str, np.ndarray]:
+    """places: a layer's group -> its name, where the file's description tells."""
     tensors = {}
     for dataset in _datasets(group):
-        name = _numbered_name(dataset, path) if "/vars/" in dataset.name else _written_name(dataset, group)
+        name = _numbered_name(dataset, path, places) if "/vars/" in dataset.name else _written_name(dataset, group)
         tensors[dataset.name if name in tensors else name] = np.asarray(dataset[()])
     return tensors
 
@@ -73,7 +76,7 @@ def _layers(group: h5py.Group) -> tuple[str, ...]:
 
 def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
     for name, member in group.items():
-        if name != OPTIMIZER:
+        if name not in NO_LAYERS:
             yield from [member] if isinstance(member, h5py.Dataset) else _datasets(member)
 
 
@@ -89,14 +92,25 @@ def _written_name(dataset: h5py.Dataset, group: h5py.Group) -> str:
     return "/".join([*models, layer, KERAS_1.get(leaf, leaf)])
 
 
-def _numbered_name(dataset: h5py.Dataset, path: Path) -> str:
+def _places(description: Mapping, group: str = "") -> Iterator[tuple[str, str]]:
+    """The group of each layer of a `.keras` archive, and its name: those of a class are numbered in their order."""
+    counts = Counter()
+    for entry in (description.get("config") or {}).get("layers", ()):
+        kind = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", entry["class_name"])).lower()
+        place = f"{group}/layers/{kind}" + (f"_{counts[kind]}" if counts[kind] else "")
+        counts[kind] += 1
+        yield place, entry["config"]["name"]
+        yield from _places(entry, place)
+
+
+def _numbered_name(dataset: h5py.Dataset, path: Path, places: Mapping[str, str]) -> str:
     """Keras 3: '/layers/conv2d_1/vars/0' or '/layers/functional/layers/conv2d_1/vars/0', where the group `vars` knows
-    the layer's name.
+    the layer's name, or else the description.
     """
-    layer = dataset.parent.attrs.get("name")
+    layer = dataset.parent.attrs.get("name") or places.get(dataset.name.rpartition("/vars/")[0])
     if layer is None:
         raise UserError(
-            f"{path} was written by an early Keras 3 that left out the layers' names; "
+            f"{path} was written by a Keras that left out the layers' names (TensorFlow 2.12 to 2.15, early Keras 3); "
             "load it into its model there and save it with model.save('weights.h5')"
         )
     leaves, number = VARS.get(len(dataset.parent), ()), int(dataset.name.rpartition("/")[2])
