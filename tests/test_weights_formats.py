@@ -126,6 +126,15 @@ def self_supervised(path, state):
     return path
 
 
+def lightly_byol(path, state):
+    """Lightly's examples keep the average of each part beside it, by the part's name."""
+    parts = {"backbone.": state, "backbone_momentum.": {name: value * 2 for name, value in state.items()}}
+    state = {part + name: value for part, members in parts.items() for name, value in members.items()}
+    state |= {"projection_head_momentum.layers.0.weight": np.ones((2, 2), np.float32)}
+    torch.save({"state_dict": to_torch(state), "pytorch-lightning_version": "2.6.6"}, path)
+    return path
+
+
 TORCH_FILES = {
     "torchvision": ("torchvision", plain),
     "state_dict": ("torchvision", under("state_dict")),
@@ -141,6 +150,7 @@ TORCH_FILES = {
     "trained": ("torchvision", trained),
     "self-supervised": ("torchvision", self_supervised),
     "numbered": ("torchvision-numbered", plain),
+    "lightly's byol": ("torchvision-numbered", lightly_byol),
     "huggingface": ("huggingface", write_safetensors),
     "huggingface-backbone": ("huggingface-backbone", write_safetensors),
     "radimagenet-torch": ("radimagenet-torch", plain),

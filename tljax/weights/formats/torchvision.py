@@ -17,7 +17,7 @@ NAMES = NameMap(
 ASIDE = (
     COUNTERS,
     r"(^|[._])(ema|swa|averaged)[._]",  # averaged weights
-    r"encoder_k\.|momentum_encoder|target_|teacher\.|\bqueue",  # the second network and the memory of MoCo, BYOL, ...
+    r"encoder_k\.|momentum_encoder|_momentum\.|target_|teacher\.|\bqueue",  # the second network, memory
     rf"encoder_q\.fc\.|{CONTRASTIVE}|predictor|prototypes",
     r"(^|[._])(criterion|loss)(_\w+)?\.",  # weights of the classes
 )
