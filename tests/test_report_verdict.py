@@ -1,11 +1,12 @@
 """The verdict: what it says on plain cases, and that it knows when to be silent."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tljax import metrics
+from tljax import metrics, statistics
 from tljax.report.names import p_equals
 from tljax.report.verdict import Evidence, adjust, compare_pairs, judge
 from tljax.statistics import FoldPredictions
@@ -129,3 +130,16 @@ def test_others_that_share_too_few_folds_are_named():
     known = replace(evidence({"imagenet": 1.0}), apart=("random",))
     verdict = verdict_of(known)
     assert verdict.headline == "No verdict: ImageNet and random share too few finished folds."
+
+
+def test_a_difference_that_only_other_comparisons_hide_is_told_as_such():
+    known = evidence({"random": 1.0, "imagenet": 1.5}, images=60, seed=6)
+    (pair,) = compare_pairs(known)
+    assert pair.t.p < 0.05 and pair.t.low > 0
+    alone, among = (judge(known, [replace(pair, adjusted_p=p)]) for p in (pair.t.p, 7 * pair.t.p))
+    assert alone.kind == "winner" and among.kind == "none"
+    assert f"by itself ({p_equals(pair.t.p)}), not among all" in among.detail
+    assert f"({p_equals(7 * pair.t.p)})" in among.detail
+    more = int(re.search(r"about ([\d,]+) more patients", among.detail)[1].replace(",", ""))
+    strict = statistics.patients_needed(pair.t, known.units, 5, level=1 - 0.05 / 7)
+    assert more == pytest.approx(strict - known.units, rel=0.1)

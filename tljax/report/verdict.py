@@ -212,7 +212,13 @@ def _open_question(pair: Pair, evidence: Evidence) -> str:
         return start + f"the folds agree on it, the test images do not (DeLong's {p_equals(pair.delong.p)})."
     if evidence.folds < FOLDS:
         return start + "train the other folds before asking for more data."
-    needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds)
+    if pair.t.p < SIGNIFICANCE:  # its interval, which knows of no other comparison, leaves zero out
+        start += (
+            f"the folds show it by itself ({p_equals(pair.t.p)}), not among all that is compared here "
+            f"({p_equals(pair.adjusted_p)}); "
+        )
+    level = 1 - SIGNIFICANCE * pair.t.p / pair.adjusted_p
+    needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds, level=level)
     if needed > HOPELESS * evidence.units:
         return start + f"even {HOPELESS} times as many {evidence.unit} would hardly settle it."
     more = max(needed - evidence.units, 0.05 * evidence.units)
