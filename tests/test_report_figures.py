@@ -6,7 +6,7 @@ from workdirs import write_run
 
 from tljax.files import write_csv
 from tljax.report import representations
-from tljax.report.figures import Gallery, inside, looks, performance
+from tljax.report.figures import Gallery, inside, looks, performance, saliency
 from tljax.report.gather import gather
 from tljax.report.models import Model, read_model
 from tljax.report.published import LAYERS
@@ -80,6 +80,34 @@ def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
     assert "Left out: block4 (too few samples)." in full.caption and "block4" not in full.markup.partition("<g")[2]
     assert "ImageNet tuned – ImageNet" in paper.markup and "frozen first" not in paper.markup
     assert "standard deviation over folds" in paper.caption
+
+
+def test_titles_name_their_task(tmp_path):
+    columns = ("task", "model1", "model2", "fold", "protocol", "measure", "layer1", "layer2", "value")
+    rows = []
+    for task in ("breast", "chest"):
+        write_run(tmp_path, task)
+        rows += [
+            (task, "imagenet-nofreeze", "imagenet", 1, "paper", "cca", one, other, 0.5)
+            for one in LAYERS
+            for other in LAYERS
+        ]
+    write_csv(tmp_path / "results" / "representations.csv", columns, rows)
+    study = gather(tmp_path)
+    gallery = Gallery(tmp_path / "figures")
+    kernels = np.zeros((7, 7, 3, 8))
+    maps = {
+        "images": np.zeros((1, 8, 8, 3), np.uint8), "maps": np.zeros((1, 2, 2)), "labels": np.array([0]),
+        "predicted": np.array([1]), "probability": np.array([0.9]), "classes": np.array(["benign", "malignant"]),
+    }  # fmt: skip
+    drawn = []
+    with gallery.style():
+        for task in study.tasks:
+            drawn += [performance.forest(gallery, task), *performance.learning_curves(gallery, task, task.condition)]
+            drawn += [*inside.layer_curves(gallery, study, task), *inside.heat_maps(gallery, study, task)]
+            drawn.append(inside.filters(gallery, task.name, "imagenet-nofreeze", kernels + 1e-3, kernels))
+            drawn.append(saliency.grad_cam(gallery, task.name, "imagenet-nofreeze", maps))
+    assert len({figure.title for figure in drawn}) == len(drawn) == 14
 
 
 COLUMNS = ("task", "condition", "model1", "model2", "fold", "protocol", "measure", "layer1", "layer2", "value")

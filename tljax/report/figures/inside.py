@@ -33,7 +33,7 @@ def layer_curves(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
         for part, title, stem in ((own, "Before and after tuning", "tuning"), (others, "Between networks", "between")):
             if part:
                 names = [pair[0].init if part is own else f"{pair[0]} – {pair[1]}" for pair in part]
-                title = f"{title}: {found.measure_name}, {found.protocol} protocol"
+                title = f"{title}: {found.task}, {found.measure_name}, {found.protocol} protocol"
                 drawn.append(_curves(gallery, found, part, names, ", ".join(filter(None, (title, found.told))), stem))
     return drawn
 
@@ -82,7 +82,7 @@ def _curves(
     axes.set_ylabel(found.measure_name)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=7, handlelength=3.5)
     spread = "standard deviation over folds" if max(folds) > 1 else "95 % interval"
-    caption = f"{title}. Similarity of representations by layer on {found.task}; bars: {spread}."
+    caption = f"{title}. Similarity of representations by layer; bars: {spread}."
     caption += " Dotted: what they would give, did one see other images than the other." if by_chance else ""
     caption += " Hollow diamonds: published means." if compared else ""
     name = "-".join(filter(None, (found.task, found.protocol, found.measure, found.condition, stem)))
@@ -142,7 +142,7 @@ def _heat_maps_of(gallery: Gallery, comparison: Comparisons) -> Iterator[Figure]
             "mean over folds."
         )
         name = "-".join(filter(None, (comparison.task, comparison.condition, "layers", str(first), str(second))))
-        yield gallery.keep(figure, name, f"{first} – {second}{told}", caption)
+        yield gallery.keep(figure, name, f"{comparison.task}: {first} – {second}{told}", caption)
 
 
 def similarity_and_gain(gallery: Gallery, study: Study) -> list[Figure]:
@@ -231,7 +231,7 @@ def filters(
         f"range. They changed by {100 * change:.1f} % of their norm."
     )
     pixels = np.round(255 * picture).astype(np.uint8)
-    return gallery.keep_pixels(pixels, f"{task}-filters-{variant}", f"conv1: {name}", caption)
+    return gallery.keep_pixels(pixels, f"{task}-filters-{variant}", f"conv1: {task}, {name}", caption)
 
 
 def _tiles(kernels: Float[np.ndarray, "h w c n"], across: int = 8, zoom: int = 6) -> Float[np.ndarray, "y x c"]:

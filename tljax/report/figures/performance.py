@@ -48,7 +48,7 @@ def forest(gallery: Gallery, task: Task) -> Figure:
     )
     caption += " Dotted: chance." if low < 0.5 else ""
     caption += " Hollow diamond: the published mean." if compared else ""
-    return gallery.keep(figure, f"{task.name}-auc-intervals", "Test AUC", caption)
+    return gallery.keep(figure, f"{task.name}-auc-intervals", f"Test AUC: {task.name}", caption)
 
 
 def auc_boxes(gallery: Gallery, study: Study) -> Figure:
@@ -255,7 +255,8 @@ def preprocessing(gallery: Gallery, task: Task) -> Figure | None:
         "pre-trained on (native); open, the paper's ImageNet preprocessing for all of them. Initialisations: "
         f"{listed(names)}."
     )
-    return gallery.keep(figure, f"{task.name}-preprocessing", "Native against paper preprocessing", caption)
+    title = f"Native against paper preprocessing: {task.name}"
+    return gallery.keep(figure, f"{task.name}-preprocessing", title, caption)
 
 
 def _arms_of(task: Task, condition: Condition):

@@ -42,7 +42,7 @@ def grad_cam(gallery: Gallery, task: str, variant: str, arrays: Mapping[str, np.
         "where a network looked, not why."
     )
     pixels = canvas.pixels
-    name, title = f"{task}-gradcam-{variant}", f"Grad-CAM: {model}"
+    name, title = f"{task}-gradcam-{variant}", f"Grad-CAM: {task}, {model}"
     return gallery.keep_pixels(pixels, name, title, caption, least=round(0.85 * pixels.shape[1]))
 
 
