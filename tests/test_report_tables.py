@@ -82,6 +82,20 @@ def test_every_table_is_rectangular_and_speaks_of_every_run(study):
     assert {row[2] for row in made["agreements"].rows} == {"ImageNet – random"}
 
 
+def test_the_authors_baseline_is_of_imagenet_whichever_does_better(tmp_path):
+    for fold in (1, 2):
+        write_run(tmp_path, init="imagenet", fold=fold, signal=0.5)
+        write_run(tmp_path, init="radimagenet", fold=fold, signal=2.5)
+    study = gather(tmp_path)
+    (row,) = tables.agreements(study).rows
+    cells = dict(zip(tables.agreements(study).columns, row, strict=True))
+    assert cells["pair"] == "ImageNet – RadImageNet"
+    trials = [trial for trial in study.tasks[0].trials if trial.arm.init == "imagenet"]
+    accuracy = np.mean([trial.scores["accuracy"] for trial in trials])
+    assert cells["authors' baseline"] == plain(accuracy**2 + (1 - accuracy) ** 2)
+    assert cells["published (their baseline)"] == "0.823 (0.740)"
+
+
 def test_preprocessings_are_compared_fold_by_fold(study):
     (task,) = study.tasks
     table = tables.preprocessing(study)

@@ -173,12 +173,12 @@ def agreements(study: Study) -> Table:
     rows = []
     for task in study.tasks:
         for condition in conditions(task):
-            for pair, found in task.agreements(condition):
+            for first, second, found in task.agreements(condition):
                 paper = published.prediction_similarity(task.name, condition.freeze)
-                paper = paper if {pair.first, pair.second} == {"imagenet", "radimagenet"} else None
+                paper = paper if (first, second) == ("imagenet", "radimagenet") else None
                 rows.append(
                     [
-                        task.name, str(condition), f"{init_name(pair.first)} – {init_name(pair.second)}",
+                        task.name, str(condition), f"{init_name(first)} – {init_name(second)}",
                         plain(found.observed), _range(found.low, found.high), plain(found.independent),
                         plain(found.authors_independent), plain(found.kappa), p_value(found.mcnemar_p), str(found.n),
                         f"{paper[0].mean:.3f} ({paper[1].mean:.3f})" if paper else "–",

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -92,15 +93,18 @@ class Task:
             t.value, max(t.low, 0.0) if t.low == t.low else t.low, min(t.high, 1.0) if t.high == t.high else t.high
         )
 
-    def agreements(self, condition: Condition) -> list[tuple[Pair, Agreement]]:
-        """Prediction similarity of every pair, on the test images of all folds together."""
+    def agreements(self, condition: Condition) -> list[tuple[str, str, Agreement]]:
+        """Prediction similarity of every two initialisations, on the test images of all folds together.
+
+        In the order of their names, whichever does better: the authors' baseline is of the first, theirs of ImageNet.
+        """
         found = []
-        for pair in self.pairs[condition]:
-            first, second = (self.evidence[condition].predictions[init] for init in (pair.first, pair.second))
+        for inits in combinations(sorted(self.evidence[condition].predictions), 2):
+            first, second = (self.evidence[condition].predictions[init] for init in inits)
             patients = [patient for fold in first for patient in fold.patients or ()]
             labels = np.concatenate([fold.labels for fold in first])
             classes = [np.concatenate([f.probabilities[0].argmax(axis=1) for f in folds]) for folds in (first, second)]
-            found.append((pair, agreement(labels, *classes, patients or None)))
+            found.append((*inits, agreement(labels, *classes, patients or None)))
         return found
 
     def preprocessing(self) -> list[Contrast]:

@@ -204,9 +204,9 @@ def learning_curves(gallery: Gallery, task: Task, condition: Condition) -> list[
 def agreements(gallery: Gallery, study: Study) -> Figure | None:
     """Prediction similarity beside what independent errors would give; None where nothing can be paired."""
     rows = [
-        (f"{task.name}: {init_name(pair.first)} – {init_name(pair.second)}", found)
+        (f"{task.name}: {init_name(first)} – {init_name(second)}", found)
         for task in study.tasks
-        for pair, found in task.agreements(task.condition)
+        for first, second, found in task.agreements(task.condition)
     ]
     if not rows:
         return None
