@@ -38,3 +38,17 @@ def test_a_studys_commands_stand_in_their_order(tmp_path):
     ):
         (tmp_path / "study.json").write_text(json.dumps(settings))
         assert [c[: len(e)] for c, e in zip(evidence.replay(gather(tmp_path)), expected, strict=True)] == expected
+
+
+def test_values_that_differ_are_told_with_what_has_them(tmp_path):
+    for fold in (1, 2):
+        for task, size in (("breast", 224), ("chest", 112), ("knee", 112), ("pcam-small", 96)):
+            for init, dropout in (("imagenet", 0.5), ("random", 0.0)):
+                write_run(tmp_path, task, init, fold=fold, image_size=size, dropout=dropout, learning_rate=10.0**-fold)
+    study = gather(tmp_path)
+    text = evidence.methods(study)
+    assert "three channels of 96 (pcam-small), 112 (chest and knee) and 224 (breast) pixels square" in text
+    assert "dropout 0.0 (random) and 0.5 (ImageNet)" in text
+    assert "learning rate 0.01 or 0.1, batch 16," in text and "one dense softmax layer of 2 classes" in text
+    sources = next(item.answer for item in evidence.checklist(study) if item.asks == "Sources")
+    assert sources.startswith("The breast data: https://example.org/data; The chest data: ")

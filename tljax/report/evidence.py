@@ -53,7 +53,7 @@ def _answers(study: Study) -> dict[int, str]:
         return {}
     return {
         6: "Comparison of initialisations for transfer learning (exploratory).",
-        7: _each(study, lambda task: f"{_card(task).get('title', task.name)}: {_card(task).get('source', '')}"),
+        7: "; ".join(f"{_card(task).get('title', task.name)}: {_card(task).get('source', '')}" for task in study.tasks),
         9: _preprocessing(trials),
         10: _each(study, _selection),
         12: _excluded(trials),
@@ -96,7 +96,26 @@ def _card(task: Task) -> dict[str, Any]:
 
 def _setting(trials: Iterable[Trial], key: str) -> str:
     """The value that all runs share, or the values they differ in."""
-    return listed(sorted({str(trial.run.settings.get(key, "not recorded")) for trial in trials}), "or")
+    return _values((trial, trial.run.settings.get(key, "not recorded")) for trial in trials)
+
+
+def _values(found: Iterable[tuple[Trial, Any]]) -> str:
+    """`96`; `96 (pcam-small) and 224 (breast)`, by task or else initialisation if that decides it; else `0 or 1`."""
+    found = [(trial, str(value)) for trial, value in found]
+    values = sorted({value for _, value in found}, key=_numerically)
+    for of in (lambda trial: trial.run.task, lambda trial: trial.arm.name):
+        owners = {value: list(dict.fromkeys(of(trial) for trial, own in found if own == value)) for value in values}
+        if len(values) > 1 and sum(map(len, owners.values())) == len({of(trial) for trial, _ in found}):
+            return listed([f"{value} ({listed(names)})" for value, names in owners.items()])
+    return listed(values, "or")
+
+
+def _numerically(value: str) -> tuple[bool, float, str]:
+    """A key to sort by: numbers by their size, then text."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
 
 
 def _preprocessing(trials: list[Trial]) -> str:
@@ -152,7 +171,7 @@ def _disjointness(task: Task) -> str:
 def _models(trials: list[Trial]) -> str:
     cards = {(str(card.get("backbone")), str(card.get("variant"))) for card in _init_cards(trials)}
     built = listed([f"{backbone} ({variant})" for backbone, variant in sorted(cards)])
-    classes = listed(sorted({str(len(trial.test.classes)) for trial in trials}), "or")
+    classes = _values((trial, len(trial.test.classes)) for trial in trials)
     return (
         f"{built} without its top; global average pooling, dropout {_setting(trials, 'dropout')}, one dense softmax "
         f"layer of {classes} classes. Input: three channels of {_setting(trials, 'image_size')} pixels square."
