@@ -114,7 +114,8 @@ def test_several_tasks_are_told_at_a_glance_first(page, workdir):
     assert rows["breast"]["start from"] == "ImageNet" and rows[NASTY_TASK]["start from"] == "no verdict"
     assert re.fullmatch(r"\d\.\d{3} ± \d\.\d{3}", rows["breast"]["ImageNet"])
     assert rows[NASTY_TASK]["ImageNet"] != "–" and rows[NASTY_TASK]["random"] == "–"
-    assert page.index("nothing is shown to beat") < page.index("<article")
+    assert page.index("nothing is shown to beat") < page.index("<nav") < page.index("<article")
+    assert ">breast</a></li>" in page and 'href="#task-1"' in page and page.count("<nav") == 1
 
 
 def test_what_is_missing_is_said(page):
@@ -123,6 +124,7 @@ def test_what_is_missing_is_said(page):
     assert "Failed: run isic/x, reason no &lt;archive&gt;" in page
     assert "filters-broken.npz cannot be read" in page
     assert "Only one preprocessing was trained" in page
+    assert page.count("Every run has the same seed") == 1  # of both tasks
     assert "Not started: breast/random-nofreeze, fold 3 and 4." in page and "6 of 10 runs finished" in page
 
 
@@ -132,6 +134,11 @@ def test_names_that_try_to_do_harm_are_text(page, workdir):
     assert "größer 日本" in page
     for table in (workdir / "report" / "tables").glob("*.tex"):
         assert table.read_text(encoding="utf-8").count(r"\end{table}") == 1
+
+
+def test_a_figure_and_its_per_cent_stand_on_one_line(page):
+    seen = re.sub(r"<(svg|style).*?</\1>|<[^>]*>", "", page, flags=re.DOTALL)
+    assert "95\u00a0% interval of the mean" in seen and "95 % interval of the mean" not in seen
 
 
 def test_every_figure_is_described_and_well_formed(page):

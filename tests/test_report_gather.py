@@ -205,3 +205,11 @@ def test_other_conditions_are_adjusted_over_tasks_too(tmp_path):
     frozen = [pair for task in tasks for condition, found in task.pairs.items() if condition.freeze for pair in found]
     assert len(frozen) == 2
     assert min(pair.adjusted_p for pair in frozen) == pytest.approx(min(1, 2 * min(pair.t.p for pair in frozen)))
+
+
+def test_tasks_stand_in_the_order_of_the_plan(tmp_path):
+    for task in ("breast", "chest", "another", "thyroid"):
+        write_run(tmp_path, task)
+    planned = [f"{task}/imagenet-nofreeze/fold1" for task in ("thyroid", "breast", "chest")]
+    (tmp_path / "study.json").write_text(json.dumps({"planned": planned}))
+    assert [task.name for task in gather(tmp_path).tasks] == ["thyroid", "breast", "chest", "another"]

@@ -68,7 +68,9 @@ def gather(workdir: Path) -> Study:
     by_task: dict[str, list[Trial]] = defaultdict(list)
     for trial in _once_each(workdir, trials, _planned(settings), remarks):
         by_task[trial.run.task].append(trial)
-    tasks = [make_task(name, of_task) for name, of_task in sorted(by_task.items())]
+    in_plan = list(dict.fromkeys(place.partition("/")[0] for place in _planned(settings)))
+    names = sorted(by_task, key=lambda name: (in_plan.index(name) if name in in_plan else len(in_plan), name))
+    tasks = [make_task(name, by_task[name]) for name in names]
     _judge(tasks)
     tables = dict(_read_tables(workdir, remarks))
     return Study(workdir, tasks, runs, settings, tables, remarks)

@@ -146,7 +146,11 @@ def missing(study: Study, parts: list[Section]) -> list[str]:
     lines += [f"Not started: {variant}, fold {listed(folds)}." for variant, folds in waiting.items()]
     for key, told in (("failed", "Failed"), ("left_out", "Left out")):
         lines += [f"{told}: {entry}" for entry in _entries(study.settings.get(key))]
-    lines += [f"{task.name}: {remark}" for task in study.tasks for remark in task.remarks]
+    tasks_of: dict[str, list[str]] = defaultdict(list)
+    for task in study.tasks:
+        for remark in task.remarks:
+            tasks_of[remark].append(task.name)
+    lines += [f"{listed(names)}: {remark}" for remark, names in tasks_of.items()]
     lines += study.remarks
     return lines + [part.absent for part in parts if part.absent and not part.figures and not part.tables]
 
