@@ -82,6 +82,16 @@ def test_every_table_is_rectangular_and_speaks_of_every_run(study):
     assert {row[2] for row in made["agreements"].rows} == {"ImageNet – random"}
 
 
+def test_the_overview_has_one_order_whichever_leads(tmp_path):
+    for fold in (1, 2):
+        for task, signals in (("a", (0.3, 2.0)), ("b", (2.0, 0.3))):
+            for init, signal in zip(("imagenet", "random"), signals, strict=True):
+                write_run(tmp_path, task, init, fold=fold, signal=signal)
+    study = gather(tmp_path)
+    assert [task.arms[0].init for task in study.tasks] == ["random", "imagenet"]
+    assert tables.overview(study).columns == ("task", "start from", "ImageNet", "random")
+
+
 def test_the_authors_baseline_is_of_imagenet_whichever_does_better(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, init="imagenet", fold=fold, signal=0.5)

@@ -41,7 +41,7 @@ def headline(study: Study) -> tuple[str, str]:
     judged = [task for task in study.tasks if task.verdict.kind != "cannot"]
     if not judged:
         return "No verdict on any task yet.", "The reasons stand with each task."
-    inits = list(dict.fromkeys(init for task in judged for init in task.verdict.leaders))
+    inits = sorted({init for task in judged for init in task.verdict.leaders})
     unbeaten = [init for init in inits if all(init in task.verdict.leaders for task in judged)]
     won = {
         init: [t.name for t in judged if t.verdict.kind == "winner" and t.verdict.leaders[0] == init] for init in inits

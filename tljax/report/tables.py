@@ -80,7 +80,7 @@ def results(task: Task, condition: Condition) -> Table:
 
 def overview(study: Study) -> Table:
     """All tasks at a glance, under the condition of their verdicts."""
-    inits = list(dict.fromkeys(arm.init for task in study.tasks for arm in task.arms))
+    inits = sorted({arm.init for task in study.tasks for arm in task.arms})
     rows = []
     for task in study.tasks:
         aucs = {arm.init: task.aucs(arm) for arm in task.arms if arm.condition == task.condition}

@@ -52,14 +52,14 @@ def forest(gallery: Gallery, task: Task) -> Figure:
 
 
 def auc_boxes(gallery: Gallery, study: Study) -> Figure:
-    """Test AUC over folds and seeds as boxes, by task; the same initialisation has the same look in every task."""
-    inits = list(dict.fromkeys(arm.init for task in study.tasks for arm in task.arms))
+    """Test AUC over folds and seeds as boxes, by task; initialisations have one look and one order in every task."""
+    inits = sorted({arm.init for task in study.tasks for arm in task.arms})
     look = looks(inits)
     figure, axes = new(max(COLUMN, 0.9 + sum(0.17 * len(task.arms) + 0.25 for task in study.tasks)), 2.9)
     position, ticks = 0.0, []
     for task in study.tasks:
         start = position
-        for arm in task.arms:
+        for arm in sorted(task.arms, key=lambda arm: (arm.condition != task.condition, arm.condition, arm.init)):
             values, style = list(task.aucs(arm).values()), look[arm.init]
             frozen = arm.condition.freeze
             face = "white" if frozen else style.colour
