@@ -1,6 +1,7 @@
 """The tables in the authors' own schemas and order, so that their plotting scripts draw our results unchanged.
 
-Their scripts know one condition of each network: of every task the first that the grid has finished is written.
+Their scripts know one condition of each network: of every task the first that the grid has finished is written. They
+take the grid of `configs/paper.py` for granted, over any of its tasks (docs/architecture.md says which needs what).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
