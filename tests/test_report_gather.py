@@ -9,6 +9,8 @@ from workdirs import write_run
 from tljax import runs
 from tljax.errors import UserError
 from tljax.files import write_csv
+from tljax.report import page
+from tljax.report.figures import Gallery
 from tljax.report.gather import gather
 
 
@@ -208,8 +210,17 @@ def test_other_conditions_are_adjusted_over_tasks_too(tmp_path):
 
 
 def test_tasks_stand_in_the_order_of_the_plan(tmp_path):
+    kernels = np.ones((7, 7, 3, 8))
     for task in ("breast", "chest", "another", "thyroid"):
         write_run(tmp_path, task)
+        (tmp_path / "explain" / task).mkdir(parents=True)
+        np.savez(tmp_path / "explain" / task / "filters-imagenet-nofreeze.npz", before=kernels, after=kernels)
     planned = [f"{task}/imagenet-nofreeze/fold1" for task in ("thyroid", "breast", "chest")]
     (tmp_path / "study.json").write_text(json.dumps({"planned": planned}))
-    assert [task.name for task in gather(tmp_path).tasks] == ["thyroid", "breast", "chest", "another"]
+    study = gather(tmp_path)
+    assert [task.name for task in study.tasks] == ["thyroid", "breast", "chest", "another"]
+    gallery = Gallery(tmp_path / "figures")
+    with gallery.style():
+        (filters,) = (part for part in page.sections(study, gallery) if part.anchor == "filters")
+    titles = [figure.title for figure in filters.figures]
+    assert titles == [f"conv1: {task.name}, ImageNet tuned" for task in study.tasks]

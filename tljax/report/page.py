@@ -67,7 +67,9 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
     """Everything below the verdict, in reading order. Adds to `study.remarks` what cannot be drawn."""
     made = tables.all_tables(study)
     conditions = [(task, condition) for task in study.tasks for condition in tables.conditions(task)]
+    names = [task.name for task in study.tasks]
     explained = list(find_explanations(study.workdir, study.remarks))
+    explained.sort(key=lambda e: names.index(e.task) if e.task in names else len(names))
     kernels = [e for e in explained if e.kind == "filters"]
     maps = [e for e in explained if e.kind == "gradcam"]
     saliency_maps = [saliency.grad_cam(gallery, e.task, e.variant, e.arrays) for e in maps]
