@@ -45,6 +45,19 @@ def test_equal_ones_above_a_beaten_one_are_both_named():
     assert "beat random" in verdict.headline and "no detectable difference" in verdict.headline
 
 
+def test_only_what_is_shown_to_beat_another_is_said_to():
+    known = evidence({"imagenet": 2.5, "radimagenet": 1.5, "random": 0.9})
+    pairs = compare_pairs(known)
+    assert [(pair.first, pair.second) for pair in pairs][1:] == [("imagenet", "random"), ("radimagenet", "random")]
+    unsure = [replace(pair, adjusted_p=0.01 if pair.second == "radimagenet" else 0.2) for pair in pairs]
+    verdict = judge(known, unsure)
+    assert verdict.kind == "tie" and verdict.leaders == ("imagenet", "random")
+    assert verdict.headline == (
+        "Start from ImageNet or random: ImageNet beats RadImageNet, no detectable difference between ImageNet and "
+        "random on these data."
+    )
+
+
 def test_no_difference_says_how_many_more_patients_or_that_it_is_hopeless():
     verdict = verdict_of(evidence({"a": 1.0, "b": 1.05}, seed=3))
     assert verdict.kind == "none" and verdict.headline.startswith("No detectable difference on these data between ")

@@ -146,9 +146,14 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
     names = [init_name(init) for init in leaders]
     if beaten:
         losers = listed([init_name(pair.second) for pair in beaten])
-        headline = f"Start from {listed(names, 'or')}: both beat {losers}, " if len(names) == 2 else ""
-        headline = headline or f"Start from {listed(names, 'or')}: all beat {losers}, "
-        headline += "no detectable difference between them on these data."
+        shown = {(pair.first, pair.second) for pair in pairs if pair.shown}
+        headline = f"Start from {listed(names, 'or')}: "
+        if all((leader, pair.second) in shown for leader in leaders for pair in beaten):
+            headline += f"{'both' if len(names) == 2 else 'all'} beat {losers}, no detectable difference between them "
+        else:  # it may even do worse than what the best beats
+            others = listed(names[1:], "or")
+            headline += f"{names[0]} beats {losers}, no detectable difference between {names[0]} and {others} "
+        headline += "on these data."
         detail = " ".join(
             [*(_sentence(pair, evidence) for pair in beaten), *(_open_question(p, evidence) for p in tied)]
         )
