@@ -70,8 +70,8 @@ def _answers(study: Study) -> dict[int, str]:
         "balanced accuracy, F1, sensitivity at 95 % specificity, Brier score, expected calibration error.",
         29: "Per run: bootstrap over patients (images where patients are unknown). Between initialisations: corrected "
         "resampled t-test over folds (Nadeau & Bengio) with Holm's adjustment over tasks and, unless the best beats "
-        "all, over its rivals; and DeLong's test over test images. A difference counts only when both find it at the "
-        "5 % level.",
+        "all others, over the pairs of a task; and DeLong's test over test images. A difference counts only when both "
+        "find it at the 5 % level.",
         30: _robustness(study),
         31: "Grad-CAM maps of the most confident right and wrong test images, and the filters of the first layer "
         "before and after fine-tuning, where this report shows them; representations compared by layer.",
@@ -293,7 +293,7 @@ def methods(study: Study) -> str:
             _model_selection(trials),
             "We report test AUC, its mean and standard deviation over folds, and compare initialisations on the same "
             "folds by the corrected resampled t-test (Nadeau and Bengio, 2003), Holm-adjusted over tasks and "
-            "over the rivals of the best, and by DeLong's test.",
+            "over the pairs of a task, unless the best beats all others, and by DeLong's test.",
             f"Software: {_versions(study, trials)}",
         ]
     )

@@ -63,7 +63,7 @@ def results(task: Task, condition: Condition) -> Table:
     if pairs:
         caption += (
             " Means are over all folds of each, differences over the folds that all share. The first p: the same test, "
-            "Holm over tasks and, unless the best beats all, over its rivals; the second: DeLong's test over test "
+            "Holm over tasks and, unless the best beats all others, over pairs; the second: DeLong's test over test "
             f"{task.unit}{_of_seeds(task)}."
         )
     if any(row[-1] != "–" for row in rows):
@@ -137,8 +137,8 @@ def pairs(study: Study) -> Table:
         "p (DeLong)",
     )  # fmt: skip
     caption = (
-        "Every pair of initialisations on the folds that all of its condition share. Holm: over tasks, and for pairs "
-        "with the best, unless it beats all, over its rivals."
+        "Every pair of initialisations on the folds that all of its condition share. Holm: over tasks and, unless the "
+        "best beats all others, over the pairs of a task."
     )
     if any(map(_of_seeds, study.tasks)):
         caption += " DeLong's test is of the lowest seed of each fold."

@@ -1,9 +1,9 @@
 """Which initialisation to start from, or why that cannot be said.
 
 A difference counts as shown when two tests find it at the 5 % level: the corrected resampled t-test over folds, after
-Holm's adjustment over tasks (and over the rivals of the best, unless it beats them all), and DeLong's test over test
-images. Where a test knows nothing (folds that do not differ, a class of one patient), nothing is shown. The first alone
-is at times misled by five folds that happen to agree; the second knows nothing of the luck of training.
+Holm's adjustment over tasks (and over the pairs of a task, unless the best beats all others), and DeLong's test over
+test images. Where a test knows nothing (folds that do not differ, a class of one patient), nothing is shown. The first
+alone is at times misled by five folds that happen to agree; the second knows nothing of the luck of training.
 `benchmarks/intervals.py` measures how often they err.
 """
 
@@ -77,7 +77,7 @@ class Verdict:
     headline: str
     detail: str
     leaders: tuple[str, ...] = ()
-    """The initialisations that nothing is shown to beat; the one with the highest mean first."""
+    """The initialisations that none is shown to beat; the one with the highest mean first."""
     probability_best: Mapping[str, float] | None = None
 
 
@@ -99,8 +99,8 @@ def compare_pairs(evidence: Evidence) -> list[Pair]:
 def adjust(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
     """The same pairs with the p-values by which they are judged.
 
-    Holm over the tasks on which the same two are compared; then over the rivals of the best, unless it beats them all:
-    beating every other needs no adjustment, picking out some does.
+    Holm over the tasks on which the same two are compared; then over the pairs of a task, unless the best beats all
+    others: to beat every other needs no adjustment, to beat some does.
     """
     families: dict[frozenset[str], list[Pair]] = {}
     for pairs in pairs_by_task.values():
@@ -110,16 +110,14 @@ def adjust(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
     for family in families.values():
         for pair, p in zip(family, statistics.holm([pair.t.p for pair in family]), strict=True):
             adjusted[id(pair)] = replace(pair, adjusted_p=p)
-    return {task: _over_rivals([adjusted[id(pair)] for pair in pairs]) for task, pairs in pairs_by_task.items()}
+    return {task: _over_pairs([adjusted[id(pair)] for pair in pairs]) for task, pairs in pairs_by_task.items()}
 
 
-def _over_rivals(pairs: list[Pair]) -> list[Pair]:
-    against = [pair for pair in pairs if pair.first == pairs[0].first]
-    if all(pair.shown for pair in against):
+def _over_pairs(pairs: list[Pair]) -> list[Pair]:
+    if all(pair.shown for pair in pairs if pair.first == pairs[0].first):
         return pairs
-    held = statistics.holm([pair.adjusted_p for pair in against])
-    adjusted = {pair.second: replace(pair, adjusted_p=p) for pair, p in zip(against, held, strict=True)}
-    return [adjusted[pair.second] if pair in against else pair for pair in pairs]
+    held = statistics.holm([pair.adjusted_p for pair in pairs])
+    return [replace(pair, adjusted_p=p) for pair, p in zip(pairs, held, strict=True)]
 
 
 def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
@@ -133,10 +131,10 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
     best = pairs[0].first
     against = [pair for pair in pairs if pair.first == best]
     tied = [pair for pair in against if not pair.shown]
-    beaten = [pair for pair in against if pair.shown]
+    beaten = {pair.second for pair in pairs if pair.shown}
+    leaders = (best, *(pair.second for pair in against if pair.second not in beaten))
     table = np.transpose([evidence.aucs[init] for init in evidence.aucs])
     chances = dict(zip(evidence.aucs, statistics.probability_best(table, evidence.test_to_train), strict=True))
-    leaders = (best, *(pair.second for pair in tied))
     if not tied:
         closest = against[0]
         headline = f"Start from {init_name(best)}: {signed(closest.t.value)} AUC over {init_name(closest.second)} "
@@ -145,17 +143,11 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         return Verdict("winner", headline, detail, leaders, chances)
     names = [init_name(init) for init in leaders]
     if beaten:
-        losers = listed([init_name(pair.second) for pair in beaten])
-        shown = {(pair.first, pair.second) for pair in pairs if pair.shown}
-        headline = f"Start from {listed(names, 'or')}: "
-        if all((leader, pair.second) in shown for leader in leaders for pair in beaten):
-            headline += f"{'both' if len(names) == 2 else 'all'} beat {losers}, no detectable difference between them "
-        else:  # it may even do worse than what the best beats
-            others = listed(names[1:], "or")
-            headline += f"{names[0]} beats {losers}, no detectable difference between {names[0]} and {others} "
-        headline += "on these data."
+        shown = [pair for pair in pairs if pair.shown and pair.first in leaders]
+        headline = f"Start from {listed(names, 'or')}: {_who_beats_whom(leaders, shown)}"
+        headline += f", no detectable difference between {listed(names)} on these data." if names[1:] else "."
         detail = " ".join(
-            [*(_sentence(pair, evidence) for pair in beaten), *(_open_question(p, evidence) for p in tied)]
+            [*(_sentence(pair, evidence) for pair in shown), *(_open_question(p, evidence) for p in tied)]
         )
         return Verdict("tie", headline, detail, leaders, chances)
     detail = " ".join(_open_question(pair, evidence) for pair in tied)
@@ -167,6 +159,15 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
         return Verdict("cannot", headline, detail, leaders, chances)
     headline = f"No detectable difference on these data between {listed(names)}."
     return Verdict("none", headline, detail, leaders, chances)
+
+
+def _who_beats_whom(leaders: Sequence[str], shown: Sequence[Pair]) -> str:
+    """Never more than was shown: a leader may even do worse than one that another leader beats."""
+    losers = {leader: [init_name(pair.second) for pair in shown if pair.first == leader] for leader in leaders}
+    everyone = losers[leaders[0]]
+    if len(leaders) > 1 and all(beaten == everyone for beaten in losers.values()):
+        return f"{'both' if len(leaders) == 2 else 'all'} beat {listed(everyone)}"
+    return listed([f"{init_name(leader)} beats {listed(beaten)}" for leader, beaten in losers.items() if beaten])
 
 
 def _judge_alone(evidence: Evidence) -> Verdict:
