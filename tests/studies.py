@@ -1,10 +1,11 @@
-"""Small studies of the embedded data, and their tables, for the tests."""
+"""Small studies of the embedded data, their tables, and a launcher that does their work in this process."""
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tljax.config import StudyConfig, TrainConfig
+from tljax.study.units import attempt
 
 TINY = TrainConfig(backbone="resnet_tiny", image_size=32, epochs=1, augment="none")
 
@@ -26,3 +27,30 @@ def without_clock(results: Path) -> dict[str, list[dict[str, str]]]:
     for row in tables["runs.csv"]:
         del row["seconds"]
     return tables
+
+
+class Inline:
+    """A launcher that does everything here and now, one unit at a time."""
+
+    def __init__(self):
+        self.order, self._ended = [], []
+        self.free = 1
+
+    def submit(self, units):
+        for unit in units:
+            self.order.append(unit.name)
+            self._ended.append((unit, attempt(unit)))
+
+    def collect(self, seconds):
+        ended, self._ended = self._ended, []
+        return ended
+
+    def stop(self):
+        return True
+
+    def close(self):
+        pass
+
+
+def fail(error: Exception) -> NoReturn:
+    raise error
