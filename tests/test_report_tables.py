@@ -9,9 +9,11 @@ from workdirs import write_run
 
 from tljax import statistics
 from tljax.report import tables
+from tljax.report.figures import Gallery, performance
 from tljax.report.gather import gather
 from tljax.report.names import p_value, plain
 from tljax.report.table import Table, latex
+from tljax.report.task import FREEZE, PREPROCESSING
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -106,18 +108,35 @@ def test_the_authors_baseline_is_of_imagenet_whichever_does_better(tmp_path):
     assert cells["published (their baseline)"] == "0.823 (0.740)"
 
 
-def test_preprocessings_are_compared_fold_by_fold(study):
-    (task,) = study.tasks
-    table = tables.preprocessing(study)
+@pytest.mark.parametrize(
+    ("axis", "other", "columns"),
+    [
+        (PREPROCESSING, {"tag": "paper", "preprocessing": "paper"}, ("AUC, native", "AUC, paper preprocessing")),
+        (FREEZE, {"freeze": False}, ("AUC, head first", "AUC, all at once")),
+    ],
+)
+def test_two_ways_of_training_are_compared_fold_by_fold(tmp_path, axis, other, columns):
+    for fold in (1, 2, 3):
+        write_run(tmp_path, init="imagenet", fold=fold, freeze=True, signal=2.0)
+        write_run(tmp_path, init="imagenet", fold=fold, **{"freeze": True, "signal": 1.0} | other)
+        write_run(tmp_path, init="random", fold=fold, freeze=True)  # in one way only
+    (task,) = (study := gather(tmp_path)).tasks
+    table = tables.contrasts(study, axis)
     (row,) = table.rows
     cells = dict(zip(table.columns, row, strict=True))
-    native, paper = (
-        task.aucs(next(arm for arm in task.arms if (arm.init, arm.condition.preprocessing) == ("imagenet", kind)))
-        for kind in ("native", "paper")
+    first, second = (
+        task.aucs(next(a for a in task.arms if (a.init, getattr(a.condition, axis.setting)) == ("imagenet", value)))
+        for value in axis.values
     )
-    expected = statistics.corrected_t(np.array([native[fold] - paper[fold] for fold in (1, 2, 3)]), task.test_to_train)
-    assert cells["p (t)"] == p_value(expected.p) == cells["p (t, Holm)"] and cells["folds"] == "3"
+    expected = statistics.corrected_t(np.array([first[fold] - second[fold] for fold in (1, 2, 3)]), task.test_to_train)
+    assert cells["start from"] == "ImageNet" and cells["folds"] == "3"
+    assert [cells[column] for column in columns] == [plain(np.mean(list(aucs.values()))) for aucs in (first, second)]
+    assert cells["p (t)"] == p_value(expected.p) == cells["p (t, Holm)"]
     assert cells["95 % interval of Δ"] == f"{plain(expected.low)} to {plain(expected.high)}"
+    assert cells["condition"] == ("head first, then all layers" if axis is PREPROCESSING else "–")
+    with (gallery := Gallery(tmp_path / "figures")).style():
+        figure = performance.contrast(gallery, task, axis, ("one way", "the other"))
+    assert "filled, one way; open, the other. Initialisations: ImageNet." in figure.caption
 
 
 def test_captions_say_what_is_of_the_lowest_seed(study):

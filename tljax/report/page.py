@@ -14,7 +14,7 @@ from tljax.report.figures import Figure, Gallery, inside, performance, saliency
 from tljax.report.gather import Study
 from tljax.report.names import file_stem, init_name, listed
 from tljax.report.table import Table
-from tljax.report.task import Task
+from tljax.report.task import FREEZE, PREPROCESSING, Task
 
 
 @dataclass
@@ -73,7 +73,13 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
     kernels = [e for e in explained if e.kind == "filters"]
     maps = [e for e in explained if e.kind == "gradcam"]
     saliency_maps = [saliency.grad_cam(gallery, e.task, e.variant, e.arrays) for e in maps]
-    contrasts = [performance.preprocessing(gallery, task) for task in study.tasks]
+    contrasts = {
+        axis: [performance.contrast(gallery, task, axis, means) for task in study.tasks]
+        for axis, means in {
+            PREPROCESSING: ("inputs as each network was pre-trained on", "the paper's ImageNet preprocessing for all"),
+            FREEZE: ("the head alone first, on the frozen backbone, then all layers", "all layers from the start"),
+        }.items()
+    }
     rest = [table for table in made["results"] if table.name not in {t.name for t in first_tables(study)}]
     return [
         Section(
@@ -124,9 +130,15 @@ def sections(study: Study, gallery: Gallery) -> list[Section]:
         Section(
             "preprocessing", "Paper or native preprocessing?",
             "The paper fed every network the same inputs; each was pre-trained on its own.",
-            [figure for figure in contrasts if figure],
+            [figure for figure in contrasts[PREPROCESSING] if figure],
             [made["preprocessing"]],
             absent="Only one preprocessing was trained: paper against native is not known.",
+        ),
+        Section(
+            "freeze", "Does it help to train the head first?", "",
+            [figure for figure in contrasts[FREEZE] if figure],
+            [made["freeze"]],
+            absent="Freezing the backbone at first was not tried both ways: whether it helps is not known.",
         ),
         Section("cost", "What did it cost?", tables=[made["cost"]]),
         Section("runs", "Every run and every setting", tables=[made["runs"], made["settings"]]),

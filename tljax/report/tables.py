@@ -9,7 +9,7 @@ from tljax.report import published
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed, p_value, plain, probability, signed
 from tljax.report.table import Table
-from tljax.report.task import Task
+from tljax.report.task import FREEZE, PREPROCESSING, Axis, Task
 from tljax.report.trials import Condition
 
 
@@ -145,27 +145,27 @@ def pairs(study: Study) -> Table:
     return Table("pairs", caption, columns, rows, words=3)
 
 
-def preprocessing(study: Study) -> Table:
-    """Native against the paper's preprocessing, initialisation by initialisation."""
-    found = [(task.name, contrast) for task in study.tasks for contrast in task.preprocessing()]
+def contrasts(study: Study, axis: Axis) -> Table:
+    """One way of an axis against the other, initialisation by initialisation."""
+    found = [(task.name, contrast) for task in study.tasks for contrast in task.contrasts(axis)]
     adjusted = statistics.holm([contrast.t.p for _, contrast in found])
     rows = [
         [
-            name, contrast.native.name, "head first" if contrast.native.condition.freeze else "all at once",
-            *map(plain, contrast.means), signed(contrast.t.value), _range(contrast.t.low, contrast.t.high),
-            p_value(contrast.t.p), p_value(p), str(contrast.folds),
+            name, contrast.first.name, contrast.first.condition.told(axis.setting) or "–", *map(plain, contrast.means),
+            signed(contrast.t.value), _range(contrast.t.low, contrast.t.high), p_value(contrast.t.p), p_value(p),
+            str(contrast.folds),
         ]
         for (name, contrast), p in zip(found, adjusted, strict=True)
     ]  # fmt: skip
     columns = (
-        "task", "start from", "trained", "AUC, native", "AUC, paper", "Δ (native − paper)", "95 % interval of Δ",
-        "p (t)", "p (t, Holm)", "folds",
+        "task", "start from", "condition", *(f"AUC, {way}" for way in axis.ways), f"Δ ({' − '.join(axis.ways)})",
+        "95 % interval of Δ", "p (t)", "p (t, Holm)", "folds",
     )  # fmt: skip
     caption = (
-        "Native against the paper's preprocessing, paired by fold: corrected resampled t-test; Holm over the rows of "
-        "this table."
+        f"{axis.ways[0].capitalize()} against {axis.ways[1]}, paired by fold: corrected resampled t-test; Holm over "
+        "the rows of this table."
     )
-    return Table("preprocessing", caption, columns, rows, words=3)
+    return Table(axis.setting, caption, columns, rows, words=3)
 
 
 def agreements(study: Study) -> Table:
@@ -260,7 +260,8 @@ def all_tables(study: Study) -> dict[str, Table | list[Table]]:
         "results": [results(task, condition) for task in study.tasks for condition in conditions(task)],
         "scores": [scores(task) for task in study.tasks],
         "pairs": pairs(study),
-        "preprocessing": preprocessing(study),
+        "preprocessing": contrasts(study, PREPROCESSING),
+        "freeze": contrasts(study, FREEZE),
         "agreements": agreements(study),
         "cost": cost(study),
         "runs": runs(study),

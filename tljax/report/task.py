@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -16,15 +17,30 @@ from tljax.statistics import Comparison, Estimate
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """The same initialisation with native and with the paper's preprocessing, on the folds that both finished."""
+class Axis:
+    """A setting in which the runs of one initialisation may differ, and two ways of it."""
 
-    native: Arm
-    paper: Arm
+    setting: str
+    """Of `Condition`."""
+    values: tuple[Any, Any]
+    ways: tuple[str, str]
+    """For a reader."""
+
+
+PREPROCESSING = Axis("preprocessing", ("native", "paper"), ("native", "paper preprocessing"))
+FREEZE = Axis("freeze", (True, False), ("head first", "all at once"))
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The same initialisation trained in both ways of an axis, on the folds that both finished."""
+
+    first: Arm
+    second: Arm
     means: tuple[float, float]
-    """Test AUC, native first."""
+    """Test AUC."""
     t: Comparison
-    """Native minus paper, over folds: the corrected resampled t-test."""
+    """First minus second, over folds: the corrected resampled t-test."""
     folds: int
 
 
@@ -107,18 +123,18 @@ class Task:
             found.append((*inits, agreement(labels, *classes, patients or None)))
         return found
 
-    def preprocessing(self) -> list[Contrast]:
-        """Native against paper, of every initialisation that was trained with both and shares a fold."""
+    def contrasts(self, axis: Axis) -> list[Contrast]:
+        """Of every initialisation that was trained in both ways and shares a fold, under each other condition."""
         found = []
-        for native in self.arms:
-            paper = Arm(native.init, replace(native.condition, preprocessing="paper"))
-            first, second = self.aucs(native), self.aucs(paper)
+        for arm in self.arms:
+            other = Arm(arm.init, replace(arm.condition, **{axis.setting: axis.values[1]}))
+            first, second = self.aucs(arm), self.aucs(other)
             folds = sorted(first.keys() & second.keys())
-            if native.condition.preprocessing != "native" or not folds:
+            if getattr(arm.condition, axis.setting) != axis.values[0] or not folds:
                 continue
             both = np.array([[first[fold], second[fold]] for fold in folds])
             t = statistics.corrected_t(both[:, 0] - both[:, 1], self.test_to_train)
-            found.append(Contrast(native, paper, tuple(map(float, both.mean(axis=0))), t, len(folds)))
+            found.append(Contrast(arm, other, tuple(map(float, both.mean(axis=0))), t, len(folds)))
         return found
 
     def seed_spread(self, arm: Arm) -> float:

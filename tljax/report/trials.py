@@ -23,9 +23,16 @@ class Condition:
     tag: str
 
     def __str__(self) -> str:
-        parts = ["head first, then all layers" if self.freeze else "all layers at once"]
-        parts += [f"{self.preprocessing} preprocessing"] * (self.preprocessing != "native")
-        return ", ".join([*parts, self.tag] if self.tag else parts)
+        return self.told()
+
+    def told(self, without: str = "") -> str:
+        """For a reader; `without` one of the settings."""
+        parts = {
+            "freeze": "head first, then all layers" if self.freeze else "all layers at once",
+            "preprocessing": f"{self.preprocessing} preprocessing" if self.preprocessing != "native" else "",
+            "tag": self.tag,
+        }
+        return ", ".join(part for setting, part in parts.items() if part and setting != without)
 
 
 @dataclass(frozen=True, order=True)

@@ -9,7 +9,7 @@ from tljax.report import published
 from tljax.report.figures import COLUMN, FAINT, INK, Figure, Gallery, looks, new
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
-from tljax.report.task import Task
+from tljax.report.task import Axis, Task
 from tljax.report.trials import Condition, Trial
 
 GRID = np.linspace(0, 1, 101)
@@ -233,30 +233,34 @@ def agreements(gallery: Gallery, study: Study) -> Figure | None:
     return gallery.keep(figure, "prediction-similarity", "Prediction similarity", caption)
 
 
-def preprocessing(gallery: Gallery, task: Task) -> Figure | None:
-    """The same initialisation under `paper` and under `native` preprocessing; None where only one was trained."""
-    contrasts = task.preprocessing()
+def contrast(gallery: Gallery, task: Task, axis: Axis, means: tuple[str, str]) -> Figure | None:
+    """The same initialisation in both ways of an axis, which `means` explains; None where only one was trained."""
+    contrasts = task.contrasts(axis)
     if not contrasts:
         return None
-    look = looks([contrast.native.init for contrast in contrasts])
+    look = looks([each.first.init for each in contrasts])
     figure, axes = new(4.6, 0.8 + 0.42 * len(contrasts))
-    for row, contrast in enumerate(contrasts):
-        style = look[contrast.native.init]
+    for row, each in enumerate(contrasts):
+        style = look[each.first.init]
         places = row - 0.13, row + 0.13  # side by side, so that neither hides the other
-        axes.plot(contrast.means, places, color=style.colour, linewidth=1.2)
-        for mean, place, face in zip(contrast.means, places, (style.colour, "white"), strict=True):
+        axes.plot(each.means, places, color=style.colour, linewidth=1.2)
+        for mean, place, face in zip(each.means, places, (style.colour, "white"), strict=True):
             axes.plot(mean, place, style.marker, color=style.colour, markersize=7, markerfacecolor=face)
-    names = [f"{c.native.name}, frozen first" if c.native.condition.freeze else c.native.name for c in contrasts]
+    conditions = [each.first.condition.told(axis.setting) for each in contrasts]
+    several = len(set(conditions)) > 1
+    names = [
+        f"{each.first.name}, {condition}" if several and condition else each.first.name
+        for each, condition in zip(contrasts, conditions, strict=True)
+    ]
     axes.set_yticks(range(len(contrasts)), names)
     axes.set_ylim(len(contrasts) - 0.5, -0.5)
     axes.set_xlabel("mean test AUC")
     caption = (
-        f"Preprocessing on {task.name}, means over the folds that both have: filled, inputs as each network was "
-        "pre-trained on (native); open, the paper's ImageNet preprocessing for all of them. Initialisations: "
-        f"{listed(names)}."
+        f"{axis.ways[0].capitalize()} against {axis.ways[1]} on {task.name}, means over the folds that both have: "
+        f"filled, {means[0]}; open, {means[1]}. Initialisations: {'; '.join(names)}."
     )
-    title = f"Native against paper preprocessing: {task.name}"
-    return gallery.keep(figure, f"{task.name}-preprocessing", title, caption)
+    title = f"{axis.ways[0].capitalize()} against {axis.ways[1]}: {task.name}"
+    return gallery.keep(figure, f"{task.name}-{axis.setting}", title, caption)
 
 
 def _arms_of(task: Task, condition: Condition):
