@@ -8,7 +8,7 @@ from jaxtyping import Float
 from tljax.report import published
 from tljax.report.figures import COLUMN, FAINT, INK, Figure, Gallery, looks, new
 from tljax.report.gather import Study
-from tljax.report.names import init_name, listed
+from tljax.report.names import init_name
 from tljax.report.task import Axis, Task
 from tljax.report.trials import Condition, Trial
 
