@@ -9,7 +9,7 @@ from workdirs import write_run
 from tljax import runs
 from tljax.errors import UserError
 from tljax.files import write_csv
-from tljax.report import page
+from tljax.report import evidence, page
 from tljax.report.figures import Gallery
 from tljax.report.gather import gather
 
@@ -32,6 +32,18 @@ def test_arms_share_folds_and_test_images(tmp_path):
     for first, second in zip(known.predictions["imagenet"], known.predictions["random"], strict=True):
         assert np.array_equal(first.labels, second.labels) and first.patients == second.patients
     assert any("random" in remark and "fold 4" in remark for remark in task.remarks)
+
+
+def test_groups_go_by_their_own_name(tmp_path):
+    for init in ("imagenet", "random"):
+        config = write_run(tmp_path, init=init) / runs.CONFIG
+        facts = json.loads(config.read_text())
+        config.write_text(json.dumps(facts | {"card": facts["card"] | {"unit": "lesion"}}))
+    study = gather(tmp_path)
+    (task,) = study.tasks
+    assert task.evidence[task.condition].unit == "lesions" and f" of {task.units} lesions, " in task.size
+    answers = " ".join(item.answer for item in evidence.checklist(study))
+    assert "disjoint by lesion (checked in every fold)" in answers and f"of {task.units} lesions included" in answers
 
 
 def test_an_arm_with_too_few_folds_is_left_out_and_said_so(tmp_path):

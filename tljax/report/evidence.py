@@ -160,12 +160,13 @@ def _disjointness(task: Task) -> str:
     for fold in task.folds:
         rows = next(trial for trial in task.trials if trial.run.fold == fold).run.split
         if any(not row.patient for row in rows):
-            return f"{task.name}: by image; patients are not known, so images of one patient may lie in several parts."
+            unknown = f"{task.group}s are not known, so images of one {task.group} may lie in several parts"
+            return f"{task.name}: by image; {unknown}."
         parts = [{row.patient for row in rows if row.split == split} for split in ("train", "val", "test")]
         shared += len((parts[0] & parts[1]) | (parts[0] & parts[2]) | (parts[1] & parts[2]))
     if shared:
-        return f"{task.name}: not disjoint by patient; {shared} patients lie in more than one part of a fold."
-    return f"{task.name}: disjoint by patient (checked in every fold)."
+        return f"{task.name}: not disjoint by {task.group}; {shared} {task.unit} lie in more than one part of a fold."
+    return f"{task.name}: disjoint by {task.group} (checked in every fold)."
 
 
 def _models(trials: list[Trial]) -> str:
@@ -232,7 +233,7 @@ def _robustness(study: Study) -> str:
 def _flow(task: Task) -> str:
     skipped = {str(name) for trial in task.trials for name in trial.run.config.get("skipped", [])}
     images = len({row.file for trial in task.trials for row in trial.run.split})
-    people = f" of {task.units} patients" if task.unit == "patients" else ""
+    people = f" of {task.units} {task.unit}" if task.unit != "images" else ""
     return f"{task.name}: {images} images{people} included, {len(skipped)} excluded as unreadable."
 
 

@@ -52,6 +52,9 @@ class Task:
     trials: list[Trial]
     units: int
     unit: str
+    """What `units` counts: groups, or images where these are unknown."""
+    group: str
+    """What images have in common: patient, lesion or slide."""
     test_to_train: float
     remarks: list[str] = field(default_factory=list)
     condition: Condition | None = None
@@ -80,7 +83,7 @@ class Task:
     def size(self) -> str:
         """`780 images of 600 patients, 2 classes`."""
         images = len({row.file for trial in self.trials for row in trial.run.split})
-        people = f" of {self.units:,} patients" if self.unit == "patients" else ", patients not known"
+        people = f", {self.group}s not known" if self.unit == "images" else f" of {self.units:,} {self.unit}"
         return f"{images:,} images{people}, {len(self.classes)} classes"
 
     def of_arm(self, arm: Arm) -> list[Trial]:
@@ -155,13 +158,14 @@ def make_task(name: str, trials: list[Trial]) -> Task:
         remarks.append(f"{len(trials) - len(alike)} runs with other classes than {listed(list(classes))} are left out.")
     rows = {row.file: row for trial in alike for row in trial.run.split}
     patients = {row.patient for row in rows.values()}
-    grouped = "" not in patients
+    grouped, group = "" not in patients, str(trials[0].run.config.get("card", {}).get("unit", "patient"))
     sizes = [[sum(row.split == split for row in trial.run.split) for split in ("test", "train")] for trial in alike]
     task = Task(
         name=name,
         trials=alike,
         units=len(patients) if grouped else len(rows),
-        unit="patients" if grouped else "images",
+        unit=f"{group}s" if grouped else "images",
+        group=group,
         test_to_train=float(np.mean([test / max(train, 1) for test, train in sizes])),
         remarks=remarks,
     )
@@ -214,8 +218,8 @@ def missing(task: Task) -> Iterable[str]:
                 yield f"{arm.name}, fold {trial.run.fold}: no test image of {listed(absent)}; {what}."
     if task.unit == "images":
         yield (
-            "Patients are not known: if any has several images, training has seen patients of the test, and every "
-            "score is too good."
+            f"{task.group.capitalize()}s are not known: if any has several images, training has seen {task.group}s of "
+            "the test, and every score is too good."
         )
     if len(task.folds) == 1:
         yield "One fold alone says nothing about how much the result depends on the images trained on."

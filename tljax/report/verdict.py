@@ -34,8 +34,9 @@ class Evidence:
     test_to_train: float
     """Images tested over images trained on."""
     units: int
-    """Patients in the data set, or images where patients are unknown."""
-    unit: Literal["patients", "images"]
+    """Patients in the data set, or whatever groups its images, or images where groups are unknown."""
+    unit: str
+    """What `units` counts: patients, lesions, slides or images."""
     apart: Sequence[str] = ()
     """Initialisations that were trained too, on too few of these folds to be compared."""
 
