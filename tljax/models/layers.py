@@ -185,7 +185,7 @@ class Linear(nnx.Module):
 def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
     """3x3 maxima at stride 2, one pixel of padding: after a ReLU, Keras's zeros and torch's -inf are the same.
 
-    Made of slices: the gradient of XLA's own pooling adds in no fixed order on a GPU and is six times slower on CPU.
+    Made of slices: the gradient of XLA's own pooling adds in no fixed order on a GPU, and is slow on CPU.
     """
     return _largest_of_three(_largest_of_three(x, axis=2), axis=1)
 

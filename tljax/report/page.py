@@ -209,6 +209,7 @@ def render(study: Study, folder: Path) -> str:
     )
     first, second = headline(study)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")  # "95 %" stays on one line
     template = environment.from_string(_read("page.html.j2"))
     return template.render(
         css=Markup(_read("page.css")),
