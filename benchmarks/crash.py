@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from tljax import runs, weights
-from tljax.config import TrainConfig
-from tljax.errors import run_command
+from tljax import weights
+from tljax.core import runs
+from tljax.core.config import TrainConfig
+from tljax.core.errors import run_command
 from tljax.models import resnet
-from tljax.train import train
+from tljax.train.loop import train
 
 resnet.ARCHITECTURES["resnet_micro"] = resnet.Architecture((1,), 8)  # compiles within seconds
 
@@ -59,7 +60,7 @@ class Tally:
 def start(config: TrainConfig) -> multiprocessing.Process:
     """The command in a process of its own, forked from one that has done the imports but has not touched a device."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tljax.train", "orbax.checkpoint", "sklearn.metrics"])
+    context.set_forkserver_preload(["tljax.train.loop", "orbax.checkpoint", "sklearn.metrics"])
     process = context.Process(target=_command, args=(config,))
     process.start()
     return process

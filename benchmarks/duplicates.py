@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from tljax import datasets
-from tljax.datasets.common.duplicates import find_duplicates
-from tljax.datasets.common.looks import LOOK, look_at
+from tljax.datasets.duplicates import find_duplicates
+from tljax.datasets.looks import LOOK, look_at
 
 FLIPS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180)
 

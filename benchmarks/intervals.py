@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from tljax import metrics, statistics
 from tljax.report.verdict import Evidence, adjust, compare_pairs, judge
-from tljax.statistics import FoldPredictions
+from tljax.statistics import intervals, metrics
+from tljax.statistics.intervals import FoldPredictions
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
         expected = truth if pair.first == "init0" else -truth
         by_t.append(pair.t.low <= expected <= pair.t.high)
         by_delong.append(pair.delong.low <= expected <= pair.delong.high)
-    alone = [statistics.corrected_t(fold_aucs[0], 0.2) for fold_aucs in aucs]
+    alone = [intervals.corrected_t(fold_aucs[0], 0.2) for fold_aucs in aucs]
     return {
         "AUC": mean[0],
         "difference covered": np.mean(by_t),
@@ -107,7 +107,7 @@ def run_bootstrap(patients: int, images_each: int, auc: float, trials: int, seed
         second = norm.cdf(scores + shift * label[:, None]).ravel()
         labels, probabilities = np.repeat(label, images_each), np.stack([1 - second, second], axis=1)
         for unit, groups in (("by patient", names), ("by image", None)):
-            interval = statistics.auc_interval(labels, probabilities, groups, repeats=500)
+            interval = intervals.auc_interval(labels, probabilities, groups, repeats=500)
             covered[unit].append(interval.low <= auc <= interval.high)
     return {unit: np.mean(trials_covered) for unit, trials_covered in covered.items()}
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from workdirs import write_run
 
-from tljax.files import write_csv
+from tljax.core.files import write_csv
 from tljax.report import write_report
 from tljax.report.published import LAYERS
 

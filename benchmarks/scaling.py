@@ -15,8 +15,10 @@ import numpy as np
 import tyro
 from jax.sharding import Mesh
 
-from tljax import devices, engine, models
-from tljax.normalisation import NORMALISATIONS
+from tljax import models
+from tljax.core import devices
+from tljax.models.normalisation import NORMALISATIONS
+from tljax.train import engine
 
 BATCH = 12  # does not divide by 8: rows are filled up and masked
 COLLECTIVE = re.compile(r"= (.*?) (?:all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all)(?:-start)?\(")

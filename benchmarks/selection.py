@@ -12,11 +12,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tljax import devices, engine, metrics
-from tljax.config import TrainConfig, parse
-from tljax.errors import UserError, run_command
-from tljax.feed import make_feed
-from tljax.train import Selection, plan, prepare, recipe_of, softmax
+from tljax.core import devices
+from tljax.core.config import TrainConfig, parse
+from tljax.core.errors import UserError, run_command
+from tljax.statistics import metrics
+from tljax.train import engine
+from tljax.train.feed import make_feed
+from tljax.train.loop import prepare, recipe_of, softmax
+from tljax.train.phases import Selection, plan
 
 RULES = ("val_loss", "val_auc", "last")
 

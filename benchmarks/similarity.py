@@ -152,8 +152,8 @@ def compare_memory(samples: tuple[int, ...]) -> None:
 
 def print_comparison_memory(count: int) -> None:
     """The full protocol: every two of `count` ResNet50 of random weights, 120 images of 64 px."""
-    from tljax import networks
     from tljax.compare import compare, full
+    from tljax.weights import networks
 
     def gathering(*arguments, **options):
         found = jax.block_until_ready(gather(*arguments, **options))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import tyro
 
-from tljax import datasets, runs
+from tljax import datasets
+from tljax.core import runs
 
 
 def train_one_epoch(workdir: Path, cache: Path, backbone: str, image_size: int) -> tuple[float, float]:

@@ -24,10 +24,12 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from tljax import augment, devices, engine, models
-from tljax.feed import DeviceFeed
-from tljax.normalisation import NORMALISATIONS
-from tljax.pipeline import on_device
+from tljax import models
+from tljax.core import devices
+from tljax.core.pipeline import on_device
+from tljax.models.normalisation import NORMALISATIONS
+from tljax.train import augment, engine
+from tljax.train.feed import DeviceFeed
 from tljax.weights import reference_torch
 
 ON_GPU = torch.cuda.is_available() and jax.default_backend() == "gpu"

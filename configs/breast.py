@@ -10,7 +10,7 @@ the last of which is kept. Learning rate and batch size are the paper's. Expect 
 random from ImageNet, and well under the published ones, since six epochs at the paper's rate are far from converged.
 """
 
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 
 config = StudyConfig(
     tasks=("breast",),

@@ -14,7 +14,7 @@ Expect a test AUC of about 0.90 from the pre-trained network and of about 0.67 f
 which 480 images do not suffice to train.
 """
 
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 
 BACKBONE = {"backbone": "resnet_tiny", "variant": "torch_v1.5", "dropout": 0.0}
 

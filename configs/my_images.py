@@ -9,7 +9,7 @@ and inputs are those that the weights were trained on. Weights that you have not
 Expect a report that says which initialisation won, by how much and how surely, or that your images cannot tell.
 """
 
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 
 config = StudyConfig(
     tasks=("folder",),

@@ -13,7 +13,7 @@ published figures beside every one of yours. Source: Juodelyte et al. 2023, http
 
 from pathlib import Path
 
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 
 ARCHIVES = Path("archives")  # holds a folder or an archive file for each task
 FOLDS = (

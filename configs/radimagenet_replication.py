@@ -12,7 +12,7 @@ found none.
 
 from pathlib import Path
 
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 
 ARCHIVES = Path("archives")  # holds a folder or an archive file for each task
 

@@ -43,6 +43,6 @@ def own(tmp_path) -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     """Prepared images and compiled programs outlive the test, and the session."""
     os.environ.setdefault("TLJAX_CACHE", str(config.cache.mkdir("tljax")))
-    from tljax.devices import use_compilation_cache
+    from tljax.core.devices import use_compilation_cache
 
     use_compilation_cache()

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 from tljax.study.units import attempt
 
 TINY = TrainConfig(backbone="resnet_tiny", image_size=32, epochs=1, augment="none")

@@ -1,7 +1,7 @@
-"""Data flows one way: a file imports only files above it in docs/architecture.md."""
+"""A room imports only rooms on the floors below it, and no files import each other in a circle."""
 
 import ast
-import re
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,48 +11,62 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "tljax").rglob("*.py"))
+FLOORS = [  # from the ground up; docs/architecture.md says what each room holds
+    {"core"},
+    {"models", "similarity", "datasets", "statistics"},
+    {"weights"},
+    {"screen", "compare", "train", "predict"},
+    {"study", "report"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, start=1) for room in rooms}
+NO_JAX = ("jax", "flax", "orbax")
+HEAVY = ("tensorflow_datasets", "grain", "torch", "matplotlib", "sklearn", "tensorboardX", "pandas")
 
 
-def _order() -> dict[str, int]:
-    """Room -> its level: those between two arrows stand side by side and do not import each other."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    block = re.search(r"enforces the order\)\.\n\n((?:    .*\n)+)", text).group(1)
-    return {room.strip(): level for level, group in enumerate(block.split("->")) for room in group.split(",")}
+def _module(file: Path) -> str:
+    """tljax/models/__init__.py -> tljax.models."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-ORDER = _order()
+MODULES = {_module(file): file for file in FILES}
 
 
-def _room(module: str) -> str:
-    """tljax.models.resnet -> models."""
-    return module.split(".")[1]
-
-
-def _imported_rooms(file: Path) -> Iterator[tuple[str, int]]:
+def _imports(file: Path) -> Iterator[tuple[str, int]]:
+    """Every module of tljax that a file imports, anywhere in it, with the line."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "tljax":
-            modules = [f"tljax.{alias.name}" for alias in node.names]
+            found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or ""]
+            assert node.level == 0, f"{file}:{node.lineno}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [name if name in MODULES else node.module or "" for name in names]
         else:
             continue
-        yield from ((_room(module), node.lineno) for module in modules if module.startswith("tljax."))
+        yield from ((module, node.lineno) for module in found if module.split(".")[0] == "tljax")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "tljax")))
-def test_a_file_imports_only_files_above_it(file):
-    room = file.relative_to(ROOT / "tljax").parts[0].removesuffix(".py")
-    if file.name == "__main__.py":
-        return  # a command: it stands above everything, and nothing imports it
-    if room == "__init__":
-        assert not list(_imported_rooms(file))
+def test_a_room_imports_only_the_floors_below_it(file):
+    room = file.relative_to(ROOT / "tljax").parts[0]
+    if room == "__init__.py":
+        assert not list(_imports(file))
         return
-    assert room in ORDER, f"docs/architecture.md has no place for {room}"
-    for imported, line in _imported_rooms(file):
+    assert room in FLOOR_OF, f"{file} is in no room"
+    for module, line in _imports(file):
+        if module == "tljax":
+            continue  # its version
+        imported = module.split(".")[1]
         if imported != room:
-            assert ORDER[imported] < ORDER[room], f"{file}:{line}: {room} imports {imported}, which is not above it"
+            assert FLOOR_OF[imported] < FLOOR_OF[room], f"{file}:{line}: {room} imports {imported}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """A package's own `__init__` is left out: importing any of its files imports it."""
+    graph = {
+        name: {module for module, _ in _imports(file) if module in MODULES and not name.startswith(f"{module}.")}
+        for name, file in MODULES.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def _loaded(module: str, unwanted: tuple[str, ...]) -> str:
@@ -61,11 +75,14 @@ def _loaded(module: str, unwanted: tuple[str, ...]) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("module", ["tljax.report", "tljax.runs"])
+@pytest.mark.parametrize("module", ["tljax.report", "tljax.report.page", "tljax.core.runs"])
 def test_reading_runs_needs_no_jax(module):
-    assert _loaded(module, ("jax", "flax", "orbax")).split() == []
+    assert _loaded(module, NO_JAX).split() == []
 
 
 def test_training_imports_nothing_heavy_that_it_may_not_need():
-    heavy = ("tensorflow_datasets", "grain", "torch", "matplotlib", "sklearn", "tensorboardX", "pandas")
-    assert _loaded("tljax.train", heavy).split() == []
+    assert _loaded("tljax.train.loop", HEAVY).split() == []
+
+
+def test_planning_a_study_loads_no_training_engine():
+    assert _loaded("tljax.study.grid", ("tljax.train.engine", "tljax.train.loop")).split() == []

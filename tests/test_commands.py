@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = ("--backbone", "resnet_tiny", "--image-size", "32", "--epochs", "1", "--learning-rate", "1e-3")
 
 STUDY = """
-from tljax.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig, TrainConfig
 
 config = StudyConfig(
     tasks=("phantom",),
@@ -151,5 +151,5 @@ def test_a_mistake_is_one_message(here, command, said):
 
 
 def test_a_warning_is_a_message_and_no_line_of_code(here):
-    code = "import warnings; from tljax.errors import run_command; run_command(lambda: warnings.warn('mind this'))"
+    code = "import warnings; from tljax.core.errors import run_command; run_command(lambda: warnings.warn('mind this'))"
     assert run(here, "-c", code).stderr == "WARNING: mind this\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tljax import datasets
-from tljax.config import StudyConfig, load_config
+from tljax.core.config import StudyConfig, load_config
 from tljax.study.grid import make_grid
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))

@@ -5,9 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 
-from tljax import devices, engine, models
+from tljax import models
+from tljax.core import devices
 from tljax.models import resnet
-from tljax.normalisation import NORMALISATIONS
+from tljax.models.normalisation import NORMALISATIONS
+from tljax.train import engine
 
 BACKBONE = "resnet_micro"
 resnet.ARCHITECTURES[BACKBONE] = resnet.Architecture((1,), 8)

@@ -6,9 +6,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from tljax.networks import Network
-from tljax.normalisation import NORMALISATIONS
+from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights import WeightsCard
+from tljax.weights.networks import Network
 
 
 class ToyNet(nnx.Module):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax import metrics, runs
-from tljax.files import write_csv
+from tljax.core import runs
+from tljax.core.files import write_csv
+from tljax.statistics import metrics
 
 CLASSES = ("benign", "malignant")
 

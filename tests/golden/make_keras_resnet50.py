@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from weight_files import in_format, random_tensors
 
-from tljax.normalisation import NORMALISATIONS
+from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights import reference_keras, verify
 
 SAMPLES = 500

@@ -10,9 +10,10 @@ import pytest
 from studies import TINY, phantom_study, without_clock
 
 from slurm.cluster import one_node, why_not
-from tljax import runs, study
-from tljax.config import SlurmConfig
-from tljax.errors import UserError
+from tljax import study
+from tljax.core import runs
+from tljax.core.config import SlurmConfig
+from tljax.core.errors import UserError
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM is here")
 

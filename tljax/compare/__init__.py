@@ -9,10 +9,10 @@ from jaxtyping import UInt8
 
 from tljax.compare import full, paper
 from tljax.compare.table import Row
-from tljax.errors import UserError, require_known
-from tljax.networks import Network
+from tljax.core.errors import UserError, require_known
 from tljax.similarity import measures as known_measures
 from tljax.similarity import named
+from tljax.weights.networks import Network
 
 __all__ = ["MEASURES", "Row", "compare"]
 

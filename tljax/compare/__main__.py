@@ -10,18 +10,20 @@ from jaxtyping import Int
 from rich.console import Console
 from rich.table import Table
 
-from tljax import datasets, devices, networks
+from tljax import datasets
 from tljax.compare import Row, compare
 from tljax.compare.naming import names_of, place_of
 from tljax.compare.plot import draw
 from tljax.compare.sweep import unique_labels
 from tljax.compare.table import authors_path, require_place, write_authors, write_rows
-from tljax.config import CompareConfig, parse
+from tljax.core import devices
+from tljax.core.config import CompareConfig, parse
+from tljax.core.errors import UserError, run_command
 from tljax.datasets import Dataset
-from tljax.errors import UserError, run_command
-from tljax.folds import fold_of
-from tljax.networks import Network
+from tljax.datasets.folds import fold_of
 from tljax.similarity import measures
+from tljax.weights import networks
+from tljax.weights.networks import Network
 
 PRINTED_WIDTH = 140  # characters, where the output is no terminal
 

@@ -10,12 +10,12 @@ from jaxtyping import Int, UInt8
 from tljax.compare.gather import Cells, gather, grouped, require_memory
 from tljax.compare.sweep import Sweep, batch_table, pooled, require_same_positions, view
 from tljax.compare.table import Row
-from tljax.errors import UserError
-from tljax.networks import Network
-from tljax.progress import progress_bar
+from tljax.core.errors import UserError
+from tljax.core.progress import progress_bar
 from tljax.similarity import moments
 from tljax.similarity.figures import interval, jackknifed
 from tljax.similarity.moments import Moments
+from tljax.weights.networks import Network
 
 BLOCKS = 10
 POOLED_BYTES = 4e9  # of moments held at a time where layers are pooled

@@ -17,8 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tljax.compare.memory import free_bytes
 from tljax.compare.sweep import Activations, positions, samples, strangers, units
-from tljax.devices import replicated
-from tljax.errors import UserError
+from tljax.core.devices import replicated
+from tljax.core.errors import UserError
 from tljax.similarity import moments
 from tljax.similarity.moments import Moments, PairName
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tljax import networks, weights
-from tljax.runs import CONFIG
+from tljax import weights
+from tljax.core.runs import CONFIG
+from tljax.weights import networks
 
 
 def place_of(spec: str) -> str:

@@ -25,12 +25,12 @@ from tljax.compare.sweep import (
     view,
 )
 from tljax.compare.table import Row
-from tljax.devices import replicated
-from tljax.networks import Network
+from tljax.core.devices import replicated
 from tljax.similarity import moments
 from tljax.similarity.figures import Figures, figures
 from tljax.similarity.moments import Moments
 from tljax.similarity.pair import Figure
+from tljax.weights.networks import Network
 
 REPEATS = 5
 CHANNELS = 64

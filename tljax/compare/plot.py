@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tljax.compare.table import Row
-from tljax.files import replacing
+from tljax.core.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

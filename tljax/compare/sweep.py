@@ -11,12 +11,12 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from tljax.devices import data_mesh, replicated
-from tljax.errors import UserError
-from tljax.networks import Network
-from tljax.normalisation import Normalisation
-from tljax.pipeline import stream
-from tljax.progress import progress_bar
+from tljax.core.devices import data_mesh, replicated
+from tljax.core.errors import UserError
+from tljax.core.pipeline import stream
+from tljax.core.progress import progress_bar
+from tljax.models.normalisation import Normalisation
+from tljax.weights.networks import Network
 
 Activations = dict[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; pooled: without positions
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.errors import UserError
-from tljax.files import write_csv
+from tljax.core.errors import UserError
+from tljax.core.files import write_csv
 from tljax.similarity.independent import level
 from tljax.similarity.pair import Figure
 

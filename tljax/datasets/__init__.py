@@ -3,8 +3,6 @@
 A task that needs no archive holds `examples(image_size)` instead.
 """
 
-import ast
-import hashlib
 import importlib
 import os
 import pkgutil
@@ -18,12 +16,12 @@ from types import ModuleType
 
 from PIL import Image
 
-from tljax.datasets.common import store
-from tljax.datasets.common.archive import listing_hash, open_archive
-from tljax.datasets.common.base import Card, Dataset, Example
-from tljax.datasets.common.decode import to_image
-from tljax.datasets.common.duplicates import Pair, find_duplicates
-from tljax.errors import UserError
+from tljax.core.errors import UserError
+from tljax.datasets import store, tasks
+from tljax.datasets.archive import listing_hash, open_archive
+from tljax.datasets.base import Card, Dataset, Example
+from tljax.datasets.decode import to_image
+from tljax.datasets.duplicates import Pair, find_duplicates
 
 MAX_SIZE = 4096  # a side of 10,000 would make a data set of terabytes
 
@@ -77,7 +75,7 @@ def load(
 def prepared(name: str, cache_dir: str | Path | None = None) -> list[Path]:
     """The cache folders in which this task lies prepared, in any image size."""
     task = _task(name)
-    found = (cache_root(cache_dir) / task.CARD.name).glob(f"*{_code_hash(task)}")
+    found = (cache_root(cache_dir) / task.CARD.name).glob(f"*{_version(task)}")
     return sorted(folder for folder in found if (folder / "tfds").is_dir() or any(folder.glob("*px")))
 
 
@@ -86,7 +84,7 @@ def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
     folder = Path(dataset.images.filename).parents[1] / "tfds"
     if not folder.is_dir():
         return Counter()
-    from tljax.datasets.common import builder  # heavy
+    from tljax.datasets import builder  # heavy
 
     return builder.Reader(folder).sizes()
 
@@ -104,8 +102,8 @@ def cache_root(cache_dir: str | Path | None = None) -> Path:
 
 @cache
 def _tasks() -> dict[str, ModuleType]:
-    files = [file.name for file in pkgutil.iter_modules(__path__) if not file.ispkg and file.name != "__main__"]
-    modules = (importlib.import_module(f"{__name__}.{file}") for file in files)
+    files = [file.name for file in pkgutil.iter_modules(tasks.__path__)]
+    modules = (importlib.import_module(f"{tasks.__name__}.{file}") for file in files)
     return {module.CARD.name: module for module in modules}
 
 
@@ -115,37 +113,20 @@ def _task(name: str) -> ModuleType:
     return _tasks()[name]
 
 
-@cache
-def _code_hash(task: ModuleType) -> str:
-    """What a prepared set depends on beside its archive: the rules, that is the code."""
-    common = Path(__file__).parent / "common"
-    digest = hashlib.sha256()
-    for path in [*_sources(Path(task.__file__)), *sorted(common.glob("*.py"))]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _sources(path: Path) -> list[Path]:
-    """A task's file, then those of the tasks that it borrows from."""
-    found = [path]
-    for file in found:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(__name__):
-                names = [node.module.removeprefix(__name__).lstrip("."), *(alias.name for alias in node.names)]
-                borrowed = (path.with_name(f"{name}.py") for name in names)
-                found += [file for file in borrowed if file.is_file() and file not in found]
-    return found
+def _version(task: ModuleType) -> str:
+    """The version of the rules by which a task's images are prepared: a new one prepares every archive again."""
+    return f"v{store.FORMAT}.{task.CARD.version}"
 
 
 def _folder(task: ModuleType, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
-    name, code = task.CARD.name, _code_hash(task)
+    name, version = task.CARD.name, _version(task)
     root = cache_root(cache_dir) / name
     if not task.CARD.needs_archive:
-        return root / code
+        return root / version
     if data_dir is not None:
         if not Path(data_dir).exists():
             raise UserError(f"--data-dir {data_dir}: there is no such file or folder; {_hint(task.CARD)}")
-        return root / f"{listing_hash(Path(data_dir))}-{code}"
+        return root / f"{listing_hash(Path(data_dir))}-{version}"
     match prepared(name, cache_dir):
         case [folder]:
             return folder
@@ -182,7 +163,7 @@ class _Generated:
 
 def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progress: bool) -> store.Source:
     """The images of an archive, which are brought into `folder` as a TFDS data set the first time."""
-    from tljax.datasets.common import builder  # tensorflow_datasets is needed only where an archive is prepared
+    from tljax.datasets import builder  # tensorflow_datasets is needed only where an archive is prepared
 
     if not (folder / "tfds").is_dir():
         scratch = folder / "unpacked"

@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from tljax import datasets
-from tljax.config import DatasetsConfig, parse
+from tljax.core.config import DatasetsConfig, parse
+from tljax.core.errors import UserError, run_command
+from tljax.core.files import replacing, write_csv
 from tljax.datasets import Dataset
-from tljax.datasets.common.duplicates import Pair
-from tljax.errors import UserError, run_command
-from tljax.files import replacing, write_csv
-from tljax.folds import PARTS, Fold, make_folds, read_folds
-from tljax.leakage import COLUMNS, Leak, find_leaks, leak_rows, patients_in_several_classes
+from tljax.datasets.duplicates import Pair
+from tljax.datasets.folds import PARTS, Fold, make_folds, read_folds
+from tljax.datasets.leakage import COLUMNS, Leak, find_leaks, leak_rows, patients_in_several_classes
 
 SHOWN = 5
 IMAGES = 8  # images of a class on the contact sheet, an inch each

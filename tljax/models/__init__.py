@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 
 HEAD = "head."  # what fine-tuning replaces
 

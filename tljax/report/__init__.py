@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tljax.files import write_text
+from tljax.core.files import write_text
 
 PAGE = "index.html"
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tljax.errors import run_command
+from tljax.core.errors import run_command
 from tljax.report import write_report
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tljax
-from tljax.config import SIGHT_AND_HOSTS, TrainConfig, to_json
+from tljax.core.config import SIGHT_AND_HOSTS, TrainConfig, to_json
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed
 from tljax.report.task import Task

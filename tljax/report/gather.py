@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
+from tljax.core.runs import Run, find_runs, read_json
 from tljax.report.task import Task, make_task, missing
 from tljax.report.trials import Trial, check, score
 from tljax.report.verdict import adjust, judge
-from tljax.runs import Run, find_runs, read_json
 
 STUDY = "study.json"
 

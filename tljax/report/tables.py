@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tljax import statistics
 from tljax.report import published
 from tljax.report.gather import Study
 from tljax.report.names import init_name, listed, p_value, plain, probability, signed
 from tljax.report.table import Table
 from tljax.report.task import FREEZE, PREPROCESSING, Axis, Task
 from tljax.report.trials import Condition
+from tljax.statistics import intervals
 
 
 def _mean_sd(values: Sequence[float]) -> str:
@@ -148,7 +148,7 @@ def pairs(study: Study) -> Table:
 def contrasts(study: Study, axis: Axis) -> Table:
     """One way of an axis against the other, initialisation by initialisation."""
     found = [(task.name, contrast) for task in study.tasks for contrast in task.contrasts(axis)]
-    adjusted = statistics.holm([contrast.t.p for _, contrast in found])
+    adjusted = intervals.holm([contrast.t.p for _, contrast in found])
     rows = [
         [
             name, contrast.first.name, contrast.first.condition.told(axis.setting) or "–", *map(plain, contrast.means),

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tljax import statistics
-from tljax.agreement import Agreement, agreement
 from tljax.report.names import listed
 from tljax.report.trials import Arm, Condition, Trial
 from tljax.report.verdict import Evidence, Pair, Verdict, compare_pairs
-from tljax.statistics import Comparison, Estimate
+from tljax.statistics import intervals
+from tljax.statistics.agreement import Agreement, agreement
+from tljax.statistics.intervals import Comparison, Estimate
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Task:
         values = np.array(list(self.aucs(arm).values()))
         if not len(values):
             return Estimate(*[float("nan")] * 3)
-        t = statistics.corrected_t(values, self.test_to_train)
+        t = intervals.corrected_t(values, self.test_to_train)
         return Estimate(
             t.value, max(t.low, 0.0) if t.low == t.low else t.low, min(t.high, 1.0) if t.high == t.high else t.high
         )
@@ -136,7 +136,7 @@ class Task:
             if getattr(arm.condition, axis.setting) != axis.values[0] or not folds:
                 continue
             both = np.array([[first[fold], second[fold]] for fold in folds])
-            t = statistics.corrected_t(both[:, 0] - both[:, 1], self.test_to_train)
+            t = intervals.corrected_t(both[:, 0] - both[:, 1], self.test_to_train)
             found.append(Contrast(arm, other, tuple(map(float, both.mean(axis=0))), t, len(folds)))
         return found
 

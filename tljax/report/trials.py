@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tljax import metrics, statistics
-from tljax.errors import UserError
+from tljax.core.errors import UserError
+from tljax.core.runs import CONFIG, Predictions, Run
 from tljax.report.names import init_name
-from tljax.runs import CONFIG, Predictions, Run
-from tljax.statistics import Estimate, FoldPredictions
+from tljax.statistics import intervals, metrics
+from tljax.statistics.intervals import Estimate, FoldPredictions
 
 _SEED = re.compile(r"seed\d+")
 
@@ -90,9 +90,9 @@ def score(run: Run) -> Trial:
         seed=run.settings.get("seed", 0),
         test=test,
         patients=patients,
-        auc=statistics.auc_interval(test.labels, test.probabilities, patients),
+        auc=intervals.auc_interval(test.labels, test.probabilities, patients),
         auc_keras=metrics.auc_keras(test.labels, test.probabilities),
-        scores=statistics.secondary_scores(test.labels, test.probabilities),
+        scores=intervals.secondary_scores(test.labels, test.probabilities),
     )
 
 

@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from tljax import statistics
 from tljax.report.names import init_name, listed, p_equals, plain, probability, signed
-from tljax.statistics import Comparison, FoldPredictions
+from tljax.statistics import intervals
+from tljax.statistics.intervals import Comparison, FoldPredictions
 
 SIGNIFICANCE = 0.05
 HOPELESS = 20  # times as many patients: beyond this, "more patients" is no advice
@@ -92,8 +92,8 @@ def compare_pairs(evidence: Evidence) -> list[Pair]:
             FoldPredictions(a.labels, (*a.probabilities, *b.probabilities), a.patients)
             for a, b in zip(evidence.predictions[first], evidence.predictions[second], strict=True)
         ]
-        t = statistics.corrected_t(differences, evidence.test_to_train)
-        pairs.append(Pair(first, second, t, statistics.delong(both), t.p))
+        t = intervals.corrected_t(differences, evidence.test_to_train)
+        pairs.append(Pair(first, second, t, intervals.delong(both), t.p))
     return pairs
 
 
@@ -109,7 +109,7 @@ def adjust(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
             families.setdefault(frozenset((pair.first, pair.second)), []).append(pair)
     adjusted = {}
     for family in families.values():
-        for pair, p in zip(family, statistics.holm([pair.t.p for pair in family]), strict=True):
+        for pair, p in zip(family, intervals.holm([pair.t.p for pair in family]), strict=True):
             adjusted[id(pair)] = replace(pair, adjusted_p=p)
     return {task: _over_pairs([adjusted[id(pair)] for pair in pairs]) for task, pairs in pairs_by_task.items()}
 
@@ -117,7 +117,7 @@ def adjust(pairs_by_task: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
 def _over_pairs(pairs: list[Pair]) -> list[Pair]:
     if all(pair.shown for pair in pairs if pair.first == pairs[0].first):
         return pairs
-    held = statistics.holm([pair.adjusted_p for pair in pairs])
+    held = intervals.holm([pair.adjusted_p for pair in pairs])
     return [replace(pair, adjusted_p=p) for pair, p in zip(pairs, held, strict=True)]
 
 
@@ -135,7 +135,7 @@ def judge(evidence: Evidence, pairs: list[Pair]) -> Verdict:
     beaten = {pair.second for pair in pairs if pair.shown}
     leaders = (best, *(pair.second for pair in against if pair.second not in beaten))
     table = np.transpose([evidence.aucs[init] for init in evidence.aucs])
-    chances = dict(zip(evidence.aucs, statistics.probability_best(table, evidence.test_to_train), strict=True))
+    chances = dict(zip(evidence.aucs, intervals.probability_best(table, evidence.test_to_train), strict=True))
     if not tied:
         closest = against[0]
         headline = f"Start from {init_name(best)}: {signed(closest.t.value)} AUC over {init_name(closest.second)} "
@@ -225,7 +225,7 @@ def _open_question(pair: Pair, evidence: Evidence) -> str:
             f"({p_equals(pair.adjusted_p)}); "
         )
     level = 1 - SIGNIFICANCE * pair.t.p / pair.adjusted_p
-    needed = statistics.patients_needed(pair.t, evidence.units, evidence.folds, level=level)
+    needed = intervals.patients_needed(pair.t, evidence.units, evidence.folds, level=level)
     if needed > HOPELESS * evidence.units:
         return start + f"even {HOPELESS} times as many {evidence.unit} would hardly settle it."
     more = max(needed - evidence.units, 0.05 * evidence.units)

@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 
-from tljax.errors import require_known
+from tljax.core.errors import require_known
 
 
 @cache

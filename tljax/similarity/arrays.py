@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import jax
 import numpy as np
 
-from tljax.errors import UserError, require_known
+from tljax.core.errors import UserError, require_known
 from tljax.similarity import moments, tsqr
 from tljax.similarity.pair import Figure, Pair, moment_pairs
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 
 PairName = tuple[str, str]
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from tljax.errors import require_known
+from tljax.core.errors import require_known
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
 from tljax.similarity.basis import Basis
 from tljax.similarity.moments import product

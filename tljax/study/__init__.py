@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tljax import runs
-from tljax.config import StudyConfig, TrainConfig
-from tljax.errors import Requeue, UserError
-from tljax.progress import console
+from tljax.core import runs
+from tljax.core.config import StudyConfig, TrainConfig
+from tljax.core.errors import Requeue, UserError
+from tljax.core.progress import console
 from tljax.study import comparing, explaining, twins
 from tljax.study.cell import Cell
 from tljax.study.checks import checked
@@ -128,7 +128,7 @@ def _copy_or_train(cell: Cell, twin: Cell) -> None:
 
 
 def _train(config: TrainConfig) -> None:
-    from tljax.train import train
+    from tljax.train.loop import train
 
     train(config)
 

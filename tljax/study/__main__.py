@@ -3,8 +3,8 @@
 import shlex
 import sys
 
-from tljax.config import StudyConfig, parse
-from tljax.errors import run_command
+from tljax.core.config import StudyConfig, parse
+from tljax.core.errors import run_command
 
 
 def main() -> None:

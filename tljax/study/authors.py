@@ -7,8 +7,8 @@ take the grid of `configs/paper.py` for granted, over any of its tasks (docs/arc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tljax import runs
-from tljax.files import write_csv
+from tljax.core import runs
+from tljax.core.files import write_csv
 from tljax.study.cell import Cell
 
 LAYERS = ("conv1", "block1", "block2", "block3", "block4")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tljax import runs
-from tljax.config import TrainConfig
-from tljax.train import tag_of
+from tljax.core import runs
+from tljax.core.config import TrainConfig
+from tljax.train.settings import tag_of
 
 _FILES = (runs.CONFIG, runs.RESULT, runs.PREDICTIONS, runs.SPLIT, runs.METRICS)
 

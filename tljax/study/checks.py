@@ -5,12 +5,15 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tljax import datasets, networks, runs, similarity, train, weights
-from tljax.config import INCIDENTAL, StudyConfig, TrainConfig, to_json
-from tljax.errors import UserError
-from tljax.folds import load_data
+from tljax import datasets, similarity, weights
+from tljax.core import runs
+from tljax.core.config import INCIDENTAL, StudyConfig, TrainConfig, to_json
+from tljax.core.errors import UserError
+from tljax.core.typed import typed, typed_settings
+from tljax.datasets.folds import load_data
 from tljax.study.cell import Cell
-from tljax.typed import typed, typed_settings
+from tljax.train.settings import resolve
+from tljax.weights import networks
 
 _OF_THE_GRID = {
     **{"dataset": "tasks", "init": "inits", "freeze": "freezes", "fold": "folds", "seed": "seeds"},
@@ -101,7 +104,7 @@ def _resolved(config: TrainConfig, devices: str) -> dict[str, Any]:
     on_cpu = devices.partition(" x ")[2].startswith("cpu")
     precision = config.precision or ("float32" if on_cpu else "bfloat16")
     card = datasets.card(config.dataset)
-    return to_json(train.resolve(dataclasses.replace(config, precision=precision), card))
+    return to_json(resolve(dataclasses.replace(config, precision=precision), card))
 
 
 def _weights_of(cell: Cell) -> str:

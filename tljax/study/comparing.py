@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tljax import networks, runs
-from tljax.devices import use_compilation_cache
-from tljax.errors import UserError
-from tljax.files import write_csv
-from tljax.folds import load
+from tljax.core import runs
+from tljax.core.devices import use_compilation_cache
+from tljax.core.errors import UserError
+from tljax.core.files import write_csv
+from tljax.datasets.folds import load
 from tljax.study.cell import Cell
+from tljax.weights import networks
 
 FOLDER = "comparisons"
 

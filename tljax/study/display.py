@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tljax import runs
+from tljax.core import runs
 from tljax.study.cell import Cell
 from tljax.study.units import Outcome, Unit
 

@@ -9,10 +9,12 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 
-from tljax import datasets, models, networks, runs, weights
-from tljax.config import StudyConfig, TrainConfig
-from tljax.folds import load_data
+from tljax import datasets, models, weights
+from tljax.core import runs
+from tljax.core.config import StudyConfig, TrainConfig
+from tljax.datasets.folds import load_data
 from tljax.study.cell import Cell
+from tljax.weights import networks
 
 TRAINING = 3  # forward passes that a training step costs
 TRAIN_SHARE = 0.8  # of the images, in a fold

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tljax import runs
-from tljax.devices import use_compilation_cache
-from tljax.folds import load
+from tljax.core import runs
+from tljax.core.devices import use_compilation_cache
+from tljax.datasets.folds import load
 from tljax.study.cell import Cell
 from tljax.study.comparing import State, network_of
 
@@ -27,7 +27,7 @@ def is_done(cell: Cell) -> bool:
 
 def explain(cell: Cell) -> None:
     """Writes the arrays that the report draws."""
-    from tljax import explain
+    from tljax.compare import saliency
 
     use_compilation_cache(cell.config.cache_dir)
     before = network_of(State(cell.label, cell.label, None, cell))
@@ -35,5 +35,5 @@ def explain(cell: Cell) -> None:
     data, _ = load(cell.config)
     test = runs.read_run(cell.folder).predictions.of_split("test")
     filters, gradcam = paths(cell)
-    explain.save(filters, explain.filters(before, after))
-    explain.save(gradcam, explain.saliency(after, data, test))
+    saliency.save(filters, saliency.filters(before, after))
+    saliency.save(gradcam, saliency.saliency(after, data, test))

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tljax import datasets, networks, weights
-from tljax.config import StudyConfig, TrainConfig
-from tljax.errors import UserError
-from tljax.folds import load_data, make_folds
+from tljax import datasets, weights
+from tljax.core.config import StudyConfig, TrainConfig
+from tljax.core.errors import UserError
+from tljax.datasets.folds import load_data, make_folds
 from tljax.study.cell import Cell
 from tljax.study.checks import checked, refuse_other_settings, refuse_shared_folders
-from tljax.train import check
+from tljax.train.settings import check
+from tljax.weights import networks
 
 
 @dataclass(frozen=True)

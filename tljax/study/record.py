@@ -8,10 +8,10 @@ from importlib.metadata import version
 from typing import Any
 
 import tljax
-from tljax import runs
-from tljax.config import StudyConfig, to_json
-from tljax.errors import UserError
-from tljax.files import write_text
+from tljax.core import runs
+from tljax.core.config import StudyConfig, to_json
+from tljax.core.errors import UserError
+from tljax.core.files import write_text
 from tljax.study.cell import Cell
 from tljax.study.grid import Grid
 from tljax.study.units import Outcome

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from tljax.errors import Requeue
+from tljax.core.errors import Requeue
 from tljax.study.display import StudyDisplay
 from tljax.study.units import Outcome, Unit
 

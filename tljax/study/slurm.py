@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tljax.config import SlurmConfig
-from tljax.errors import UserError
+from tljax.core.config import SlurmConfig
+from tljax.core.errors import UserError
 from tljax.study.units import Outcome, Unit, attempt
 
 FOLDER = ".slurm"

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tljax.config import StudyConfig
+from tljax.core.config import StudyConfig
 from tljax.study.authors import LAYERS
 from tljax.study.cell import Cell
 from tljax.study.checks import checked

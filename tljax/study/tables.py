@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax import runs
-from tljax.agreement import Agreement, agreement
-from tljax.config import StudyConfig
-from tljax.files import write_csv
+from tljax.core import runs
+from tljax.core.config import StudyConfig
+from tljax.core.files import write_csv
+from tljax.statistics.agreement import Agreement, agreement
 from tljax.study import comparing
 from tljax.study.authors import write_authors
 from tljax.study.cell import Cell

@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tljax import networks, runs, weights
-from tljax.errors import UserError
-from tljax.files import write_text
-from tljax.normalisation import NORMALISATIONS
+from tljax import weights
+from tljax.core import runs
+from tljax.core.errors import UserError
+from tljax.core.files import write_text
+from tljax.models.normalisation import NORMALISATIONS
 from tljax.study.cell import Cell
+from tljax.weights import networks
 
 
 def twins(cells: Sequence[Cell]) -> dict[Path, Cell]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tljax.errors import Requeue, UserError
+from tljax.core.errors import Requeue, UserError
 
 
 @dataclass(frozen=True)

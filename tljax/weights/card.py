@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from tljax.normalisation import NORMALISATIONS, Normalisation
+from tljax.models.normalisation import NORMALISATIONS, Normalisation
 
 __all__ = ["NORMALISATIONS", "Normalisation", "WeightsCard"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
+from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import VARIANTS
-from tljax.normalisation import NORMALISATIONS
 from tljax.weights import verify
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.export import TARGETS, export

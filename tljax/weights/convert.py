@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax import models
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.weights.card import NORMALISATIONS, WeightsCard
 from tljax.weights.described import description, layers_before

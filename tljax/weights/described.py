@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import takewhile
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 from tljax.models.resnet import VARIANTS
 from tljax.weights import keras_input
 from tljax.weights.files import Source

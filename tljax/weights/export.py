@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.errors import UserError
-from tljax.files import replacing
+from tljax.core.errors import UserError
+from tljax.core.files import replacing
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
 from tljax.weights.files import CARD_KEY

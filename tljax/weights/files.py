@@ -16,7 +16,7 @@ from types import ModuleType
 
 import numpy as np
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 from tljax.weights.card import WeightsCard
 from tljax.weights.keras_files import Layer, read_archive, read_hdf5
 from tljax.weights.names import Layout, some

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.checkpoint import load_tensors, save_tensors
-from tljax.errors import UserError
+from tljax.core.checkpoint import load_tensors, save_tensors
+from tljax.core.errors import UserError
 from tljax.weights.card import WeightsCard
 
 CARD, STATE = "card.json", "state"

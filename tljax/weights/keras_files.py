@@ -16,7 +16,7 @@ from types import MappingProxyType
 import h5py
 import numpy as np
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 
 KERAS_1 = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 NO_LAYERS = ("optimizer", "metrics")  # groups of slots and of counts

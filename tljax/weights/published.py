@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 from tljax.weights.folder import is_whole
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from tljax.errors import UserError
+from tljax.core.errors import UserError
 from tljax.models import HEAD
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights.files import Source

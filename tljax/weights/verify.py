@@ -10,9 +10,9 @@ from flax import nnx
 from jaxtyping import Float
 
 from tljax import models
-from tljax.errors import UserError
+from tljax.core.errors import UserError
+from tljax.models.normalisation import Normalisation
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
-from tljax.normalisation import Normalisation
 from tljax.weights.convert import Conversion
 from tljax.weights.files import read
 from tljax.weights.formats import formats, keras, torchvision

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from tljax import statistics
 from tljax.report import published
 from tljax.report.figures import FAINT, INK, Figure, Gallery, Look, looks, new
 from tljax.report.gather import Study
@@ -14,6 +13,7 @@ from tljax.report.models import Model, read_model
 from tljax.report.names import init_name, listed, plain
 from tljax.report.representations import Comparisons, Pair, Rows, by_fold, comparisons, figure_of, main
 from tljax.report.task import Task
+from tljax.statistics import intervals
 
 LAYERS = published.LAYERS
 
@@ -193,7 +193,7 @@ def _gain_panels(
         for task in tasks:
             at = [number for number, name in enumerate(of_task) if name == task]
             axes.plot([x[i] for i in at], [y[i] for i in at], linestyle="", label=task, **look[task].mark)
-        r = statistics.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
+        r = intervals.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
         sure = np.isfinite(r.low)  # without an interval, a coefficient says nothing
         axes.set_title(f"{layer}  r = {plain(r.value)}" if sure else layer)
         axes.set_xlabel(measure)

@@ -1,0 +1,257 @@
+"""Comparing networks: the sweep's figures are those of stored activations; protocols, tables, figures, the command."""
+
+import csv
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toynets import network, pictures
+
+from tljax.compare import __main__ as command
+from tljax.compare import compare, full, paper
+from tljax.compare.plot import draw, heat_maps, over_layers
+from tljax.compare.table import AUTHORS_COLUMNS, authors_rows, write_authors, write_rows
+from tljax.core import devices
+from tljax.core.errors import UserError
+from tljax.similarity.cca import mean_cca
+from tljax.similarity.cka import debiased_cka, linear_cka
+from tljax.weights import networks
+
+IMAGES = pictures(40)
+TWO = [network(0), network(1)]
+
+
+def activations(net: networks.Network, layer: str, images=IMAGES) -> np.ndarray:
+    x = net.normalisation(jnp.asarray(images, jnp.float32))
+    return np.asarray(net.model.features(x, (layer,))[1][layer])
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return compare(TWO, IMAGES, measures=("cca", "debiased_cka"), batch_size=3)
+
+
+def test_full_figures_are_those_of_all_stored_activations(rows):
+    assert [(row.layer1, row.layer2, row.measure) for row in rows] == [
+        (layer, layer, measure) for layer in ("conv1", "block1") for measure in ("cca", "debiased_cka")
+    ]
+    for row in rows:
+        x, y = (activations(net, row.layer1) for net in TWO)
+        whole = {"cca": mean_cca, "debiased_cka": debiased_cka}[row.measure]
+        expected = whole(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]))
+        assert row.value == pytest.approx(expected, abs=1e-5)
+        assert (row.n, row.rank1, row.rank2) == (expected.n, expected.rank1, expected.rank2)
+        assert (row.protocol, row.pool, row.flag) == ("full", "none", "")
+
+
+def test_an_interval_holds_the_figure_and_chance_lies_below(rows):
+    for row in rows:
+        assert row.low < row.value < row.high
+        assert row.chance < row.low
+        assert row.excess == pytest.approx(row.value - row.chance)
+        assert 0 <= row.independent < row.chance + 0.05
+
+
+def test_chance_is_the_figure_of_each_image_beside_the_next():
+    rows = compare(TWO, IMAGES, measures=("cca", "debiased_cka"))
+    (row,) = [row for row in rows if (row.layer1, row.measure) == ("block1", "debiased_cka")]
+    blocks = full.blocks_of([str(k) for k in range(40)], full.BLOCKS, 0)  # here each block is a batch
+    x, y = (activations(net, "block1") for net in TWO)
+    x = np.concatenate([x[block] for block in blocks]).reshape(-1, x.shape[-1])
+    y = np.concatenate([y[np.roll(block, -1)] for block in blocks]).reshape(-1, y.shape[-1])
+    assert row.chance == pytest.approx(debiased_cka(x, y), abs=1e-5)
+
+
+def test_pooled_layers_of_any_size_and_width_compare():
+    nets = [network(0), network(1, widths=(4, 7))]
+    rows = compare(nets, IMAGES, layers="all", pool="gap", measures=("cka",))
+    assert [(row.layer1, row.layer2) for row in rows] == [
+        (a, b) for a in ("conv1", "block1") for b in ("conv1", "block1")
+    ]
+    for row in rows:
+        x, y = activations(nets[0], row.layer1).mean((1, 2)), activations(nets[1], row.layer2).mean((1, 2))
+        assert row.value == pytest.approx(linear_cka(x, y), abs=1e-5)
+        assert row.n == len(IMAGES)
+
+
+def test_chosen_pairs_are_compared_and_a_network_equals_itself():
+    rows = compare([network(0), network(0), network(1)], IMAGES, measures=("cca",), pairs=[(0, 1), (2, 0)])
+    assert [(row.model1, row.model2) for row in rows] == [("toy:0", "toy:0 (2)"), ("toy:1", "toy:0")] * 2
+    assert all(row.value == pytest.approx(1, abs=2e-6) for row in rows if row.model1 == "toy:0")
+
+
+def test_the_papers_protocol_draws_images_positions_and_the_same_channels(monkeypatch):
+    monkeypatch.setattr(paper, "POSITIONS", 16 * 10)  # ten images of 4 x 4 positions
+    monkeypatch.setattr(paper, "CHANNELS", 3)
+    rows = compare(TWO, IMAGES, protocol="paper", measures=("cca",), batch_size=16, seed=3)
+    rng = np.random.default_rng(3)
+    for row, (shape, count) in zip(rows, [((4, 4, 6), 10), ((2, 2, 5), 40)], strict=True):
+        channels, taken = paper.draw(rng, [shape, shape], len(IMAGES))
+        assert channels.shape == (paper.REPEATS, 3)
+        assert all(len(set(drawn)) == 3 for drawn in channels.tolist())
+        assert (taken.sum(1) == count).all()
+        values = []
+        for chosen, images in zip(channels, taken, strict=True):
+            x, y = (activations(net, row.layer1, IMAGES[images])[..., chosen].reshape(-1, 3) for net in TWO)
+            values.append(mean_cca(x, y))
+        assert row.value == pytest.approx(np.mean(values), abs=1e-5)
+        assert row.high - row.value == pytest.approx(2.776445 * np.std(values, ddof=1) / np.sqrt(5), rel=1e-3, abs=1e-6)
+        assert (row.n, row.protocol) == (count * shape[0] * shape[1], "paper")
+        assert row.chance < row.value
+
+
+def test_blocks_keep_patients_whole_and_are_of_equal_size():
+    patients = [f"p{k // 3}" for k in range(90)]
+    blocks = full.blocks_of(patients, 10, seed=1)
+    assert sorted(np.concatenate(blocks)) == list(range(90))
+    assert [len(block) for block in blocks] == [9] * 10
+    of = [{patients[row] for row in block} for block in blocks]
+    assert sum(map(len, of)) == len(set(patients))
+    assert all((a == b).all() for a, b in zip(blocks, full.blocks_of(patients, 10, seed=1), strict=True))
+    assert len(full.blocks_of(["a", "b", "c"] * 2, 10, seed=0)) == 3
+
+
+def test_too_few_samples_and_constant_layers_are_flagged():
+    few = compare(TWO, IMAGES[:4], pool="gap", measures=("cca",))
+    assert {row.flag for row in few} == {"too few samples; two blocks"}
+    dead = network(1)
+    dead.model.first[...] = jnp.zeros_like(dead.model.first[...])
+    for row in compare([network(0), dead], IMAGES, measures=("cca", "debiased_cka")):
+        assert (row.flag, row.value, row.chance, row.low) == ("constant", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"networks": TWO[:1]}, "at least two networks"),
+        ({"images": IMAGES[:1]}, "1 image is too few"),
+        ({"measures": ("cosine",)}, "unknown measure 'cosine'"),
+        ({"layers": "all"}, "--pool gap"),
+        ({"layers": "all", "pool": "gap", "protocol": "paper"}, "leave out --layers"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(options, message):
+    given = {"networks": TWO, "images": IMAGES} | options
+    with pytest.raises(UserError, match=message):
+        compare(given.pop("networks"), given.pop("images"), **given)
+
+
+def test_activations_that_are_not_finite_are_named():
+    broken = network(1)
+    broken.model.second[...] = jnp.full_like(broken.model.second[...], jnp.inf)
+    with pytest.raises(UserError, match="activations of block1 of toy:1 are not finite"):
+        compare([network(0), broken], IMAGES, measures=("cca", "debiased_cka"))
+
+
+def test_tables_are_tidy_and_the_authors_own_keeps_other_rows(tmp_path, rows):
+    write_rows(tmp_path / "c.csv", rows, "breast", 2, "test")
+    table = read(tmp_path / "c.csv")
+    assert len(table) == len(rows)
+    assert list(table[0])[:6] == ["task", "model1", "model2", "fold", "split", "protocol"]
+    assert (table[0]["task"], table[0]["fold"], float(table[0]["value"])) == ("breast", "2", rows[0].value)
+
+    assert authors_rows(rows, "breast", 2) == []  # two layers are not the paper's five
+    five = [dataclasses.replace(rows[0], layer1=layer, layer2=layer) for layer in AUTHORS_COLUMNS[4:]]
+    path = tmp_path / "CCA_breast.csv"
+    write_authors(path, five, "breast", 1)
+    write_authors(path, five, "breast", 2)
+    write_authors(path, five, "breast", 1)
+    table = read(path)
+    assert list(table[0]) == list(AUTHORS_COLUMNS)
+    assert [row["fold"] for row in table] == ["fold2", "fold1"]
+    assert {path.name for path in tmp_path.iterdir()} == {"c.csv", "CCA_breast.csv"}
+
+
+def test_the_authors_schema_is_theirs(shared):
+    theirs = shared / "reference" / "published" / "results" / "CCA_breast.csv"
+    assert tuple(theirs.read_text().splitlines()[0].split(",")) == AUTHORS_COLUMNS
+
+
+def test_figures_are_drawn(tmp_path, rows):
+    draw(tmp_path / "lines.png", rows)
+    crossed = [dataclasses.replace(row, layer2=layer) for row in rows for layer in ("conv1", "block1")]
+    draw(tmp_path / "map.png", crossed)
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("lines.png", "map.png"))
+
+    (panel, *_), (cells, *_) = over_layers(rows).axes, heat_maps(crossed).axes
+    line = panel.containers[0].lines[0]
+    assert line.get_ydata().tolist() == [row.value for row in rows if row.measure == "cca"]
+    assert np.shape(cells.images[0].get_array()) == (2, 2)
+
+
+def test_the_command_compares_networks_on_a_split(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(networks, "resolve", lambda spec, *_, **__: network(int(spec.partition(":")[2] or 0)))
+    monkeypatch.setattr(devices, "use_compilation_cache", lambda *_: None)  # it would outlive this test
+    out = tmp_path / "sub" / "c.csv"
+    arguments = [
+        "random",
+        "random:1",
+        "--dataset",
+        "phantom",
+        "--image-size",
+        "16",
+        "--measures",
+        "cka",
+        "--split",
+        "val",
+    ]
+    arguments += ["--cache-dir", str(tmp_path / "cache"), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["compare", *arguments])
+    command.main()
+    assert {path.name for path in out.parent.iterdir()} == {"c.csv", "c.png"}
+    first, *_ = read(out)
+    assert (first["task"], first["split"], first["measure"]) == ("phantom", "val", "cka")
+    assert [first[key] for key in ("path1", "image_size", "preprocessing", "seed", "folds")] == [
+        *("", "16", "native", "0", "paper")
+    ]
+    assert "95 % interval" in capsys.readouterr().out
+
+
+def test_the_command_wants_two_networks(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["compare", "random"])
+    with pytest.raises(UserError, match="at least two networks"):
+        command.main()
+
+
+WORKER = Path(__file__).parents[1] / "compare_worker.py"
+
+
+def worker(*arguments: str, devices: int) -> subprocess.Popen:
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "PYTHONPATH": os.pathsep.join([str(WORKER.parent), str(WORKER.parents[1])]),
+    }
+    return subprocess.Popen([sys.executable, WORKER, *arguments], env=environment, stdout=-1, stderr=-1, text=True)
+
+
+def test_two_devices_and_two_processes_give_what_one_gives(tmp_path):
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    started = [
+        worker(str(tmp_path / "one.csv"), devices=1),
+        worker(str(tmp_path / "devices.csv"), devices=2),
+        worker(str(tmp_path / "processes.csv"), address, "0", devices=1),
+        worker(str(tmp_path / "ignored.csv"), address, "1", devices=1),
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    one, two, processes = (read(tmp_path / f"{name}.csv") for name in ("one", "devices", "processes"))
+    for other in (two, processes):
+        for expected, found in zip(one, other, strict=True):
+            assert found["n"] == expected["n"]
+            assert float(found["value"]) == pytest.approx(float(expected["value"]), abs=1e-6)
+            assert float(found["low"]) == pytest.approx(float(expected["low"]), abs=1e-5)

@@ -1,0 +1,119 @@
+"""Reading run folders: whole, unfinished, corrupt, and oddly named."""
+
+import json
+
+import numpy as np
+import pytest
+from workdirs import write_run
+
+from tljax.core import runs
+from tljax.core.errors import UserError
+
+
+def test_a_finished_run_reads_back(tmp_path):
+    folder = write_run(tmp_path, "breast", "radimagenet", freeze=True, fold=2, tag="seed1", epochs=3)
+    (run,) = runs.find_runs(tmp_path)
+    assert (run.path, run.task, run.init, run.freeze, run.tag, run.fold, run.status) == (
+        folder, "breast", "radimagenet", True, "seed1", 2, "finished"
+    )  # fmt: skip
+    assert run.settings["image_size"] == 224
+    assert [row["epoch"] for row in run.metrics] == [1, 2, 3]
+    assert {row.split for row in run.split} == {"train", "val", "test"}
+    test = run.predictions.of_split("test")
+    assert test.probabilities.shape == (60, 2) and test.classes == ("benign", "malignant")
+    truth = {row.file: row.label for row in run.split}
+    assert [test.classes[label] for label in test.labels] == [truth[file] for file in test.files]
+    assert np.allclose(test.probabilities.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("init", "freeze", "tag"),
+    [("imagenet", False, ""), ("random:7", False, "x"), ("my-own-net", True, "paper-seed2")],
+)
+def test_folder_names_are_taken_apart_as_they_were_put_together(tmp_path, init, freeze, tag):
+    run = runs.read_run(runs.run_folder(tmp_path, "knee", init, freeze, 4, tag))
+    assert (run.task, run.init, run.freeze, run.tag, run.fold) == ("knee", init, freeze, tag, 4)
+
+
+def test_runs_come_in_order_and_other_folders_are_passed_over(tmp_path):
+    for fold in (10, 2):
+        write_run(tmp_path, "knee", fold=fold)
+    write_run(tmp_path, "breast", fold=3)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "explain" / "knee" / "folder").mkdir(parents=True)
+    assert [(run.task, run.fold) for run in runs.find_runs(tmp_path)] == [("breast", 3), ("knee", 2), ("knee", 10)]
+
+
+def test_an_unfinished_run_says_how_far_it_came(tmp_path):
+    folder = write_run(tmp_path, finished=False, epochs=3)
+    with (folder / runs.METRICS).open("a") as lines:
+        lines.write('{"phase": "all", "epo')  # killed while writing
+    (run,) = runs.find_runs(tmp_path)
+    assert run.status == "unfinished" and "3 epochs" in run.problem
+    (folder / runs.CONFIG).unlink()
+    assert runs.read_run(folder).status == "unfinished"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        (runs.CONFIG, "{", "not JSON"),
+        (runs.CONFIG, "[1]", "JSON object"),
+        (runs.METRICS, "[]\n", "line 1 is not an object"),
+        (runs.RESULT, "\x00", "not JSON"),
+        (runs.METRICS, "nonsense\n", "line 1"),
+        (runs.PREDICTIONS, "", "not a CSV"),
+        (runs.PREDICTIONS, "file,label\n", "columns"),
+        (runs.PREDICTIONS, "file,label,split,a,b\nx.png,c,test,0.5,0.5\n", "label 'c'"),
+        (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,0.5,high\n", "no probability"),
+        (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,nan,0.5\n", "outside 0..1"),
+        (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,0.5\n", "line 2"),
+        (runs.SPLIT, "file,split\n", "columns"),
+        (runs.SPLIT, None, "missing"),
+    ],
+)
+def test_a_corrupt_run_is_named_with_its_reason(tmp_path, file, content, reason):
+    folder = write_run(tmp_path)
+    write_run(tmp_path, fold=2)
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(content)
+    bad, good = runs.find_runs(tmp_path)
+    assert bad.status == "corrupt" and reason in bad.problem and str(folder / file) in bad.problem
+    assert good.status == "finished"
+
+
+def test_bytes_that_are_no_text_are_a_reason_not_a_crash(tmp_path):
+    folder = write_run(tmp_path)
+    for file in (runs.PREDICTIONS, runs.CONFIG):
+        (folder / file).write_bytes(b"\xff\xfe\x00\x81")
+        assert runs.read_run(folder).status == "corrupt"
+
+
+def test_a_folder_of_another_name_is_corrupt(tmp_path):
+    folder = write_run(tmp_path)
+    folder.parent.rename(tmp_path / "breast" / "mystery")
+    (run,) = runs.find_runs(tmp_path)
+    assert run.status == "corrupt" and "not named" in run.problem
+
+
+def test_no_folder_is_a_users_mistake(tmp_path):
+    with pytest.raises(UserError, match="not a folder"):
+        runs.find_runs(tmp_path / "nowhere")
+    assert runs.find_runs(tmp_path) == []
+
+
+def test_names_with_commas_quotes_and_other_letters_survive(tmp_path):
+    write_run(tmp_path, "brust-ä", classes=('a "quoted", one', "<b>&"), prefix='über, "mit" <script>\nzeile')
+    (run,) = runs.find_runs(tmp_path)
+    assert run.status == "finished", run.problem
+    assert run.predictions.classes == ('a "quoted", one', "<b>&")
+    assert run.split[0].file.startswith('über, "mit" <script>\nzeile')
+
+
+def test_json_of_an_undefined_auc_reads(tmp_path):
+    folder = write_run(tmp_path)
+    (folder / runs.METRICS).write_text(json.dumps({"epoch": 1, "val_auc": float("nan")}) + "\n")
+    (run,) = runs.find_runs(tmp_path)
+    assert np.isnan(run.metrics[0]["val_auc"])

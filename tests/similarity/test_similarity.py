@@ -1,0 +1,317 @@
+"""The mathematics of every measure found: what it is blind to, what it recovers, what it says of chance."""
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tljax.core.errors import UserError
+from tljax.similarity import arrays, measures, named, r2_cca
+from tljax.similarity.cca import canonical_correlations, mean_cca, pwcca, svcca
+from tljax.similarity.cka import debiased_cka, linear_cka
+from tljax.similarity.independent import level
+from tljax.similarity.procrustes import procrustes
+
+ALL = sorted(measures())
+CANONICAL = {"cca", "pwcca", "r2_cca", "svcca"}  # those made of canonical correlations
+BLIND_TO_AFFINE = {"cca", "pwcca", "r2_cca"}  # pwcca on the side that does not weight
+
+seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=8, deadline=None, derandomize=True)
+
+
+def figure(name: str, x, y, **options) -> arrays.Similarity:
+    return arrays.evaluate(measures()[name], x, y, **options)
+
+
+def features(seed: int, n: int = 200, dx: int = 5, dy: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Two rectified random maps of a shared signal: related, not equal, far from centred, of uneven scale."""
+    rng = np.random.default_rng(seed)
+    signal = rng.standard_normal((n, 5))
+    scale = np.exp(rng.uniform(-1, 1, dx))
+    x = np.maximum(signal @ rng.standard_normal((5, dx)) + 0.3 * rng.standard_normal((n, dx)), 0) * scale
+    y = np.maximum(signal @ rng.standard_normal((5, dy)) + 0.3 * rng.standard_normal((n, dy)), 0)
+    return x, y
+
+
+def orthogonal(rng: np.random.Generator, d: int) -> np.ndarray:
+    return np.linalg.qr(rng.standard_normal((d, d)))[0]
+
+
+def test_measures_are_found_by_their_files():
+    assert {"cca", "svcca", "pwcca", "r2_cca", "cka", "debiased_cka", "procrustes"} <= set(ALL)
+    with pytest.raises(UserError, match=r"unknown measure 'cosine'.*cka"):
+        named(("cosine",))
+
+
+@pytest.mark.parametrize("name", ALL)
+@few
+@given(seeds)
+def test_a_representation_equals_itself_moved_turned_and_scaled(name, seed):
+    x, _ = features(seed)
+    rng = np.random.default_rng(seed)
+    moved = 3.0 * x @ orthogonal(rng, 5) + rng.normal(0, 1, 5)
+    assert figure(name, x, x) == pytest.approx(1, abs=2e-6)
+    assert figure(name, x, moved) == pytest.approx(1, abs=2e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+@few
+@given(seeds, st.floats(1e-3, 1e3))
+def test_blind_to_orthogonal_maps_shifts_and_scale(name, seed, scale):
+    x, y = features(seed)
+    rng = np.random.default_rng(seed)
+    turned = scale * x @ orthogonal(rng, 5)
+    options = {"side": "y"} if name == "pwcca" else {}  # weighted by x's channels it sees their basis
+    before, after = figure(name, x, y, **options), figure(name, turned + scale * rng.normal(0, 1, 5), y, **options)
+    assert after == pytest.approx(before, abs=2e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_only_canonical_correlations_are_blind_to_invertible_maps(name):
+    x, y = features(1)
+    rng = np.random.default_rng(1)
+    sheared = x @ orthogonal(rng, 5) * np.array([1, 1, 1, 1, 10]) @ orthogonal(rng, 5)
+    options = {"side": "y"} if name == "pwcca" else {}
+    apart = abs(figure(name, x, y, **options) - figure(name, sheared, y, **options))
+    assert apart < 2e-5 if name in BLIND_TO_AFFINE else apart > 1e-3
+
+
+@pytest.mark.parametrize("name", ALL)
+@few
+@given(seeds)
+def test_symmetric_and_within_bounds(name, seed):
+    x, y = features(seed, dy=4)
+    forth, back = figure(name, x, y), figure(name, y, x)
+    assert forth == pytest.approx(back, abs=2e-6)
+    assert (forth.rank1, forth.rank2) == (back.rank2, back.rank1)
+    assert -1e-6 <= forth <= 1
+
+
+@pytest.mark.parametrize("name", ALL)
+@few
+@given(seeds)
+def test_the_order_of_samples_and_the_size_of_batches_do_not_matter(name, seed):
+    x, y = features(seed)
+    order = np.random.default_rng(seed).permutation(200)
+    whole = figure(name, x, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "ROWS", 64)
+        assert figure(name, x[order], y[order]) == pytest.approx(whole, abs=2e-6)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_dead_and_duplicate_channels_change_the_rank_and_not_the_figure(name):
+    x, _ = features(3)
+    hardened = np.concatenate([x, np.zeros((200, 2)), np.full((200, 1), 1000.1), x[:, :3]], axis=1)
+    alike = figure(name, hardened, hardened)
+    assert alike == pytest.approx(1, abs=2e-6)
+    if name == "svcca":
+        assert alike.rank <= 5
+    else:
+        assert (alike.rank1, alike.rank2) == (5, 5)
+    if name in BLIND_TO_AFFINE:
+        assert figure(name, hardened, x) == pytest.approx(1, abs=2e-6)
+
+
+def test_known_population_correlations_are_recovered():
+    rng = np.random.default_rng(4)
+    rho = np.array([0.95, 0.7, 0.4, 0.1])
+    z, noise = rng.standard_normal((2, 200_000, 4))
+    x = z @ rng.standard_normal((4, 4)) + 7
+    y = (rho * z + np.sqrt(1 - rho**2) * noise) @ rng.standard_normal((4, 4))
+    np.testing.assert_allclose(canonical_correlations(x, y), rho, atol=0.01)
+
+
+def test_independent_samples_stand_at_chance():
+    x, y = np.random.default_rng(5).standard_normal((2, 2000, 64))
+    assert figure("r2_cca", x, y) == pytest.approx(level("r2_cca", 2000, 64, 64), rel=0.05)
+    assert abs(figure("debiased_cka", x, y)) < 0.01
+    assert figure("debiased_cka", x, y) < figure("cka", x, y)
+
+
+def test_two_independent_samples_of_the_papers_size_stand_where_they_should():
+    """64 channels: 0.068 at 10,000 samples, 0.115 at 3,528; the closed form holds for unequal ranks too."""
+    x, y = np.random.default_rng(6).standard_normal((2, 10_000, 64))
+    assert mean_cca(x, y) == pytest.approx(0.068, abs=0.002)
+    assert level("cca", 10_000, 64, 64) == pytest.approx(0.068, abs=0.0005)
+    assert level("cca", 3528, 64, 64) == pytest.approx(0.115, abs=0.0005)
+    assert mean_cca(x[:2000], y[:2000, :16]) == pytest.approx(level("cca", 2000, 64, 16), abs=0.005)
+    assert level("cca", 100, 64, 64) is None
+
+
+@pytest.mark.parametrize("name", ["cca", "debiased_cka", "pwcca"])
+def test_float64_and_qr_agree_with_moments_in_float32(name):
+    x, y = features(7)
+    single, double = figure(name, x, y), figure(name, x, y, dtype="float64")
+    assert single == pytest.approx(double, abs=1e-6)
+    if name in CANONICAL:
+        assert figure(name, x, y, method="tsqr") == pytest.approx(double, abs=1e-6)
+        assert figure(name, x, y, method="tsqr", dtype="float64") == pytest.approx(double, abs=1e-13)
+
+
+def test_qr_keeps_directions_that_a_covariance_in_float32_cannot():
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((2000, 5))
+    x = np.concatenate([x, x[:, :1] + 1e-4 * rng.standard_normal((2000, 1))], axis=1)
+    assert mean_cca(x, x).rank == 5
+    assert mean_cca(x, x, method="tsqr").rank == 6
+    assert mean_cca(x, x, dtype="float64").rank == 6
+
+
+def test_large_means_and_uneven_scales_do_not_cost_precision():
+    x, y = features(9, n=4000)
+    hard = (x * np.logspace(-3, 3, 5) + 100 * x.std() * np.logspace(-3, 3, 5)).astype(np.float32)
+    exact = canonical_correlations(hard, y.astype(np.float32), method="tsqr", dtype="float64")
+    np.testing.assert_allclose(canonical_correlations(hard, y), exact, atol=5e-6)
+
+
+def test_the_figure_carries_what_one_needs_to_trust_it():
+    x, y = features(10, dx=6, dy=4)
+    found = mean_cca(x, y)
+    correlation = np.corrcoef(x.T)
+    assert (found.n, found.rank1, found.rank2, found.rank) == (200, 6, 4, 4)
+    assert found.condition1 == pytest.approx(np.linalg.cond(correlation), rel=1e-3)
+    assert found.cutoff == pytest.approx(1e-5)
+    assert mean_cca(x, y, cutoff=0.5).rank1 < 6
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_says_nothing_is_refused(name):
+    x, y = features(11, n=20, dx=6, dy=4)
+    with pytest.raises(UserError, match="20 and 19 samples"):
+        figure(name, x, y[:-1])
+    with pytest.raises(UserError, match="constant"):
+        figure(name, x, np.ones_like(y))
+    with pytest.raises(UserError, match="not finite"):
+        figure(name, np.where(x > 1, np.nan, x), y)
+    with pytest.raises(UserError, match="n d"):
+        figure(name, x[:, 0], y)
+    if name in CANONICAL:
+        with pytest.raises(UserError, match="6 samples are too few"):
+            figure(name, x[:6], y[:6])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "svd"}, "unknown method 'svd'; known are moments, tsqr"),
+        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"cutoff": 1.0}, "cutoff 1.0: it is a share"),
+    ],
+)  # by the check itself: the tests' type checker is before it
+def test_an_option_that_is_unknown_is_named(options, message):
+    with pytest.raises(UserError, match=message):
+        arrays._check(*features(16), **{"method": "moments", "dtype": "float32", "cutoff": None} | options)
+
+
+def test_arrays_of_nothing_are_refused():
+    x, y = features(16)
+    with pytest.raises(UserError, match=r"shape \(0, 5\)"):
+        linear_cka(x[:0], y[:0])
+    with pytest.raises(UserError, match=r"shape \(200, 0\)"):
+        linear_cka(x[:, :0], y)
+    with pytest.raises(UserError, match="1 sample is too few"):
+        linear_cka(x[:1], y[:1])
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e-10, 1e8, 1e15])
+def test_the_scale_of_the_numbers_does_not_matter(name, scale):
+    x, y = features(17)
+    expected = figure(name, x, y)
+    assert figure(name, (x * scale).astype(np.float32), y) == pytest.approx(expected, abs=2e-6)
+    assert figure(name, x * scale, x * scale) == pytest.approx(1, abs=2e-6)
+    if name in CANONICAL:
+        assert figure(name, x * scale, y, method="tsqr") == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize("name", sorted(CANONICAL))
+def test_correlations_that_are_1_by_arithmetic_are_told(name):
+    """The centred samples span 59 dimensions, of which 40 and 40 directions share 21 at least."""
+    x, y = np.random.default_rng(18).standard_normal((2, 60, 40))
+    with pytest.warns(UserWarning, match="correlations are 1 by arithmetic"):
+        found = figure(name, x, y)
+    assert found.forced == found.rank1 + found.rank2 - 59
+    assert figure(name, x[:, :29], y[:, :30]).forced == 0
+
+
+def test_projection_weights_do_not_depend_on_the_order_of_equally_wide_sides():
+    x, y = features(19)
+    assert pwcca(x, y) == pytest.approx(pwcca(y, x), abs=1e-6)
+    assert pwcca(x, y) == pytest.approx((pwcca(x, y, side="x") + pwcca(x, y, side="y")) / 2, abs=1e-6)
+
+
+def test_a_similarity_can_be_pickled_and_copied():
+    found = mean_cca(*features(20))
+    for again in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert (again, vars(again)) == (found, vars(found))
+
+
+def test_debiased_cka_equals_the_formula_on_kernels():
+    x, y = features(12, n=30)
+
+    def hsic(k, m):  # Song et al. 2007, equation 5
+        k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+        n, one = len(k), np.ones(len(k))
+        middle = one @ k @ one * (one @ m @ one) / ((n - 1) * (n - 2))
+        return np.trace(k @ m) + middle - 2 / (n - 2) * (one @ k @ m @ one)
+
+    k, m = x @ x.T, y @ y.T
+    direct = hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))
+    assert debiased_cka(x, y) == pytest.approx(direct, abs=1e-6)
+    assert debiased_cka(x, y, dtype="float64") == pytest.approx(direct, abs=1e-13)
+
+
+def test_each_measure_equals_its_definition_on_samples():
+    x, y = features(13, dx=6, dy=4)
+    cx, cy = x - x.mean(0), y - y.mean(0)
+    qx, _ = np.linalg.qr(cx)
+    qy, _ = np.linalg.qr(cy)
+    left, rho, right = np.linalg.svd(qx.T @ qy, full_matrices=False)
+    np.testing.assert_allclose(canonical_correlations(x, y), rho, atol=2e-6)
+    assert mean_cca(x, y) == pytest.approx(rho.mean(), abs=1e-6)
+    assert r2_cca.r2_cca(x, y) == pytest.approx(np.square(rho).mean(), abs=1e-6)
+
+    for side, variates, channels in (("x", qx @ left, cx), ("y", qy @ right.T, cy), ("smaller", qy @ right.T, cy)):
+        weights = np.abs(variates.T @ channels).sum(1)
+        assert pwcca(x, y, side=side) == pytest.approx(weights @ rho / weights.sum(), abs=1e-6)
+
+    def components(centred):
+        u, s, _ = np.linalg.svd(centred, full_matrices=False)
+        return u[:, : np.searchsorted(np.cumsum(s**2) / np.sum(s**2), 0.99) + 1]
+
+    ux, uy = components(cx), components(cy)
+    found = svcca(x, y)
+    assert (found.rank1, found.rank2) == (ux.shape[1], uy.shape[1])
+    assert found == pytest.approx(np.linalg.svd(ux.T @ uy, compute_uv=False).mean(), abs=1e-6)
+
+    cross = np.linalg.norm(cx.T @ cy) ** 2
+    assert linear_cka(x, y) == pytest.approx(cross / np.linalg.norm(cx.T @ cx) / np.linalg.norm(cy.T @ cy), abs=1e-6)
+
+    nx, ny = cx / np.linalg.norm(cx), cy / np.linalg.norm(cy)
+    u, _, vt = np.linalg.svd(nx.T @ ny, full_matrices=False)
+    distance = np.linalg.norm(nx @ u - ny @ vt.T) ** 2 + np.linalg.norm(nx) ** 2 - np.linalg.norm(nx @ u) ** 2
+    assert 2 - 2 * procrustes(x, y) == pytest.approx(distance, abs=1e-6)
+
+
+def test_an_oracle_agrees():
+    from statsmodels.multivariate.cancorr import CanCorr
+
+    x, y = features(14)
+    oracle = CanCorr(x - x.mean(0), y - y.mean(0)).cancorr
+    np.testing.assert_allclose(canonical_correlations(x, y), oracle, atol=2e-6)
+
+
+def test_half_precision_and_integers_are_taken_as_they_are():
+    x, y = features(15)
+    x = np.round(x * 10).astype(np.int32)
+    assert mean_cca(x, y) == pytest.approx(mean_cca(x.astype(float), y))
+    half = jnp.asarray(y, jnp.bfloat16)
+    assert mean_cca(x, half) == pytest.approx(mean_cca(x, np.asarray(half, np.float32)))
+    assert jax.config.jax_enable_x64 is False

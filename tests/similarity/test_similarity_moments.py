@@ -1,0 +1,189 @@
+"""The accumulator: however the samples are split, the moments are those of all of them; and what rests on blocks."""
+
+import subprocess
+import sys
+import textwrap
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tljax.core.errors import UserError
+from tljax.similarity import moments
+from tljax.similarity.figures import figures, interval, jackknifed
+from tljax.similarity.pair import moment_pairs
+
+WIDTHS = {"a": 4, "b": 3, "c": 5}
+PAIRS = (("a", "b"), ("a", "c"), ("b", "c"))
+
+added = jax.jit(moments.added)
+
+
+@pytest.fixture(scope="module")
+def views() -> dict[str, np.ndarray]:
+    """Three views of 96 samples, correlated, with means far from 0."""
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal((96, 4))
+    noisy = {name: signal @ rng.standard_normal((4, d)) + rng.standard_normal((96, d)) for name, d in WIDTHS.items()}
+    return {name: (view + rng.normal(0, 5, view.shape[1])).astype(np.float32) for name, view in noisy.items()}
+
+
+def by_hand(views: dict[str, np.ndarray], a: str, b: str) -> moments.Cross:
+    u, v = (views[name].astype(float) - views[name].astype(float).mean(0) for name in (a, b))
+    p, q = np.square(u).sum(1), np.square(v).sum(1)
+    return moments.Cross(u.T @ v, q @ u, p @ v, p @ q)
+
+
+def gathered(views: dict[str, np.ndarray], sizes: list[int]) -> moments.Moments:
+    state = moments.empty(WIDTHS, PAIRS)
+    for rows in np.split(np.arange(len(views["a"])), np.cumsum(sizes)[:-1]):
+        state = added(state, {name: jnp.asarray(view[rows]) for name, view in views.items()})
+    return state
+
+
+def assert_same(found, expected, tolerance: float = 1e-5):
+    """Equal up to rounding, next to the largest entry of each leaf."""
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * max(np.abs(other).max(), 1e-30))
+
+
+@pytest.mark.parametrize("sizes", [[96], [1, 95], [32, 32, 32]])
+def test_moments_are_those_of_all_samples_however_they_are_split(views, sizes):
+    state = gathered(views, sizes)
+    assert float(state.n) == 96
+    assert set(state.cross) == {("a", "a"), ("b", "b"), ("c", "c"), *PAIRS}
+    for name in WIDTHS:
+        np.testing.assert_allclose(state.mean[name], views[name].mean(0), rtol=1e-6)
+    for a, b in state.cross:
+        assert_same(state.cross[a, b], by_hand(views, a, b))
+
+
+def test_merging_is_commutative_and_empty_is_neutral(views):
+    first, second = (gathered({k: v[rows] for k, v in views.items()}, [48]) for rows in (slice(48), slice(48, 96)))
+    assert_same(moments.merged(first, second), moments.merged(second, first))
+    assert_same(moments.merged(first, moments.empty(WIDTHS, PAIRS)), first, 1e-7)
+    assert_same(moments.merged(moments.empty(WIDTHS, PAIRS), first), first, 1e-7)
+
+
+def test_padding_weighs_nothing(views):
+    padded = {name: jnp.pad(jnp.asarray(view), ((0, 32), (0, 0))) for name, view in views.items()}
+    weight = (jnp.arange(128) < 96).astype(jnp.float32)
+    assert_same(added(moments.empty(WIDTHS, PAIRS), padded, weight), gathered(views, [96]))
+
+
+def test_runs_inside_a_scan(views):
+    batches = {name: jnp.asarray(view).reshape(4, 24, -1) for name, view in views.items()}
+    step = jax.jit(lambda state, xs: lax.scan(lambda s, x: (moments.added(s, x), None), state, xs)[0])
+    assert_same(step(moments.empty(WIDTHS, PAIRS), batches), gathered(views, [96]))
+
+
+def test_chance_pairs_each_sample_with_a_stranger(views):
+    partner = np.roll(np.arange(96), 7)
+    state = moments.empty(WIDTHS, PAIRS, chance=PAIRS)
+    state = added(state, {k: jnp.asarray(v) for k, v in views.items()}, partner=jnp.asarray(partner))
+    for a, b in PAIRS:
+        strangers = {a: views[a], b: views[b][partner]}
+        assert_same(state.chance[a, b], by_hand(strangers, a, b))
+    found, chance = figures(state, ("cca", "debiased_cka"))
+    assert all(chance["a", "b"][name].value < figure.value for name, figure in found["a", "b"].items())
+
+
+def test_blocks_weigh_as_if_their_samples_were_repeated(views):
+    blocks = [gathered({k: v[start : start + 24] for k, v in views.items()}, [24]) for start in (0, 24, 48, 72)]
+    drawn = np.concatenate([np.arange(24), np.arange(24), np.arange(72, 96)])
+    expected = gathered({k: v[drawn] for k, v in views.items()}, [72])
+    assert_same(jax.jit(moments.summed)(moments.stacked(blocks), jnp.array([2.0, 0, 0, 1])), expected)
+
+
+def test_a_jackknife_recomputes_measures_with_each_block_left_out(views):
+    blocks = [gathered({k: v[start : start + 24] for k, v in views.items()}, [24]) for start in (0, 24, 48, 72)]
+    names = ("cca", "debiased_cka")
+    whole = moments.empty(WIDTHS, PAIRS, chance=PAIRS)
+    whole = added(whole, {k: jnp.asarray(v) for k, v in views.items()}, partner=jnp.roll(jnp.arange(96), 7))
+    found, chance, left_out = jackknifed(moments.stacked(blocks), whole, names)
+    for one, other in zip((found, chance), figures(whole, names), strict=True):
+        for pair in PAIRS:
+            assert all(abs(one[pair][name].value - other[pair][name].value) < 1e-5 for name in names)
+    rest = gathered({k: np.delete(v, np.s_[24:48], axis=0) for k, v in views.items()}, [72])
+    for pair, expected in figures(rest, names)[0].items():
+        for name, figure in expected.items():
+            assert left_out[pair][name].shape == (4,)
+            np.testing.assert_allclose(left_out[pair][name][1], figure.value, atol=1e-5)
+
+
+def test_the_jackknife_interval_of_a_mean_is_students():
+    sample = np.random.default_rng(2).normal(3, 2, 12)
+    low, high = interval(sample.mean(), np.array([np.delete(sample, k).mean() for k in range(12)]))
+    half = 2.200985 * sample.std(ddof=1) / np.sqrt(12)  # t quantile, 11 degrees of freedom
+    assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), rel=1e-6)
+
+
+def test_one_block_has_no_interval():
+    assert interval(0.5, np.array([0.5])) is None
+
+
+def test_large_means_do_not_drown_the_variance():
+    rng = np.random.default_rng(3)
+    x = (1000 + rng.standard_normal((4096, 2))).astype(np.float32)
+    state = moments.empty({"x": 2})
+    for batch in np.split(x, 16):
+        state = added(state, {"x": jnp.asarray(batch)})
+    np.testing.assert_allclose(state.cross["x", "x"].second / 4095, np.cov(x.astype(float).T), atol=3e-6)
+
+
+def test_kornblith_demonstration_without_centring():
+    """Moments told about the origin are those of uncentred samples: 0.54312 is the published figure."""
+    rng = np.random.RandomState(1337)
+    x = rng.randn(100, 10)
+    y = rng.randn(100, 10) + x
+    state = moments.empty({"x": 10, "y": 10}, [("x", "y")])
+    state = added(state, {"x": jnp.asarray(x, jnp.float32), "y": jnp.asarray(y, jnp.float32)})
+    about_origin = moments.recentred(state, {"x": jnp.zeros(10), "y": jnp.zeros(10)})
+    assert figures(about_origin, ("r2_cca",))[0]["x", "y"]["r2_cca"].value == pytest.approx(0.54312, abs=1e-5)
+
+
+def test_activations_that_are_not_finite_are_named(views):
+    bad = views | {"b": np.where(views["b"] > 0, np.inf, views["b"])}
+    with pytest.raises(UserError, match="activations of b are not finite"):
+        moments.require_finite(gathered(bad, [96]))
+
+
+def test_measures_share_a_decomposition(views):
+    """One eigendecomposition a view and kind of basis, however many pairs and measures."""
+    names = ("cca", "pwcca", "r2_cca", "cka", "debiased_cka", "procrustes")
+    traced = jax.make_jaxpr(partial(figures, measures=names))(moments.empty(WIDTHS, PAIRS, chance=PAIRS))
+    assert str(traced).count(" eigh[") == len(WIDTHS)
+    assert moment_pairs(gathered(views, [96]))[0].keys() == set(PAIRS)
+
+
+DEVICES = """
+    import os
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    import jax, numpy as np
+    from jax.sharding import PartitionSpec as P
+    from tljax.similarity import moments
+    from tljax.similarity.figures import figures
+
+    x = np.random.default_rng(0).gamma(1, 1, (64, 4)).astype(np.float32)
+    y = np.maximum(x @ np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32), 0)
+    empty = moments.empty({"x": 4, "y": 3}, [("x", "y")])
+    whole, _ = figures(moments.added(empty, {"x": x, "y": y}), ("cca", "debiased_cka"))
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+
+    def shard(x, y):
+        local = moments.added(moments.empty({"x": 4, "y": 3}, [("x", "y")]), {"x": x, "y": y})
+        return moments.across(local, "data")
+
+    shared = jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=P("data"), out_specs=P(), check_vma=False))(x, y)
+    for name, figure in figures(shared, ("cca", "debiased_cka"))[0]["x", "y"].items():
+        assert abs(figure.value - whole["x", "y"][name].value) < 1e-6, (name, figure, whole)
+    print("devices", jax.device_count())
+"""
+
+
+def test_two_devices_give_what_one_gives():
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(DEVICES)], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "devices 2\n", done.stderr

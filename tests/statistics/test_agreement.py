@@ -1,0 +1,127 @@
+"""Prediction similarity: counted by hand, against scikit-learn and statsmodels, and in simulation."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
+
+from tljax.core.errors import UserError
+from tljax.statistics.agreement import agreement, cohen_kappa, effective_images
+
+LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+FIRST = np.array([0, 0, 0, 1, 1, 1, 0, 1])  # right on 6 of 8
+SECOND = np.array([0, 1, 0, 1, 1, 1, 1, 0])  # right on 5 of 8
+
+
+def test_shares_counted_by_hand():
+    result = agreement(LABELS, FIRST, SECOND)
+    assert result.n == 8
+    assert result.observed == 5 / 8
+    assert result.independent == pytest.approx(6 / 8 * 5 / 8 + 2 / 8 * 3 / 8)
+    assert result.authors_independent == pytest.approx((6 / 8) ** 2 + (2 / 8) ** 2)
+
+
+def test_swapping_the_networks_changes_only_the_authors_baseline():
+    there, back = agreement(LABELS, FIRST, SECOND), agreement(LABELS, SECOND, FIRST)
+    assert there.independent == back.independent
+    assert there.kappa == pytest.approx(back.kappa)
+    assert there.mcnemar_p == back.mcnemar_p
+    assert there.authors_independent != back.authors_independent
+
+
+def test_a_network_agrees_with_itself():
+    result = agreement(LABELS, FIRST, FIRST)
+    assert (result.observed, result.kappa, result.mcnemar_p) == (1.0, 1.0, 1.0)
+    assert result.low < 1.0 and result.high == pytest.approx(1.0)
+
+
+def test_independent_errors_meet_the_independent_baseline():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=200_000)
+
+    def predict(accuracy):
+        wrong = (labels + rng.integers(1, 3, size=len(labels))) % 3
+        return np.where(rng.random(len(labels)) < accuracy, labels, wrong)
+
+    result = agreement(labels, predict(0.9), predict(0.6))
+    assert result.observed == pytest.approx(result.independent, abs=0.005)
+    assert abs(result.observed - result.authors_independent) > 0.2
+
+
+def test_kappa_and_mcnemar_equal_the_libraries():
+    rng = np.random.default_rng(1)
+    labels, first, second = rng.integers(4, size=(3, 120))
+    result = agreement(labels, first, second)
+    right1, right2 = first == labels, second == labels
+    table = [[np.sum(a & b) for b in (right2, ~right2)] for a in (right1, ~right1)]
+    assert result.kappa == pytest.approx(cohen_kappa_score(first, second), abs=1e-12)
+    assert result.mcnemar_p == pytest.approx(mcnemar(table, exact=True).pvalue, abs=1e-12)
+
+
+def test_kappa_of_two_constant_raters_is_undefined():
+    assert np.isnan(cohen_kappa(np.zeros(4, int), np.zeros(4, int)))
+
+
+def test_one_image_a_patient_is_nearly_the_interval_by_image():
+    rng = np.random.default_rng(2)
+    labels, first, second = rng.integers(2, size=(3, 400))
+    by_image = agreement(labels, first, second)
+    by_patient = agreement(labels, first, second, patients=[f"p{i}" for i in range(400)])
+    assert (by_image.low, by_image.high) == pytest.approx((by_patient.low, by_patient.high), abs=1e-3)
+
+
+def test_patients_who_are_all_alike_do_not_make_the_interval_vanish():
+    """A variance of 0 but for rounding: 100 patients of three images, of which two agree."""
+    same = np.tile([True, True, False], 100)
+    labels = np.zeros(300, int)
+    result = agreement(labels, labels, np.where(same, 0, 1), np.repeat(np.arange(100), 3).astype(str).tolist())
+    assert result.high - result.low > 0.1
+
+
+def test_no_more_images_than_there_are():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        same, patients = rng.random(60) < 0.7, np.repeat(np.arange(20), 3).astype(str).tolist()
+        assert effective_images(same, patients) <= 60
+
+
+def test_one_patient_says_nothing_of_others():
+    result = agreement(LABELS, FIRST, SECOND, ["p"] * 8)
+    assert (result.low, result.high) == (0, 1)
+
+
+@pytest.mark.parametrize("patients", [3, 5, 20])
+def test_intervals_of_few_patients_cover(patients):
+    """At least 94 % in 1000 draws, where images of a patient agree or not together."""
+    rng = np.random.default_rng(4)
+    hits = 0
+    for _ in range(1000):
+        sizes = rng.integers(2, 7, patients)
+        shares = rng.beta(2.25, 0.75, patients)  # 0.75 on average
+        same = rng.random(sizes.sum()) < np.repeat(shares, sizes)
+        images = effective_images(same, np.repeat(np.arange(patients), sizes).astype(str).tolist())
+        low, high = proportion_confint(same.mean() * images, images, method="wilson")
+        hits += low <= 0.75 <= high
+    assert hits >= 940
+
+
+@pytest.mark.parametrize("cut", [(0, 0, 0, 0), (8, 8, 8, 7)])  # jaxtyping refuses others, where it is on
+def test_what_is_not_as_long_is_refused(cut):
+    labels, first, second, patients = (
+        values[:end] for values, end in zip((LABELS, FIRST, SECOND, list("abcdefgh")), cut, strict=True)
+    )
+    with pytest.raises(UserError, match="must be as many"):
+        agreement(labels, first, second, patients)
+
+
+def test_copies_of_an_image_add_no_certainty():
+    patients = [str(i) for i in range(8)]
+    once = agreement(LABELS, FIRST, SECOND, patients)
+    copied = agreement(*(np.repeat(values, 10) for values in (LABELS, FIRST, SECOND)), np.repeat(patients, 10).tolist())
+    assert (copied.low, copied.high) == pytest.approx((once.low, once.high))
+
+
+def test_interval_is_wilson_by_image():
+    result = agreement(LABELS, FIRST, SECOND)
+    assert (result.low, result.high) == pytest.approx(proportion_confint(5, 8, method="wilson"))

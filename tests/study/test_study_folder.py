@@ -1,0 +1,220 @@
+"""The folder of a study: damaged runs in it, what is left when it is stopped, and what it records of itself."""
+
+import dataclasses
+import functools
+import json
+import os
+import signal
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from studies import TINY, phantom_study, rows_of
+from workdirs import write_run
+
+from tljax import study
+from tljax.core import runs
+from tljax.core.errors import Requeue, UserError
+from tljax.core.files import write_csv
+from tljax.core.progress import console
+from tljax.study import comparing, twins
+from tljax.study.authors import LAYERS
+from tljax.study.display import StudyDisplay
+from tljax.study.grid import make_grid
+from tljax.study.local import LocalLauncher
+from tljax.study.schedule import run_all
+from tljax.study.tables import comparable, write_tables
+from tljax.study.units import Outcome, Unit
+from tljax.weights import networks
+
+PLACE = "phantom/random-nofreeze/fold"
+TRAIN = dataclasses.replace(TINY, epochs=200)
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Three finished folds, of which nothing is to be compared or drawn."""
+    monkeypatch.setattr("tljax.study.explaining.is_done", lambda _: True)
+    for fold in (1, 2, 3):
+        write_run(tmp_path, "phantom", "random", fold=fold, image_size=32, augment="none", dropout=0.0)
+    return phantom_study(tmp_path, folds=(1, 2, 3), train=TRAIN, protocols=())
+
+
+def facts_of(config):
+    return json.loads((config.workdir / "study.json").read_text())
+
+
+# Damaged runs
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (runs.PREDICTIONS, None),
+        (runs.PREDICTIONS, "file,label\n"),
+        (runs.RESULT, "{"),
+        (runs.RESULT, "{}"),
+        (runs.CONFIG, "{"),
+        (runs.SPLIT, None),
+    ],
+)
+def test_a_damaged_run_is_named_and_the_tables_are_made_of_the_others(config, name, content):
+    path = config.workdir / f"{PLACE}2" / name
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(UserError, match=rf"(?s)1 of the runs cannot be read.*{name}.*remove .*fold2 to train it anew"):
+        study.study(config)
+    results = config.workdir / "results"
+    assert [row["status"] for row in rows_of(results / "runs.csv")] == ["finished", "corrupt", "finished"]
+    assert [row["fold"] for row in rows_of(results / "AUC.csv")] == ["fold1", "fold3"]
+    assert list(facts_of(config)["failed"]) == ["phantom random-nofreeze fold 2"]
+
+
+def test_a_run_that_was_damaged_after_it_was_seen_finished_is_no_longer(config):
+    cell = make_grid(config).cells[0]
+    assert cell.finished
+    (cell.folder / runs.PREDICTIONS).unlink()
+    assert cell.status == "corrupt" and not cell.finished
+
+
+# Comparisons
+
+
+def test_each_condition_has_rows_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
+    config = phantom_study(
+        tmp_path, inits=("imagenet", "random"), folds=(1,), preprocessings=("paper", "native"), train=TRAIN
+    )
+    cells = make_grid(config).cells
+    for cell in cells:
+        settings = {"preprocessing": cell.config.preprocessing, "dropout": 0.0 if cell.label == "random" else 0.5}
+        tag = cell.condition
+        write_run(tmp_path, "phantom", cell.label, tag=tag, image_size=32, augment="none", **settings)
+    columns = ("task", "model1", "model2", "fold", "split", "protocol", "measure", "layer1", "layer2", "value", "flag")
+    for number, group in enumerate(comparable(cells)):
+        pairs = comparing.pairs(comparing.states(group))
+        rows = [
+            ("phantom", one.name, other.name, 1, "test", "paper", "cca", layer, layer, (0.25, 0.75)[number], "")
+            for one, other in pairs
+            for layer in LAYERS
+        ]
+        write_csv(comparing.table_path(group[0]), columns, rows)
+    results = write_tables(config, make_grid(config))
+    rows = rows_of(results / "representations.csv")
+    keys = [tuple(row[key] for key in ("condition", "model1", "model2", "layer1")) for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert {(row["condition"], row["value"]) for row in rows} == {("paper", "0.25"), ("", "0.75")}
+    assert {row[layer] for row in rows_of(results / "CCA_phantom.csv") for layer in LAYERS} == {"0.25"}
+
+
+def test_a_measure_that_is_added_does_not_repeat_the_others(config, monkeypatch):
+    def compared(networks, images, pairs, protocol, measures, patients):
+        return [
+            SimpleNamespace(protocol=protocol, model1=networks[one], model2=networks[other], measure=measure, value=0.5)
+            for one, other in pairs
+            for measure in measures
+        ]
+
+    data = SimpleNamespace(patients=None, images=[0])
+    monkeypatch.setattr(comparing, "load", lambda _: (data, SimpleNamespace(test=0)))
+    monkeypatch.setattr(comparing, "network_of", lambda state: state.name)
+    monkeypatch.setattr("tljax.compare.compare", compared)
+    cells = comparable(make_grid(config).cells)[0]
+    for measures in (("cca",), ("cca", "pwcca")):
+        comparing.compare_cells(cells, ("paper",), measures)
+    keys = [tuple(row.values()) for row in rows_of(comparing.table_path(cells[0]))]
+    assert len(keys) == len(set(keys)) == 2 * len(comparing.pairs(comparing.states(cells)))
+
+
+def test_weights_that_were_not_kept_say_how_to_have_them_again(config):
+    with pytest.raises(UserError, match=r"not kept .*remove the folder to train it anew"):
+        networks.locate(str(config.workdir / f"{PLACE}1"))
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("stop", [Requeue("told to"), KeyboardInterrupt()])
+def test_a_study_that_is_stopped_leaves_its_plan_and_its_tables(config, monkeypatch, stop):
+    def stopped(config, picked, units, outcomes):
+        outcomes["compare phantom fold 1"] = Outcome("failed", "out of luck")
+        raise stop
+
+    monkeypatch.setattr(study, "run_units", stopped)
+    with pytest.raises(type(stop)):
+        study.study(dataclasses.replace(config, folds=(1, 2, 3, 4)))
+    statuses = [row["status"] for row in rows_of(config.workdir / "results" / "runs.csv")]
+    assert statuses == ["finished"] * 3 + ["unfinished"]
+    assert facts_of(config)["planned"] == [f"{PLACE}{fold}" for fold in (1, 2, 3, 4)]
+    assert facts_of(config)["failed"] == {"compare phantom fold 1": "out of luck"}
+
+
+def test_what_cannot_save_is_stopped_not_failed_and_nothing_that_needs_it_either():
+    units = [Unit("compares", functools.partial(time.sleep, 300)), Unit("needs it", int, needs=frozenset({"compares"}))]
+    launcher, outcomes = LocalLauncher(), {}
+    with StudyDisplay(console, [], len(units)) as display, pytest.raises(Requeue):
+        threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        run_all(units, launcher, display, outcomes)
+    assert outcomes == {"compares": Outcome("stopped")}
+
+
+# study.json
+
+
+def test_every_command_that_worked_in_the_folder_is_recorded(config):
+    full = "python -m tljax.study --config a.py"
+    for command, only in ((f"{full} --only fold1", "fold1"), (full, ""), (f"{full} --only fold2", "fold2"), (full, "")):
+        study.study(dataclasses.replace(config, only=only), command)
+    assert facts_of(config)["command"] == full
+    assert facts_of(config)["commands"] == [f"{full} --only fold1", full, f"{full} --only fold2"]
+    assert facts_of(config)["runs"] == 3
+
+
+def test_the_plan_and_the_failures_of_an_earlier_command_stay_until_they_are_settled(config, monkeypatch):
+    def done(outcomes_now):
+        monkeypatch.setattr(study, "run_units", lambda *given: given[-1].update(outcomes_now))
+
+    tasks = ("phantom", "phantom-source")
+    done({"phantom random-nofreeze fold 4": Outcome("failed", "no luck"), "compare x": Outcome("failed", "nor here")})
+    with pytest.raises(UserError, match="2 failed"):
+        study.study(dataclasses.replace(config, folds=(1, 4), tasks=tasks))
+    assert f"{PLACE}1" in facts_of(config)["planned"] and len(facts_of(config)["planned"]) == 4
+    done({"compare x": Outcome("done")})
+    study.study(dataclasses.replace(config, folds=(2, 5)))
+    assert facts_of(config)["planned"] == [f"{PLACE}{fold}" for fold in (2, 5, 1)]  # nothing else was ever begun
+    assert facts_of(config)["failed"] == {"phantom random-nofreeze fold 4": "no luck"}
+    write_run(config.workdir, "phantom", "random", fold=4, image_size=32, augment="none", dropout=0.0)
+    study.study(dataclasses.replace(config, folds=(4, 5)))
+    assert facts_of(config)["failed"] == {}
+
+
+# Runs that repeat another
+
+
+def test_a_run_whose_native_input_is_the_papers_is_trained_once(config, monkeypatch):
+    trained = []
+    monkeypatch.setattr(study, "_train", lambda of: trained.append((of.init, of.preprocessing)))
+    monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
+    both = dataclasses.replace(config, preprocessings=("native", "paper"), inits=("random", "radimagenet"), folds=(1,))
+    for fold in (1, 2, 3):
+        (config.workdir / f"{PLACE}{fold}" / runs.CHECKPOINT).mkdir()
+    grid = make_grid(both)
+    units = study.make_units(both, grid, grid.cells)
+    native, paper = (next(c for c in grid.cells if c.label == "random" and c.condition == tag) for tag in ("", "paper"))
+    (unit,) = [unit for unit in units if unit.folder == paper.folder]
+    assert unit.after == {str(native)}
+    for unit in units:
+        unit.work()
+    assert trained == [("radimagenet", "native"), ("radimagenet", "paper")]
+    one, other = (runs.read_run(cell.folder) for cell in (native, paper))
+    assert paper.finished and other.result == one.result
+    assert other.settings["preprocessing"] == "paper" and other.config["must_match"]["tag"] == "paper"
+    assert other.config["copy_of"] == f"{PLACE}1"
+    make_grid(both)  # which takes the copy for the run that it means
+
+
+def test_without_its_weights_a_twin_is_trained(config):
+    both = dataclasses.replace(config, preprocessings=("native", "paper"), folds=(1,))
+    native, paper = make_grid(both).cells
+    assert not twins.copy(paper, native)
+    assert not paper.folder.exists()

@@ -1,0 +1,246 @@
+"""Whole runs: what a user gets wrong, what a scheduler does, and what a crash leaves."""
+
+import csv
+import dataclasses
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import crash, scaling
+from tljax import datasets, weights
+from tljax.core import devices, runs
+from tljax.core.config import TrainConfig
+from tljax.core.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
+from tljax.core.files import write_csv
+from tljax.train.loop import train
+from tljax.train.phases import Phase, Selection
+from tljax.train.runwriter import RunWriter
+from tljax.train.settings import DROPOUT, resolve
+
+QUICK = dataclasses.replace(crash.SETTINGS, freeze=False, epochs=2)
+
+
+def child(function, *args):
+    """A function in a process of its own, where jax has not yet met its devices."""
+    process = multiprocessing.get_context("forkserver").Process(target=function, args=args)
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """(folder of a finished two-phase run, seconds that one takes with everything compiled)."""
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path_factory.mktemp("uninterrupted"), tensorboard=True)
+    crash.complete(config)
+    again = dataclasses.replace(config, workdir=tmp_path_factory.mktemp("again"))
+    seconds = crash.complete(again)
+    crash.assert_same(crash.folder_of(again), crash.folder_of(config))  # the same seed, the same bits
+    return crash.folder_of(config), seconds
+
+
+def wait_for_first_epoch(folder, process):
+    """Until a training is about to run or compile its first epoch: it has just made a new metrics.jsonl."""
+    path = folder / runs.METRICS
+    before = path.stat().st_ino if path.exists() else None
+    while not path.exists() or path.stat().st_ino == before:
+        assert process.is_alive()
+        time.sleep(0.005)
+
+
+def config_of(folder):
+    return dataclasses.replace(crash.SETTINGS, workdir=folder.parents[2])
+
+
+def test_run_folder_is_whole(uninterrupted):
+    folder, _ = uninterrupted
+    run = runs.read_run(folder)
+    assert run.status == "finished"
+    assert {row["phase"] for row in run.metrics} == {"head", "all"}
+    assert not (folder / runs.RESUME).exists()
+    tensors, card = weights.load(folder / runs.CHECKPOINT)
+    assert card.classes == ("benign", "malignant") and tensors["head.bias"].shape == (2,)
+    assert list((folder / runs.TENSORBOARD).glob("events*"))
+
+
+def test_finished_run_is_left_alone_and_other_settings_are_refused(uninterrupted):
+    folder, _ = uninterrupted
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != runs.LOCK}
+    assert train(config_of(folder)) == folder
+    with pytest.raises(UserError, match="seed was 0, is now 1"):
+        train(dataclasses.replace(config_of(folder), seed=1))
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.timeout(900)
+def test_a_dozen_kills_change_nothing(uninterrupted, tmp_path):
+    reference, seconds = uninterrupted
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
+    tally = crash.kill_and_resume(config, reference, seconds, kills=12, seed=0)
+    assert tally.kills == 12 and tally.runs >= 1
+
+
+def test_stopped_by_a_scheduler_then_by_a_person_then_finished(uninterrupted, tmp_path):
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
+    folder = crash.folder_of(config)
+    for number, code, epochs in ((signal.SIGTERM, EXIT_REQUEUE, {1}), (signal.SIGINT, EXIT_INTERRUPTED, {1, 2})):
+        process = crash.start(config)
+        wait_for_first_epoch(folder, process)
+        os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode == code
+        assert crash.epochs_written(folder) in epochs
+    crash.complete(config)
+    crash.assert_same(folder, uninterrupted[0])
+
+
+def test_a_run_does_not_go_on_with_other_folds(uninterrupted, tmp_path):
+    folder, _ = uninterrupted
+    with open(folder / runs.SPLIT, newline="") as lines:
+        parts = {}
+        for row in csv.DictReader(lines):
+            parts.setdefault(row["split"], []).append(row)
+    (tmp_path / "phantom").mkdir()
+    turned = {"train": parts["train"], "val": parts["test"], "test": parts["val"]}
+    for part, listed in turned.items():
+        write_csv(tmp_path / f"phantom/{part}_fold1.csv", ["path", "class"], ((r["file"], r["label"]) for r in listed))
+    with pytest.raises(UserError, match="split was"):
+        train(dataclasses.replace(config_of(folder), folds_dir=tmp_path))
+
+
+def test_second_process_on_a_run_folder_is_refused(tmp_path):
+    with (
+        RunWriter(tmp_path),
+        pytest.raises(UserError, match=f"another process .*{os.getpid()} on"),
+        RunWriter(tmp_path),
+    ):
+        pass
+
+
+def _train_on_full_disk(config):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # no file may grow beyond this: writes fail
+    run_command(lambda: train(config))
+
+
+def test_full_disk_is_a_message_and_the_run_can_go_on(uninterrupted, tmp_path, capfd):
+    config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
+    process = child(_train_on_full_disk, config)
+    process.join()
+    assert process.exitcode == EXIT_USER_ERROR
+    crash.complete(config)
+    crash.assert_same(crash.folder_of(config), uninterrupted[0])
+
+
+def test_a_loss_that_is_not_a_number_stops_with_a_message(tmp_path):
+    config = dataclasses.replace(QUICK, train="head", augment="none", learning_rate=1e38, workdir=tmp_path)
+    with pytest.raises(UserError, match="Lower --learning-rate"):
+        train(config)
+
+
+def _train_with_devices(config, count):
+    scaling.force_devices(count)
+    train(config)
+
+
+def _one_of_several(config):
+    scaling.force_devices(1)
+    run_command(lambda: train(config), devices.leave)
+
+
+def test_two_processes_end_together_then_train_what_one_with_two_devices_trains(tmp_path):
+    quick = dataclasses.replace(QUICK, variant="torch_v1.5")  # no biases before BatchNorm, whose gradients are rounding
+    one = dataclasses.replace(quick, workdir=tmp_path / "one")
+    address = {"distributed": True, "coordinator": "localhost:12421", "num_processes": 2}
+    two = [dataclasses.replace(quick, workdir=tmp_path / "two", **address, process_id=index) for index in range(2)]
+    first, second = (child(_one_of_several, config) for config in two)
+    wait_for_first_epoch(crash.folder_of(two[0]), first)
+    second.kill()
+    first.join(timeout=90)
+    assert first.exitcode == EXIT_USER_ERROR
+    first, second = (child(_one_of_several, config) for config in two)
+    wait_for_first_epoch(crash.folder_of(two[0]), first)
+    second.terminate()  # as a scheduler tells the processes of a host to stop
+    for process in (first, second):
+        process.join(timeout=90)
+        assert process.exitcode == EXIT_REQUEUE
+    assert crash.epochs_written(crash.folder_of(two[0])) == 1
+    for process in (child(_train_with_devices, one, 2), *(child(_one_of_several, config) for config in two)):
+        process.join()
+        assert process.exitcode == 0
+    ours, theirs = (weights.load(crash.folder_of(config) / runs.CHECKPOINT)[0] for config in (two[0], one))
+    assert scaling.difference(theirs, ours) < 1e-5
+
+
+def _scale(queue):
+    scaling.force_devices(8)
+    queue.put([scaling.train(count, "resnet_micro", 32, 10) for count in (1, 8)])
+
+
+def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
+    queue = multiprocessing.get_context("forkserver").SimpleQueue()
+    process = child(_scale, queue)
+    (one, silent, _), (eight, sent, parameters) = queue.get()
+    process.join()
+    assert scaling.difference(one, eight) < 1e-5
+    assert silent == 0
+    assert parameters < sent < 1.5 * parameters
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fold": 6}, "fold"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch_size": -1}, "--batch-size -1"),
+        ({"learning_rate": float("nan")}, "--learning-rate"),
+        ({"dataset": "brest"}, "brest"),
+        ({"init": "imagnet"}, "imagnet"),
+        ({"backbone": "resnet51"}, "resnet51"),
+        ({"variant": "v2"}, "v2"),
+        ({"data_dir": Path("nowhere"), "dataset": "breast"}, "nowhere"),
+        ({"num_processes": 2}, "--distributed"),
+        ({"seed": -1}, "--seed -1"),
+        ({"dropout": 1.0}, "--dropout 1.0"),
+        ({"tag": "../x"}, "--tag '../x'"),
+        ({"data_dir": Path("mine")}, "phantom is generated"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_settings_are_one_message(changes, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        train(dataclasses.replace(TrainConfig(image_size=32, quiet=True, workdir=tmp_path), **changes))
+
+
+def rows(*scores):
+    return [{"epoch": n, "val_loss": loss, "val_auc": auc} for n, (loss, auc) in enumerate(scores, start=1)]
+
+
+@pytest.mark.parametrize(("rule", "epoch"), [("val_loss", 2), ("val_auc", 4), ("last", 5)])
+def test_selection_keeps_the_best_epoch_and_settles_ties_by_loss(rule, epoch):
+    selection = Selection()
+    for row in rows((0.9, 0.5), (0.5, 0.7), (0.8, 0.9), (0.7, 0.9), (0.6, np.nan)):
+        selection.offer(row, rule)
+    assert selection.epoch == epoch
+
+
+def test_a_phase_stops_after_its_patience_and_never_where_the_last_epoch_is_wanted():
+    phase = Phase("all", 100, 3, 1e-3, "val_loss")
+    assert [phase.exhausted(epoch, Selection(risen=4)) for epoch in (6, 7)] == [False, True]
+    assert not dataclasses.replace(phase, select="last").exhausted(99, Selection(risen=4))
+
+
+def test_a_tied_score_is_kept_for_its_loss_and_yet_no_improvement():
+    selection = Selection()
+    for row in rows((0.9, 0.8), (0.5, 0.8), (0.4, 0.8)):
+        selection.offer(row, "val_auc")
+    assert (selection.epoch, selection.risen) == (3, 1)
+
+
+def test_a_weights_folder_called_random_something_is_not_random():
+    assert resolve(TrainConfig(init="random:3"), datasets.card("phantom")).dropout == 0
+    assert resolve(TrainConfig(init="random-mine"), datasets.card("phantom")).dropout == DROPOUT

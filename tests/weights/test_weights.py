@@ -1,0 +1,93 @@
+"""A weights folder is whole or refused, and what was saved is what is loaded, to the bit."""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+
+import numpy as np
+import pytest
+from weight_cards import CARD
+
+from tljax import weights
+from tljax.core.errors import UserError
+from tljax.weights import WeightsCard
+
+
+def test_what_was_saved_is_loaded_to_the_bit(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, CARD)
+    loaded, card = weights.load(tmp_path / "w")
+    assert card == CARD
+    assert loaded.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        np.testing.assert_array_equal(loaded[name], tensor)
+
+
+def test_a_card_without_a_head_has_no_classes(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, dataclasses.replace(CARD, classes=None))
+    assert weights.read_card(tmp_path / "w").classes is None
+
+
+def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, CARD)
+    other = {name: tensor + 1 for name, tensor in tensors.items()}
+    with pytest.raises(UserError, match="exists already"):
+        weights.save(tmp_path / "w", other, CARD)
+    np.testing.assert_array_equal(weights.load(tmp_path / "w")[0]["bn1.mean"], tensors["bn1.mean"])
+    weights.save(tmp_path / "w", other, CARD, overwrite=True)
+    np.testing.assert_array_equal(weights.load(tmp_path / "w")[0]["bn1.mean"], other["bn1.mean"])
+
+
+def test_nan_is_refused_by_name_in_both_directions(tmp_path, tensors):
+    broken = tensors | {"bn1.mean": np.full(16, np.nan, np.float32)}
+    with pytest.raises(UserError, match=r"'bn1\.mean'.*NaN"):
+        weights.save(tmp_path / "w", broken, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path, tensors, monkeypatch):
+    def full_disk(_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(WeightsCard, "to_json", full_disk)  # the last file that is written
+    with pytest.raises(OSError, match="no space"):
+        weights.save(tmp_path / "w", tensors, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_and_that_of_a_living_one_kept(tmp_path, tensors):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    places = [(platform.node(), process.pid), (platform.node(), os.getppid()), ("elsewhere", process.pid)]
+    dead, *kept = (tmp_path / f".w.{machine}.{number}.partial" for machine, number in places)
+    for folder in (dead, *kept):
+        (folder / "state").mkdir(parents=True)
+    weights.save(tmp_path / "w", tensors, CARD)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "w"])
+
+
+@pytest.mark.parametrize("lost", ["card.json", "state"])
+def test_half_a_folder_is_refused(tmp_path, tensors, lost):
+    weights.save(tmp_path / "w", tensors, CARD)
+    (tmp_path / "w" / lost).rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="not a weights folder"):
+        weights.load(tmp_path / "w")
+
+
+def test_damaged_tensors_are_refused(tmp_path, tensors):
+    weights.save(tmp_path / "w", tensors, CARD)
+    for file in (tmp_path / "w" / "state").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UserError, match="damaged"):
+        weights.load(tmp_path / "w")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"normalisation": {}, "classes": None})])
+def test_a_card_that_is_none_is_refused(tmp_path, tensors, text):
+    weights.save(tmp_path / "w", tensors, CARD)
+    (tmp_path / "w" / "card.json").write_text(text)
+    with pytest.raises(UserError, match="not the card"):
+        weights.load(tmp_path / "w")

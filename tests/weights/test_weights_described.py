@@ -1,0 +1,231 @@
+"""A Keras file that describes its layers is held to it: what computes something else than our network is refused."""
+
+import h5py
+import keras
+import keras_network
+import numpy as np
+import pytest
+from weight_files import SMALL, in_format, outputs, random_tensors, write_hdf5
+
+from tljax import weights
+from tljax.core.errors import UserError
+from tljax.models.normalisation import NORMALISATIONS
+from tljax.models.resnet import ARCHITECTURES
+from tljax.weights import keras_files, keras_input, verify
+from tljax.weights.formats import formats
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
+
+NAMES = formats()["keras"].names
+IMAGES = verify.images(NORMALISATIONS["caffe"])
+SIZE = IMAGES.shape[1:]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+    with keras_network.loosened():
+        yield
+
+
+@pytest.fixture(scope="module")
+def network():
+    with keras_network.loosened():
+        return keras_network.build(SMALL, NAMES, 0, SIZE)[0]
+
+
+def changed(network, change):
+    """The network of a description in which `change` was made to the configuration of each layer."""
+    description = network.get_config()
+    for layer in description["layers"]:
+        change(layer["class_name"], layer["config"])
+    return keras.Model.from_config(description)
+
+
+def at(name, **values):
+    return lambda _, config: config.update(values) if config["name"] == name else None
+
+
+def of_kind(kind, **values):
+    return lambda found, config: config.update(values) if found == kind else None
+
+
+def last_stage_without_stride(_, config):
+    if config["name"] in ("conv5_block1_0_conv", "conv5_block1_1_conv"):
+        config["strides"] = (1, 1)
+
+
+def without_pool_padding(kind, config):
+    if kind == "ZeroPadding2D" and config["padding"] in (1, (1, 1), ((1, 1), (1, 1))):
+        config["padding"] = ((0, 0), (0, 0))
+
+
+def strides_in_the_second_convolution(_, config):
+    """Padded on one side alone, as 'same' has it with a stride: neither Keras' network nor torchvision's."""
+    if config["name"].endswith(("block1_1_conv", "block1_2_conv")) and not config["name"].startswith("conv2"):
+        config["strides"] = (2, 2) if config["name"].endswith("2_conv") else (1, 1)
+
+
+CHANGES = {
+    "output stride 16": (last_stage_without_stride, "'conv5_block1_0_conv'", "stride 1", "stride 2"),
+    "no padding": (without_pool_padding, "'conv2_block1_0_conv'", "padding 0", "padding 1"),
+    "other pooling": (of_kind("MaxPooling2D", pool_size=(2, 2)), "'conv2_block1_0_conv'", "size 2", "size 3"),
+    "dilation": (at("conv5_block1_2_conv", dilation_rate=(2, 2)), "'conv5_block1_2_conv'", "dilation_rate 2", "relu"),
+    "activation": (at("conv4_block1_2_conv", activation="elu"), "'conv4_block1_2_conv'", "elu(conv", "where keras_v1"),
+    "padding": (strides_in_the_second_convolution, "'conv3_block1_2_conv'", "padding 'same'", "torch_v1.5 has"),
+    "relu6": (of_kind("ReLU", max_value=6.0), "'conv2_block1_0_conv'", "ReLU(conv1_bn)", "relu(conv1_bn)"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_another_network_is_refused_by_the_layer_that_differs(kind, network, tmp_path):
+    change, *facts = CHANGES[kind]
+    changed(network, change).save(tmp_path / "w.keras")
+    keras.saving.save_model(changed(network, change), tmp_path / "w.h5")
+    for path in (tmp_path / "w.keras", tmp_path / "w.h5"):
+        for options in ({}, {"variant": "keras_v1"}):
+            with pytest.raises(UserError, match="another network") as refusal:
+                weights.convert(path, **options)
+            assert all(fact in str(refusal.value) for fact in facts) and "\n" not in str(refusal.value)
+
+
+def test_a_network_that_ends_otherwise_is_refused(network, tmp_path):
+    keras.Model(network.input, network.layers[-2].output).save(tmp_path / "w.keras")  # without its last ReLU
+    with pytest.raises(UserError, match=r"'block4\.0' is not there"):
+        weights.convert(tmp_path / "w.keras")
+
+
+def test_strides_in_the_second_convolutions_are_the_other_variant(tmp_path):
+    network, probe = keras_network.build(SMALL, NAMES, 0, IMAGES.shape[1:], stride_in_first=False)
+    keras_network.fill(network, in_format(random_tensors("small", "keras_v1"), "keras"))
+    network.save(tmp_path / "w.keras")
+    conversion = weights.convert(tmp_path / "w.keras")
+    assert conversion.card.variant == "torch_v1.5"
+    ours = outputs(conversion.tensors, "small", "torch_v1.5", IMAGES)
+    assert max(verify.differences(ours, probe.predict(IMAGES, verbose=0)).values()) < 1e-4
+
+
+def behind(layer, network, functional=False):
+    """A model that gives its images to `layer`, then to the network, then to a head."""
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    if not functional:
+        return keras.Sequential([keras.Input(SIZE), layer, network, *head])
+    images = keras.Input(SIZE)
+    return keras.Model(images, head[1](head[0](network(layer(images)))))
+
+
+@pytest.mark.parametrize("functional", [True, False])
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (lambda: keras.layers.Rescaling(1 / 255, name="scale"), "scale"),
+        (lambda: keras.layers.Normalization(mean=0.0, variance=1.0), "normalization"),
+        (lambda: keras.layers.BatchNormalization(name="first"), "first"),
+        (lambda: keras.layers.Lambda(lambda x: x / 255, name="code"), "code"),
+        (lambda: keras.Sequential([keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 255)], name="both"), "both"),
+    ],
+)
+def test_layers_that_give_the_network_other_input(layer, name, functional, network, tmp_path):
+    behind(layer(), network, functional).save(tmp_path / "w.keras")
+    with pytest.raises(UserError, match=rf"other input .*'{name}.*--normalisation"):
+        weights.convert(tmp_path / "w.keras")
+    conversion = weights.convert(tmp_path / "w.keras", normalisation="imagenet")
+    assert conversion.card.normalisation == NORMALISATIONS["imagenet"]
+    assert any(remark.startswith(f"left out before the network: '{name}") for remark in conversion.remarks)
+
+
+def test_operations_that_give_the_network_other_input(network, tmp_path):
+    behind(lambda images: images / 255.0, network, functional=True).save(tmp_path / "w.keras")
+    with pytest.raises(UserError, match=r"other input .*'true_divide"):
+        weights.convert(tmp_path / "w.keras")
+
+
+@pytest.mark.parametrize("added", [0.0, 1.0])
+def test_keras_own_preprocessing_in_the_model_is_the_input_that_is_assumed(added, network, tmp_path):
+    """And nothing that is nearly the same."""
+
+    def preprocess(images):
+        images = keras.applications.resnet50.preprocess_input(keras.layers.RandomFlip()(images))
+        return images + added if added else images
+
+    model = behind(preprocess, network, functional=True)
+    for save, name in ((model.save, "w.keras"), (lambda path: keras.saving.save_model(model, path), "w.h5")):
+        save(tmp_path / name)
+        if added:
+            with pytest.raises(UserError, match="other input"):
+                weights.convert(tmp_path / name)
+        else:
+            assert weights.convert(tmp_path / name).card.normalisation == NORMALISATIONS["caffe"]
+
+
+KERAS_2_INPUT = [  # layer, class, function, source, arguments
+    (
+        *("flip", "SlicingOpLambda", "__operators__.getitem", "images"),
+        {"slice_spec": [{"class_name": "__ellipsis__"}, {"start": None, "stop": None, "step": -1}]},
+    ),
+    (
+        *("shift", "TFOpLambda", "nn.bias_add", "flip"),
+        {"bias": [-103.93900299072266, -116.77899932861328, -123.68000030517578], "data_format": "NHWC"},
+    ),
+]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_preprocessing_as_keras_2_described_it(count, network):
+    """Reversed channels alone are other input."""
+    layers = [{"class_name": "InputLayer", "config": {"name": "images"}, "inbound_nodes": []}]
+    for name, kind, function, source, arguments in KERAS_2_INPUT[:count]:
+        config = {"name": name, "function": function}
+        layers.append({"class_name": kind, "config": config, "inbound_nodes": [[source, 0, 0, arguments]]})
+    inner = {"name": "resnet50", "layers": [{"class_name": "Conv2D", "config": {"name": "conv1_conv"}}]}
+    before = [[[layers[-1]["config"]["name"], 0, 0, {}]]]
+    layers.append({"class_name": "Functional", "config": inner, "inbound_nodes": before})
+    (model, _) = keras_files.models({"layers": layers})
+    assert keras_input.described(model, "conv1_conv") == ([] if count == 2 else ["flip"])
+
+
+def test_augmentation_before_the_network_is_no_other_input(network, tmp_path):
+    behind(keras.layers.RandomFlip(), network).save(tmp_path / "w.keras")
+    assert weights.convert(tmp_path / "w.keras").card.normalisation == NORMALISATIONS["caffe"]
+
+
+def test_a_normalisation_shows_in_a_file_of_weights_alone(tmp_path):
+    state = in_format(random_tensors("small", "keras_v1"), "keras")
+    state |= {f"normalization/{leaf}": np.ones(3, np.float32) for leaf in ("mean", "variance")}
+    path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
+    with pytest.raises(UserError, match="'normalization' before it"):
+        weights.convert(path)
+    assert set(weights.convert(path, normalisation="caffe").aside) == {"normalization/mean", "normalization/variance"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "found"),
+    [
+        (["images", "rescaling_1", "conv1_conv"], ["rescaling_1"]),
+        (["images", "tf.math.truediv", "conv1_conv"], ["tf.math.truediv"]),
+        (["images", "tf.__operators__.getitem", "tf.nn.bias_add", "conv1_conv"], []),  # Keras' preprocess_input
+        (["images", "conv1_conv", "lambda"], []),
+    ],
+)
+def test_layers_without_tensors_show_in_a_file_of_weights_alone(layers, found, tmp_path):
+    state = in_format(random_tensors("small", "keras_v1"), "keras")
+    path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
+    with h5py.File(path, "a") as file:
+        file.attrs["layer_names"] = layers
+    if found:
+        with pytest.raises(UserError, match=f"other input .*by '{found[0]}' before it"):
+            weights.convert(path)
+    assert weights.convert(path, normalisation="radimagenet").card.normalisation == NORMALISATIONS["radimagenet"]
+    assert found or weights.convert(path).card.normalisation == NORMALISATIONS["caffe"]
+
+
+def test_a_rescaling_shows_in_the_weights_of_keras_3(network, tmp_path):
+    behind(keras.layers.Rescaling(1 / 255), network).save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(UserError, match=r"other input .*by 'rescaling' before it"):
+        weights.convert(tmp_path / "model.weights.h5")
+
+
+def test_the_rule_names_the_other_input(tmp_path):
+    state = in_format(random_tensors("small", "keras_v1"), "keras")
+    path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
+    assert "--normalisation radimagenet" in weights.convert(path).remarks[0]

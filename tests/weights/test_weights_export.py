@@ -1,0 +1,142 @@
+"""The way back is the identity, and the command says what the file's next owner must know."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from weight_cards import CARD
+from weight_files import SMALL, in_format, random_tensors, write_torch
+
+from tljax import weights
+from tljax.core.errors import UserError
+from tljax.models.resnet import ARCHITECTURES, VARIANTS
+from tljax.weights import command, verify
+from tljax.weights.export import TARGETS, export
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+
+
+def saved(folder, variant):
+    card = weights.WeightsCard(**{**vars(CARD), "backbone": "small", "variant": variant, "classes": ("a", "b", "c")})
+    tensors = random_tensors("small", variant)
+    weights.save(folder, tensors, card)
+    return tensors, card
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_a_round_trip_is_the_identity(variant, target, tmp_path):
+    tensors, card = saved(tmp_path / "run" / "checkpoint", variant)  # as a finished run holds it
+    told = "; ".join(export(tmp_path / "run", tmp_path / "w", target))
+    assert ("convolution biases are in the file" in told) == (variant == "keras_v1")
+    back = weights.convert(tmp_path / "w")
+    assert back.card.variant == variant
+    assert back.tensors.keys() == tensors.keys()
+    for name in tensors:
+        np.testing.assert_array_equal(back.tensors[name], tensors[name])
+    if target == "safetensors":
+        assert (back.card.classes, back.card.normalisation) == (card.classes, card.normalisation)
+
+
+def test_a_card_of_other_tensors_is_refused(tmp_path):
+    """As where a file of ours is given another head in PyTorch and saved with its metadata."""
+    saved(tmp_path / "w", "torch_v1.5")
+    export(tmp_path / "w", tmp_path / "w.safetensors", "safetensors")
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state |= {"fc.weight": state["fc.weight"][:2].clone(), "fc.bias": state["fc.bias"][:2].clone()}
+        save_file(state, tmp_path / "changed", metadata=file.metadata())
+    with pytest.raises(UserError, match="say small, 3 classes, its tensors small, 2 classes"):
+        weights.convert(tmp_path / "changed")
+
+
+def test_a_torchvision_file_comes_back_as_it_was(tmp_path):
+    state = in_format(random_tensors("small", "torch_v1.5"), "torchvision")
+    conversion = weights.convert(write_torch(tmp_path / "in.pth", state))
+    weights.save(tmp_path / "w", conversion.tensors, conversion.card)
+    export(tmp_path / "w", tmp_path / "out.pth", "torch")
+    back = torch.load(tmp_path / "out.pth", weights_only=True)
+    assert back.keys() == state.keys()
+    for name in state:
+        np.testing.assert_array_equal(back[name].numpy(), state[name])
+
+
+def test_an_existing_file_is_kept(tmp_path):
+    saved(tmp_path / "w", "torch_v1.5")
+    (tmp_path / "out.pth").write_text("mine")
+    with pytest.raises(UserError, match="exists already"):
+        export(tmp_path / "w", tmp_path / "out.pth", "torch")
+    assert (tmp_path / "out.pth").read_text() == "mine"
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, arguments)])
+    command.main()
+
+
+def test_the_command_folds_its_table_and_verifies(tmp_path, monkeypatch, capsys):
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
+    run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
+    printed = capsys.readouterr().out
+    assert (
+        "layer1.0.conv1.weight .. layer1.1.bn3.running_var -> stages.0.0.conv1.kernel .. stages.0.1.bn3.var" in printed
+    )
+    assert printed.count(" -> ") == 6  # the stem, four stages, the head
+    assert "kept aside: 'bn1.num_batches_tracked'" in printed
+    assert printed.count("largest difference") == 6
+    assert "compared with a plain PyTorch small of variant torch_v1.5" in printed
+    assert "note: torchvision names without convolution biases" in printed
+    assert weights.read_card(tmp_path / "w").sha256 == weights.convert(path).card.sha256
+
+
+def test_a_conversion_that_differs_from_the_original_is_not_written(tmp_path, monkeypatch):
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
+    right = verify.original_outputs
+    monkeypatch.setattr(verify, "original_outputs", lambda *a: {k: v * 1.002 for k, v in right(*a).items()})
+    with pytest.raises(UserError, match=r"differs from the original framework's by 2\.0e-03"):
+        run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_outputs_that_are_not_finite_are_not_written(verified, tmp_path, monkeypatch, capsys):
+    """Every tensor is finite, but what they compute is too large for a number."""
+    state = in_format(random_tensors("small", "torch_v1.5"), "torchvision")
+    state["layer1.0.bn2.weight"][3] = state["layer1.0.bn3.weight"][:] = 3e38
+    path = write_torch(tmp_path / "w.pth", state)
+    with pytest.raises(UserError, match="'block1' computes NaN or infinity"):
+        run(monkeypatch, path, "--out", tmp_path / "w", *(["--verify"] if verified else []))
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_difference_that_is_no_number_is_a_failure(tmp_path, monkeypatch, capsys):
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
+    right = verify.original_outputs
+    monkeypatch.setattr(verify, "original_outputs", lambda *a: right(*a) | {"block2": right(*a)["block2"] * np.nan})
+    with pytest.raises(UserError, match="'block2' differs"):
+        run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
+
+
+def test_options_of_a_conversion_are_refused_with_to(tmp_path, monkeypatch):
+    saved(tmp_path / "w", "torch_v1.5")
+    with pytest.raises(UserError, match="--variant, --all-tensors cannot be given with --to"):
+        run(monkeypatch, tmp_path / "w", "--out", tmp_path / "o", "--to", "torch", "--variant", "keras_v1", "--all-t")
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_whoever_the_umask_lets_may_read_the_file(target, tmp_path):
+    saved(tmp_path / "w", "torch_v1.5")
+    before = os.umask(0o027)
+    try:
+        export(tmp_path / "w", tmp_path / "out", target)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o640

@@ -1,0 +1,31 @@
+"""The real ImageNet weights, converted, name real photographs."""
+
+import csv
+from importlib import resources
+
+import numpy as np
+
+from tljax import weights
+from tljax.predict.images import predict
+from tljax.weights import networks
+
+
+def test_the_real_weights_name_photographs(shared, tmp_path):
+    """Plain PyTorch names 16 of the 20 rightly; the photographs' names begin with their WordNet ids."""
+    conversion = weights.convert(shared / "weights" / "imagenet_resnet50_torchvision.pth")
+    assert (conversion.card.backbone, conversion.card.variant) == ("resnet50", "torch_v1.5")
+    weights.save(tmp_path / "imagenet", conversion.tensors, conversion.card)
+
+    network = networks.resolve("imagenet", tmp_path)
+    photos = sorted((shared / "data" / "photos").iterdir())
+    files, probabilities, bad = predict(network, photos, size=224, resize="crop", batch_size=10)
+    assert files == photos and not bad
+    found = probabilities.argmax(axis=1)
+
+    text = resources.files("tljax.weights").joinpath("imagenet_classes.csv").read_text()
+    wordnet = [row["wordnet"] for row in csv.DictReader(text.splitlines())]
+    right = [wordnet[index] == file.name.partition("_")[0] for file, index in zip(files, found, strict=True)]
+    assert np.sum(right) >= 15
+    named = {file.name: network.card.classes[index] for file, index in zip(files, found, strict=True)}
+    assert named["n01491361_tiger_shark.JPEG"] == "tiger shark"
+    assert named["n07753275_pineapple.JPEG"] == "pineapple"

@@ -1,0 +1,34 @@
+"""`--init imagenet` finds a converted folder, or says exactly how to make one."""
+
+import pytest
+from weight_cards import CARD
+
+from tljax import weights
+from tljax.core.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["imagenet", "radimagenet"])
+def test_a_whole_folder_is_found_in_the_directory_or_the_environment_or_the_cache(tmp_path, tensors, name, monkeypatch):
+    for place in ("given", "environment", "home/.cache/tljax/weights"):
+        weights.save(tmp_path / place / name, tensors, CARD)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TLJAX_WEIGHTS", raising=False)
+    assert weights.find(name) == tmp_path / "home/.cache/tljax/weights" / name
+    monkeypatch.setenv("TLJAX_WEIGHTS", str(tmp_path / "environment"))
+    assert weights.find(name) == tmp_path / "environment" / name
+    assert weights.find(name, tmp_path / "given") == tmp_path / "given" / name
+
+
+def test_an_absent_folder_is_answered_with_the_source_and_the_command(tmp_path):
+    with pytest.raises(UserError) as refusal:
+        weights.find("radimagenet", tmp_path)
+    message = str(refusal.value)
+    assert "Download them by hand" in message and "github.com/BMEII-AI/RadImageNet" in message
+    assert f"python tools/convert_weights.py RadImageNet-ResNet50_notop.h5 --out {tmp_path / 'radimagenet'}" in message
+
+
+def test_half_a_folder_is_not_found(tmp_path, tensors):
+    weights.save(tmp_path / "imagenet", tensors, CARD)
+    (tmp_path / "imagenet" / "card.json").unlink()
+    with pytest.raises(UserError, match="no imagenet weights"):
+        weights.find("imagenet", tmp_path)

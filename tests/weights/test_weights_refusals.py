@@ -1,0 +1,293 @@
+"""What is not exactly a network that we have is refused, with the tensor or the fact by name, and leaves nothing."""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from weight_files import SMALL, in_format, random_tensors, to_torch, write_hdf5, write_safetensors, write_torch
+
+from tljax import weights
+from tljax.core.errors import UserError
+from tljax.models.resnet import ARCHITECTURES
+from tljax.weights import command
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+
+
+@pytest.fixture
+def state():
+    return in_format(random_tensors("small", "torch_v1.5"), "torchvision")
+
+
+def refusal(path, **options):
+    with pytest.raises(UserError) as caught:
+        weights.convert(path, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["conv1.weight", "layer1.1.bn2.running_var", "layer2.0.downsample.0.weight", "layer4.0.conv3.weight"],
+)
+def test_one_tensor_missing(name, state, tmp_path):
+    del state[name]
+    assert f"lacks '{name}'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+@pytest.mark.parametrize("name", ["layer1.1.downsample.0.weight", "layer2.0.se.fc.weight", "conv1.bias", "step"])
+def test_one_tensor_too_many(name, state, tmp_path):
+    state[name] = np.ones(8, np.float32)
+    message = refusal(write_torch(tmp_path / "w.pth", state))
+    assert "no place in the network" in message and f"'{name}'" in message
+
+
+def test_one_tensor_renamed(state, tmp_path):
+    state["layer3.0.convX.weight"] = state.pop("layer3.0.conv2.weight")
+    assert "lacks 'layer3.0.conv2.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+def test_one_tensor_of_a_wrong_shape(state, tmp_path):
+    state["layer2.0.conv2.weight"] = state["layer2.0.conv2.weight"][:, :5]
+    message = refusal(write_torch(tmp_path / "w.pth", state))
+    assert "'layer2.0.conv2.weight'" in message and "(16, 5, 3, 3)" in message and "(16, 16, 3, 3)" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_tensor_that_is_not_finite(value, state, tmp_path):
+    state["layer4.0.bn1.weight"][3] = value
+    assert "'layer4.0.bn1.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+def test_a_variance_below_zero(state, tmp_path):
+    state["layer1.0.bn2.running_var"][3] = -1
+    assert "'layer1.0.bn2.running_var'" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+@pytest.mark.parametrize(
+    ("network", "blocks", "convolutions"),
+    [("ResNet18", (2, 2, 2, 2), 2), ("ResNet34", (3, 4, 6, 3), 2), ("ResNet101", (3, 4, 23, 3), 3)],
+)
+def test_another_resnet(network, blocks, convolutions, tmp_path):
+    state = {f"conv1.{leaf}": np.ones(4, np.float32) for leaf in ("weight",)}
+    for stage, count in enumerate(blocks, start=1):
+        for block in range(count):
+            for conv in range(1, convolutions + 1):
+                state[f"layer{stage}.{block}.conv{conv}.weight"] = np.ones((1, 1, 1, 1), np.float32)
+                for leaf in ("weight", "bias", "running_mean", "running_var"):
+                    state[f"layer{stage}.{block}.bn{conv}.{leaf}"] = np.ones(1, np.float32)
+    assert f"holds {network}" in refusal(write_torch(tmp_path / "w.pth", state))
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("encoder.layer.0.weight", ""),
+        ("patch_embed.proj.weight", "vision transformer"),
+        ("conv2_block1_preact_bn.weight", "V2"),
+    ],
+)
+def test_something_else_altogether(name, network, tmp_path):
+    message = refusal(write_safetensors(tmp_path / "w", {name: np.ones(2, np.float32)}))
+    assert "no ResNet50" in message and f"'{name}'" in message and network in message
+
+
+@pytest.fixture(params=["torch", "legacy", "safetensors", "hdf5"])
+def file(request, state, tmp_path):
+    """A whole file of each container."""
+    path = tmp_path / "w"
+    if request.param == "hdf5":
+        return write_hdf5(path, in_format(random_tensors("small", "keras_v1"), "keras"), "{layer}/{layer}/{leaf}:0")
+    if request.param == "legacy":
+        torch.save(to_torch(state), path, _use_new_zipfile_serialization=False)
+        return path
+    return {"torch": write_torch, "safetensors": write_safetensors}[request.param](path, state)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
+def test_a_truncated_file(file, share):
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    message = refusal(file)
+    assert "truncated" in message or "damaged" in message
+
+
+def test_damage_anywhere_is_one_line(file):
+    """Cut or overwritten at random places, most of them where the libraries look: only what is whole converts."""
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(10):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 4000, 20):
+            damaged[place] = rng.integers(256)
+        for content in (damaged, whole[: rng.integers(4000)]):
+            file.write_bytes(content)
+            try:
+                weights.convert(file)
+            except UserError as refused:
+                assert "\n" not in str(refused)
+
+
+def test_a_wrong_checksum(state, tmp_path):
+    """PyTorch itself would load it."""
+    path = write_torch(tmp_path / "w.pth", state)
+    content, values = path.read_bytes(), state["layer4.0.conv2.weight"].tobytes()
+    assert content.count(values) == 1
+    path.write_bytes(content.replace(values, values[::-1]))
+    assert "checksum" in refusal(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+def test_quantised_weights(dtype, state, tmp_path):
+    quantised = {n: tensor.to(dtype) if tensor.ndim == 4 else tensor for n, tensor in to_torch(state).items()}
+    torch.save(quantised, tmp_path / "w.pth")
+    message = refusal(tmp_path / "w.pth")
+    assert "'conv1.weight'" in message and str(dtype).removeprefix("torch.") in message.lower()
+    assert "save" in message and "float32" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
+        (b"\n<html lang='en'>Quota exceeded</html>", "web page"),
+        (b"\xef\xbb\xbf\n<html>Not found</html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 102\n", "Git LFS pointer"),
+        (b"", "is empty"),
+        (b"GGUF\x03\x00\x00\x00", "language model"),
+        (b"\x1f\x8b\x08\x00", "unpack it"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "no known format"),
+    ],
+)
+def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
+    path = tmp_path / "resnet50.h5"
+    path.write_bytes(content)
+    assert fact in refusal(path)
+
+
+def test_an_archive_around_the_file(state, tmp_path):
+    write_torch(tmp_path / "ResNet50.pt", state)
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        archive.write(tmp_path / "ResNet50.pt", "ResNet50.pt")
+    message = refusal(tmp_path / "w.zip")
+    assert "'ResNet50.pt'" in message and "unpack it" in message
+
+
+def test_a_missing_file(tmp_path):
+    assert "there is no file" in refusal(tmp_path / "absent.pth")
+
+
+class Malicious:
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_pickle_that_runs_code(legacy, tmp_path):
+    path, trace = tmp_path / "w.pth", tmp_path / "trace"
+    if legacy:
+        path.write_bytes(pickle.dumps({"conv1.weight": Malicious(trace)}, protocol=2))
+    else:
+        torch.save({"conv1.weight": Malicious(trace)}, path)
+    message = refusal(path)
+    assert "mkdir" in message and "run code" in message
+    assert not trace.exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_what_torch_saved_of_a_program(tmp_path):
+    network = torch.nn.Linear(1, 1)
+    torch.save(network, tmp_path / "module.pt")
+    torch.jit.trace(network, torch.ones(1, 1)).save(tmp_path / "script.pt")
+    for name, fact in (("module.pt", "torch.nn.modules.linear.Linear"), ("script.pt", "TorchScript")):
+        message = refusal(tmp_path / name)
+        assert fact in message and "torch.save(model.state_dict()" in message
+
+
+def test_two_networks_in_one_file(state, tmp_path):
+    both = {f"{net}.{name}": value for net in ("left", "right") for name, value in state.items()}
+    message = refusal(write_torch(tmp_path / "w.pth", both))
+    assert "two networks" in message and "'left.'" in message and "'right.'" in message
+    torch.save({"left": to_torch(state), "right": to_torch(state)}, tmp_path / "w.pth")
+    assert "'left', 'right'" in refusal(tmp_path / "w.pth")
+
+
+def test_a_folder_or_a_description_for_the_weights(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text('{\n  "weight_map": {}}')
+    assert "name the file" in refusal(tmp_path / "model.safetensors.index.json")
+    assert "name the weights file in it" in refusal(tmp_path)
+
+
+def test_keras_3_without_layer_names(tmp_path):
+    path = tmp_path / "w.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/conv2d/vars/0"] = np.ones((7, 7, 3, 8))
+    assert "layers' names" in refusal(path)
+
+
+def convert_command(*arguments):
+    return [sys.executable, str(ROOT / "tools" / "convert_weights.py"), *map(str, arguments)]
+
+
+def test_a_refusal_of_the_command_is_one_line_and_leaves_nothing(tmp_path, state):
+    del state["bn1.bias"]
+    path = write_torch(tmp_path / "w.pth", state)
+    done = subprocess.run(convert_command(path, "--out", tmp_path / "out"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("to", ["weights", "torch", "safetensors"])
+def test_a_place_that_cannot_be_written(to, state, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    path = write_torch(tmp_path / "w.pth", state)
+    conversion = weights.convert(path)
+    weights.save(tmp_path / "w", conversion.tensors, conversion.card)
+    options = [path] if to == "weights" else [tmp_path / "w", "--to", to]
+    monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, options), "--out", str(tmp_path / "file" / "w")])
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"cannot write .*another place"):
+        command.main()
+    assert sorted(tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk(state, tmp_path, monkeypatch):
+    conversion = weights.convert(write_torch(tmp_path / "w.pth", state))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10, 10))
+    with pytest.raises(OSError, match="No space left"):
+        weights.save(tmp_path / "w", conversion.tensors, conversion.card)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "w.pth"]
+
+
+def test_a_conversion_killed_half_way_leaves_nothing_that_init_would_take(tmp_path):
+    """Killed as soon as its temporary folder appears, while the tensors are being written."""
+    path = write_torch(tmp_path / "w.pth", in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision"))
+    out = tmp_path / "weights" / "imagenet"
+    process = subprocess.Popen(
+        convert_command(path, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not out.parent.exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if not out.exists():  # else it was quicker than the kill, and whole
+        with pytest.raises(UserError, match="no imagenet weights"):
+            weights.find("imagenet", out.parent)
+    else:
+        weights.load(out)

@@ -1,0 +1,98 @@
+"""What a network looks at: Grad-CAM over the images it is most sure of, and the filters of its first layer.
+
+Grad-CAM: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391. A map shows where a network looked, not why.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, UInt8
+
+from tljax import models
+from tljax.core.files import replacing
+from tljax.core.runs import Predictions
+from tljax.datasets import Dataset
+from tljax.models.normalisation import Normalisation
+from tljax.weights.networks import Network
+
+EACH = 3  # images a class, right ones and wrong ones
+
+
+def filters(before: Network, after: Network) -> dict[str, np.ndarray]:
+    """The kernels of conv1, `7 7 3 c`, as `before` and `after`."""
+    return {
+        name: models.flatten(network.model)["conv1.kernel"] for name, network in (("before", before), ("after", after))
+    }
+
+
+def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np.ndarray]:
+    """Grad-CAM of the test images classified most confidently, right and wrong, of each class.
+
+    Returns `images` (uint8 `n h w 3`), `maps` (`n y x`, 0..1), `files`, `labels`, `predicted` (class numbers),
+    `probability` (of the predicted class) and `classes` (names).
+    """
+    chosen = most_confident(test)
+    row_of = {file: row for row, file in enumerate(data.files)}
+    images = np.stack([data.images[row_of[test.files[row]]] for row in chosen])
+    predicted = test.probabilities[chosen].argmax(axis=1)
+    graph, state = nnx.split(network.model)
+    layer = network.model.named_layers[-1]
+    maps = [
+        _grad_cam(graph, network.normalisation, layer, state, image[None], number)  # one shape, compiled once
+        for image, number in zip(images, predicted.astype(np.int32), strict=True)
+    ]
+    return {
+        "images": images,
+        "maps": np.stack(maps),
+        "files": np.array([test.files[row] for row in chosen]),
+        "labels": test.labels[chosen],
+        "predicted": predicted,
+        "probability": test.probabilities[chosen].max(axis=1),
+        "classes": np.array(test.classes),
+    }
+
+
+def most_confident(test: Predictions, each: int = EACH) -> Int[np.ndarray, " n"]:
+    """Rows of `test`: for each true class up to `each` that were classified rightly, then wrongly, the surest first."""
+    predicted, sure = test.probabilities.argmax(axis=1), test.probabilities.max(axis=1)
+    rows = [
+        side[np.argsort(-sure[side], kind="stable")][:each]
+        for number in range(len(test.classes))
+        for right in (True, False)
+        for side in [np.flatnonzero((test.labels == number) & ((predicted == test.labels) == right))]
+    ]
+    return np.concatenate(rows)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _grad_cam(
+    graph: Any,
+    normalisation: Normalisation,
+    layer: str,
+    state: Any,
+    image: UInt8[Array, "1 h w 3"],
+    number: Int[Array, ""],
+) -> Float[Array, "y x"]:
+    """Where `layer`, the last before pooling, speaks for a class; the highest value is 1."""
+    model = nnx.merge(graph, state, copy=True)
+    _, activations = model.features(normalisation(image.astype(jnp.float32)), (layer,))
+    activation = activations[layer].astype(jnp.float32)
+
+    def logit(activation: Float[Array, "1 y x c"]) -> Float[Array, ""]:
+        return model.classify(activation.mean(axis=(1, 2)))[0, number]
+
+    weights = jax.grad(logit)(activation).mean(axis=(0, 1, 2))
+    found = jax.nn.relu(activation[0] @ weights)
+    return found / jnp.maximum(found.max(), jnp.finfo(found.dtype).tiny)
+
+
+def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """An `.npz` file, whole or not at all."""
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)

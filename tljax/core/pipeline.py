@@ -1,0 +1,52 @@
+"""From a data set on disk to batches on the devices: whole, or streamed ahead of the computation."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Int, Shaped
+
+from tljax.core.devices import replicated, spread
+
+WORKERS = 8  # threads that read rows ahead: the page cache and the copy release Python's lock
+AHEAD = 8  # batches in flight, one for each thread at least
+
+
+def on_device(array: Shaped[np.ndarray, " n *_"], mesh: Mesh) -> Shaped[Array, " n *_"]:
+    """The whole array on every device."""
+    return jax.make_array_from_callback(array.shape, replicated(mesh), lambda index: array[index])
+
+
+def stream(
+    images: Shaped[np.ndarray, " n *_"],
+    labels: Int[np.ndarray, " n"],
+    table: Int[np.ndarray, "steps slots"],
+    mesh: Mesh,
+) -> Iterator[tuple[Array, Array, Array]]:
+    """(images, labels, mask) on the devices, a batch for each row of `table`; -1 marks a row that only fills up.
+
+    A batch is a function of its place in the table, so a resumed run sees the batches it would have seen. Each process
+    reads only the rows of its own devices, ahead of their use.
+    """
+    import grain
+
+    share = table.shape[1] // jax.process_count()
+    mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+    def read(index: Int[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows = np.maximum(index, 0)
+        return images[rows], labels[rows], index >= 0
+
+    options = grain.ReadOptions(num_threads=WORKERS, prefetch_buffer_size=AHEAD)
+    batches = iter(grain.MapDataset.source(list(table[:, mine])).map(read).to_iter_dataset(options))
+
+    def place(batch: tuple[np.ndarray, ...]) -> tuple[Array, ...]:
+        return tuple(jax.make_array_from_process_local_data(spread(mesh), part) for part in batch)
+
+    coming = next(batches, None)
+    ahead = None if coming is None else place(coming)
+    while ahead is not None:
+        current, coming = ahead, next(batches, None)
+        ahead = None if coming is None else place(coming)  # copied while the current batch computes
+        yield current

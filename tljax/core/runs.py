@@ -1,0 +1,243 @@
+"""Run folders as data: where each file lies, and a reader that needs no jax.
+
+    <workdir>/<task>/<init>-<freeze|nofreeze>[-<tag>]/fold<k>/
+
+A run is finished once `result.json` lies there, which is written last. What cannot be read makes a run `corrupt`: it is
+named, with the reason, and never stops the reading of the others.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tljax.core.errors import UserError
+
+CONFIG = "config.json"
+SPLIT = "split.csv"
+METRICS = "metrics.jsonl"
+PREDICTIONS = "predictions.csv"
+RESULT = "result.json"
+CHECKPOINT = "checkpoint"
+RESUME = "resume"
+TENSORBOARD = "tensorboard"
+LOCK = ".lock"
+
+SPLIT_COLUMNS = ("file", "label", "patient", "split")
+PREDICTION_COLUMNS = ("file", "label", "split")  # then one column of probabilities a class
+
+_VARIANT = re.compile(r"(?P<init>.+?)-(?P<freeze>freeze|nofreeze)(?:-(?P<tag>.+))?")
+_FOLD = re.compile(r"fold(\d+)")
+
+Status = Literal["finished", "unfinished", "corrupt"]
+
+
+def run_folder(workdir: Path, task: str, init: str, freeze: bool, fold: int, tag: str = "") -> Path:
+    """Where a run lies."""
+    variant = f"{init}-{'freeze' if freeze else 'nofreeze'}" + (f"-{tag}" if tag else "")
+    return Path(workdir) / task / variant / f"fold{fold}"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of some images, row by row."""
+
+    files: tuple[str, ...]
+    labels: Int[np.ndarray, " n"]
+    """Numbers of the true classes, in `classes`."""
+    splits: tuple[str, ...]
+    probabilities: Float[np.ndarray, "n k"]
+    classes: tuple[str, ...]
+
+    def of_split(self, split: str) -> "Predictions":
+        """The rows of `train`, `val` or `test` only."""
+        rows = [row for row, of in enumerate(self.splits) if of == split]
+        return Predictions(
+            files=tuple(self.files[row] for row in rows),
+            labels=self.labels[rows],
+            splits=(split,) * len(rows),
+            probabilities=self.probabilities[rows],
+            classes=self.classes,
+        )
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One image of a fold; `patient` is empty where patients are unknown."""
+
+    file: str
+    label: str
+    patient: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. The files are read when first asked for; `UserError` names one that cannot be."""
+
+    path: Path
+    task: str
+    init: str
+    freeze: bool
+    tag: str
+    fold: int
+    status: Status
+    problem: str = ""
+    """Why it is corrupt or unfinished."""
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What was resolved before training: settings, cards, classes, versions, devices; empty where there is none."""
+        return read_json(self.path / CONFIG) if (self.path / CONFIG).exists() else {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The `TrainConfig`, as JSON values."""
+        return self.config.get("config", {})
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """Selected epoch, scores and seconds; empty while unfinished."""
+        return read_json(self.path / RESULT) if (self.path / RESULT).exists() else {}
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """A dictionary an epoch; a last line that a kill cut short is left out."""
+        if not (self.path / METRICS).exists():
+            return []
+        lines = _read_text(self.path / METRICS).splitlines(keepends=True)
+        rows = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                if number < len(lines) or line.endswith("\n"):
+                    raise UserError(f"{self.path / METRICS}, line {number} is not JSON ({error.msg})") from None
+            else:
+                if not isinstance(rows[-1], dict):
+                    raise UserError(f"{self.path / METRICS}, line {number} is not an object")
+        return rows
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """The probabilities of the validation and test images."""
+        return read_predictions(self.path / PREDICTIONS)
+
+    @cached_property
+    def split(self) -> list[SplitRow]:
+        """Every image of the fold: train, val and test."""
+        header, rows = _read_csv(self.path / SPLIT)
+        if tuple(header) != SPLIT_COLUMNS:
+            raise UserError(f"{self.path / SPLIT} has the columns {header}; expected {list(SPLIT_COLUMNS)}")
+        return [SplitRow(*row) for row in rows]
+
+
+def find_runs(workdir: Path) -> list[Run]:
+    """Every run folder of a workdir, in the order of task, variant and fold, each with its status."""
+    workdir = Path(workdir)
+    if not workdir.is_dir():
+        raise UserError(f"{workdir} is not a folder; give the --workdir of a training or of a study")
+    return sorted(_find(workdir), key=lambda run: (run.task, run.path.parent.name, run.fold))
+
+
+def _find(workdir: Path) -> Iterator[Run]:
+    for folder in workdir.glob("*/*/fold*"):
+        fold = _FOLD.fullmatch(folder.name)
+        if fold and folder.is_dir():
+            yield read_run(folder)
+
+
+def read_run(folder: Path) -> Run:
+    """One run folder with its status; never raises for what lies inside it."""
+    folder = Path(folder)
+    variant, fold = _VARIANT.fullmatch(folder.parent.name), _FOLD.fullmatch(folder.name)
+    status, problem = _status(folder)
+    if not variant or not fold:
+        status, problem = "corrupt", f"{folder} is not named <init>-<freeze|nofreeze>[-<tag>]/fold<k>"
+    return Run(
+        path=folder,
+        task=folder.parent.parent.name,
+        init=variant["init"] if variant else folder.parent.name,
+        freeze=bool(variant) and variant["freeze"] == "freeze",
+        tag=(variant["tag"] or "") if variant else "",
+        fold=int(fold[1]) if fold else 0,
+        status=status,
+        problem=problem,
+    )
+
+
+def _status(folder: Path) -> tuple[Status, str]:
+    probe = Run(folder, "", "", False, "", 0, "finished")
+    try:
+        if not probe.config:
+            return "unfinished", f"{CONFIG} is missing"
+        if not (folder / RESULT).exists():
+            return "unfinished", f"stopped after {len(probe.metrics)} epochs"
+        if absent := [part for part in ("test", "val") if "auc" not in probe.result.get(part, {})]:
+            return "corrupt", f"{folder / RESULT} holds no scores of {' and '.join(absent)}"
+        _ = probe.metrics, probe.predictions, probe.split
+    except UserError as error:
+        return "corrupt", str(error)
+    return "finished", ""
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Reads a `predictions.csv`: `file,label,split`, then one column of probabilities a class, named by the class."""
+    header, rows = _read_csv(path)
+    known = len(PREDICTION_COLUMNS)
+    if tuple(header[:known]) != PREDICTION_COLUMNS or len(header) < known + 2:
+        raise UserError(f"{path} has the columns {header}; expected file,label,split and one a class")
+    classes = tuple(header[known:])
+    number_of = {name: number for number, name in enumerate(classes)}
+    try:
+        labels = np.array([number_of[row[1]] for row in rows], dtype=int)
+        probabilities = np.array([row[known:] for row in rows], dtype=float).reshape(len(rows), len(classes))
+    except KeyError as error:
+        raise UserError(f"{path} has the label {error}, which is none of its classes {list(classes)}") from None
+    except ValueError as error:
+        raise UserError(f"{path} holds something that is no probability ({error})") from None
+    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
+        raise UserError(f"{path} holds probabilities outside 0..1; train this run again")
+    files, splits = (tuple(row[column] for row in rows) for column in (0, 2))
+    return Predictions(files, labels, splits, probabilities, classes)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object in a JSON file; `UserError` where there is none."""
+    try:
+        content = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON ({error.msg}, line {error.lineno})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not hold a JSON object")
+    return content
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            header, *rows = csv.reader(lines)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise UserError(f"{path} is not a CSV file ({error})") from None
+    ragged = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+    if ragged:
+        raise UserError(f"{path}, line {ragged} has another number of columns than the header")
+    return header, rows
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error})") from None

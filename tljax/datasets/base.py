@@ -1,0 +1,62 @@
+"""The types of a data set: its card, one example, and the whole set as it is handed to training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+Pixels = Path | Callable[[], np.ndarray]
+"""Where an example's pixels lie: an image file, or a function that returns them (`h w` or `h w 3`)."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a task before its archive is opened.
+
+    `classes` is empty where the archive decides; `images` counts those of the paper; `image_size` and
+    `batch_size` are the paper's; `grouped_by` is what the paper kept together in a fold, `unit` what `patients` hold.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    images: int | None
+    image_size: int
+    batch_size: int
+    flip: bool
+    grouped_by: str  # "none" | "patient"
+    licence: str
+    source: str
+    needs_archive: bool = True
+    unit: str = "patient"  # | "lesion" | "slide"
+    version: int = 1  # of the rules by which the archive becomes images; raise it whenever the pixels change
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of a task. `file` is its name in the set: unique, the path relative to the archive."""
+
+    file: str
+    label: str
+    image: Pixels
+    patient: str | None = None
+    split: str | None = None  # "train" | "val" | "test", where the archive brings its own split
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared set. `images` is memory-mapped and read-only: processes that load the same set share its pages."""
+
+    card: Card
+    images: UInt8[np.ndarray, "n h w 3"]
+    labels: Int32[np.ndarray, " n"]
+    files: tuple[str, ...]
+    patients: tuple[str, ...] | None
+    splits: tuple[str, ...] | None
+    fingerprint: str
+    skipped: tuple[str, ...] = ()  # unreadable images that --skip-bad left out
+
+    def __len__(self) -> int:
+        return len(self.files)

@@ -1,0 +1,110 @@
+"""Images that are there twice: the same pixels, or the same picture flipped, resized or compressed anew.
+
+Near-duplicates are found by a perceptual hash (imagehash's pHash of 256 bits) of every thumbnail and of its flips, and
+kept where the thumbnails also agree pixel by pixel, which those of ultrasound of one organ in two patients do not.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Shaped, UInt8, UInt16, UInt64
+from PIL import Image
+
+from tljax.core.progress import progress_bar
+from tljax.datasets.store import THREADS
+
+MAX_DISTANCE = 40  # bits of 256 in which the hashes of a picture and its copy may differ
+MIN_CORRELATION = 0.95  # of the thumbnails' pixels
+IDENTICAL = "identical"
+BLOCK = 256  # images compared at a time with as many as keep the distances in the processor's cache
+WIDTH = 512
+HALF = 2  # words of a hash's four: where these alone differ in too many bits, the others need no look
+
+FLIPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as it is": lambda pixels: pixels,
+    "mirrored": lambda pixels: pixels[:, ::-1],
+    "upside down": lambda pixels: pixels[::-1],
+    "turned by 180 degrees": lambda pixels: pixels[::-1, ::-1],
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows of a data set, `first < second`, and how the second shows the first: a flip, or `IDENTICAL`."""
+
+    first: int
+    second: int
+    how: str
+
+
+def find_duplicates(
+    thumbnails: UInt8[np.ndarray, "n side side"], digests: UInt8[np.ndarray, "n bytes"], *, progress: bool = False
+) -> list[Pair]:
+    """All pairs of rows that show one picture, in order; time grows with n squared, memory with n."""
+    found = dict.fromkeys(exact_duplicates(digests), IDENTICAL)
+    for first, second, how in near_duplicates(thumbnails, progress=progress):
+        found.setdefault((first, second), how)
+    return [Pair(first, second, how) for (first, second), how in sorted(found.items())]
+
+
+def exact_duplicates(digests: UInt8[np.ndarray, "n bytes"]) -> Iterator[tuple[int, int]]:
+    """All pairs of rows whose originals have the same pixels; of one colour, too, in which there is nothing to hash."""
+    rows_of = defaultdict(list)
+    for row, digest in enumerate(digests):
+        rows_of[digest.tobytes()].append(row)
+    for rows in rows_of.values():
+        yield from combinations(rows, 2)
+
+
+def near_duplicates(
+    thumbnails: UInt8[np.ndarray, "n side side"], *, progress: bool = False
+) -> Iterator[tuple[int, int, str]]:
+    """All pairs of rows whose pictures agree, and the flip under which they do."""
+    starts = range(0, len(thumbnails), BLOCK)
+    with ThreadPoolExecutor(THREADS) as pool, progress_bar("pictures there twice", len(starts), progress) as advance:
+        hashes = np.ascontiguousarray(np.stack(list(pool.map(_hashes, thumbnails)), axis=-1))
+        for candidates in pool.map(lambda start: list(_candidates(hashes, start)), starts):
+            for first, second, how in candidates:
+                if _correlation(thumbnails[first], FLIPS[how](thumbnails[second])) >= MIN_CORRELATION:
+                    yield first, second, how
+            advance(1)
+
+
+def _hashes(small: UInt8[np.ndarray, "side side"]) -> UInt64[np.ndarray, "words flips"]:
+    import imagehash
+
+    bits = [imagehash.phash(Image.fromarray(flip(small)), hash_size=16).hash for flip in FLIPS.values()]
+    return np.packbits(np.stack(bits).reshape(len(bits), -1), axis=1).view(np.uint64).T
+
+
+def _candidates(hashes: UInt64[np.ndarray, "words flips n"], start: int) -> Iterator[tuple[int, int, str]]:
+    """Pairs of a row of the block that begins at `start` and a later row whose hashes are close under a flip."""
+    names = list(FLIPS)
+    block = hashes[:, 0, start : start + BLOCK]
+    for left in range(start, hashes.shape[-1], WIDTH):
+        others = hashes[:, :, left : left + WIDTH]
+        half = _distances(block[:HALF, None, :, None], others[:HALF, :, None, :])
+        first, second = np.nonzero(half.min(axis=0) <= MAX_DISTANCE)
+        distances = _distances(block[:, None, first], others[:, :, second])
+        near = (distances.min(axis=0) <= MAX_DISTANCE) & (start + first < left + second)
+        best = distances.argmin(axis=0)
+        for one, other, flip in zip(first[near].tolist(), second[near].tolist(), best[near].tolist(), strict=True):
+            yield start + one, left + other, names[flip]
+
+
+def _distances(
+    some: UInt64[np.ndarray, "words ..."], others: UInt64[np.ndarray, "words ..."]
+) -> UInt16[np.ndarray, "..."]:
+    """In how many bits the ones differ from the others."""
+    return sum(np.bitwise_count(one ^ other).astype(np.uint16) for one, other in zip(some, others, strict=True))
+
+
+def _correlation(first: Shaped[np.ndarray, "side side"], second: Shaped[np.ndarray, "side side"]) -> float:
+    """Pearson's, of the two pictures' pixels; 0 where one is of a single colour."""
+    one, two = (picture.astype(np.float64) - picture.mean() for picture in (first, second))
+    norm = np.sqrt((one**2).sum() * (two**2).sum())
+    return float((one * two).sum() / norm) if norm else 0.0

@@ -1,0 +1,143 @@
+"""Fold lists that were written elsewhere: their paths joined to the images of a data set, exactly or not at all."""
+
+import re
+import unicodedata
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Int64
+
+from tljax.core.errors import UserError
+from tljax.datasets import Dataset
+from tljax.datasets.decode import DICOM_SUFFIXES, IMAGE_SUFFIXES
+
+PARTS = ("train", "val", "test")
+SHOWN = 5
+FINDING = re.compile(r"#\d+$")  # several findings in one image are rows of their own, told apart by #2, #3
+
+
+class Names:
+    """Finds images by a path that another machine gave them.
+
+    The file's name has to be the same but for an image's suffix (`.png` for `.dcm`). Where the images are known by
+    their folders, too, all folders that both names state have to be the same.
+    """
+
+    def __init__(self, files: Sequence[str]):
+        self._rows: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for row, file in enumerate(files):
+            for name in {file, FINDING.sub("", file)}:
+                self._rows[_parts(name)].append(row)
+        self._of_stem: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for parts in self._rows:
+            self._of_stem[_stem(parts[-1])].append(parts)
+
+    def find(self, path: str) -> list[list[int]]:
+        """The rows of each file that `path` may mean, best matches alone; rows of one file are its findings."""
+        wanted = _parts(path)
+        files = [parts for parts in self._of_stem.get(_stem(wanted[-1]), []) if _agree(parts[:-1], wanted[:-1])]
+        ranks = [(parts[-1] == wanted[-1], min(len(parts), len(wanted)), parts == wanted) for parts in files]
+        return [self._rows[parts] for parts, rank in zip(files, ranks, strict=True) if rank == max(ranks)]
+
+    def elsewhere(self, path: str) -> list[tuple[str, ...]]:
+        """Files of that name in other folders."""
+        return self._of_stem.get(_stem(_parts(path)[-1]), [])
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and file; what leads to the root of the images is dropped, accents are written in one letter."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+    return tuple(part for part in path.parts if part not in ("/", "..")) or ("",)
+
+
+def _stem(base: str) -> str:
+    """The name without an image's suffix: in a DICOM file's `1.2.840.113619.2.100` the dots part no suffix."""
+    stem, dot, suffix = base.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES | DICOM_SUFFIXES else base
+
+
+def _agree(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Are the inner folders the same, as far as both are known?"""
+    return all(one == other for one, other in zip(reversed(some), reversed(others), strict=False))
+
+
+def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[np.ndarray, " m"]]:
+    """The sorted rows of the three parts of fold `number`, from `folder/{train,val,test}_fold<number>.csv`.
+
+    A listed image that the data lack, or that may be one of several, is an error; images in no list or listed twice,
+    and classes that differ from the data's own, are warned of by name.
+    """
+    place = f"{folder}, fold {number}"
+    names = Names([*dataset.files, *dataset.skipped])
+    listed: dict[int, str] = {}
+    missing, relabelled, repeated = [], [], []
+    for part in PARTS:
+        for path, label in _read_list(folder / f"{part}_fold{number}.csv"):
+            files = names.find(path)
+            if len(files) > 1:
+                raise UserError(
+                    f"{place}: {path} may be any of {_some(_named(files, dataset))}; list it with its folder and suffix"
+                )
+            if not files:
+                missing.append(path)
+                continue
+            rows = [row for row in files[0] if row < len(dataset)]
+            if not rows:  # it is unreadable, and --skip-bad left it out
+                continue
+            row = max(rows, key=lambda row: (row not in listed, _class(dataset, row) == label))
+            if listed.get(row, part) != part:
+                raise UserError(f"{place}: {path} is in {listed[row]} and in {part}")
+            if row in listed:
+                repeated.append(path)
+            listed[row] = part
+            if label and _class(dataset, row) != label:
+                relabelled.append(path)
+    if missing:
+        raise UserError(_describe_missing(place, missing, names))
+    unlisted = [dataset.files[row] for row in range(len(dataset)) if row not in listed]
+    _warn(unlisted, f"{place}: {len(unlisted)} images are in no list and left out")
+    _warn(repeated, f"{place}: {len(repeated)} lines are of an image that is listed before, and do not count")
+    _warn(relabelled, f"{place}: {len(relabelled)} images are of another class in the data, and stay so")
+    return {part: np.array(sorted(row for row in listed if listed[row] == part), np.int64) for part in PARTS}
+
+
+def _read_list(path: Path) -> list[tuple[str, str | None]]:
+    """The paths of a fold list and their classes, None where the list has no such column."""
+    import pandas
+
+    if not path.is_file():
+        raise UserError(f"{path} is missing; a fold needs its train, val and test list")
+    table = pandas.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called None or NA
+    if "path" not in table:
+        raise UserError(f"{path} has no column path; it has {', '.join(table.columns)}")
+    classes = table["class"] if "class" in table else [None] * len(table)
+    return list(zip(table["path"], classes, strict=True))
+
+
+def _class(dataset: Dataset, row: int) -> str:
+    return dataset.card.classes[dataset.labels[row]]
+
+
+def _named(files: Sequence[list[int]], dataset: Dataset) -> list[str]:
+    names = [*dataset.files, *dataset.skipped]
+    return [names[rows[0]] for rows in files]
+
+
+def _describe_missing(place: str, missing: Sequence[str], names: Names) -> str:
+    message = f"{place}: {len(missing)} listed images are not in the data, as {_some(missing)}; "
+    for path in missing:
+        if others := names.elsewhere(path):
+            return f"{message}an image of that name lies in another folder: {'/'.join(others[0])} is not {path}"
+    return f"{message}the archive is incomplete, or is not the one that the lists were made for"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def _warn(names: Sequence[str], message: str) -> None:
+    if names:
+        warnings.warn(f"{message}: {_some(names)}", stacklevel=4)

@@ -1,0 +1,67 @@
+"""What training knows of the test: the same picture, or the same patient, on both sides of a fold."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tljax.datasets import Dataset
+from tljax.datasets.duplicates import Pair
+from tljax.datasets.folds import PARTS, Fold
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What two parts of one fold (numbered from 1) share: pairs of pictures, and patients."""
+
+    fold: int
+    parts: tuple[str, str]
+    pairs: tuple[Pair, ...]
+    patients: tuple[str, ...]
+
+
+def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[Pair]) -> list[Leak]:
+    """Every fold and two of its parts that share a picture (one of `pairs`) or a patient."""
+    leaks = []
+    for number, fold in enumerate(folds, 1):
+        part_of = {row: part for part in PARTS for row in getattr(fold, part).tolist()}
+        patients = (
+            {part: {dataset.patients[row] for row in getattr(fold, part)} for part in PARTS} if dataset.patients else {}
+        )
+        for parts in (("train", "test"), ("train", "val"), ("val", "test")):
+            shared = tuple(pair for pair in pairs if {part_of.get(pair.first), part_of.get(pair.second)} == set(parts))
+            both = sorted(patients[parts[0]] & patients[parts[1]]) if patients else []
+            if shared or both:
+                leaks.append(Leak(number, parts, shared, tuple(both)))
+    return leaks
+
+
+COLUMNS = ("first", "second", "how", "label1", "label2", "patient", "folds", "fold", "parts")
+
+
+def leak_rows(dataset: Dataset, pairs: Sequence[Pair], leaks: Mapping[str, Sequence[Leak]]) -> Iterator[tuple]:
+    """Rows of `COLUMNS`: each pair, once for every place where it leaks or once without a place; then each patient.
+
+    leaks: by the title of the folds.
+    """
+    places = [(leak, (title, leak.fold, "-".join(leak.parts))) for title in leaks for leak in leaks[title]]
+    places_of = defaultdict(list)
+    for leak, place in places:
+        for pair in leak.pairs:
+            places_of[pair].append(place)
+    for pair in pairs:
+        files = dataset.files[pair.first], dataset.files[pair.second]
+        labels = (dataset.card.classes[dataset.labels[row]] for row in (pair.first, pair.second))
+        facts = (*files, pair.how, *labels, "")
+        yield from ((*facts, *place) for place in places_of[pair] or [("", "", "")])
+    for leak, place in places:
+        yield from (("", "", f"same {dataset.card.unit}", "", "", patient, *place) for patient in leak.patients)
+
+
+def patients_in_several_classes(dataset: Dataset) -> list[str]:
+    """Patients whose images are not all of one class: possible, but often a slip in the labels."""
+    classes: dict[str, set[int]] = {}
+    if dataset.patients is None:
+        return []
+    for patient, label in zip(dataset.patients, dataset.labels.tolist(), strict=True):
+        classes.setdefault(patient, set()).add(label)
+    return sorted(patient for patient, labels in classes.items() if len(labels) > 1)

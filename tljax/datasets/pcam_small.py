@@ -1,8 +1,0 @@
-"""PatchCamelyon, 10,000 patches drawn at random."""
-
-from functools import partial
-
-from tljax.datasets.common import patches
-
-CARD = patches.card("pcam-small", 10_000)
-examples = partial(patches.draw, count=CARD.images)

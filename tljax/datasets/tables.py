@@ -1,0 +1,63 @@
+"""CSV files that come with an archive, read strictly: a missing file or column is named."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tljax.core.errors import UserError
+
+DELIMITERS = ",;\t"
+
+
+def read_table(
+    path: Path, columns: Sequence[str], aliases: Mapping[str, str] | None = None
+) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file, each with the number of its (last) line; all values are text, stripped.
+
+    Commas, semicolons or tabs part the fields; empty rows are left out. The `columns`, which have to be there, may be
+    written in any case, as may the `aliases` (lower case: the column's name). Raises `UserError` where the file or one
+    of `columns` is missing.
+    """
+    known = {name.lower(): name for name in columns} | dict(aliases or {})
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path} is missing; the archive is not whole") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    lines = io.StringIO(text, newline="")  # a quoted field may hold line breaks
+    reader = csv.DictReader(lines, delimiter=_delimiter(text, columns), strict=True)
+    try:
+        written = [name.strip() for name in reader.fieldnames or ()]
+        header = [known.get(name.lower(), name) for name in written]
+        reader.fieldnames = header
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not a CSV file ({error})") from error
+    if missing := [name for name in columns if name not in header]:
+        raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'nothing'}")
+    if twice := [name for name, count in Counter(header).items() if count > 1 and name in known.values()]:
+        same = [one for one, name in zip(written, header, strict=True) if name == twice[0]]
+        raise UserError(f"{path} has {len(same)} columns of the {twice[0]} ({', '.join(same)}); keep one")
+    rows = [(line, row) for line, row in rows if not _is_empty(row)]
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise UserError(f"{path}, line {line}: it has not as many fields as the header ({len(header)})")
+    return [(line, {name: value.strip() for name, value in row.items()}) for line, row in rows]
+
+
+def _is_empty(row: dict[str | None, str | list[str] | None]) -> bool:
+    """Spreadsheets leave rows of delimiters behind, of any number."""
+    fields = [*row.get(None, []), *(value for name, value in row.items() if name is not None)]
+    return not any(field and field.strip() for field in fields)
+
+
+def _delimiter(text: str, columns: Sequence[str]) -> str:
+    """The one that parts the wanted columns; a comma where none does."""
+    header = text.split("\n", 1)[0]
+    for delimiter in DELIMITERS:
+        if {name.lower() for name in columns} <= {name.strip(' "\r').lower() for name in header.split(delimiter)}:
+            return delimiter
+    return DELIMITERS[0]

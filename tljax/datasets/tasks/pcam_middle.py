@@ -1,0 +1,8 @@
+"""PatchCamelyon, 100,000 patches drawn at random."""
+
+from functools import partial
+
+from tljax.datasets import patches
+
+CARD = patches.card("pcam-middle", 100_000)
+examples = partial(patches.draw, count=CARD.images)

@@ -1,0 +1,1 @@
+"""Class probabilities of images by a fine-tuned run or converted weights."""

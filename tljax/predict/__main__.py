@@ -1,0 +1,75 @@
+"""python -m tljax.predict: class probabilities of images, by a fine-tuned run or by converted weights."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from rich.console import Console
+from rich.markup import escape
+
+from tljax.core.config import PredictConfig, parse
+from tljax.core.devices import use_compilation_cache
+from tljax.core.errors import UserError, require_at_least, run_command
+from tljax.core.files import write_csv
+from tljax.predict.images import find_images, predict, run_of
+from tljax.weights import networks
+
+DEFAULT_SIZE = 224
+
+
+def main() -> None:
+    config = parse(PredictConfig, "python -m tljax.predict")
+    check(config)
+    use_compilation_cache()
+    network = networks.resolve(config.network, config.weights_dir)
+    classes = network.card.classes
+    if not classes:
+        raise UserError(
+            f"{config.network} has no classification head; fine-tune it first: "
+            f"python -m tljax.train --init {config.network}"
+        )
+    run = run_of(Path(config.network).expanduser())
+    size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)
+    resize = config.resize or ("squash" if run else "crop")
+    files, probabilities, bad = predict(network, find_images(config.images), size, resize, config.batch_size)
+    if bad:
+        if not (config.skip_bad and files):
+            mend = "" if config.skip_bad else "; mend them, or leave them out with --skip-bad"
+            raise UserError(f"{'; '.join(bad[:10])}{' ...' if len(bad) > 10 else ''}{mend}")
+        print(f"left out {len(bad)} of {len(bad) + len(files)}: {'; '.join(bad)}", file=sys.stderr)
+    show(files, probabilities, classes, config.top)
+    if config.out:
+        write(config.out, files, probabilities, classes)
+
+
+def check(config: PredictConfig) -> None:
+    """Raises UserError for what makes no sense."""
+    if not config.images:
+        raise UserError("name the images, or folders of them, after the network")
+    require_at_least(1, config, "batch_size", "top", "image_size")
+
+
+def show(files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str], top: int) -> None:
+    """A line an image: its likeliest classes."""
+    console = Console(highlight=False, soft_wrap=True)
+    for file, row in zip(files, probabilities, strict=True):
+        best = np.argsort(-row, kind="stable")[:top]
+        answers = "   ".join(f"{escape(classes[index])} {row[index]:.3f}" for index in best)
+        console.print(f"[bold]{escape(str(file))}[/]   {answers}")
+
+
+def write(path: Path, files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str]) -> None:
+    """A CSV file: `file`, then one column a class. Bytes of a name that are no UTF-8 are written as `\\xff`."""
+    names = (os.fsencode(file).decode("utf-8", "backslashreplace") for file in files)
+    rows = ([name, *(f"{p:.9g}" for p in row)] for name, row in zip(names, probabilities, strict=True))
+    try:
+        write_csv(path, ["file", *classes], rows)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror})") from error
+
+
+if __name__ == "__main__":
+    run_command(main)

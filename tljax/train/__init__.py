@@ -1,0 +1,1 @@
+"""Fine-tuning of one network on one fold of one data set."""

@@ -1,0 +1,23 @@
+"""python -m tljax.train: fine-tune one network on one fold of one data set."""
+
+from tljax.core import devices, runs
+from tljax.core.config import TrainConfig, parse
+from tljax.core.errors import run_command
+from tljax.core.progress import console
+from tljax.train.loop import train
+
+
+def main() -> None:
+    config = parse(TrainConfig, "python -m tljax.train")
+    run = train(config)
+    if devices.is_writer():
+        result = runs.read_json(run / runs.RESULT)
+        console.print(
+            f"test AUC [bold]{result['test']['auc']:.3f}[/] (epoch {result['epoch']})  ->  {run}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+if __name__ == "__main__":
+    run_command(main, devices.leave)

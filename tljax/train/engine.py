@@ -1,0 +1,200 @@
+"""Pure, jitted training and evaluation: a step, an epoch as one program, logits of many images.
+
+Inputs are either uint8 images `n h w 3`, augmented and normalised inside the program, or the float features `n c` of a
+frozen backbone, computed once. Batches are rows of a table of row numbers; -1 marks a row that only fills the batch up.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
+
+from tljax.core.devices import repeatable
+from tljax.models.normalisation import Normalisation
+from tljax.train.augment import random_matrices, warp
+
+ADAM_EPSILON = 1e-7  # Keras's
+
+Weights = Any  # an nnx.State: what inference needs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The static facts of a phase: what XLA compiles for."""
+
+    normalisation: Normalisation
+    augment: bool
+    flip: bool
+    learning_rate: float
+    batch_size: int  # over all devices
+    scope: str  # "all" | "head" | "last10": what is trained
+    mesh: Mesh
+
+    def optimiser(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate, eps=ADAM_EPSILON)
+
+    def shard(self, x: Shaped[Array, " b *_"]) -> Shaped[Array, " b *_"]:
+        """Spreads a batch over the devices."""
+        return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec("data")))
+
+    def replicate(self, x: Shaped[Array, "*_"]) -> Shaped[Array, "*_"]:
+        return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec()))
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["trained", "frozen", "stats", "optimiser"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class TrainState:
+    trained: Any  # parameters that the optimiser moves
+    frozen: Any  # parameters that it leaves alone
+    stats: Any  # BatchNorm's running statistics
+    optimiser: Any
+
+
+def split(model: nnx.Module, recipe: Recipe) -> tuple[tuple[Any, Any], TrainState]:
+    """The graphs of the training and of the inference network, and the state that both share.
+
+    Freezing is a filter over parameters plus BatchNorm in inference mode.
+    """
+    is_trained = model.trained_by(recipe.scope)
+
+    def trained(path: tuple, value: Any) -> bool:
+        return isinstance(value, nnx.Param) and is_trained(".".join(map(str, path)))
+
+    filters = (trained, nnx.Param, nnx.BatchStat)
+    model.train()
+    for path, module in nnx.iter_modules(model):
+        if hasattr(module, "use_running_average"):
+            module.use_running_average = not is_trained(".".join(map(str, (*path, "scale"))))
+    training_graph, *parts = nnx.split(model, *filters)
+    model.eval()
+    inference_graph, *_ = nnx.split(model, *filters)
+    state = TrainState(*parts, recipe.optimiser().init(parts[0]))
+    return (training_graph, inference_graph), state
+
+
+def weights_of(state: TrainState) -> Weights:
+    """All parameters and statistics, in one tree of the same shape whatever was trained."""
+    return nnx.merge_state(state.trained, state.frozen, state.stats)
+
+
+@jax.jit
+def copied(weights: Weights) -> Weights:
+    """Weights that outlive the state they came from, which the next step consumes."""
+    return jax.tree.map(jnp.copy, weights)
+
+
+def restore(model: nnx.Module, weights: Weights) -> None:
+    """Puts weights back into the network they were split from, in inference mode."""
+    nnx.update(model, weights)
+    model.eval()
+
+
+def batch_table(rows: Int[Array, " n"], batch_size: int, devices: int) -> Int[Array, "steps slots"]:
+    """Row numbers as batches, the last one, and what does not divide by the devices, filled up with -1."""
+    steps = -(-rows.shape[0] // batch_size)
+    table = jnp.pad(rows, (0, steps * batch_size - rows.shape[0]), constant_values=-1).reshape(steps, batch_size)
+    return jnp.pad(table, ((0, 0), (0, -batch_size % devices)), constant_values=-1)
+
+
+def train_step(
+    graph: Any,
+    recipe: Recipe,
+    state: TrainState,
+    inputs: Shaped[Array, " b *_"],
+    labels: Int[Array, " b"],
+    mask: Bool[Array, " b"] | None,
+    key: Key[Array, ""],
+) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+    """One Adam step on one batch; the sums of loss and of right answers over its rows. mask: the rows that count."""
+    warp_key, dropout_key = jax.random.split(key)
+    if inputs.ndim == 4:
+        inputs = _to_network(inputs, recipe, warp_key if recipe.augment else None)
+    weights = jnp.ones(labels.shape) if mask is None else mask.astype(jnp.float32)
+
+    def loss(trained: Any) -> tuple[Float[Array, ""], tuple[Any, Float[Array, "b k"], Float[Array, ""]]]:
+        model = nnx.merge(graph, trained, state.frozen, state.stats, copy=True)
+        rngs = nnx.Rngs(dropout=dropout_key)
+        logits = (
+            model.classify(inputs, rngs) if inputs.ndim == 2 else model(inputs, layers=(), mask=mask, rngs=rngs).logits
+        )
+        losses = optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype))
+        total = jnp.sum(losses * weights)
+        return total / jnp.sum(weights), (nnx.state(model, nnx.BatchStat), logits, total)
+
+    (_, (stats, logits, total)), gradient = jax.value_and_grad(loss, has_aux=True)(state.trained)
+    with jax.numpy_dtype_promotion("standard"):  # optax raises a float to its integer step count
+        updates, optimiser = recipe.optimiser().update(gradient, state.optimiser, state.trained)
+    right = jnp.sum(jnp.where(jnp.argmax(logits, axis=-1) == labels, weights, 0))
+    state = TrainState(optax.apply_updates(state.trained, updates), state.frozen, stats, optimiser)
+    return state, {"loss": total, "right": right}
+
+
+def _to_network(
+    images: Shaped[Array, "b h w 3"], recipe: Recipe, key: Key[Array, ""] | None
+) -> Float[Array, "b h w 3"]:
+    if key is None:
+        return recipe.normalisation(images.astype(jnp.float32))
+    matrices = random_matrices(key, images.shape[0], images.shape[1:3], recipe.flip)
+    return jax.lax.optimization_barrier(recipe.normalisation(warp(images, recipe.shard(matrices))))
+
+
+def make_epoch(graph: Any, recipe: Recipe) -> Callable:
+    """A whole epoch over arrays that lie on the devices, as one program.
+
+    epoch(state, inputs, labels, rows, key) -> (state, sums): shuffles `rows`, then gathers, augments and steps under
+    `lax.scan`. The state is donated.
+    """
+
+    def epoch(state: TrainState, inputs: Array, labels: Array, rows: Int[Array, " n"], key: Key[Array, ""]) -> tuple:
+        shuffle_key, step_key = jax.random.split(key)
+        table = batch_table(jax.random.permutation(shuffle_key, rows), recipe.batch_size, recipe.mesh.size)
+        whole = table.size == rows.shape[0]
+
+        def step(state: TrainState, batch: tuple) -> tuple:
+            number, index = batch
+            index = recipe.shard(index)
+            mask = None if whole else index >= 0
+            return train_step(
+                graph,
+                recipe,
+                state,
+                recipe.shard(inputs[index]),
+                labels[index],
+                mask,
+                jax.random.fold_in(step_key, number),
+            )
+
+        state, sums = jax.lax.scan(step, state, (jnp.arange(table.shape[0]), table))
+        return state, jax.tree.map(jnp.sum, sums)
+
+    return jax.jit(epoch, donate_argnums=0, compiler_options=repeatable())
+
+
+def make_step(graph: Any, recipe: Recipe) -> Callable:
+    """step(state, inputs, labels, mask, key): one batch that came from the host, by the same `train_step`."""
+
+    def step(state: TrainState, inputs: Array, labels: Array, mask: Array, key: Key[Array, ""]) -> tuple:
+        return train_step(graph, recipe, state, inputs, labels, mask, key)
+
+    return jax.jit(step, donate_argnums=0, compiler_options=repeatable())
+
+
+def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
+    """infer(weights, inputs) -> `b c`: the `logits` of one batch, or the `features` that the head would read."""
+
+    def infer(weights: Weights, inputs: Shaped[Array, " b *_"]) -> Float[Array, "b c"]:
+        model, inputs = nnx.merge(graph, weights, copy=True), recipe.shard(inputs)
+        if inputs.ndim == 4:
+            inputs, _ = model.features(_to_network(inputs, recipe, None))
+        return recipe.replicate(inputs if output == "features" else model.classify(inputs))
+
+    return jax.jit(infer, compiler_options=repeatable())

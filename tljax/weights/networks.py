@@ -1,0 +1,116 @@
+"""A network by what a person calls it: `imagenet`, `radimagenet`, `random:SEED`, a weights folder or a run folder."""
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from tljax import models, weights
+from tljax.core.errors import UserError
+from tljax.core.runs import CHECKPOINT, CONFIG, RESULT
+from tljax.models.normalisation import NORMALISATIONS, Normalisation
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model in inference mode and what it takes to use it."""
+
+    label: str
+    model: nnx.Module
+    card: weights.WeightsCard  # its normalisation is the one to apply, its classes those of the head
+
+    @property
+    def normalisation(self) -> Normalisation:
+        return self.card.normalisation
+
+
+def resolve(
+    spec: str,
+    weights_dir: Path | None = None,
+    *,
+    num_classes: int | None = None,
+    preprocessing: str = "native",
+    backbone: str = "resnet50",
+    variant: str = "keras_v1",
+    dropout: float = 0.0,
+    dtype: DTypeLike = jnp.float32,
+    seed: int = 0,
+) -> Network:
+    """The network that `spec` names.
+
+    num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random one.
+    preprocessing: `paper` replaces the normalisation of the weights by the paper's. Raises UserError.
+    """
+    if is_random(spec):
+        _, _, number = spec.partition(":")
+        if number and not number.isdigit():
+            raise UserError(f"'{spec}': write random:SEED with a whole number, e.g. random:3")
+        seed = int(number) if number else seed
+        card = _random_card(backbone, variant)
+        model = models.build(backbone, variant, num_classes or 1, seed=seed, dropout=dropout, dtype=dtype)
+    else:
+        tensors, card = weights.load(locate(spec, weights_dir))
+        own_head = {key: value for key, value in tensors.items() if key.startswith(models.HEAD)}
+        outputs = num_classes or (own_head[f"{models.HEAD}bias"].shape[0] if own_head else 1)
+        model = models.build(card.backbone, card.variant, outputs, seed=seed, dropout=dropout, dtype=dtype)
+        if num_classes or not own_head:
+            tensors = {key: value for key, value in tensors.items() if key not in own_head}
+            tensors |= {key: value for key, value in models.flatten(model).items() if key.startswith(models.HEAD)}
+        models.load_flat(model, tensors)
+    if preprocessing == "paper":
+        card = dataclasses.replace(card, normalisation=NORMALISATIONS["caffe"])
+    model.eval()
+    return Network(label(spec), model, card)
+
+
+def is_random(spec: str) -> bool:
+    """Whether it is `random` or `random:SEED`; a folder may be called random-something."""
+    return spec.partition(":")[0] == "random"
+
+
+def locate(spec: str, weights_dir: Path | None = None) -> Path:
+    """The weights folder of a published initialisation, a path, or a run. Raises UserError that says what to do."""
+    if spec in weights.PUBLISHED:
+        return weights.find(spec, weights_dir)
+    path = Path(spec).expanduser()
+    if (path / CONFIG).is_file():
+        if not (path / CHECKPOINT).is_dir():
+            if (path / RESULT).exists():
+                raise UserError(
+                    f"the weights of run folder {path} were not kept (--keep none, or removed since); "
+                    "remove the folder to train it anew"
+                )
+            raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
+        return path / CHECKPOINT
+    if not path.exists():
+        raise UserError(
+            f"unknown initialisation or network '{spec}': neither imagenet, radimagenet, random, random:SEED, "
+            "nor the path of a weights folder or a run folder"
+        )
+    return path
+
+
+def label(spec: str) -> str:
+    """A short name for tables and folders: the spec itself, or what the card at its path says."""
+    if spec in weights.PUBLISHED or is_random(spec):
+        return spec
+    return re.sub(r"[^\w.-]+", "-", weights.read_card(locate(spec)).name).strip("-")
+
+
+def _random_card(backbone: str, variant: str) -> weights.WeightsCard:
+    return weights.WeightsCard(
+        name="random",
+        format="none",
+        backbone=backbone,
+        variant=variant,
+        normalisation=NORMALISATIONS["caffe"],  # the paper's; BatchNorm after conv1 makes the scale immaterial
+        classes=None,
+        source="random initialisation",
+        sha256="",
+        licence="",
+        note="",
+    )
