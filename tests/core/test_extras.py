@@ -1,0 +1,42 @@
+"""Optional packages, and the console script that runs every command."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tljax.core import extras
+from tljax.core.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch):
+    monkeypatch.setattr(extras, "EXTRA_OF", extras.EXTRA_OF | {"no_such_package": "report"})
+    with pytest.raises(
+        UserError, match=r"^to draw figures, tljax needs no_such_package: pip install 'tljax\[report\]'$"
+    ):
+        extras.require("no_such_package", "matplotlib", to="draw figures")
+    assert extras.optional("matplotlib", to="draw figures").__name__ == "matplotlib"
+
+
+def test_every_optional_package_stands_in_the_extra_that_it_is_said_to_be_in():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for package, extra in extras.EXTRA_OF.items():
+        assert any(wanted.startswith(package) for wanted in known[extra]), package
+
+
+def _tljax(*arguments: str) -> subprocess.CompletedProcess:
+    script = "from tljax.core.commands import main; main()"
+    return subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_console_script_lists_and_runs_the_commands():
+    listed = _tljax()
+    assert listed.returncode == 0 and "train" in listed.stdout and "datasets" in listed.stdout
+    assert "phantom-source" in _tljax("datasets").stdout
+    unknown = _tljax("trian")
+    assert unknown.returncode == 2 and "no command 'trian'" in unknown.stderr
+    assert _tljax("report", "nowhere").returncode == 2

@@ -1,0 +1,34 @@
+"""Optional packages: a missing one is a single line that names the extra to install."""
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from tljax.core.errors import UserError
+
+EXTRA_OF = {  # package -> the extra in pyproject.toml that brings it
+    "jinja2": "report",
+    "matplotlib": "report",
+    "pydicom": "dicom",
+    "safetensors": "convert",
+    "submitit": "slurm",
+    "tensorboardX": "tensorboard",
+    "torch": "convert",
+}
+
+
+def require(*packages: str, to: str) -> None:
+    """Check that optional packages are installed, without importing them.
+
+    to: what they are needed for, as in "draw figures". Raises UserError that names the extra.
+    """
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        extras = ",".join(sorted({EXTRA_OF[package] for package in missing}))
+        raise UserError(f"to {to}, tljax needs {' and '.join(missing)}: pip install 'tljax[{extras}]'")
+
+
+def optional(package: str, to: str) -> ModuleType:
+    """Import an optional package. Raises UserError as `require` does."""
+    require(package, to=to)
+    return importlib.import_module(package)
