@@ -1,5 +1,5 @@
-# Two commands do everything on a machine with Python (3.11 or later) and make: `make demo` and `make test`.
-# The environment is made once in .venv and made anew when pyproject.toml changes.
+# `make demo` and `make test` need nothing but Python (3.11 or later) and make.
+# The environment is made once in .venv, and made again when pyproject.toml changes.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint types check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m tljax.study --config configs/demo.py --workdir demo
@@ -19,15 +19,20 @@ test: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
+types: $(VENV)/.installed-test
+	$(BIN)/basedpyright
+
+check: lint types test
+
 clean:
 	rm -rf $(VENV) demo
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("tljax needs Python 3.11 or later: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # half an environment would be taken for a whole one
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # else half an environment would pass for a whole one
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
 	touch $@
 
 # torch reads PyTorch checkpoints; its own step, so that a small CPU build can be chosen (make test TORCH='torch --index-url ...').
