@@ -1,0 +1,83 @@
+"""The power of the corrected resampled t-test, and what it says about a difference that is, or is not, shown.
+
+All functions take the standard error that `intervals.corrected_t` estimates from the folds, with folds - 1 degrees of
+freedom.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+from scipy import optimize, stats
+
+from tljax.statistics.intervals import LEVEL, Estimate
+
+POWER = 0.8
+
+
+def power(true_difference: float, standard_error: float, folds: int, *, level: float = LEVEL) -> float:
+    """Returns the probability, in 0..1, that the two-sided test finds a true difference.
+
+    This is the noncentral t distribution, averaged over quantiles of the estimated spread: SciPy's own is NaN far from
+    zero.
+
+    Args:
+        true_difference: of the mean scores.
+        standard_error: the true standard error of the mean difference.
+        folds: at least 2.
+        level: 1 minus the p-value below which a difference counts as found.
+    """
+    return _power(abs(true_difference) / standard_error, folds, level)
+
+
+def smallest_difference(standard_error: float, folds: int, *, level: float = LEVEL, power: float = POWER) -> Estimate:
+    """Returns the smallest true difference that the test finds with the given power.
+
+    The 95 % interval covers the uncertainty of the standard error, which comes from few folds. NaN where there are fewer
+    than two folds or no standard error.
+    """
+    if folds < 2 or not standard_error > 0:
+        return Estimate(*[float("nan")] * 3)
+    high_enough = 1.0
+    while _power(high_enough, folds, level) < power:
+        high_enough *= 2
+    ratio = optimize.brentq(lambda at: _power(at, folds, level) - power, 0.0, high_enough)
+    df = folds - 1
+    narrow, wide = (np.sqrt(df / stats.chi2.ppf(tail, df)) for tail in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
+    return Estimate(*(float(ratio * standard_error * factor) for factor in (1.0, narrow, wide)))
+
+
+def corrected_for_selection(difference: float, standard_error: float, folds: int, *, level: float = LEVEL) -> float:
+    """Returns the most likely true difference, given that the test found the observed one.
+
+    Differences that are reported because a test found them are too large on average, the more so the lower the power
+    (the winner's curse). This is the maximum of the likelihood conditional on significance (Zhong & Prentice 2008, doi
+    10.1093/biostatistics/kxn001). It lies between 0 and the observed difference. `benchmarks/intervals.py` measures the
+    bias of both.
+    """
+    if folds < 2 or not standard_error > 0:
+        return float("nan")
+    observed = abs(difference) / standard_error
+    critical = stats.t.ppf((1 + level) / 2, folds - 1)
+    if observed <= critical:
+        raise ValueError(f"a t statistic of {observed:.3g} is not significant: it must exceed {critical:.3g}")
+    spread = _spread(folds)
+
+    def unlikelihood(true: float) -> float:
+        density = np.mean(spread * stats.norm.pdf(observed * spread - true))
+        return -float(np.log(max(density, np.finfo(float).tiny)) - np.log(_power(true, folds, level)))
+
+    best = optimize.minimize_scalar(unlikelihood, bounds=(0.0, 1.5 * observed), method="bounded").x
+    return float(np.sign(difference) * min(best, observed) * standard_error)
+
+
+def _power(ratio: float, folds: int, level: float) -> float:
+    reach = stats.t.ppf((1 + level) / 2, folds - 1) * _spread(folds)
+    return float(np.mean(stats.norm.sf(reach - ratio) + stats.norm.cdf(-reach - ratio)))
+
+
+@lru_cache(maxsize=64)
+def _spread(folds: int) -> Float[np.ndarray, " q"]:
+    """Equally likely values of the estimated standard error over the true one."""
+    tails = (np.arange(500) + 0.5) / 500
+    return np.sqrt(stats.chi2.ppf(tails, folds - 1) / (folds - 1))
