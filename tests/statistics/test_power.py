@@ -22,7 +22,8 @@ def test_the_smallest_difference_has_the_power_asked_for():
     assert power(found.value, 0.02, 5, level=0.99) == pytest.approx(0.7, abs=1e-9)
     assert found.value / found.low == pytest.approx(np.sqrt(stats.chi2.ppf(0.975, 4) / 4))
     assert found.high / found.value == pytest.approx(np.sqrt(4 / stats.chi2.ppf(0.025, 4)))
-    assert all(np.isnan([smallest_difference(error, folds).value for error, folds in ((0.0, 5), (np.nan, 5), (1.0, 1))]))
+    for error, folds in ((0.0, 5), (np.nan, 5), (1.0, 1)):
+        assert np.isnan(smallest_difference(error, folds).value)
 
 
 def test_its_interval_covers_the_true_one():
@@ -34,7 +35,7 @@ def test_its_interval_covers_the_true_one():
 
 
 def test_correction_for_selection_takes_the_bias_away_where_power_is_low():
-    """At a true difference of 1.575 standard errors the power is 23 %; found differences average 1.63 times the truth."""
+    """At 1.575 standard errors the power is 23 %, and differences that are found average 1.63 times the truth."""
     rng = np.random.default_rng(0)
     error = 0.035
     observed = error * rng.normal(1.575, 1, size=2000)

@@ -33,8 +33,8 @@ def power(true_difference: float, standard_error: float, folds: int, *, level: f
 def smallest_difference(standard_error: float, folds: int, *, level: float = LEVEL, power: float = POWER) -> Estimate:
     """Returns the smallest true difference that the test finds with the given power.
 
-    The 95 % interval covers the uncertainty of the standard error, which comes from few folds. NaN where there are fewer
-    than two folds or no standard error.
+    The 95 % interval covers the uncertainty of the standard error, which comes from few folds. NaN where there are
+    fewer than two folds or no standard error.
     """
     if folds < 2 or not standard_error > 0:
         return Estimate(*[float("nan")] * 3)
