@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from workdirs import write_run
 
 from tljax.core.files import write_csv
+from tljax.core.paper import LAYERS
 from tljax.report import write_report
-from tljax.report.published import LAYERS
 
 TASKS = {"thyroid": 2, "breast": 2, "chest": 2, "mammograms": 2, "knee": 3, "isic": 7, "pcam-small": 2}
 NETWORKS = (("imagenet", False), ("radimagenet", False), ("random", False), ("imagenet", True), ("radimagenet", True))

@@ -15,9 +15,10 @@ from toynets import network, pictures
 from tljax.compare import __main__ as command
 from tljax.compare import compare, full, paper
 from tljax.compare.plot import draw, heat_maps, over_layers
-from tljax.compare.table import AUTHORS_COLUMNS, authors_rows, write_authors, write_rows
+from tljax.compare.table import authors_rows, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.errors import UserError
+from tljax.core.paper import CCA_COLUMNS
 from tljax.similarity.cca import mean_cca
 from tljax.similarity.cka import debiased_cka, linear_cka
 from tljax.weights import networks
@@ -161,20 +162,20 @@ def test_tables_are_tidy_and_the_authors_own_keeps_other_rows(tmp_path, rows):
     assert (table[0]["task"], table[0]["fold"], float(table[0]["value"])) == ("breast", "2", rows[0].value)
 
     assert authors_rows(rows, "breast", 2) == []  # two layers are not the paper's five
-    five = [dataclasses.replace(rows[0], layer1=layer, layer2=layer) for layer in AUTHORS_COLUMNS[4:]]
+    five = [dataclasses.replace(rows[0], layer1=layer, layer2=layer) for layer in CCA_COLUMNS[4:]]
     path = tmp_path / "CCA_breast.csv"
     write_authors(path, five, "breast", 1)
     write_authors(path, five, "breast", 2)
     write_authors(path, five, "breast", 1)
     table = read(path)
-    assert list(table[0]) == list(AUTHORS_COLUMNS)
+    assert list(table[0]) == list(CCA_COLUMNS)
     assert [row["fold"] for row in table] == ["fold2", "fold1"]
     assert {path.name for path in tmp_path.iterdir()} == {"c.csv", "CCA_breast.csv"}
 
 
 def test_the_authors_schema_is_theirs(shared):
     theirs = shared / "reference" / "published" / "results" / "CCA_breast.csv"
-    assert tuple(theirs.read_text().splitlines()[0].split(",")) == AUTHORS_COLUMNS
+    assert tuple(theirs.read_text().splitlines()[0].split(",")) == CCA_COLUMNS
 
 
 def test_figures_are_drawn(tmp_path, rows):

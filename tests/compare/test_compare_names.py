@@ -13,9 +13,10 @@ from tljax.compare import __main__ as command
 from tljax.compare import compare
 from tljax.compare.naming import names_of, place_of
 from tljax.compare.plot import over_layers
-from tljax.compare.table import AUTHORS_COLUMNS, authors_rows, require_place, write_authors
+from tljax.compare.table import authors_rows, require_place, write_authors
 from tljax.core.config import CompareConfig
 from tljax.core.errors import UserError
+from tljax.core.paper import CCA_COLUMNS
 from tljax.weights import networks
 
 
@@ -23,7 +24,7 @@ from tljax.weights import networks
 def five():
     """Rows of the paper's five layers."""
     first, *_ = compare([network(0), network(1)], pictures(40), measures=("cca",))
-    return [dataclasses.replace(first, layer1=layer, layer2=layer) for layer in AUTHORS_COLUMNS[4:]]
+    return [dataclasses.replace(first, layer1=layer, layer2=layer) for layer in CCA_COLUMNS[4:]]
 
 
 def run(folder: Path, *parts: str) -> str:

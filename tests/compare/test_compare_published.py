@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tljax.compare import compare
-from tljax.compare.table import AUTHORS_LAYERS
+from tljax.core.paper import LAYERS
 from tljax.datasets.decode import decode_file, to_square
 from tljax.weights import networks
 
@@ -24,6 +24,6 @@ def test_two_random_networks_on_breast_ultrasound_are_as_alike_as_published(shar
 
     with (reference / "results" / "CCA_breast.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["model1"] == row["model2"] == "random"]
-    for layer in AUTHORS_LAYERS:
+    for layer in LAYERS:
         published = np.mean([float(row[layer]) for row in rows])
         assert found[layer] == pytest.approx(published, abs=0.06 if layer == "conv1" else 0.03)

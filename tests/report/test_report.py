@@ -16,8 +16,8 @@ from workdirs import CLASSES, write_run
 
 from tljax.core import runs
 from tljax.core.files import write_csv
+from tljax.core.paper import LAYERS
 from tljax.report import write_report
-from tljax.report.published import LAYERS
 
 NASTY_TASK = "t'<script>alert(1)<&$_{}%"
 NASTY_CLASSES = ('<img src=x onerror="alert(2)">', r"50% \end{table} $x_1$", "größer 日本")

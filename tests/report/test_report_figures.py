@@ -5,11 +5,11 @@ import pytest
 from workdirs import write_run
 
 from tljax.core.files import write_csv
+from tljax.core.paper import LAYERS
 from tljax.report import representations
 from tljax.report.figures import Gallery, inside, looks, performance, saliency
 from tljax.report.gather import gather
 from tljax.report.models import Model, read_model
-from tljax.report.published import LAYERS
 
 
 @pytest.mark.parametrize(

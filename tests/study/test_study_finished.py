@@ -12,8 +12,8 @@ from workdirs import write_run
 from tljax import study
 from tljax.core import runs
 from tljax.core.files import write_csv
+from tljax.core.paper import LAYERS
 from tljax.study import comparing
-from tljax.study.authors import LAYERS
 from tljax.study.grid import make_grid
 from tljax.study.tables import comparable, write_tables
 

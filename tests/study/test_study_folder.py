@@ -17,9 +17,9 @@ from tljax import study
 from tljax.core import runs
 from tljax.core.errors import Requeue, UserError
 from tljax.core.files import write_csv
+from tljax.core.paper import LAYERS
 from tljax.core.progress import console
 from tljax.study import comparing, twins
-from tljax.study.authors import LAYERS
 from tljax.study.display import StudyDisplay
 from tljax.study.grid import make_grid
 from tljax.study.local import LocalLauncher

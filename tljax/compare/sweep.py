@@ -1,13 +1,10 @@
 """The pass over the images: batches on the devices, and what every network makes of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
@@ -15,7 +12,7 @@ from tljax.core.devices import data_mesh, replicated
 from tljax.core.errors import UserError
 from tljax.core.pipeline import stream
 from tljax.core.progress import progress_bar
-from tljax.models.normalisation import Normalisation
+from tljax.models.forward import Forward
 from tljax.weights.networks import Network
 
 Activations = dict[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; pooled: without positions
@@ -39,24 +36,25 @@ class Sweep:
 
     def __init__(self, networks: Sequence[Network], layers: Sequence[tuple[str, ...]]):
         self.labels, self.layers, self.mesh = unique_labels(networks), layers, data_mesh()
-        self._networks = []
-        for network in networks:
-            graph, state = nnx.split(network.model)
-            self._networks.append((graph, jax.device_put(state, replicated(self.mesh)), network.normalisation))
+        self._passes = [
+            Forward(network.model, network.normalisation, names, self.mesh)
+            for network, names in zip(networks, layers, strict=True)
+        ]
 
     def shapes(self, image_size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
         """Height, width and channels of every view, without running anything."""
-        images = jax.ShapeDtypeStruct((1, *image_size, 3), jnp.uint8)
-        return {name: found.shape[1:] for name, found in jax.eval_shape(self.activations, images).items()}
+        return {
+            view(label, layer): shape
+            for label, forward in zip(self.labels, self._passes, strict=True)
+            for layer, shape in forward.shapes(image_size).items()
+        }
 
     def activations(self, images: UInt8[Array, "b h w 3"]) -> Activations:
         """Every layer of every network, by view."""
         return {
             view(label, layer): found
-            for label, (graph, state, normalisation), layers in zip(
-                self.labels, self._networks, self.layers, strict=True
-            )
-            for layer, found in _forward(graph, state, normalisation, layers, images).items()
+            for label, forward in zip(self.labels, self._passes, strict=True)
+            for layer, found in forward(images)[1].items()
         }
 
     def batches(
@@ -141,10 +139,3 @@ def strangers(mask: Bool[Array, " b"]) -> Int[Array, " b"]:
 def positions(images: Int[Array, " b"], each: int) -> Int[Array, " n"]:
     """The rows of all positions of these images, where every image has `each` of them."""
     return (images[:, None] * each + jnp.arange(each)[None, :]).reshape(-1)
-
-
-@partial(jax.jit, static_argnames=("graph", "normalisation", "layers"))
-def _forward(graph: Any, state: Any, normalisation: Normalisation, layers: tuple[str, ...], images: Array) -> dict:
-    model = nnx.merge(graph, state, copy=True)
-    _, activations = model.features(normalisation(images.astype(jnp.float32)), layers)
-    return activations

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tljax.core import paper
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv
 from tljax.similarity.independent import level
 from tljax.similarity.pair import Figure
 
-AUTHORS_LAYERS = ("conv1", "block1", "block2", "block3", "block4")
-AUTHORS_COLUMNS = ("model1", "model2", "fold", "stimuli", *AUTHORS_LAYERS)
 FIRST_COLUMNS = ("task", "model1", "model2", "fold", "split")  # of the tidy table
 LOWEST = {"debiased_cka": -1.0}  # value of a measure, where it is not 0
 FEW_BLOCKS = {1: "one block", 2: "two blocks"}
@@ -144,7 +143,7 @@ def require_place(out: Path, task: str) -> None:
     for path in (out, out.with_suffix(".png"), beside):
         if path.is_dir():
             raise UserError(f"--out {out}: {path} is a folder; choose another name")
-    for path, columns in ((out, FIRST_COLUMNS), (beside, AUTHORS_COLUMNS)):
+    for path, columns in ((out, FIRST_COLUMNS), (beside, paper.CCA_COLUMNS)):
         if path.exists() and _header(path)[: len(columns)] != list(columns):
             raise UserError(
                 f"{path} is no table of comparisons, and would be lost: move it away or choose another --out"
@@ -173,7 +172,7 @@ def write_authors(
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
             old = [row for row in csv.DictReader(file) if tuple(row[name] for name in key) not in replaced]
-    _write(path, AUTHORS_COLUMNS, old + new)
+    _write(path, paper.CCA_COLUMNS, old + new)
 
 
 def authors_rows(
@@ -192,9 +191,9 @@ def authors_rows(
     stimuli = task if split == "test" else f"{task}-{split}"
     return [
         {"model1": one, "model2": other, "fold": f"fold{fold}", "stimuli": stimuli}
-        | {layer: values[layer] for layer in AUTHORS_LAYERS}
+        | {layer: values[layer] for layer in paper.LAYERS}
         for (one, other), values in tables.items()
-        if set(AUTHORS_LAYERS) <= set(values)
+        if set(paper.LAYERS) <= set(values)
     ]
 
 

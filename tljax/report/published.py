@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from tljax.core.paper import LAYERS
+
 SOURCE = "Juodelyte et al., TMLR 2023, arXiv:2302.08272"
-LAYERS = ("conv1", "block1", "block2", "block3", "block4")
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,9 @@ take the grid of `configs/paper.py` for granted, over any of its tasks (docs/arc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tljax.core import runs
+from tljax.core import paper, runs
 from tljax.core.files import write_csv
 from tljax.study.cell import Cell
-
-LAYERS = ("conv1", "block1", "block2", "block3", "block4")
-NAMES = {"imagenet": "ImageNet", "radimagenet": "RadImageNet"}
-AUC = ("target", "source", "freeze", "fold", "AUC")
-CCA = ("model1", "model2", "fold", "stimuli", *LAYERS)
-SIMILARITY = ("target", "model1", "model2", "freeze", "fold", "prob", "value")
 
 
 def write_authors(
@@ -31,16 +25,18 @@ def write_authors(
     of_variant = {cell.variant: cell for cell in cells}
     tasks = list(dict.fromkeys(cell.config.dataset for cell in cells))
     cells.sort(key=lambda cell: (cell.label == "random", tasks.index(cell.config.dataset), cell.config.freeze))
-    write_csv(folder / "AUC.csv", AUC, map(_auc_row, cells))
+    write_csv(folder / "AUC.csv", paper.AUC_COLUMNS, map(_auc_row, cells))
     similar = list(_cca_rows(representations, of_variant))
     for task in tasks:
-        write_csv(folder / f"CCA_{task}.csv", CCA, _pair_by_pair([row for row in similar if row[3] == task]))
+        write_csv(
+            folder / f"CCA_{task}.csv", paper.CCA_COLUMNS, _pair_by_pair([row for row in similar if row[3] == task])
+        )
     for init, short in (("imagenet", "ImNet"), ("radimagenet", "RadNet")):
-        name = NAMES[init]
+        name = paper.INIT_NAMES[init]
         before_after = [row for row in similar if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]
         if before_after:
-            write_csv(folder / f"simVSauc{short}.csv", CCA, before_after)
-    write_csv(folder / "similarity.csv", SIMILARITY, _similarity_rows(agreements, of_variant))
+            write_csv(folder / f"simVSauc{short}.csv", paper.CCA_COLUMNS, before_after)
+    write_csv(folder / "similarity.csv", paper.SIMILARITY_COLUMNS, _similarity_rows(agreements, of_variant))
 
 
 def _auc_row(cell: Cell) -> tuple:
@@ -57,7 +53,7 @@ def _cca_rows(representations: Iterable[Mapping[str, str]], of_variant: Mapping[
             layers.setdefault((*models, f"fold{row['fold']}", row["task"]), {})[row["layer1"]] = row["value"]
     for key, values in layers.items():
         if None not in key:
-            yield *key, *(values.get(layer, "") for layer in LAYERS)
+            yield *key, *(values.get(layer, "") for layer in paper.LAYERS)
 
 
 def _pair_by_pair(rows: Sequence[tuple]) -> list[tuple]:
@@ -92,7 +88,7 @@ def _similarity_rows(agreements: Iterable[tuple], of_variant: Mapping[str, Cell]
 
 
 def _name(init: str) -> str:
-    return NAMES.get(init, init)
+    return paper.INIT_NAMES.get(init, init)
 
 
 def _frozen(cell: Cell) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tljax.core.config import StudyConfig
-from tljax.study.authors import LAYERS
+from tljax.core.paper import LAYERS
 from tljax.study.cell import Cell
 from tljax.study.checks import checked
 from tljax.study.display import duration, show_left_out

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from tljax.core.paper import LAYERS
 from tljax.report import published
 from tljax.report.figures import FAINT, INK, Figure, Gallery, Look, looks, new
 from tljax.report.gather import Study
@@ -14,8 +15,6 @@ from tljax.report.names import init_name, listed, plain
 from tljax.report.representations import Comparisons, Pair, Rows, by_fold, comparisons, figure_of, main
 from tljax.report.task import Task
 from tljax.statistics import intervals
-
-LAYERS = published.LAYERS
 
 
 def layer_curves(gallery: Gallery, study: Study, task: Task) -> list[Figure]:
