@@ -16,7 +16,7 @@ FLOORS = [  # from the ground up; docs/architecture.md says what each room holds
     {"models", "similarity", "datasets", "statistics"},
     {"weights"},
     {"screen", "compare", "train", "predict"},
-    {"study", "report"},
+    {"study", "report", "features"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, start=1) for room in rooms}
 NO_JAX = ("jax", "flax", "orbax")

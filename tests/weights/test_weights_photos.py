@@ -6,7 +6,7 @@ from importlib import resources
 import numpy as np
 
 from tljax import weights
-from tljax.predict.images import predict
+from tljax.predict.probabilities import predict
 from tljax.weights import networks
 
 

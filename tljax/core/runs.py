@@ -173,6 +173,12 @@ def read_run(folder: Path) -> Run:
     )
 
 
+def run_at(path: Path) -> Run | None:
+    """The run whose folder, or whose weights, lie at `path`; None where that is no run."""
+    folder = path.parent if path.name == CHECKPOINT else path
+    return read_run(folder) if (folder / CONFIG).is_file() else None
+
+
 def _status(folder: Path) -> tuple[Status, str]:
     probe = Run(folder, "", "", False, "", 0, "finished")
     try:

@@ -14,7 +14,9 @@ from tljax.core.config import PredictConfig, parse
 from tljax.core.devices import use_compilation_cache
 from tljax.core.errors import UserError, require_at_least, run_command
 from tljax.core.files import write_csv
-from tljax.predict.images import find_images, predict, run_of
+from tljax.core.runs import run_at
+from tljax.datasets.imagefiles import find_images, refuse_bad
+from tljax.predict.probabilities import predict
 from tljax.weights import networks
 
 DEFAULT_SIZE = 224
@@ -31,14 +33,12 @@ def main() -> None:
             f"{config.network} has no classification head; fine-tune it first: "
             f"python -m tljax.train --init {config.network}"
         )
-    run = run_of(Path(config.network).expanduser())
+    run = run_at(Path(config.network).expanduser())
     size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)
     resize = config.resize or ("squash" if run else "crop")
     files, probabilities, bad = predict(network, find_images(config.images), size, resize, config.batch_size)
     if bad:
-        if not (config.skip_bad and files):
-            mend = "" if config.skip_bad else "; mend them, or leave them out with --skip-bad"
-            raise UserError(f"{'; '.join(bad[:10])}{' ...' if len(bad) > 10 else ''}{mend}")
+        refuse_bad(bad, bool(files), config.skip_bad)
         print(f"left out {len(bad)} of {len(bad) + len(files)}: {'; '.join(bad)}", file=sys.stderr)
     show(files, probabilities, classes, config.top)
     if config.out:

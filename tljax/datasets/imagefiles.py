@@ -1,29 +1,23 @@
-"""Class probabilities of image files, a batch at a time."""
+"""Image files that belong to no data set: finding them, and reading them as squares of one size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
-from tljax.core import runs
 from tljax.core.errors import UserError
-from tljax.core.progress import progress_bar
 from tljax.datasets.archive import list_files
 from tljax.datasets.decode import decode_file, is_image, to_square
 from tljax.datasets.pixels import BadImage
-from tljax.weights import networks
 
 CROP_MARGIN = 8 / 7  # ImageNet's 256 to 224
 
-
-def run_of(path: Path) -> runs.Run | None:
-    """The run whose folder, or whose weights, lie at `path`: it is to see images as it saw them in training."""
-    folder = path.parent if path.name == runs.CHECKPOINT else path
-    return runs.read_run(folder) if (folder / runs.CONFIG).is_file() else None
+Resize = Literal["squash", "crop"]
+"""squash: nearest pixel to a square, as in training; crop: the centre of the image scaled to 8/7 of the size."""
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -39,35 +33,25 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def predict(
-    network: networks.Network, paths: Sequence[Path], size: int, resize: str, batch_size: int
-) -> tuple[list[Path], Float[np.ndarray, "n k"], list[str]]:
-    """The images that can be read, their class probabilities, and what is wrong with the others.
+def read_batches(
+    paths: Sequence[Path], size: int, resize: Resize, batch_size: int
+) -> Iterator[tuple[list[Path], UInt8[np.ndarray, "b h w 3"], list[str]]]:
+    """(files that could be read, their pixels, what is wrong with the others), `batch_size` files at a time.
 
-    A batch at a time lies in memory.
+    The pixels always fill a whole batch, so that one compiled program serves all; rows beyond the files are zero.
     """
-
-    @jax.jit
-    def batch(pixels: Array) -> Array:
-        return jax.nn.softmax(network.model(network.normalisation(pixels.astype("float32")), layers=()).logits)
-
-    batch_size = min(batch_size, len(paths))
-    good, bad, probabilities = [], [], []
-    with progress_bar("images", len(paths), True) as advance, ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:
         for start in range(0, len(paths), batch_size):
             part = paths[start : start + batch_size]
             images = list(pool.map(lambda path: read_image(path, size, resize), part))
-            bad += [image for image in images if isinstance(image, str)]
-            good += [path for path, image in zip(part, images, strict=True) if not isinstance(image, str)]
+            good = [path for path, image in zip(part, images, strict=True) if not isinstance(image, str)]
+            filled = np.zeros((batch_size, size, size, 3), np.uint8)
             if read := [image for image in images if not isinstance(image, str)]:
-                filled = np.zeros((batch_size, size, size, 3), np.uint8)  # of one size, for one program
                 filled[: len(read)] = read
-                probabilities.append(np.asarray(batch(filled))[: len(read)])
-            advance(len(part))
-    return good, np.concatenate(probabilities or [np.zeros((0, 1))]), bad
+            yield good, filled, [image for image in images if isinstance(image, str)]
 
 
-def read_image(path: Path, size: int, resize: str) -> UInt8[np.ndarray, "h w 3"] | str:
+def read_image(path: Path, size: int, resize: Resize) -> UInt8[np.ndarray, "h w 3"] | str:
     """The image as a square, or what is wrong with it."""
     try:
         image = decode_file(path)
@@ -84,3 +68,10 @@ def centre(image: Image.Image, size: int) -> Image.Image:
     )
     left, top = ((side - size) // 2 for side in image.size)
     return image.crop((left, top, left + size, top + size))
+
+
+def refuse_bad(bad: Sequence[str], any_good: bool, skip_bad: bool) -> None:
+    """Raises UserError for files that cannot be read, unless they may be left out and some are left."""
+    if bad and not (skip_bad and any_good):
+        hint = "" if skip_bad else "; fix them, or leave them out with --skip-bad"
+        raise UserError(f"{'; '.join(bad[:10])}{' ...' if len(bad) > 10 else ''}{hint}")

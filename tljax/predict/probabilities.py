@@ -1,0 +1,36 @@
+"""Class probabilities of image files, a batch at a time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from tljax.core.progress import progress_bar
+from tljax.datasets.imagefiles import Resize, read_batches
+from tljax.weights import networks
+
+
+def predict(
+    network: networks.Network, paths: Sequence[Path], size: int, resize: Resize, batch_size: int
+) -> tuple[list[Path], Float[np.ndarray, "n k"], list[str]]:
+    """Returns the images that can be read, their class probabilities, and what is wrong with the others.
+
+    One batch at a time lies in memory.
+    """
+
+    @jax.jit
+    def batch(pixels: Array) -> Array:
+        return jax.nn.softmax(network.model(network.normalisation(pixels.astype("float32")), layers=()).logits)
+
+    batch_size = min(batch_size, len(paths))
+    good, bad, probabilities = [], [], []
+    with progress_bar("images", len(paths), True) as advance:
+        for files, pixels, faults in read_batches(paths, size, resize, batch_size):
+            if files:
+                probabilities.append(np.asarray(batch(pixels))[: len(files)])
+            good += files
+            bad += faults
+            advance(len(files) + len(faults))
+    return good, np.concatenate(probabilities or [np.zeros((0, 1), np.float32)]), bad

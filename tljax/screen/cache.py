@@ -1,0 +1,109 @@
+"""Features on disk: one file per layer, written whole or not at all, checked by checksum when they are read.
+
+A pass over many images is kept in blocks until it is complete, so that an interrupted one continues where it stopped.
+"""
+
+import json
+import shutil
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from jaxtyping import Float
+
+from tljax.core.errors import UserError
+from tljax.core.files import replacing, write_text
+
+Arrays = dict[str, Float[np.ndarray, "_n _c"]]  # by name: `features`, `layer:<name>`
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class FeatureFolder:
+    """The features that one network makes of one list of images."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lets one process at a time compute these features; the others wait and then find them."""
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.path / ".lock"):
+            yield
+
+    def read(self, names: Iterable[str], rows: int) -> Arrays:
+        """The arrays that are here, of `rows` images each; a damaged file is named, removed and left out."""
+        return {name: array for name in names if (array := self._read(self._file(name), name, rows)) is not None}
+
+    def write(self, arrays: Mapping[str, Float[np.ndarray, "_n _c"]], facts: Mapping[str, Any]) -> None:
+        """Keeps finished arrays and what is to be known about them, and removes the blocks that they were made of."""
+        with explained(self.path):
+            for name, array in arrays.items():
+                self._save(self._file(name), {name: array})
+            write_text(self.path / "facts.json", json.dumps(facts, indent=1) + "\n")
+        shutil.rmtree(self.path / "blocks", ignore_errors=True)
+
+    def facts(self) -> dict[str, Any]:
+        """What `write` was told last; empty where nothing is here."""
+        try:
+            return json.loads((self.path / "facts.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def read_block(self, start: int, names: Iterable[str], rows: int) -> Arrays | None:
+        """The block that begins at image `start`; None where it is absent or lacks one of the names."""
+        file = self._block(start)
+        found = {name: self._read(file, name, rows, absent_is_damage=False) for name in names}
+        return None if any(array is None for array in found.values()) else found
+
+    def write_block(self, start: int, arrays: Mapping[str, Float[np.ndarray, "_n _c"]]) -> None:
+        """Keeps one block of a pass that is not complete yet."""
+        with explained(self.path):
+            self._save(self._block(start), arrays)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name.replace(':', '-')}.npz"
+
+    def _block(self, start: int) -> Path:
+        return self.path / "blocks" / f"{start:08d}.npz"
+
+    @staticmethod
+    def _save(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        with replacing(file) as partial, open(partial, "wb") as stream:
+            np.savez(stream, **arrays)
+
+    @staticmethod
+    def _read(file: Path, name: str, rows: int, *, absent_is_damage: bool = True) -> np.ndarray | None:
+        if not file.is_file():
+            return None
+        try:
+            with open(file, "rb") as stream, np.load(stream) as stored:
+                if name not in stored and not absent_is_damage:
+                    return None
+                array = stored[name]  # the archive's checksum is compared here
+            if array.dtype != np.float32 or array.ndim != 2 or len(array) != rows:
+                raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
+            return array
+        except DAMAGE as error:
+            warnings.warn(f"the kept features {file} are damaged ({error}); they are computed again", stacklevel=2)
+            file.unlink(missing_ok=True)
+            return None
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Says what to do where the disk refuses to keep features."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot keep features in {folder} ({error.strerror or error}); make room, or name another place with "
+            "--cache-dir, and run the same command again: what is finished is kept"
+        ) from error

@@ -1,0 +1,112 @@
+"""The command that writes features of image files, or of a task, to a NumPy file."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from tljax import datasets
+from tljax.core import devices
+from tljax.core.config import FeaturesConfig, parse
+from tljax.core.errors import UserError, require_at_least
+from tljax.core.files import replacing
+from tljax.core.progress import progress_bar
+from tljax.core.runs import run_at
+from tljax.datasets.imagefiles import find_images, read_batches, refuse_bad
+from tljax.screen.cache import Arrays
+from tljax.screen.extraction import extract
+from tljax.screen.forward import Forward
+from tljax.weights import networks
+from tljax.weights.networks import Network
+
+DEFAULT_SIZE = 224
+
+
+def main() -> None:
+    """Runs the command. Raises UserError for what makes no sense."""
+    config = parse(FeaturesConfig, "python -m tljax.features")
+    require_at_least(1, config, "batch_size", "image_size")
+    if bool(config.images) == bool(config.dataset):
+        raise UserError("name either images, or folders of them, after the network, or a task with --dataset")
+    devices.use_compilation_cache(config.cache_dir)
+    network = networks.resolve(
+        config.network,
+        config.weights_dir,
+        preprocessing=config.preprocessing,
+        backbone=config.backbone,
+        variant=config.variant,
+        dtype=devices.compute_dtype(config.precision),
+    )
+    arrays = of_task(config, network) if config.dataset else of_files(config, network)
+    write(config.out, arrays)
+    count, channels = arrays["features"].shape
+    print(f"{count} images, {channels} features each  ->  {config.out}")
+
+
+def layers_of(config: FeaturesConfig, network: Network) -> tuple[str, ...]:
+    """The layers that `--layers` asks for."""
+    groups = {"": (), "named": network.model.named_layers, "all": network.model.all_layers}
+    if config.layers in groups:
+        return tuple(groups[config.layers])
+    return tuple(name.strip() for name in config.layers.split(","))
+
+
+def of_task(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
+    """`features`, `files`, `labels` and the layers of all images of a task."""
+    data = datasets.load(
+        config.dataset, config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
+    )
+    found = extract(
+        network,
+        data,
+        layers=layers_of(config, network),
+        batch_size=config.batch_size,
+        cache_dir=config.cache_dir,
+        progress=True,
+    )
+    named = {f"layer:{name}": array for name, array in found.layers.items()}
+    return {"features": found.pooled, "files": np.array(data.files), "labels": data.labels, **named}
+
+
+def of_files(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
+    """`features`, `files` and the layers of image files, in their order; those that cannot be read are left out."""
+    paths = find_images(config.images)
+    run = run_at(Path(config.network).expanduser())
+    size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)
+    resize = config.resize or ("squash" if run else "crop")
+    forward = Forward(network, layers_of(config, network), min(config.batch_size, len(paths)), size)
+    parts: list[Arrays] = []
+    good: list[Path] = []
+    bad: list[str] = []
+    with progress_bar("images", len(paths), True) as advance:
+        for files, pixels, faults in read_batches(paths, size, resize, forward.batch_size):
+            if files:
+                outputs = jax.device_get(forward(jax.device_put(pixels, devices.spread(forward.mesh))))
+                parts.append({name: array[: len(files)] for name, array in outputs.items()})
+            good, bad = good + files, bad + faults
+            advance(len(files) + len(faults))
+    refuse_bad(bad, bool(good), config.skip_bad)
+    if bad:
+        print(f"left out {len(bad)} of {len(paths)}: {'; '.join(bad)}", file=sys.stderr)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    require_finite(joined["features"], good, network.label)
+    return {**joined, "files": np.array([os.fsencode(file).decode("utf-8", "backslashreplace") for file in good])}
+
+
+def require_finite(features: np.ndarray, files: Sequence[Path], label: str) -> None:
+    """Raises UserError that names the first image of which the features are no numbers."""
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(broken):
+        raise UserError(f"the features by {label} of {files[broken[0]]} hold NaN or infinity: check the weights")
+
+
+def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes a `.npz` file, whole or not at all."""
+    try:
+        with replacing(path) as partial, open(partial, "wb") as stream:
+            np.savez(stream, **arrays)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror}); make room, or name another --out") from error

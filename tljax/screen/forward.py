@@ -1,0 +1,65 @@
+"""One network as a compiled program from pixels to features, with what it costs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, UInt8
+
+from tljax.core.devices import data_mesh, replicated, spread
+from tljax.core.errors import UserError
+from tljax.weights.networks import Network
+
+
+class Forward:
+    """Features of batches of one shape: `features`, the backbone's output, and `layer:<name>` for each layer.
+
+    A layer is averaged over its positions. All are float32, even where the network computes in bfloat16.
+    """
+
+    def __init__(self, network: Network, layers: Sequence[str], batch_size: int, image_size: int):
+        """Compiles the program. Raises UserError for a layer that the network does not have."""
+        require_layers(network, layers)
+        self.mesh = data_mesh()
+        self.batch_size = batch_size + -batch_size % self.mesh.size
+        graph, state = nnx.split(network.model)
+        self._state = jax.device_put(state, replicated(self.mesh))
+
+        def forward(state: Any, images: UInt8[Array, "b h w 3"]) -> dict[str, Float[Array, "b _c"]]:
+            model = nnx.merge(graph, state, copy=True)
+            pooled, found = model.features(network.normalisation(images.astype(jnp.float32)), tuple(layers))
+            averaged = {f"layer:{name}": found[name].astype(jnp.float32).mean((1, 2)) for name in layers}
+            return {"features": pooled.astype(jnp.float32), **averaged}
+
+        shape = (self.batch_size, image_size, image_size, 3)
+        images = jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=spread(self.mesh))
+        lowered = jax.jit(forward, out_shardings=replicated(self.mesh)).lower(self._state, images)
+        self.widths = {name: array.shape[1] for name, array in lowered.out_info.items()}
+        self._operations = (lowered.cost_analysis() or {}).get("flops")
+        self._program = lowered.compile()
+
+    def __call__(self, images: UInt8[Array, "b h w 3"]) -> dict[str, Float[Array, "b _c"]]:
+        """The features of a batch that lies on the devices; does not wait for them."""
+        return self._program(self._state, images)
+
+    @property
+    def multiply_adds(self) -> float | None:
+        """Multiplications with an addition for one image, as the compiler counts them (two operations each)."""
+        return self._operations / 2 / self.batch_size if self._operations else None
+
+    @property
+    def bytes(self) -> int | None:
+        """Memory that the program takes for one batch, the network's parameters included."""
+        memory = self._program.memory_analysis()
+        if memory is None:
+            return None
+        return memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+
+
+def require_layers(network: Network, layers: Sequence[str]) -> None:
+    """Raises UserError for a layer that the network does not have."""
+    known = dict.fromkeys((*network.model.named_layers, *network.model.all_layers))
+    if unknown := [name for name in layers if name not in known]:
+        raise UserError(f"{network.label} has no layer {', '.join(unknown)}; it has {', '.join(known)}")
