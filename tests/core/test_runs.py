@@ -65,7 +65,7 @@ def test_an_unfinished_run_says_how_far_it_came(tmp_path):
         (runs.PREDICTIONS, "", "not a CSV"),
         (runs.PREDICTIONS, "file,label\n", "columns"),
         (runs.PREDICTIONS, "file,label,split,a,b\nx.png,c,test,0.5,0.5\n", "label 'c'"),
-        (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,0.5,high\n", "no probability"),
+        (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,0.5,high\n", "not a probability"),
         (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,nan,0.5\n", "outside 0..1"),
         (runs.PREDICTIONS, "file,label,split,a,b\nx.png,a,test,0.5\n", "line 2"),
         (runs.SPLIT, "file,split\n", "columns"),

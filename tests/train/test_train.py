@@ -116,7 +116,7 @@ def test_a_run_does_not_go_on_with_other_folds(uninterrupted, tmp_path):
 def test_second_process_on_a_run_folder_is_refused(tmp_path):
     with (
         RunWriter(tmp_path),
-        pytest.raises(UserError, match=f"another process .*{os.getpid()} on"),
+        pytest.raises(UserError, match=f"process {os.getpid()} on .* is training"),
         RunWriter(tmp_path),
     ):
         pass

@@ -1,1 +1,1 @@
-"""What every other room stands on: settings, errors, files, progress, devices, checkpoints and run folders as data."""
+"""The ground floor: settings, errors, files, locks, progress, devices, checkpoints and run folders as data."""

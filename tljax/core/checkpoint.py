@@ -1,4 +1,4 @@
-"""Orbax behind one thin wrapper."""
+"""Saves and restores arrays: orbax behind a thin wrapper."""
 
 import logging
 import shutil
@@ -15,38 +15,38 @@ from tljax.core.errors import UserError
 
 REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore raise where a disk is full or gone
 FILE_BYTES = 8192  # of disk, that a tensor may take beside its own bytes
-_MEND = "what was whole before is kept: make room and run the same command again"
+_ADVICE = "the last complete checkpoint is kept: free some space and run the same command again"
 
 
 @contextmanager
 def _refused(folder: Path) -> Iterator[None]:
-    """Raises UserError where the disk refuses. Orbax logs such an error before it raises it; once is enough."""
+    """Raises UserError if the disk refuses. Silences the log in which orbax repeats such an error."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.CRITICAL)
     try:
         yield
     except jax.errors.JaxRuntimeError:
-        raise  # of a device or of another process, not of the disk
+        raise  # a device or another process failed, not the disk
     except REFUSALS as error:
-        several = ", unless another process of the run is gone" if jax.process_count() > 1 else ""
-        raise UserError(f"could not write {folder} ({error}); {_MEND}{several}") from error
+        several = ", unless another process of the run has ended" if jax.process_count() > 1 else ""
+        raise UserError(f"could not write {folder} ({error}); {_ADVICE}{several}") from error
     finally:
         log.setLevel(level)
 
 
 def _refuse_full_disk(folder: Path, arrays: Any) -> None:
-    """Raises UserError before orbax begins what it cannot end; its threads would each report the full disk."""
+    """Raises UserError before orbax begins a save for which there is no room; its threads would each report it."""
     wanted = sum(leaf.nbytes + FILE_BYTES for leaf in jax.tree.leaves(arrays))
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise UserError(
-            f"no room to write {folder}: it takes {wanted / 1e3:,.0f} kB and {free / 1e3:,.0f} kB are free; {_MEND}"
+            f"no room to write {folder}: it needs {wanted / 1e3:,.0f} kB and {free / 1e3:,.0f} kB are free; {_ADVICE}"
         )
 
 
 def _checkpointer():
-    """One that waits for no other process: whoever calls it works alone."""
+    """Returns a checkpointer that waits for no other process."""
     import orbax.checkpoint as ocp
 
     me = jax.process_index()
@@ -57,9 +57,9 @@ def _checkpointer():
 
 
 def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes a flat dict of arrays, to the bit; `folder` must not exist yet and appears whole or not at all.
+    """Writes a flat dict of arrays exactly; `folder` must not exist, and appears whole or not at all.
 
-    Raises UserError where the disk refuses.
+    Raises UserError if the disk refuses.
     """
     _refuse_full_disk(folder.parent, tensors)
     with _refused(folder), _checkpointer() as checkpointer:
@@ -67,13 +67,13 @@ def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def load_tensors(folder: Path) -> dict[str, np.ndarray]:
-    """What `save_tensors` wrote; raises OSError, ValueError or KeyError (whatever orbax meets) where it is damaged."""
+    """Reads what `save_tensors` wrote; raises OSError, ValueError or KeyError, as orbax does, if it is damaged."""
     with _checkpointer() as checkpointer:
         return checkpointer.restore(folder.resolve())
 
 
 class ResumePoint:
-    """The state of an unfinished training, saved in the background; a kill at any moment leaves the last whole one."""
+    """The state of an unfinished training, saved in the background; the last complete save survives a kill."""
 
     def __init__(self, folder: Path):
         import orbax.checkpoint as ocp
@@ -94,7 +94,7 @@ class ResumePoint:
                 self._manager.close()
 
     def facts(self) -> dict[str, Any] | None:
-        """The JSON facts of the last whole save; None where there is none."""
+        """Returns the JSON facts of the last complete save; None if there is none."""
         step = self._manager.latest_step()
         if step is None:
             return None
@@ -102,15 +102,15 @@ class ResumePoint:
         return self._manager.restore(step, args=items).facts
 
     def arrays(self, like: Any) -> Any:
-        """The arrays of the last whole save, as a tree like `like` and on its devices."""
+        """Returns the arrays of the last complete save, as a tree like `like` and on its devices."""
         items = self._ocp.args.Composite(arrays=self._ocp.args.StandardRestore(_numbered(like)))
         found = self._manager.restore(self._manager.latest_step(), args=items).arrays
         return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in sorted(found)])
 
     def save(self, step: int, arrays: Any, facts: Mapping[str, Any], *, wait: bool = False) -> None:
-        """Saves a tree of arrays and JSON facts. While the disk is busy with the one before it does not, unless `wait`.
+        """Saves a tree of arrays and JSON facts; without `wait`, not while an earlier save is being written.
 
-        Raises UserError where the disk refuses.
+        Raises UserError if the disk refuses.
         """
         if not wait and jax.process_count() == 1 and self._manager.is_saving_in_progress():
             return
@@ -126,5 +126,5 @@ class ResumePoint:
 
 
 def _numbered(tree: Any) -> dict[str, Any]:
-    """Leaves by number: orbax then needs to know nothing of the tree's types."""
+    """Returns the leaves by number, so that orbax needs no knowledge of the tree's types."""
     return {f"{number:05d}": leaf for number, leaf in enumerate(jax.tree.leaves(tree))}

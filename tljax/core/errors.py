@@ -1,9 +1,10 @@
-"""A user's mistake is one clear message, never a traceback."""
+"""Reports a user's mistake as one clear message instead of a traceback."""
 
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -11,7 +12,7 @@ EXIT_REQUEUE = 75  # EX_TEMPFAIL: stopped by a scheduler, state saved, run the s
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what is wrong, where, and what to do."""
+    """A mistake that the user can fix. The message says what is wrong, where, and what to do."""
 
 
 class Requeue(Exception):
@@ -23,6 +24,7 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
 
     leave: how the process ends after a mistake or Ctrl-C, given the exit code.
     """
+    _escape_what_cannot_be_printed()
     try:
         with _warnings_as_messages():
             main()
@@ -33,19 +35,26 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
         print(f"stopped: {stop}", file=sys.stderr)
         sys.exit(EXIT_REQUEUE)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted; run the same command again to continue", file=sys.stderr)
         leave(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:  # a disk that is full, or a folder that may not be written
-        print(f"error: {error}; mend that and run the same command again", file=sys.stderr)
+    except OSError as error:  # a full disk, or a folder without write permission
+        print(f"error: {error}; fix this and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
+
+
+def _escape_what_cannot_be_printed() -> None:
+    """A name that the terminal's encoding lacks is printed with escapes instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def _warnings_as_messages() -> Iterator[None]:
-    """Warnings that are meant for the user are printed as such, without a place in the code."""
+    """Prints warnings that are meant for the user without their place in the code."""
     usual = warnings.formatwarning
 
     def format_warning(message, category, *place, **line) -> str:
@@ -61,13 +70,13 @@ def _warnings_as_messages() -> Iterator[None]:
 
 
 def require_known(what: str, given: object, known: Collection[object]) -> None:
-    """Raises `UserError` where a setting is none of those known."""
+    """Raises `UserError` if a setting is not one of the known values."""
     if given not in known:
         raise UserError(f"unknown {what} {given!r}; known are {', '.join(map(str, known))}")
 
 
 def require_at_least(least: int, config: object, *names: str) -> None:
-    """Raises `UserError` where one of these settings, if given at all, is less."""
+    """Raises `UserError` if one of these settings is given and smaller than `least`."""
     for name in names:
         if (value := getattr(config, name)) is not None and value < least:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {least}")

@@ -1,4 +1,4 @@
-"""From a data set on disk to batches on the devices: whole, or streamed ahead of the computation."""
+"""Brings a data set from disk to the devices: whole, or streamed in batches ahead of the computation."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from jaxtyping import Array, Int, Shaped
 
 from tljax.core.devices import replicated, spread
 
-WORKERS = 8  # threads that read rows ahead: the page cache and the copy release Python's lock
+WORKERS = 8  # threads that read rows ahead: reading and copying release Python's lock
 AHEAD = 8  # batches in flight, one for each thread at least
 
 
 def on_device(array: Shaped[np.ndarray, " n *_"], mesh: Mesh) -> Shaped[Array, " n *_"]:
-    """The whole array on every device."""
+    """Returns the whole array on every device."""
     return jax.make_array_from_callback(array.shape, replicated(mesh), lambda index: array[index])
 
 
@@ -24,9 +24,9 @@ def stream(
     table: Int[np.ndarray, "steps slots"],
     mesh: Mesh,
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """(images, labels, mask) on the devices, a batch for each row of `table`; -1 marks a row that only fills up.
+    """Yields (images, labels, mask) on the devices, one batch for each row of `table`; -1 marks padding.
 
-    A batch is a function of its place in the table, so a resumed run sees the batches it would have seen. Each process
+    A batch depends only on its place in the table, so a resumed run sees the batches it would have seen. Each process
     reads only the rows of its own devices, ahead of their use.
     """
     import grain

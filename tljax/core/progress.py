@@ -1,4 +1,4 @@
-"""What a person sees while something takes its time; nothing at all where nobody looks."""
+"""What commands show: results, messages, and progress where there is a terminal."""
 
 import sys
 import time
@@ -10,23 +10,30 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-console = Console(stderr=True)
+# Both print text as it stands: a class called [b] or :warning: is no markup, and paths are neither coloured nor broken.
+_PLAIN = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
+PRINTED_WIDTH = 160  # columns of tables that do not go to a terminal
+
+console = Console(stderr=True, **_PLAIN)
+"""For messages and progress."""
+output = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH, **_PLAIN)
+"""For results."""
 
 
 @contextmanager
 def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that a call moves on by so many of `total`."""
+    """Shows a progress bar on standard error; yields a function that advances it by a number of items."""
     if not (shown and sys.stderr.isatty()):
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)
 
 
 class TrainingDisplay:
-    """One bar a phase: epochs done and to come, speed, losses, AUC, time left (should it not stop early)."""
+    """Shows one progress bar per phase: epochs, speed, losses, AUC, and the time left without early stopping."""
 
     def __init__(self, title: str, quiet: bool):
         self._title, self._bar = title, None
@@ -35,9 +42,9 @@ class TrainingDisplay:
     def __enter__(self) -> "TrainingDisplay":
         if self._shown:
             self._bar = Progress(
-                TextColumn("[bold]{task.description}"),
+                TextColumn("{task.description}", style="bold", markup=False),
                 BarColumn(bar_width=24),
-                TextColumn("{task.completed}/{task.total} {task.fields[scores]}"),
+                TextColumn("{task.completed}/{task.total} {task.fields[scores]}", markup=False),
                 TimeRemainingColumn(),
                 console=console,
             )
@@ -49,12 +56,12 @@ class TrainingDisplay:
             self._bar.stop()
 
     def phase(self, name: str, epochs: int, done: int) -> None:
-        """A phase begins, or goes on after `done` of its epochs. The first epoch compiles."""
+        """Begins a phase of which `done` epochs were trained before. The first epoch compiles."""
         if self._bar:
             self._task = self._bar.add_task(f"{self._title} {name}", total=epochs, completed=done, scores="compiling")
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done; row: its line of metrics.jsonl."""
+        """Shows the scores of an epoch; row: its line of metrics.jsonl."""
         if self._bar:
             scores = (
                 f"train loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}  val AUC {row['val_auc']:.3f}  "
@@ -63,24 +70,25 @@ class TrainingDisplay:
             self._bar.update(self._task, completed=row["epoch"], scores=scores)
 
     def stopped(self, epoch: int) -> None:
-        """The phase stopped early."""
+        """Ends the bar of a phase that stopped after this epoch."""
         if self._bar:
             self._bar.update(self._task, total=epoch)
 
     def traced(self, folder: Path, wanted: bool) -> AbstractContextManager:
-        """A jax profiler trace of what happens inside, for TensorBoard or Perfetto."""
+        """Records a jax profiler trace of what runs inside, for TensorBoard or Perfetto, if `wanted`."""
         import jax
 
         return jax.profiler.trace(str(folder)) if wanted else nullcontext()
 
 
 class Stopwatch:
-    """Seconds since it was made, or since the last lap."""
+    """Measures seconds."""
 
     def __init__(self):
         self._start = time.perf_counter()
 
     def lap(self) -> float:
+        """Returns the seconds since the last lap, or since the start."""
         now = time.perf_counter()
         elapsed, self._start = now - self._start, now
         return elapsed

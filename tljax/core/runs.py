@@ -3,7 +3,7 @@
     <workdir>/<task>/<init>-<freeze|nofreeze>[-<tag>]/fold<k>/
 
 A run is finished once `result.json` lies there, which is written last. What cannot be read makes a run `corrupt`: it is
-named, with the reason, and never stops the reading of the others.
+named, with the reason, and the others are still read.
 """
 
 import csv
@@ -29,6 +29,7 @@ CHECKPOINT = "checkpoint"
 RESUME = "resume"
 TENSORBOARD = "tensorboard"
 LOCK = ".lock"
+SEED_TAG = re.compile(r"seed\d+")  # the part of a tag that `seed_tag` makes
 
 SPLIT_COLUMNS = ("file", "label", "patient", "split")
 PREDICTION_COLUMNS = ("file", "label", "split")  # then one column of probabilities a class
@@ -40,24 +41,29 @@ Status = Literal["finished", "unfinished", "corrupt"]
 
 
 def run_folder(workdir: Path, task: str, init: str, freeze: bool, fold: int, tag: str = "") -> Path:
-    """Where a run lies."""
+    """Returns the folder of a run."""
     variant = f"{init}-{'freeze' if freeze else 'nofreeze'}" + (f"-{tag}" if tag else "")
     return Path(workdir) / task / variant / f"fold{fold}"
 
 
+def seed_tag(seed: int) -> str:
+    """Returns the part of a folder's tag that names its seed: nothing for seed 0."""
+    return f"seed{seed}" if seed else ""
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of some images, row by row."""
+    """Class probabilities of images, one row per image."""
 
     files: tuple[str, ...]
     labels: Int[np.ndarray, " n"]
-    """Numbers of the true classes, in `classes`."""
+    """The true classes, as positions in `classes`."""
     splits: tuple[str, ...]
     probabilities: Float[np.ndarray, "n k"]
     classes: tuple[str, ...]
 
     def of_split(self, split: str) -> "Predictions":
-        """The rows of `train`, `val` or `test` only."""
+        """Returns the rows of `train`, `val` or `test` only."""
         rows = [row for row, of in enumerate(self.splits) if of == split]
         return Predictions(
             files=tuple(self.files[row] for row in rows),
@@ -80,7 +86,7 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. The files are read when first asked for; `UserError` names one that cannot be."""
+    """One run folder. Its files are read on first use; `UserError` names one that cannot be read."""
 
     path: Path
     task: str
@@ -90,11 +96,11 @@ class Run:
     fold: int
     status: Status
     problem: str = ""
-    """Why it is corrupt or unfinished."""
+    """Why it is `corrupt` or `unfinished`."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What was resolved before training: settings, cards, classes, versions, devices; empty where there is none."""
+        """What was known before training: settings, cards, classes, versions, devices; empty if the file is missing."""
         return read_json(self.path / CONFIG) if (self.path / CONFIG).exists() else {}
 
     @property
@@ -109,7 +115,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        """A dictionary an epoch; a last line that a kill cut short is left out."""
+        """One dictionary per epoch; without a last line that a kill cut short."""
         if not (self.path / METRICS).exists():
             return []
         lines = _read_text(self.path / METRICS).splitlines(keepends=True)
@@ -140,7 +146,7 @@ class Run:
 
 
 def find_runs(workdir: Path) -> list[Run]:
-    """Every run folder of a workdir, in the order of task, variant and fold, each with its status."""
+    """Returns every run folder of a workdir in the order of task, variant and fold, each with its status."""
     workdir = Path(workdir)
     if not workdir.is_dir():
         raise UserError(f"{workdir} is not a folder; give the --workdir of a training or of a study")
@@ -155,7 +161,7 @@ def _find(workdir: Path) -> Iterator[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """One run folder with its status; never raises for what lies inside it."""
+    """Returns one run folder with its status; never raises for its content."""
     folder = Path(folder)
     variant, fold = _VARIANT.fullmatch(folder.parent.name), _FOLD.fullmatch(folder.name)
     status, problem = _status(folder)
@@ -195,20 +201,20 @@ def _status(folder: Path) -> tuple[Status, str]:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Reads a `predictions.csv`: `file,label,split`, then one column of probabilities a class, named by the class."""
+    """Reads a `predictions.csv`: `file,label,split`, then one column of probabilities per class, named by it."""
     header, rows = _read_csv(path)
     known = len(PREDICTION_COLUMNS)
     if tuple(header[:known]) != PREDICTION_COLUMNS or len(header) < known + 2:
-        raise UserError(f"{path} has the columns {header}; expected file,label,split and one a class")
+        raise UserError(f"{path} has the columns {header}; expected file,label,split and one per class")
     classes = tuple(header[known:])
     number_of = {name: number for number, name in enumerate(classes)}
     try:
         labels = np.array([number_of[row[1]] for row in rows], dtype=int)
         probabilities = np.array([row[known:] for row in rows], dtype=float).reshape(len(rows), len(classes))
     except KeyError as error:
-        raise UserError(f"{path} has the label {error}, which is none of its classes {list(classes)}") from None
+        raise UserError(f"{path} has the label {error}, which is not one of its classes {list(classes)}") from None
     except ValueError as error:
-        raise UserError(f"{path} holds something that is no probability ({error})") from None
+        raise UserError(f"{path} holds a value that is not a probability ({error})") from None
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
         raise UserError(f"{path} holds probabilities outside 0..1; train this run again")
     files, splits = (tuple(row[column] for row in rows) for column in (0, 2))
@@ -216,7 +222,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An object in a JSON file; `UserError` where there is none."""
+    """Reads the object in a JSON file. Raises UserError if there is none."""
     try:
         content = json.loads(_read_text(path))
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Settings of a config file or of Python code, held to their annotations: the parser of flags sees neither."""
+"""Checks the settings of config files and Python code against their type annotations, as tyro checks flags."""
 
 import dataclasses
 import typing
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 def typed(config: T, place: str = "") -> T:
-    """The config with every path a Path and every row a tuple, configs within it included.
+    """Returns the config with text converted to Path and lists to tuples where annotated, nested configs included.
 
-    place: where it stands, put before the name of a setting. Raises UserError for a value of another type.
+    place: put before the name of a setting in messages. Raises UserError for a value of another type.
     """
     settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return dataclasses.replace(config, **typed_settings(type(config), settings, place))
 
 
 def typed_settings(kind: type, settings: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Some settings of a config class, by name, in the same way; a name that is none of its is left as it is."""
+    """Does the same for some settings of a config class, given by name; unknown names are returned unchanged."""
     hints = _hints(kind)
     return {
         name: _typed_value(value, hints[name], f"{place}{name}") if name in hints else value

@@ -4,7 +4,6 @@ A task that needs no archive holds `examples(image_size)` instead.
 """
 
 import importlib
-import os
 import pkgutil
 import shutil
 import sys
@@ -16,6 +15,7 @@ from types import ModuleType
 
 from PIL import Image
 
+from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
 from tljax.datasets import store, tasks
 from tljax.datasets.archive import listing_hash, open_archive
@@ -67,7 +67,7 @@ def load(
     except OSError as error:  # a full disk, no permission
         raise UserError(
             f"{name} cannot be prepared ({' '.join(str(error).split())}); mend that and try again (the cache is "
-            f"{cache_root(cache_dir)}; --cache-dir names another)"
+            f"{cache_home(cache_dir)}; --cache-dir names another)"
         ) from error
     return _open(task.CARD, target, skip_bad)
 
@@ -75,7 +75,7 @@ def load(
 def prepared(name: str, cache_dir: str | Path | None = None) -> list[Path]:
     """The cache folders in which this task lies prepared, in any image size."""
     task = _task(name)
-    found = (cache_root(cache_dir) / task.CARD.name).glob(f"*{_version(task)}")
+    found = (cache_home(cache_dir) / task.CARD.name).glob(f"*{_version(task)}")
     return sorted(folder for folder in found if (folder / "tfds").is_dir() or any(folder.glob("*px")))
 
 
@@ -93,11 +93,6 @@ def duplicates(dataset: Dataset, *, progress: bool = False) -> list[Pair]:
     """All pairs of images that show one picture, found in the originals: the same at every image size."""
     looks = store.open_looks(Path(dataset.images.filename).parent)
     return find_duplicates(looks["thumbnail"], looks["digest"], progress=progress)
-
-
-def cache_root(cache_dir: str | Path | None = None) -> Path:
-    """`cache_dir`, else `$TLJAX_CACHE`, else `~/.cache/tljax`."""
-    return Path(cache_dir or os.environ.get("TLJAX_CACHE") or Path.home() / ".cache" / "tljax")
 
 
 @cache
@@ -120,7 +115,7 @@ def _version(task: ModuleType) -> str:
 
 def _folder(task: ModuleType, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
     name, version = task.CARD.name, _version(task)
-    root = cache_root(cache_dir) / name
+    root = cache_home(cache_dir) / name
     if not task.CARD.needs_archive:
         return root / version
     if data_dir is not None:

@@ -8,7 +8,6 @@ lock while they work, nothing is pickled, and JAX's process is never forked.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from PIL import Image
 
 from tljax.core.errors import UserError
 from tljax.core.files import replacing
+from tljax.core.locks import in_turn
 from tljax.core.progress import progress_bar
 from tljax.datasets.decode import to_square
 from tljax.datasets.looks import LOOK, Look, look_at
@@ -183,6 +183,5 @@ def describe_bad(bad: dict[str, str]) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """One process at a time prepares what lies in `folder`; the others wait and then find it prepared."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with in_turn(folder / ".lock"):
         yield

@@ -3,15 +3,15 @@
 import re
 from dataclasses import dataclass
 
+from tljax.core.runs import SEED_TAG
 from tljax.report.names import init_name
 
-_SAME = re.compile(r"seed\d+|native")  # seeds are pooled, and native preprocessing goes without saying
 _TUNED = re.compile(r"(?P<init>.+?)-(?P<freeze>freezeTrue|freezeFalse|freeze|nofreeze)(?:-(?P<tag>.+))?")
 
 
 def pooled(tag: str) -> str:
     """The condition that a tag names, but for what is pooled or goes without saying: `paper-seed1` as `paper`."""
-    return "-".join(part for part in tag.split("-") if part and not _SAME.fullmatch(part))
+    return "-".join(part for part in tag.split("-") if part and part != "native" and not SEED_TAG.fullmatch(part))
 
 
 @dataclass(frozen=True)

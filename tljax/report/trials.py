@@ -1,17 +1,14 @@
 """A finished run with its scores, and what must be equal for two of them to be compared."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from tljax.core.errors import UserError
-from tljax.core.runs import CONFIG, Predictions, Run
+from tljax.core.runs import CONFIG, SEED_TAG, Predictions, Run
 from tljax.report.names import init_name
 from tljax.statistics import intervals, metrics
 from tljax.statistics.intervals import Estimate, FoldPredictions
-
-_SEED = re.compile(r"seed\d+")
 
 
 @dataclass(frozen=True, order=True)
@@ -71,7 +68,7 @@ class Trial:
 
 def without_seed(tag: str) -> list[str]:
     """The parts of a run folder's tag but for the seed, over which results are pooled."""
-    return [part for part in tag.split("-") if part and not _SEED.fullmatch(part)]
+    return [part for part in tag.split("-") if part and not SEED_TAG.fullmatch(part)]
 
 
 def score(run: Run) -> Trial:

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float32, Int
 
 from tljax import models
-from tljax.core.devices import cache_home, describe
+from tljax.core.cache import cache_home
+from tljax.core.devices import describe
 from tljax.core.errors import UserError
 from tljax.core.pipeline import stream
 from tljax.core.progress import progress_bar

@@ -5,7 +5,6 @@ makes its tables anew.
 """
 
 import dataclasses
-import fcntl
 import functools
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from tljax.core import runs
 from tljax.core.config import StudyConfig, TrainConfig
 from tljax.core.errors import Requeue, UserError
+from tljax.core.locks import Held, exclusive
 from tljax.core.progress import console
 from tljax.study import comparing, explaining, twins
 from tljax.study.cell import Cell
@@ -160,14 +160,13 @@ def alone(workdir: Path) -> Iterator[None]:
     """Only one study at a time may work in a folder."""
     with writing(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        with open(workdir / LOCK, "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"another study is at work in {workdir}; wait for it, or use another --workdir"
-                ) from None
-            yield
+        try:
+            with exclusive(workdir / LOCK):
+                yield
+        except Held as holder:
+            raise UserError(
+                f"another study is at work in {workdir} ({holder}); wait for it, or use another --workdir"
+            ) from None
 
 
 @contextmanager

@@ -46,9 +46,9 @@ class StudyDisplay:
         said = outcome.status if unit.folder is None or outcome.status != "done" else f"test AUC {_score(unit.folder)}"
         line = f"{self._ended}/{self._total}  {unit.name}: {said}{outcome.message and f' ({outcome.message})'}"
         if not self._live:
-            self._console.print(f"{line}{self._left()}", highlight=False, soft_wrap=True, markup=False)
+            self._console.print(f"{line}{self._left()}")
         elif outcome.status != "done":
-            self._live.console.print(line, highlight=False, soft_wrap=True, markup=False)
+            self._live.console.print(line)
 
     def _line(self) -> str:
         names = "; ".join(unit.name for unit in self._running)
@@ -92,7 +92,7 @@ def _score(folder: Path) -> str:
 def show_left_out(console: Console, left_out: Mapping[str, str]) -> None:
     """What is not at hand, a line each, with how to get it."""
     for what, why in left_out.items():
-        console.print(f"left out {what}: {why}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"left out {what}: {why}")
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tljax import datasets, weights
+from tljax.core import runs
 from tljax.core.config import StudyConfig, TrainConfig
 from tljax.core.errors import UserError
 from tljax.datasets.folds import load_data, make_folds
@@ -109,7 +110,7 @@ def _cell(
     tags = (
         recipe.get("tag", config.train.tag),
         preprocessing if len(config.preprocessings) > 1 and preprocessing != "native" else "",
-        f"seed{seed}" if seed else "",  # a seed that is added later leaves those before it where they lie
+        runs.seed_tag(seed),  # a seed that is added later leaves the runs of those before it where they are
     )
     settings = dict(recipe) | dict(config.overrides.get(task, {}))
     settings |= {"dataset": task, "init": init.spec, "freeze": freeze, "fold": fold, "seed": seed, "quiet": True}

@@ -1,11 +1,11 @@
 """Does all units of a study, each as soon as those before it have ended."""
 
-import signal
-import threading
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Protocol, runtime_checkable
 
 from tljax.core.errors import Requeue
+from tljax.core.signals import Termination
 from tljax.study.display import StudyDisplay
 from tljax.study.units import Outcome, Unit
 
@@ -44,13 +44,13 @@ def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay, ou
     Raises Requeue after SIGTERM, once all that ran has been saved.
     """
     waiting, running = {unit.name: unit for unit in units}, {}
-    stop = _Stop()
-    try:
+    stopping = False
+    with Termination() as signal, closing(launcher):
         while waiting or running:
-            while not stop.asked and (unit := _hopeless(waiting, outcomes)):
+            while not stopping and (unit := _hopeless(waiting, outcomes)):
                 outcomes[unit.name] = Outcome("failed", "what it builds on failed")
                 display.ended(waiting.pop(unit.name), outcomes[unit.name])
-            ready = [] if stop.asked else _ready(waiting, running)[: launcher.free]
+            ready = [] if stopping else _ready(waiting, running)[: launcher.free]
             for unit in ready:
                 running[unit.name] = waiting.pop(unit.name)
             if ready:
@@ -58,21 +58,18 @@ def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay, ou
             display.update(running.values())
             for unit, outcome in launcher.collect(POLL):
                 del running[unit.name]
-                if outcome.died and stop.received:  # it cannot save, or heard the signal before it was passed on
+                if outcome.died and signal.received:  # it cannot save, or heard the signal before it was passed on
                     outcome = Outcome("stopped")
                 outcomes[unit.name] = outcome
                 display.ended(unit, outcome)
-                stop.asked |= outcome.halts
-            if stop.received and not stop.asked:
-                stop.asked = True
+                stopping |= outcome.halts
+            if signal.received and not stopping:
+                stopping = True
                 if not launcher.stop():
                     break
-            if stop.asked and not running:
+            if stopping and not running:
                 break
-    finally:
-        stop.forget()
-        launcher.close()
-    if stop.received:
+    if signal.received:
         raise Requeue("the study is saved; run the same command again to go on")
 
 
@@ -85,20 +82,3 @@ def _hopeless(waiting: dict[str, Unit], outcomes: dict[str, Outcome]) -> Unit | 
     """A unit of which something that it needs failed."""
     lost = {name for name, outcome in outcomes.items() if outcome.status != "done"}
     return next((unit for unit in waiting.values() if unit.needs & lost), None)
-
-
-class _Stop:
-    """Whether to start no more, and SIGTERM, with which schedulers announce pre-emption."""
-
-    def __init__(self):
-        self.received = self.asked = False
-        self._old = None
-        if threading.current_thread() is threading.main_thread():
-            self._old = signal.signal(signal.SIGTERM, self._receive)
-
-    def _receive(self, *_: object) -> None:
-        self.received = True
-
-    def forget(self) -> None:
-        if self._old is not None:
-            signal.signal(signal.SIGTERM, self._old)

@@ -3,16 +3,15 @@
 import csv
 import dataclasses
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from tljax.core.config import StudyConfig
 from tljax.core.paper import LAYERS
+from tljax.core.progress import output
 from tljax.study.cell import Cell
 from tljax.study.checks import checked
 from tljax.study.display import duration, show_left_out
@@ -22,22 +21,19 @@ from tljax.study.record import corrupt
 from tljax.study.tables import RESULTS
 from tljax.study.twins import sees_the_same, twins
 
-console = Console(width=None if sys.stdout.isatty() else 160)
-
 Rows = list[dict[str, str]]
 
 
 def show_results(config: StudyConfig) -> None:
     """AUC of every network over the folds, what fine-tuning changed in it, and where everything lies."""
     runs, representations = (read(config.workdir / RESULTS / name) for name in ("runs.csv", "representations.csv"))
-    console.print(_aucs(runs))
+    output.print(_aucs(runs), soft_wrap=False)
     if before_after := _before_after(runs, representations):
-        console.print(before_after)
-    console.print(f"tables   {config.workdir / RESULTS}", highlight=False, soft_wrap=True)
-    console.print(
+        output.print(before_after, soft_wrap=False)
+    output.print(f"tables   {config.workdir / RESULTS}")
+    output.print(
         f"report   python -m tljax.report {config.workdir}  ->  {config.workdir / 'report' / 'index.html'}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    )
 
 
 def _aucs(runs: Rows) -> Table:
@@ -106,17 +102,17 @@ def show_grid(config: StudyConfig) -> None:
     table = Table("task", "network", "folds", "finished", box=None)
     for row in _rows(cells):
         table.add_row(*row)
-    console.print(table)
-    show_left_out(console, grid.left_out)
+    output.print(table, soft_wrap=False)
+    show_left_out(output, grid.left_out)
     for name, why in corrupt(cells).items():
-        console.print(f"{name} cannot be read: {why}", highlight=False, soft_wrap=True, markup=False)
+        output.print(f"{name} cannot be read: {why}")
     todo = [cell for cell in cells if cell.status == "unfinished"]
     done = sum(cell.finished for cell in cells)
-    console.print(f"{len(cells)} run{'s' * (len(cells) != 1)}, {done} of them finished", highlight=False)
+    output.print(f"{len(cells)} run{'s' * (len(cells) != 1)}, {done} of them finished")
     twin_of = twins(grid.cells)
     copies = [cell for cell in todo if cell.folder in twin_of and sees_the_same(cell)]
     if copies:
-        console.print(
+        output.print(
             f"{len(copies)} of them copied, not trained: to {', '.join(dict.fromkeys(cell.label for cell in copies))} "
             "native input is the paper's",
             highlight=False, soft_wrap=True,
@@ -128,12 +124,11 @@ def show_grid(config: StudyConfig) -> None:
 def _show_cost(config: StudyConfig, cost: Estimate) -> None:
     parent = next(folder for folder in (config.workdir, *config.workdir.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
-    console.print(
+    output.print(
         f"roughly {duration(cost.seconds)} of training on {cost.device} ({cost.basis}), if no run stops early; "
         "comparisons come on top\n"
         f"{cost.bytes / 1e9:.1f} GB on disk; {free / 1e9:.1f} GB are free in {parent}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    )
 
 
 def _rows(cells: Sequence[Cell]) -> Iterable[tuple[str, str, str, str]]:

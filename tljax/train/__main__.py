@@ -1,4 +1,4 @@
-"""python -m tljax.train: fine-tune one network on one fold of one data set."""
+"""python -m tljax.train: fine-tunes one network on one fold of one data set."""
 
 from tljax.core import devices, runs
 from tljax.core.config import TrainConfig, parse
@@ -12,11 +12,9 @@ def main() -> None:
     run = train(config)
     if devices.is_writer():
         result = runs.read_json(run / runs.RESULT)
-        console.print(
-            f"test AUC [bold]{result['test']['auc']:.3f}[/] (epoch {result['epoch']})  ->  {run}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        auc = result["test"]["auc"]
+        score = "undefined" if auc is None else f"{auc:.3f}"
+        console.print(f"test AUC {score} (epoch {result['epoch']})  ->  {run}")
 
 
 if __name__ == "__main__":

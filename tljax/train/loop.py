@@ -26,14 +26,17 @@ from tljax.core.checkpoint import ResumePoint
 from tljax.core.config import INCIDENTAL, TrainConfig, to_json
 from tljax.core.errors import Requeue, UserError
 from tljax.core.progress import Stopwatch, TrainingDisplay
+from tljax.core.signals import Termination
 from tljax.datasets.folds import PARTS, Fold, load
 from tljax.statistics import metrics
 from tljax.train import engine
 from tljax.train.feed import Feed, make_feed
 from tljax.train.phases import Phase, Position, plan
-from tljax.train.runwriter import RunWriter, StopSignal
+from tljax.train.runwriter import RunWriter
 from tljax.train.settings import check, resolve, tag_of
 from tljax.weights import networks
+
+EARLY = "told to stop before the first epoch; run the same command again"
 
 Predict = Callable[[Int[np.ndarray, " n"]], Float[Array, "n k"]]  # logits of some rows of the data set
 
@@ -55,8 +58,10 @@ class Job:
 
 def train(config: TrainConfig) -> Path:
     """Trains, or goes on, and returns the finished run folder. Raises UserError, or Requeue when told to stop."""
-    with StopSignal() as stop:
+    with Termination(EARLY) as stop:
         devices.join_processes(config)
+        if jax.distributed.is_initialized():  # one process of several does not stop alone
+            stop.only_remember()
         devices.use_compilation_cache(config.cache_dir)
         job = prepare(config)
         try:
@@ -118,7 +123,7 @@ def split_digest(job: Job) -> str:
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: StopSignal) -> tuple[Position, Predict]:
+def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: Termination) -> tuple[Position, Predict]:
     """Runs the phases, from the last checkpoint on where there is one, and leaves the best weights in the network.
 
     Returns the end of the last phase, and what predicts by the weights that it kept.
@@ -126,7 +131,7 @@ def fit(job: Job, writer: RunWriter, display: TrainingDisplay, stop: StopSignal)
     phases = plan(job.config)
     with writer.resume_point() as resume:
         position = Position.found(resume.facts())
-        stop.wait_for_epochs()
+        stop.only_remember()
         writer.keep_epochs(position.rows)
         while True:
             feed, best = fit_phase(job, phases[position.phase], position, resume, writer, display, stop)
@@ -143,7 +148,7 @@ def fit_phase(
     resume: ResumePoint,
     writer: RunWriter,
     display: TrainingDisplay,
-    stop: StopSignal,
+    stop: Termination,
 ) -> tuple[Feed, engine.Weights]:
     """Trains, from `position` on, until the phase has had its epochs or its patience; its feed and its best weights."""
     recipe = recipe_of(job, phase)
@@ -171,7 +176,7 @@ def fit_phase(
             best = engine.copied(weights)
         writer.epoch(row)
         display.epoch(row)
-        stopping = stop.requested()
+        stopping = devices.any_process(stop.received)  # all processes stop after the same epoch
         resume.save(position.rows, (state, best), dataclasses.asdict(position), wait=stopping)
         if stopping:
             raise Requeue(f"{writer.folder} is saved after epoch {position.epoch}; run the same command again to go on")

@@ -3,29 +3,24 @@
 `tljax.core.runs` says what lies where, and reads it.
 """
 
-import fcntl
 import json
-import os
 import shutil
-import signal
-import socket
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from tljax import weights
 from tljax.core import runs
 from tljax.core.checkpoint import ResumePoint
-from tljax.core.devices import is_writer
-from tljax.core.errors import Requeue, UserError
+from tljax.core.devices import is_writer, meet
+from tljax.core.errors import UserError
 from tljax.core.files import write_csv, write_text
+from tljax.core.locks import Held, exclusive
 from tljax.datasets import Dataset
 from tljax.datasets.folds import PARTS, Fold
 
@@ -35,20 +30,15 @@ class RunWriter:
 
     def __init__(self, folder: Path, tensorboard: bool = False):
         self.folder, self._wants_events = folder, tensorboard
-        self._lock = self._events = None
+        self._open, self._events = ExitStack(), None
 
     def __enter__(self) -> "RunWriter":
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if is_writer():
-                self._lock = open(self.folder / runs.LOCK, "a+")
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._sign()
-        except BlockingIOError:
-            self._lock.seek(0)
-            holder = self._lock.read()
-            self._lock.close()
-            raise UserError(f"another process is training {self.folder} ({holder}); wait for it, or stop it") from None
+                self._open.enter_context(exclusive(self.folder / runs.LOCK))
+        except Held as holder:
+            raise UserError(f"{holder} is training {self.folder}; wait for it, or stop it") from None
         except OSError as error:
             raise UserError(
                 f"cannot write run folder {self.folder} ({error.strerror}); choose another --workdir"
@@ -57,16 +47,9 @@ class RunWriter:
 
     def __exit__(self, *_: Any) -> None:
         if self._events:
-            with suppress(OSError):  # what it holds back is what the disk has refused already
+            with suppress(OSError):  # writing what is left in its buffer to a disk that is full
                 self._events.close()
-        if self._lock:
-            self._lock.close()
-
-    def _sign(self) -> None:
-        """Who holds the lock, for whom it refuses; the lock itself ends with the process, however that ends."""
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()} on {socket.gethostname()}")
-        self._lock.flush()
+        self._open.close()
 
     def begin(self, description: Mapping[str, Any], data: Dataset, fold: Fold) -> bool:
         """Opens the folder for this run, new or to go on with; True where the run is finished already.
@@ -79,7 +62,7 @@ class RunWriter:
         elif is_writer():
             self._write_split(data, fold)
             write_text(path, json.dumps(description, indent=1, default=str) + "\n")
-        _meet("begun")
+        meet("begun")
         return (self.folder / runs.RESULT).exists()
 
     def _settings(self, path: Path) -> dict[str, Any]:
@@ -128,7 +111,7 @@ class RunWriter:
             weights.save(self.folder / runs.CHECKPOINT, tensors, card, overwrite=True)
             write_text(self.folder / runs.RESULT, json.dumps(result, indent=1) + "\n")
             shutil.rmtree(self.folder / runs.RESUME, ignore_errors=True)
-        _meet("finished")
+        meet("finished")
 
     def _add_events(self, row: Mapping[str, Any]) -> None:
         from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's thread would die of a full disk alone
@@ -154,40 +137,6 @@ class RunWriter:
         write_csv(self.folder / runs.SPLIT, runs.SPLIT_COLUMNS, lines)
 
 
-class StopSignal:
-    """SIGTERM, with which schedulers announce pre-emption: before the first epoch it stops the process at once, where
-    there is nothing to save; later it is remembered until the epoch is over."""
-
-    _received = _waits = False
-
-    def __enter__(self) -> "StopSignal":
-        self._old = None
-        if threading.current_thread() is threading.main_thread():
-            self._old = signal.signal(signal.SIGTERM, self._receive)
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._old is not None:
-            signal.signal(signal.SIGTERM, self._old)
-
-    def wait_for_epochs(self) -> None:
-        """From now on a signal is only remembered."""
-        self._waits = True
-
-    def requested(self) -> bool:
-        """Whether any process of the run was told to stop: they all stop after the same epoch."""
-        if jax.process_count() == 1:
-            return self._received
-        from jax.experimental import multihost_utils
-
-        return bool(multihost_utils.process_allgather(np.array(self._received)).any())
-
-    def _receive(self, *_: Any) -> None:
-        self._received = True
-        if not (self._waits or jax.distributed.is_initialized()):  # one process of several does not stop alone
-            raise Requeue("told to stop before the first epoch; run the same command again")
-
-
 def _refuse_other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     new = json.loads(json.dumps(new, default=str))
     differing = [
@@ -200,11 +149,3 @@ def _refuse_other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[st
             f"{folder} holds a run of other settings ({'; '.join(differing)}); "
             "give this one another --tag or --workdir, or remove that folder"
         )
-
-
-def _meet(where: str) -> None:
-    """All processes wait here for each other."""
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices(where)

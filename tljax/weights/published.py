@@ -1,9 +1,9 @@
 """The published weights: where a converted folder of them lies, and how a person comes by it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tljax.core.cache import weights_home
 from tljax.core.errors import UserError
 from tljax.weights.folder import is_whole
 
@@ -31,8 +31,7 @@ def find(name: str, weights_dir: Path | None = None) -> Path:
     """The weights folder of `imagenet` or `radimagenet` in `weights_dir`, or else in $TLJAX_WEIGHTS, or else in
     ~/.cache/tljax/weights. Raises UserError that says how to make it.
     """
-    root = Path(weights_dir or os.environ.get("TLJAX_WEIGHTS") or "~/.cache/tljax/weights").expanduser()
-    folder, published = root / name, PUBLISHED[name]
+    folder, published = weights_home(weights_dir) / name, PUBLISHED[name]
     if is_whole(folder):
         return folder
     raise UserError(

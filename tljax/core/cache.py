@@ -1,0 +1,28 @@
+"""The folder in which prepared images, compiled programs and converted weights are kept."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def cache_home(given: str | Path | None = None) -> Path:
+    """Returns `given`, else $TLJAX_CACHE, else ~/.cache/tljax: the root of prepared images and compiled programs."""
+    return _expanded(given or os.environ.get("TLJAX_CACHE")) or default_home()
+
+
+def weights_home(given: str | Path | None = None) -> Path:
+    """Returns `given`, else $TLJAX_WEIGHTS, else ~/.cache/tljax/weights: the root of converted weights."""
+    return _expanded(given or os.environ.get("TLJAX_WEIGHTS")) or default_home() / "weights"
+
+
+def default_home() -> Path:
+    """Returns ~/.cache/tljax, the same on Linux and macOS; a temporary folder for a user without a home directory."""
+    try:
+        return Path.home() / ".cache" / "tljax"
+    except RuntimeError:  # a container that runs under a user number without an account
+        return Path(tempfile.gettempdir()) / f"tljax-{os.getuid()}"
+
+
+def _expanded(path: str | Path | None) -> Path | None:
+    """The path with `~` replaced, as it stands where there is no home directory."""
+    return Path(os.path.expanduser(path)) if path else None

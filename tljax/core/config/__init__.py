@@ -1,0 +1,24 @@
+"""Every setting of every command and its default, once; one file for each command."""
+
+from tljax.core.config.compare import CompareConfig
+from tljax.core.config.datasets import DatasetsConfig
+from tljax.core.config.features import FeaturesConfig
+from tljax.core.config.parsing import load_config, parse, to_json
+from tljax.core.config.predict import PredictConfig
+from tljax.core.config.study import SlurmConfig, StudyConfig
+from tljax.core.config.training import INCIDENTAL, SIGHT_AND_HOSTS, TrainConfig
+
+__all__ = [
+    "INCIDENTAL",
+    "SIGHT_AND_HOSTS",
+    "CompareConfig",
+    "DatasetsConfig",
+    "FeaturesConfig",
+    "PredictConfig",
+    "SlurmConfig",
+    "StudyConfig",
+    "TrainConfig",
+    "load_config",
+    "parse",
+    "to_json",
+]

@@ -1,0 +1,102 @@
+"""The settings of `tljax train`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Fine-tune one network on one fold of one data set."""
+
+    # What to train
+    dataset: str = "phantom"
+    """a task that `python -m tljax.datasets` lists"""
+    init: str = "random"
+    """imagenet | radimagenet | random | a converted weights folder | a run folder"""
+    freeze: bool = False
+    """first train the head alone on the frozen backbone, then everything"""
+    train: Literal["all", "head", "last10"] = "all"
+    """what is trained (with --freeze: in the second phase): all, the head, or the last 10 Keras layers and the head"""
+    fold: int = 1
+    """1..5"""
+    seed: int = 0
+    """of the random initialisation, the head, shuffling, augmentation and dropout"""
+    tag: str = ""
+    """added to the run folder's name, to tell runs of different settings apart"""
+
+    # Where things lie
+    data_dir: Path | None = None
+    """the task's archive or its unpacked folder"""
+    folds_dir: Path | None = None
+    """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
+    weights_dir: Path | None = None
+    """holds imagenet/ and radimagenet/; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
+    workdir: Path = Path("runs")
+    """run folders are made here: <dataset>/<init>-<freeze|nofreeze>/fold<k>"""
+    cache_dir: Path | None = None
+    """prepared images; default $TLJAX_CACHE, then ~/.cache/tljax"""
+
+    # The network
+    backbone: str = "resnet50"
+    """of a random initialisation, e.g. resnet50 or resnet_tiny; weights bring their own"""
+    variant: str = "keras_v1"
+    """of a random initialisation, e.g. keras_v1 or torch_v1.5; weights bring their own"""
+    dropout: float | None = None
+    """before the head; default 0.5, and 0 from random initialisation, as in the paper"""
+    preprocessing: Literal["native", "paper"] = "native"
+    """native: as the initial weights were trained; paper: BGR minus the ImageNet mean for all of them"""
+
+    # The data
+    folds: Literal["paper", "honest"] = "paper"
+    """rule of our own folds: the paper's, or grouped and stratified with every image tested once"""
+    image_size: int | None = None
+    """pixels; default the paper's size for the task"""
+    augment: Literal["paper", "none"] = "paper"
+    """random rotation, shift, shear, zoom and flip of the training images"""
+    skip_bad: bool = False
+    """leave unreadable images out, and record them, instead of stopping"""
+    storage: Literal["auto", "device", "stream"] = "auto"
+    """where the images lie while training: in device memory if they fit, else streamed from disk"""
+
+    # The optimisation
+    batch_size: int | None = None
+    """over all devices; default the paper's for the task"""
+    epochs: int = 200
+    """at most"""
+    patience: int = 30
+    """epochs without a better selection score before stopping"""
+    learning_rate: float = 1e-5
+    """of Adam, constant"""
+    head_epochs: int = 200
+    """at most, of the head alone (--freeze)"""
+    head_patience: int = 10
+    """epochs of the head alone without a better validation accuracy"""
+    head_learning_rate: float = 1e-3
+    """of Adam, while the head alone is trained"""
+    select: Literal["val_auc", "val_loss", "last"] = "val_auc"
+    """which epoch's weights are kept (and stop the training early); the paper's rule is val_loss"""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
+
+    # Sight
+    quiet: bool = False
+    """no progress display"""
+    tensorboard: bool = False
+    """write TensorBoard event files into the run folder"""
+    profile: bool = False
+    """write a jax profiler trace of the second epoch into the run folder"""
+
+    # Many hosts
+    distributed: bool = False
+    """this is one of several processes; found from SLURM, Open MPI or Kubernetes, or given by the three flags below"""
+    coordinator: str | None = None
+    """host:port of process 0"""
+    num_processes: int | None = None
+    process_id: int | None = None
+
+
+# Settings that change no result: what is shown of a run, and the processes that share it.
+SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
+# Settings in which a resumed run may differ: those above, locations, and storage, which changes rounding only.
+INCIDENTAL = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir", "storage", *SIGHT_AND_HOSTS)

@@ -1,0 +1,38 @@
+"""SIGTERM, with which schedulers announce that they will end a process."""
+
+import signal
+import threading
+from types import TracebackType
+
+from tljax.core.errors import Requeue
+
+
+class Termination:
+    """Catches SIGTERM while it is active, so that work can be saved before the process ends.
+
+    With a message it raises Requeue(message) as soon as the signal comes, until `only_remember` is called; without one
+    it only sets `received`. Outside the main thread, where Python delivers no signals, it never receives any.
+    """
+
+    def __init__(self, message: str = ""):
+        self.received = False
+        self._message = message
+        self._former = None
+
+    def __enter__(self) -> "Termination":
+        if threading.current_thread() is threading.main_thread():
+            self._former = signal.signal(signal.SIGTERM, self._receive)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._former is not None:
+            signal.signal(signal.SIGTERM, self._former)
+
+    def only_remember(self) -> None:
+        """From now on the signal raises nothing: whoever works asks `received` and stops where it can save."""
+        self._message = ""
+
+    def _receive(self, *_: object) -> None:
+        self.received = True
+        if self._message:
+            raise Requeue(self._message)
