@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from tljax import datasets
-from tljax.datasets.duplicates import find_duplicates
-from tljax.datasets.looks import LOOK, look_at
+from tljax.datasets.duplicate_images import find_duplicates
+from tljax.datasets.signatures import SIGNATURE, signature_of
 
 FLIPS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180)
 
@@ -49,9 +49,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(originals), options.planted, replace=False)
     pictures = [*originals, *(disguise(originals[row], rng) for row in chosen)]
-    looks = np.array([look_at(picture) for picture in pictures], LOOK)
+    signatures = np.array([signature_of(picture) for picture in pictures], SIGNATURE)
     start = time.perf_counter()
-    pairs = {(pair.first, pair.second) for pair in find_duplicates(looks["thumbnail"], looks["digest"])}
+    pairs = {(pair.first, pair.second) for pair in find_duplicates(signatures["thumbnail"], signatures["digest"])}
     seconds = time.perf_counter() - start
 
     before = {pair for pair in pairs if pair[1] < len(originals)}

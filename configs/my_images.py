@@ -14,5 +14,5 @@ from tljax.core.config import StudyConfig, TrainConfig
 config = StudyConfig(
     tasks=("folder",),
     inits=("imagenet", "radimagenet", "random"),
-    train=TrainConfig(folds="honest", epochs=60, learning_rate=3e-5),
+    train=TrainConfig(folds="grouped", epochs=60, learning_rate=3e-5),
 )

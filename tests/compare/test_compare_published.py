@@ -8,7 +8,7 @@ import pytest
 
 from tljax.compare import compare
 from tljax.core.paper import LAYERS
-from tljax.datasets.decode import decode_file, to_square
+from tljax.datasets.decoding import decode_file, to_square
 from tljax.weights import networks
 
 

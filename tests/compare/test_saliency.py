@@ -5,7 +5,7 @@ import numpy as np
 
 from tljax.compare import saliency
 from tljax.core.runs import Predictions
-from tljax.datasets.base import Dataset
+from tljax.datasets.dataset import Dataset
 from tljax.datasets.tasks.phantom import CARD
 from tljax.weights import networks
 

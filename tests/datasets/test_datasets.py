@@ -98,14 +98,14 @@ def test_patients_are_known_where_the_archive_names_them(loaded):
 
 
 @pytest.mark.filterwarnings("ignore:.*its validation AUC is undefined")
-def test_lesions_group_the_honest_folds_only(loaded):
+def test_lesions_group_the_grouped_folds_only(loaded):
     dataset = loaded("isic with lesions")
 
     def leaks(rule: str) -> int:
         lesions = np.array(dataset.patients)
         return sum(len(set(lesions[fold.train]) & set(lesions[fold.test])) for fold in make_folds(dataset, rule))
 
-    assert leaks("honest") == 0 < leaks("paper")
+    assert leaks("grouped") == 0 < leaks("paper")
 
 
 def test_knee_volumes_give_the_slices_of_the_middle_third(loaded):
@@ -127,7 +127,7 @@ def test_dicom_is_windowed_by_its_own_window(loaded):
 
 
 def test_the_draw_of_patches_is_seeded(loaded, tmp_path):
-    from tljax.datasets import patches
+    from tljax.datasets.tasks import _patches as patches
 
     archive = ARCHIVES["pcam-small"][1](tmp_path)
     first, second = ([example.file for example in patches.draw(archive, 20)] for _ in range(2))
@@ -200,7 +200,7 @@ def test_generated_images_are_a_function_of_their_seed(name):
 
 def test_phantom_speckle_is_fully_developed():
     """The envelope of many scatterers is Rayleigh distributed: its mean over its deviation is 1.91."""
-    from tljax.datasets.speckle import Texture, envelope
+    from tljax.datasets.tasks._speckle import Texture, envelope
 
     scatterers = np.random.default_rng(0).standard_normal((2, 512, 512), np.float32)
     magnitude = envelope(scatterers, Texture(axial=0.003, lateral=0.004))

@@ -50,7 +50,7 @@ def test_a_cache_that_cannot_be_written_is_named(own, tmp_path):
 
 def test_a_missing_decoder_is_not_laid_to_the_image(own, monkeypatch):
     """Once it is installed, the same command goes on."""
-    from tljax.datasets import dicom
+    from tljax.datasets.decoding import dicom
 
     write_dicom(own / "cat" / "scan.dcm", pixels(0))
     file = pydicom.dcmread(own / "cat" / "scan.dcm")
@@ -65,10 +65,10 @@ def test_a_missing_decoder_is_not_laid_to_the_image(own, monkeypatch):
 
 def test_large_images_are_decoded_a_few_at_a_time(own, monkeypatch):
     """Each thread takes memory for its image: sixteen cores would take sixteen times that of one."""
-    from tljax.datasets import decode, store
+    from tljax.datasets import decoding, store
 
     Image.fromarray(pixels(0, (3000, 5000))).save(own / "cat" / "large.png")
-    assert 15e6 * 5 < decode.memory_needed(own / "cat" / "large.png") < 15e6 * 7
+    assert 15e6 * 5 < decoding.memory_needed(own / "cat" / "large.png") < 15e6 * 7
     monkeypatch.setattr(store, "THREADS", 16)
     assert [store.workers(memory) for memory in (0, 10_000, 100_000_000, 10_000_000_000)] == [16, 16, 4, 1]
 

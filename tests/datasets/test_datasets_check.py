@@ -14,12 +14,12 @@ from PIL import Image
 
 from tljax import datasets
 from tljax.core.errors import UserError
-from tljax.datasets import Dataset, duplicates
+from tljax.datasets import Dataset, duplicate_images
 from tljax.datasets.__main__ import main
-from tljax.datasets.duplicates import IDENTICAL, Pair, find_duplicates
+from tljax.datasets.duplicate_images import IDENTICAL, DuplicatePair, find_duplicates
 from tljax.datasets.folds import Fold
 from tljax.datasets.leakage import COLUMNS, Leak, find_leaks, leak_rows, patients_in_several_classes
-from tljax.datasets.looks import LOOK, look_at
+from tljax.datasets.signatures import SIGNATURE, signature_of
 from tljax.datasets.tasks import phantom
 
 SIZE = 96
@@ -36,9 +36,9 @@ def jpeg(image: Image.Image) -> Image.Image:
     return Image.open(content)
 
 
-def pairs_of(images: list[Image.Image]) -> list[Pair]:
-    looks = np.array([look_at(image) for image in images], LOOK)
-    return find_duplicates(looks["thumbnail"], looks["digest"])
+def pairs_of(images: list[Image.Image]) -> list[DuplicatePair]:
+    signatures = np.array([signature_of(image) for image in images], SIGNATURE)
+    return find_duplicates(signatures["thumbnail"], signatures["digest"])
 
 
 DISGUISES = {
@@ -51,28 +51,32 @@ DISGUISES = {
 
 @pytest.mark.parametrize("how", DISGUISES)
 def test_a_disguised_copy_is_found_and_nothing_else(originals, how):
-    assert pairs_of([*originals, DISGUISES[how](originals[5])]) == [Pair(5, len(originals), how)]
+    assert pairs_of([*originals, DISGUISES[how](originals[5])]) == [DuplicatePair(5, len(originals), how)]
 
 
 def test_identical_images_are_told_apart_from_like_ones_and_found_in_every_colour(originals):
     """In a picture of one colour there is nothing that a perceptual hash could see."""
     black, grey, large = (Image.new("L", (side, side), value) for side, value in ((9, 0), (9, 7), (600, 0)))
     pairs = pairs_of([black, grey, originals[5], black, originals[5], black, large])
-    assert pairs == [Pair(*rows, IDENTICAL) for rows in ((0, 3), (0, 5), (2, 4), (3, 5))]
+    assert pairs == [DuplicatePair(*rows, IDENTICAL) for rows in ((0, 3), (0, 5), (2, 4), (3, 5))]
 
 
 def test_duplicates_are_found_across_the_parts_that_are_compared_at_a_time(originals, monkeypatch):
     images = [*originals, *(disguise(originals[row]) for row, disguise in enumerate(DISGUISES.values()))]
     found = pairs_of(images)
-    monkeypatch.setattr(duplicates, "BLOCK", 5)
-    monkeypatch.setattr(duplicates, "WIDTH", 3)
-    assert pairs_of(images) == found == [Pair(row, len(originals) + row, how) for row, how in enumerate(DISGUISES)]
+    monkeypatch.setattr(duplicate_images, "BLOCK", 5)
+    monkeypatch.setattr(duplicate_images, "WIDTH", 3)
+    assert (
+        pairs_of(images)
+        == found
+        == [DuplicatePair(row, len(originals) + row, how) for row, how in enumerate(DISGUISES)]
+    )
 
 
 def test_hashes_of_many_images_are_compared_in_little_memory():
     hashes = np.random.default_rng(0).integers(0, 2**63, (4, 4, 20_000), np.int64).astype(np.uint64)
     tracemalloc.start()
-    assert list(duplicates._candidates(hashes, 0)) == []
+    assert list(duplicate_images._candidates(hashes, 0)) == []
     assert tracemalloc.get_traced_memory()[1] < 32 << 20
     tracemalloc.stop()
 
@@ -108,7 +112,7 @@ def leaky() -> Dataset:
 
 def test_leaks_are_pictures_and_patients_on_both_sides(leaky):
     fold = Fold(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
-    within, across = Pair(0, 1, "as it is"), Pair(1, 4, "mirrored")
+    within, across = DuplicatePair(0, 1, "as it is"), DuplicatePair(1, 4, "mirrored")
     assert find_leaks(leaky, [fold], [within, across]) == [Leak(1, ("train", "test"), (across,), ("p",))]
     clean = Fold(np.array([0, 5]), np.array([2, 3]), np.array([4]))
     assert find_leaks(leaky, [clean], [within]) == []
@@ -116,7 +120,7 @@ def test_leaks_are_pictures_and_patients_on_both_sides(leaky):
 
 def test_every_pair_and_every_leak_is_listed(leaky):
     fold = Fold(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
-    pairs = [Pair(0, 1, "as it is"), Pair(1, 4, "mirrored")]
+    pairs = [DuplicatePair(0, 1, "as it is"), DuplicatePair(1, 4, "mirrored")]
     leaks = {"some folds": find_leaks(leaky, [fold, fold], pairs)}
     assert list(leak_rows(leaky, pairs, leaks)) == [
         ("a", "b", "as it is", "benign", "benign", "", "", "", ""),
@@ -206,15 +210,15 @@ def write_phantoms(root: Path, patients: int | None) -> tuple[str, ...]:
     ("patients", "reason"),
     [
         (12, "no folds by the paper rule: the paper's rule needs at least 20 patients, 4 to hold out in every fold"),
-        (None, "no folds by the paper rule: 5 images, at most 3 of a class, cannot be divided into 5 parts"),
+        (None, "no folds by the paper rule: 24 images, 12 of them of the class cat, are too few"),
     ],
 )
 def test_a_set_too_small_for_one_rule_is_checked_by_the_other(monkeypatch, capsys, tmp_path, patients, reason):
     report = run(monkeypatch, capsys, *write_phantoms(tmp_path / "own", patients))
-    assert reason in report and "folds by the honest rule" in report.replace(reason, "")
+    assert reason in report and "folds by the grouped rule" in report.replace(reason, "")
     assert "no picture and no known patient on both sides" in report
 
 
 def test_a_set_too_small_for_any_rule_is_refused_with_both_reasons(monkeypatch, capsys, tmp_path):
-    with pytest.raises(UserError, match=r"(?s)by the paper rule: 3 patients are too few .* by the honest rule"):
+    with pytest.raises(UserError, match=r"(?s)by the paper rule: 3 patients are too few .* by the grouped rule"):
         run(monkeypatch, capsys, *write_phantoms(tmp_path / "own", 3))

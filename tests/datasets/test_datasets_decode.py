@@ -14,9 +14,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_voi_lut
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from tljax.datasets import dicom
-from tljax.datasets.decode import decode_file, is_image
-from tljax.datasets.pixels import BadImage, stretch
+from tljax.datasets.decoding import BadImage, decode_file, dicom, is_image
+from tljax.datasets.decoding.scaling import stretch
 
 
 def decoded(path: Path) -> np.ndarray:

@@ -2,12 +2,19 @@
 
 import csv
 import sys
+from dataclasses import replace
 
 import archives
 import pytest
 
 from tljax import datasets
+from tljax.core.config import StudyConfig, TrainConfig, to_json
+from tljax.core.errors import UserError
+from tljax.core.runs import read_json
+from tljax.study.grid import make_grid
+from tljax.train import runwriter
 from tljax.train.__main__ import main
+from tljax.train.loop import train
 
 # Streamed batches of one shape, and one cache of compiled programs: a program is compiled once for each number of
 # classes. That all layers learn is the concern of the tests of training.
@@ -37,3 +44,36 @@ def test_a_task_trains_for_an_epoch(task, cache, tmp_path, monkeypatch):
     assert {row["split"] for row in rows} == {"val", "test"}
     for row in rows:
         assert sum(float(row[label]) for label in classes) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_leak_that_the_users_table_states_is_refused_or_recorded(cache, tmp_path, monkeypatch):
+    """Patient p0 has an image in train and one in test."""
+    parts = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+    lines = [
+        (f"{row}.png", ("cat", "dog")[row % 2], f"p{row if row % 11 else 0}", part) for row, part in enumerate(parts)
+    ]
+    archives.write_images(tmp_path / "own" / name for name, *_ in lines)
+    archives.write_csv(tmp_path / "own" / "labels.csv", ("file", "label", "patient", "split"), lines)
+    config = TrainConfig(
+        dataset="folder", data_dir=tmp_path / "own", workdir=tmp_path / "runs", cache_dir=cache, quiet=True, epochs=1,
+        backbone="resnet_tiny", image_size=32, batch_size=16, train="head", storage="stream",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"has 1 patients in both train and test \(p0\): .*--allow-leakage"):
+        train(config)
+    with pytest.raises(UserError, match=r"has 1 patients in both train and test \(p0\): .*--allow-leakage"):
+        make_grid(StudyConfig(tasks=("folder",), inits=("random",), workdir=tmp_path / "study", train=replace(
+            TrainConfig(), data_dir=config.data_dir, cache_dir=cache, image_size=32
+        )))  # fmt: skip
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "study").exists()
+    folder = train(replace(config, allow_leakage=True))
+    leak = {"parts": ["train", "test"], "unit": "patient", "count": 1, "names": ["p0"]}
+    assert read_json(folder / "config.json")["leakage"] == [leak]
+    assert read_json(folder / "config.json")["config"]["allow_leakage"] is True
+
+
+def test_settings_that_an_earlier_version_recorded_are_the_same_settings_now(tmp_path):
+    new = to_json(TrainConfig(folds="grouped"))
+    old = {name: value for name, value in new.items() if name not in ("group_duplicates", "allow_leakage")}
+    runwriter._refuse_other_settings(tmp_path, old | {"folds": "honest"}, new)
+    with pytest.raises(UserError, match="group duplicates was False, is now True"):
+        runwriter._refuse_other_settings(tmp_path, old, new | {"group_duplicates": True})

@@ -91,7 +91,8 @@ def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
     """Numbers of the images to show to the networks."""
     if config.split == "all":
         return np.arange(len(data))
-    return getattr(fold_of(data, config.fold, config.folds, config.folds_dir), config.split)
+    fold = fold_of(data, config.fold, config.folds, config.folds_dir, group_duplicates=config.group_duplicates)
+    return getattr(fold, config.split)
 
 
 def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, str]) -> None:

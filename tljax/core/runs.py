@@ -9,7 +9,7 @@ named, with the reason, and the others are still read.
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,9 @@ SEED_TAG = re.compile(r"seed\d+")  # the part of a tag that `seed_tag` makes
 
 SPLIT_COLUMNS = ("file", "label", "patient", "split")
 PREDICTION_COLUMNS = ("file", "label", "split")  # then one column of probabilities a class
+
+RENAMED = {"folds": {"honest": "grouped"}}
+"""Setting to the values that earlier versions recorded, and what they are called now."""
 
 _VARIANT = re.compile(r"(?P<init>.+?)-(?P<freeze>freeze|nofreeze)(?:-(?P<tag>.+))?")
 _FOLD = re.compile(r"fold(\d+)")
@@ -105,8 +108,8 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The `TrainConfig`, as JSON values."""
-        return self.config.get("config", {})
+        """The `TrainConfig`, as JSON values, in present names."""
+        return with_present_names(self.config.get("config", {}))
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -143,6 +146,11 @@ class Run:
         if tuple(header) != SPLIT_COLUMNS:
             raise UserError(f"{self.path / SPLIT} has the columns {header}; expected {list(SPLIT_COLUMNS)}")
         return [SplitRow(*row) for row in rows]
+
+
+def with_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that an earlier version may have recorded, with the values that were renamed since."""
+    return {name: RENAMED[name].get(value, value) if name in RENAMED else value for name, value in settings.items()}
 
 
 def find_runs(workdir: Path) -> list[Run]:

@@ -19,9 +19,9 @@ from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
 from tljax.datasets import store, tasks
 from tljax.datasets.archive import listing_hash, open_archive
-from tljax.datasets.base import Card, Dataset, Example
-from tljax.datasets.decode import to_image
-from tljax.datasets.duplicates import Pair, find_duplicates
+from tljax.datasets.dataset import Card, Dataset, Example
+from tljax.datasets.decoding import to_image
+from tljax.datasets.duplicate_images import DUPLICATES, DuplicatePair, find_duplicates, kept_pairs
 
 MAX_SIZE = 4096  # a side of 10,000 would make a data set of terabytes
 
@@ -89,15 +89,23 @@ def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
     return builder.Reader(folder).sizes()
 
 
-def duplicates(dataset: Dataset, *, progress: bool = False) -> list[Pair]:
-    """All pairs of images that show one picture, found in the originals: the same at every image size."""
-    looks = store.open_looks(Path(dataset.images.filename).parent)
-    return find_duplicates(looks["thumbnail"], looks["digest"], progress=progress)
+def duplicates(dataset: Dataset, *, progress: bool = False) -> list[DuplicatePair]:
+    """Returns all pairs of images that show one picture.
+
+    They are found in the originals, so they are the same at every image size. The cache keeps them.
+    """
+    folder = Path(dataset.images.filename).parent
+    return kept_pairs(folder / DUPLICATES, lambda: _find_duplicates(folder, progress))
+
+
+def _find_duplicates(folder: Path, progress: bool) -> list[DuplicatePair]:
+    signatures = store.open_signatures(folder)
+    return find_duplicates(signatures["thumbnail"], signatures["digest"], progress=progress)
 
 
 @cache
 def _tasks() -> dict[str, ModuleType]:
-    files = [file.name for file in pkgutil.iter_modules(tasks.__path__)]
+    files = [file.name for file in pkgutil.iter_modules(tasks.__path__) if file.name[0] != "_"]
     modules = (importlib.import_module(f"{tasks.__name__}.{file}") for file in files)
     return {module.CARD.name: module for module in modules}
 

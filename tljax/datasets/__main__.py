@@ -14,7 +14,7 @@ from tljax.core.config import DatasetsConfig, parse
 from tljax.core.errors import UserError, run_command
 from tljax.core.files import replacing, write_csv
 from tljax.datasets import Dataset
-from tljax.datasets.duplicates import Pair
+from tljax.datasets.duplicate_images import DuplicatePair
 from tljax.datasets.folds import PARTS, Fold, make_folds, read_folds
 from tljax.datasets.leakage import COLUMNS, Leak, find_leaks, leak_rows, patients_in_several_classes
 
@@ -41,7 +41,7 @@ def main() -> None:
     pairs = datasets.duplicates(dataset, progress=True)
     show_duplicates(dataset, pairs)
     leaks = {}
-    for title, folds in find_divisions(dataset, config.folds_dir).items():
+    for title, folds in find_divisions(dataset, config.folds_dir, config.group_duplicates).items():
         leaks[title] = find_leaks(dataset, folds, pairs)
         show_folds(dataset, folds, title, leaks[title])
     if config.out:
@@ -49,16 +49,22 @@ def main() -> None:
         console.print(f"all pairs and leaks: {config.out}")
 
 
-def find_divisions(dataset: Dataset, folds_dir: Path | None) -> dict[str, list[Fold]]:
+def find_divisions(dataset: Dataset, folds_dir: Path | None, group_duplicates: bool) -> dict[str, list[Fold]]:
     """The folds to be checked by their titles: those that are listed, the archive's own, or ours by each rule."""
+    if group_duplicates and (folds_dir or dataset.splits):
+        given = f"--folds-dir {folds_dir}" if folds_dir else "the archive's own split"
+        raise UserError(f"--group-duplicates makes folds of its own, and {given} gives others; leave one of them out")
     if folds_dir:
         return {f"folds of {folds_dir}": read_folds(folds_dir, dataset.card.name, dataset)}
     if dataset.splits:
         return {"the archive's own split": make_folds(dataset)}
     divisions, refused = {}, []
-    for rule in ("paper", "honest"):
+    together = ", duplicates kept together" if group_duplicates else ""
+    for rule in ("paper", "grouped"):
         try:
-            divisions[f"folds by the {rule} rule"] = make_folds(dataset, rule)
+            divisions[f"folds by the {rule} rule{together}"] = make_folds(
+                dataset, rule, group_duplicates=group_duplicates
+            )
         except UserError as error:
             refused.append(f"no folds by the {rule} rule: {error}")
     if not divisions:
@@ -101,7 +107,7 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
         console.print(f"{unit}s in more than one class: {len(several)}, as {_some(several)}; labels right?")
 
 
-def show_duplicates(dataset: Dataset, pairs: Sequence[Pair]) -> None:
+def show_duplicates(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
     """How many pictures are there twice, and those that contradict themselves."""
     kinds = Counter(pair.how for pair in pairs)
     console.print(f"pictures that are there twice: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
@@ -112,7 +118,7 @@ def show_duplicates(dataset: Dataset, pairs: Sequence[Pair]) -> None:
         _show_pairs(dataset, torn)
 
 
-def _show_pairs(dataset: Dataset, pairs: Sequence[Pair]) -> None:
+def _show_pairs(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
     for pair in pairs[:SHOWN]:
         console.print(f"  {_name(dataset, pair)}")
     if len(pairs) > SHOWN:
@@ -167,7 +173,7 @@ def draw_sheet(dataset: Dataset, path: Path) -> None:
         pyplot.close(figure)
 
 
-def _name(dataset: Dataset, pair: Pair) -> str:
+def _name(dataset: Dataset, pair: DuplicatePair) -> str:
     labels = [dataset.card.classes[dataset.labels[row]] for row in (pair.first, pair.second)]
     files = [f"{dataset.files[row]} ({label})" for row, label in zip((pair.first, pair.second), labels, strict=True)]
     return escape(f"{files[0]} = {files[1]}, {pair.how}")

@@ -20,9 +20,8 @@ from PIL import Image
 from tljax.core.errors import UserError
 from tljax.core.files import replacing
 from tljax.core.progress import progress_bar
-from tljax.datasets.base import Card, Example, Pixels
-from tljax.datasets.decode import decode_bytes, decode_file, memory_needed, to_image
-from tljax.datasets.pixels import BadImage, NoDecoder
+from tljax.datasets.dataset import Card, Example, Pixels
+from tljax.datasets.decoding import BadImage, NoDecoder, decode_bytes, decode_file, memory_needed, to_image
 from tljax.datasets.store import Row, describe_bad, workers
 
 KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})

@@ -12,9 +12,9 @@ from jaxtyping import Int64
 
 from tljax.core.errors import UserError
 from tljax.datasets import Dataset
-from tljax.datasets.decode import DICOM_SUFFIXES, IMAGE_SUFFIXES
+from tljax.datasets.dataset import PARTS
+from tljax.datasets.decoding import DICOM_SUFFIXES, IMAGE_SUFFIXES
 
-PARTS = ("train", "val", "test")
 SHOWN = 5
 FINDING = re.compile(r"#\d+$")  # several findings in one image are rows of their own, told apart by #2, #3
 

@@ -1,69 +1,85 @@
-"""Cross-validation folds: by the paper's rule, by an honest one, by the archive's own split, or from fold lists."""
+"""Cross-validation folds: by the paper's rule, grouped, by the archive's own split, or from fold lists."""
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int64
 
 from tljax import datasets
 from tljax.core.config import TrainConfig
 from tljax.core.errors import UserError
-from tljax.datasets import Dataset
-from tljax.datasets.foldlists import PARTS, read_parts
+from tljax.datasets.dataset import PARTS, Dataset, Fold
+from tljax.datasets.foldlists import read_parts
+from tljax.datasets.grouping import duplicate_groups, patient_groups
+from tljax.datasets.leakage import refuse_shared_patients
+
+__all__ = ["FOLDS", "PARTS", "Fold", "fold_of", "load", "load_data", "make_folds", "read_fold", "read_folds"]
 
 FOLDS = 5
 HELD_OUT = 4  # into how many parts the paper's rule divides the patients that a fold holds out: 3 test, 1 validation
 PAPER_SEED = 2  # the authors' random_state
-HONEST_HINT = "the honest rule may do (--folds honest)"
+RULES = {"paper": "paper", "grouped": "grouped", "honest": "grouped"}  # honest: an old name, still accepted
+GROUPED_HINT = "the grouped rule may do (--folds grouped)"
+
+Groups = Int64[np.ndarray, " n"] | None
 
 
-@dataclass(frozen=True)
-class Fold:
-    """Row numbers of a `Dataset`, sorted, no row in two parts."""
+def make_folds(dataset: Dataset, rule: str = "paper", *, group_duplicates: bool = False) -> list[Fold]:
+    """Makes five folds, or the one that the archive brings.
 
-    train: Int64[np.ndarray, " a"]
-    val: Int64[np.ndarray, " b"]
-    test: Int64[np.ndarray, " c"]
+    rule:
+        `paper`: 80 % train; the other 20 % are divided into test and validation, so that some images are never tested.
+        By GroupKFold where the card groups (3/4 test, 1/4 validation), else by StratifiedKFold (4/5 and 1/5).
+        `grouped`: stratified, and grouped by every grouping that is known. Each image is tested in exactly one fold;
+        an eighth of the other images is validation. `honest` is its former name.
+    group_duplicates: whether images of one picture (`datasets.duplicates`) stay in the same part, by either rule.
 
-
-def make_folds(dataset: Dataset, rule: str = "paper") -> list[Fold]:
-    """Five folds, or the one that the archive brings.
-
-    `paper`: 80 % train; the other 20 % are divided into test and validation, so that a part of the images is never
-    tested. By GroupKFold where the card groups (3/4 test, 1/4 validation), else by StratifiedKFold (4/5 and 1/5).
-    `honest`: stratified and grouped at once by every grouping that is known; each image is tested in exactly one fold;
-    an eighth of the other images is validation.
+    Raises `UserError` where such folds cannot be made.
     """
-    if rule not in ("paper", "honest"):
-        raise UserError(f"unknown fold rule {rule!r}; there are paper and honest")
+    if rule not in RULES:
+        raise UserError(f"unknown fold rule {rule!r}; there are paper and grouped")
     if dataset.splits is not None:
+        if group_duplicates:
+            raise UserError(
+                f"{dataset.card.name} brings its own train, val and test, which --group-duplicates cannot change; "
+                f"leave one of the two out"
+            )
         parts = np.array(dataset.splits)
         folds = [Fold(*(np.flatnonzero(parts == part) for part in PARTS))]
     else:
         _check_counts(dataset)
-        folds = list(_paper_folds(dataset) if rule == "paper" else _honest_folds(dataset))
+        together = duplicate_groups(dataset, datasets.duplicates(dataset)) if group_duplicates else None
+        make = _paper_folds if RULES[rule] == "paper" else _grouped_folds
+        folds = list(make(dataset, together))
     for number, fold in enumerate(folds, 1):
         _check_classes(dataset, fold, number)
     return folds
 
 
 def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]:
-    """The five folds listed in `folds_dir/<task>/{train,val,test}_fold<k>.csv`;
-    how they are joined: `foldlists`."""
+    """Reads the five folds listed in `folds_dir/<task>/{train,val,test}_fold<k>.csv`; see `foldlists`."""
     return [read_fold(folds_dir, task, dataset, number) for number in range(1, FOLDS + 1)]
 
 
 def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]:
-    """The data of a run and its fold."""
+    """Loads the data of a run and its fold.
+
+    Raises `UserError` where the fold has a patient in two parts that the task keeps together, unless `allow_leakage`.
+    """
     data = load_data(config, progress=progress)
-    return data, fold_of(data, config.fold, config.folds, config.folds_dir)
+    fold = fold_of(data, config.fold, config.folds, config.folds_dir, group_duplicates=config.group_duplicates)
+    if not config.allow_leakage:
+        refuse_shared_patients(data, fold, config.fold)
+    return data, fold
 
 
 def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
-    """The data of a run. Raises UserError where nothing says which images are meant, or what says it is not read."""
+    """Loads the data of a run.
+
+    Raises `UserError` where nothing says which images are meant, or where --data-dir would not be read.
+    """
     card = datasets.card(config.dataset)
     if config.data_dir and not card.needs_archive:
         raise UserError(
@@ -83,9 +99,23 @@ def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
     )
 
 
-def fold_of(dataset: Dataset, number: int, rule: str = "paper", folds_dir: str | Path | None = None) -> Fold:
-    """Fold `number` (from 1) by our own rule, or from the lists in `folds_dir`. Raises UserError outside the range."""
-    folds = make_folds(dataset, rule) if folds_dir is None else None
+def fold_of(
+    dataset: Dataset,
+    number: int,
+    rule: str = "paper",
+    folds_dir: str | Path | None = None,
+    *,
+    group_duplicates: bool = False,
+) -> Fold:
+    """Returns fold `number` (from 1), made by `make_folds` or read from the lists in `folds_dir`.
+
+    Raises `UserError` for a number outside the range.
+    """
+    if folds_dir is not None and group_duplicates:
+        raise UserError(
+            f"--group-duplicates makes folds of its own, and --folds-dir {folds_dir} lists others; leave one out"
+        )
+    folds = make_folds(dataset, rule, group_duplicates=group_duplicates) if folds_dir is None else None
     count = len(folds) if folds else FOLDS
     if not 1 <= number <= count:
         raise UserError(f"there is no fold {number}; {dataset.card.name} has folds 1..{count}")
@@ -93,81 +123,87 @@ def fold_of(dataset: Dataset, number: int, rule: str = "paper", folds_dir: str |
 
 
 def read_fold(folds_dir: str | Path, task: str, dataset: Dataset, number: int) -> Fold:
-    """One of `read_folds`."""
+    """Reads one of the folds of `read_folds`."""
     folder = Path(folds_dir) / task
     if not folder.is_dir():
         raise UserError(f"--folds-dir {folds_dir}: there is no folder {task} in it")
     return Fold(**read_parts(folder, dataset, number))
 
 
-def _paper_folds(dataset: Dataset) -> Iterator[Fold]:
-    from sklearn.model_selection import StratifiedKFold
+def _paper_folds(dataset: Dataset, together: Groups) -> Iterator[Fold]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    groups = _groups(dataset)
+    groups = patient_groups(dataset)
     if dataset.card.grouped_by == "patient" and groups is not None:
         if (patients := len(np.unique(groups))) < FOLDS * HELD_OUT:
             raise UserError(
                 f"the paper's rule needs at least {FOLDS * HELD_OUT} patients, {HELD_OUT} to hold out in every fold; "
-                f"there are {patients}; {HONEST_HINT}"
+                f"there are {patients}; {GROUPED_HINT}"
             )
+        groups = groups if together is None else together
         fold_of = _group_kfold(groups, FOLDS)
         for number in range(FOLDS):
             held_out = np.flatnonzero(fold_of == number)
             is_val = _group_kfold(groups[held_out], HELD_OUT) == HELD_OUT - 1
             yield Fold(np.flatnonzero(fold_of != number), held_out[is_val], held_out[~is_val])
         return
-    outer = StratifiedKFold(FOLDS, shuffle=True, random_state=PAPER_SEED)
-    for train, held_out in _divide(outer, dataset.labels):
-        *_, (test, val) = _divide(StratifiedKFold(5), dataset.labels[held_out])
-        yield Fold(train, held_out[val], held_out[test])
+    kind = StratifiedKFold if together is None else StratifiedGroupKFold
+    outer = kind(FOLDS, shuffle=True, random_state=PAPER_SEED)
+    for train, held_out in _divide(outer, dataset, np.arange(len(dataset)), together):
+        *_, (test, val) = _divide(kind(5), dataset, held_out, together)
+        yield Fold(train, val, test)
 
 
-def _divide(splitter, labels: Int32[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None = None) -> list[tuple]:
-    """The splits of a scikit-learn splitter. Small classes are our own to complain of (`_check_classes`)."""
+def _grouped_folds(dataset: Dataset, together: Groups) -> Iterator[Fold]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    groups = patient_groups(dataset) if together is None else together
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    outer = kind(FOLDS, shuffle=True, random_state=PAPER_SEED)
+    for rest, test in _divide(outer, dataset, np.arange(len(dataset)), groups):
+        train, val = _divide(kind(8, shuffle=True, random_state=PAPER_SEED), dataset, rest, groups)[0]
+        yield Fold(train, val, test)
+
+
+def _divide(splitter, dataset: Dataset, rows: Int64[np.ndarray, " m"], groups: Groups) -> list[tuple]:
+    """The splits of some rows by a scikit-learn splitter, as rows of the data set.
+
+    Small classes are our own to complain of (`_check_classes`).
+    """
+    labels = dataset.labels[rows]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-            return list(splitter.split(labels, labels, groups))
+            splits = list(splitter.split(labels, labels, None if groups is None else groups[rows]))
     except ValueError as error:
-        raise UserError(
-            f"{len(labels)} images, at most {np.bincount(labels).max()} of a class, cannot be divided into "
-            f"{splitter.get_n_splits()} parts; the paper's rule needs about 25 images of a class, the honest rule 10"
-        ) from error
+        raise UserError(_describe_too_small(dataset)) from error
+    return [(rows[one], rows[other]) for one, other in splits]
+
+
+def _describe_too_small(dataset: Dataset) -> str:
+    least = int(np.bincount(dataset.labels, minlength=len(dataset.card.classes)).argmin())
+    count = int((dataset.labels == least).sum())
+    return (
+        f"{len(dataset)} images, {count} of them of the class {dataset.card.classes[least]}, are too few for {FOLDS} "
+        f"folds by this rule: the paper's rule needs about 25 images of every class; "
+        f"the grouped rule needs 10 (--folds grouped)"
+    )
 
 
 def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " n"]:
-    """The fold of each row: the largest group goes to the lightest fold, and so on, as scikit-learn's GroupKFold does.
+    """The fold of each row: the largest group goes to the lightest fold, and so on, as in scikit-learn's GroupKFold.
 
-    Its order of equally large groups depends on the processor, which is why grouped published lists cannot be made
-    anew; here it is the order of their names, so that all machines make the same folds.
+    There the order of equally large groups depends on the processor, which is why published grouped lists cannot be
+    made again. Here it is the order of their numbers, so that all machines make the same folds.
     """
     _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < count:
-        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; {HONEST_HINT}")
+        raise UserError(f"some patients have so many images that {FOLDS} folds cannot be made; {GROUPED_HINT}")
     fold_of_group, weights = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
     for group in np.argsort(-sizes, kind="stable"):
         fold_of_group[group] = np.argmin(weights)
         weights[fold_of_group[group]] += sizes[group]
     return fold_of_group[inverse]
-
-
-def _honest_folds(dataset: Dataset) -> Iterator[Fold]:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    groups = _groups(dataset)
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    for rest, test in _divide(kind(FOLDS, shuffle=True, random_state=PAPER_SEED), dataset.labels, groups):
-        rest_groups = None if groups is None else groups[rest]
-        eighths = _divide(kind(8, shuffle=True, random_state=PAPER_SEED), dataset.labels[rest], rest_groups)
-        train, val = eighths[0]
-        yield Fold(rest[train], rest[val], test)
-
-
-def _groups(dataset: Dataset) -> Int64[np.ndarray, " n"] | None:
-    """The patients as numbers, in the order of their names."""
-    if dataset.patients is None:
-        return None
-    return np.unique(np.array(dataset.patients), return_inverse=True)[1].astype(np.int64)
 
 
 def _check_counts(dataset: Dataset) -> None:

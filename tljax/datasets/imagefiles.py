@@ -10,9 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import list_files
-from tljax.datasets.decode import decode_file, is_image, to_square
-from tljax.datasets.pixels import BadImage
+from tljax.datasets.decoding import BadImage, decode_file, is_image, to_square
+from tljax.datasets.listing import list_files
 
 CROP_MARGIN = 8 / 7  # ImageNet's 256 to 224
 

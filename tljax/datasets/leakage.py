@@ -1,12 +1,15 @@
-"""What training knows of the test: the same picture, or the same patient, on both sides of a fold."""
+"""Leakage: the same picture or the same patient in two parts of a fold."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tljax.datasets import Dataset
-from tljax.datasets.duplicates import Pair
-from tljax.datasets.folds import PARTS, Fold
+from tljax.core.errors import UserError
+from tljax.datasets.dataset import PARTS, Dataset, Fold
+from tljax.datasets.duplicate_images import DuplicatePair
+
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,11 @@ class Leak:
 
     fold: int
     parts: tuple[str, str]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[DuplicatePair, ...]
     patients: tuple[str, ...]
 
 
-def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[Pair]) -> list[Leak]:
+def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[DuplicatePair]) -> list[Leak]:
     """Every fold and two of its parts that share a picture (one of `pairs`) or a patient."""
     leaks = []
     for number, fold in enumerate(folds, 1):
@@ -35,10 +38,42 @@ def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[Pair]) -
     return leaks
 
 
+def refuse_shared_patients(dataset: Dataset, fold: Fold, number: int) -> None:
+    """Raises `UserError` where a fold has a patient in two parts that the task's own protocol keeps together."""
+    if dataset.card.grouped_by != "patient":
+        return  # the paper divides lesions and slides; `describe_leaks` still records it
+    for leak in find_leaks(dataset, [fold], ()):
+        one, other = leak.parts
+        names = ", ".join(leak.patients[:SHOWN]) + (", ..." if len(leak.patients) > SHOWN else "")
+        raise UserError(
+            f"fold {number} of {dataset.card.name} has {len(leak.patients)} {dataset.card.unit}s in both {one} and "
+            f"{other} ({names}): every score would be too good. Move all images of a {dataset.card.unit} to one part, "
+            f"or accept it with --allow-leakage, which the run records and the report shows"
+        )
+
+
+def describe_leaks(dataset: Dataset, fold: Fold) -> list[dict[str, Any]] | None:
+    """What a run records of patients in two parts of its fold, as JSON values; None where patients are unknown.
+
+    One object for every two parts that share patients: `parts`, `unit`, `count` and `names` (the first few).
+    """
+    if dataset.patients is None:
+        return None
+    return [
+        {
+            "parts": list(leak.parts),
+            "unit": dataset.card.unit,
+            "count": len(leak.patients),
+            "names": list(leak.patients[:SHOWN]),
+        }
+        for leak in find_leaks(dataset, [fold], ())
+    ]
+
+
 COLUMNS = ("first", "second", "how", "label1", "label2", "patient", "folds", "fold", "parts")
 
 
-def leak_rows(dataset: Dataset, pairs: Sequence[Pair], leaks: Mapping[str, Sequence[Leak]]) -> Iterator[tuple]:
+def leak_rows(dataset: Dataset, pairs: Sequence[DuplicatePair], leaks: Mapping[str, Sequence[Leak]]) -> Iterator[tuple]:
     """Rows of `COLUMNS`: each pair, once for every place where it leaks or once without a place; then each patient.
 
     leaks: by the title of the folds.

@@ -26,9 +26,8 @@ from tljax.core.errors import UserError
 from tljax.core.files import replacing
 from tljax.core.locks import in_turn
 from tljax.core.progress import progress_bar
-from tljax.datasets.decode import to_square
-from tljax.datasets.looks import LOOK, Look, look_at
-from tljax.datasets.pixels import BadImage
+from tljax.datasets.decoding import BadImage, to_square
+from tljax.datasets.signatures import SIGNATURE, Signature, signature_of
 
 FORMAT = 1  # of the store and of decoding, shared by all tasks; raise it whenever the pixels change
 BLOCK_BYTES = 32 << 20
@@ -99,13 +98,13 @@ def workers(memory: int) -> int:
     return max(1, min(THREADS, MEMORY // max(memory, 1)))
 
 
-Prepared = tuple[UInt8[np.ndarray, "size size 3"], Look]
+Prepared = tuple[UInt8[np.ndarray, "size size 3"], Signature]
 
 
 def _attempt(source: Source, index: int, size: int) -> Prepared | BadImage:
     try:
         image = source.image(index)
-        return to_square(image, size), look_at(image)
+        return to_square(image, size), signature_of(image)
     except BadImage as reason:
         return reason
 
@@ -114,14 +113,14 @@ def _write_block(path: Path, outcomes: list[Prepared | BadImage], size: int) -> 
     good = [outcome for outcome in outcomes if not isinstance(outcome, BadImage)]
     reasons = [str(outcome) if isinstance(outcome, BadImage) else "" for outcome in outcomes]
     images = np.stack([pixels for pixels, _ in good]) if good else np.empty((0, size, size, 3), np.uint8)
-    looks = np.array([look for _, look in good], LOOK)
+    signatures = np.array([signature for _, signature in good], SIGNATURE)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, images=images, looks=looks, reasons=np.array(reasons, dtype=np.str_))
+        np.savez(file, images=images, looks=signatures, reasons=np.array(reasons, dtype=np.str_))
 
 
 def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None:
     """Joins the blocks to `images.npy`, `looks.npy` and `rows.json`, and removes them."""
-    skipped, good, looks = dict(source.skipped), [], []
+    skipped, good, signatures = dict(source.skipped), [], []
     for block in blocks:
         with np.load(partial / f"block-{block.start:07d}.npz") as stored:
             for row, reason in zip(source.rows[block.start : block.stop], stored["reasons"].tolist(), strict=True):
@@ -129,8 +128,8 @@ def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None
                     skipped[row.file] = reason
                 else:
                     good.append(row)
-            looks.append(stored["looks"])
-    np.save(partial / "looks.npy", np.concatenate(looks) if looks else np.empty(0, LOOK))
+            signatures.append(stored["looks"])
+    np.save(partial / "looks.npy", np.concatenate(signatures) if signatures else np.empty(0, SIGNATURE))
     digest = hashlib.sha256()
     with open(partial / "images.npy", "wb") as file:
         shape = (len(good), size, size, 3)
@@ -162,8 +161,8 @@ def open_store(folder: Path) -> Store:
         raise UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder") from error
 
 
-def open_looks(folder: Path) -> Shaped[np.ndarray, " n"]:
-    """The thumbnail and the digest of each original (`LOOK`)."""
+def open_signatures(folder: Path) -> Shaped[np.ndarray, " n"]:
+    """The thumbnail and the digest of each original (`SIGNATURE`)."""
     return np.load(folder / "looks.npy", mmap_mode="r")
 
 

@@ -79,7 +79,7 @@ def refuse_other_settings(cell: Cell) -> None:
     if cell.status == "corrupt" or not path.exists():
         return
     facts = runs.read_json(path)
-    old, new = facts.get("config", {}), _resolved(cell.config, str(facts.get("devices", "")))
+    old, new = runs.with_present_names(facts.get("config", {})), _resolved(cell.config, str(facts.get("devices", "")))
     differing = [
         f"{key.replace('_', ' ')} was {old[key]}, is now {value}"
         for key, value in new.items()

@@ -11,7 +11,8 @@ from tljax import datasets, weights
 from tljax.core import runs
 from tljax.core.config import StudyConfig, TrainConfig
 from tljax.core.errors import UserError
-from tljax.datasets.folds import load_data, make_folds
+from tljax.datasets.folds import load_data, make_folds, read_fold
+from tljax.datasets.leakage import refuse_shared_patients
 from tljax.study.cell import Cell
 from tljax.study.checks import checked, refuse_other_settings, refuse_shared_folders
 from tljax.train.settings import check
@@ -143,11 +144,18 @@ def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
 
 def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int]:
     """The folds of the grid that a task has: images that bring their own train, val and test have one."""
-    run = _settings_of(config, task)
-    if run.folds_dir or datasets.card(task).images is not None:
+    run = dataclasses.replace(_settings_of(config, task), dataset=task)
+    if datasets.card(task).images is not None:
         return list(config.folds)
-    data = load_data(dataclasses.replace(run, dataset=task), progress=True)
-    count = len(make_folds(data, run.folds))
+    data = load_data(run, progress=True)
+    if run.folds_dir:
+        made = {number: read_fold(run.folds_dir, task, data, number) for number in config.folds}
+    else:
+        made = dict(enumerate(make_folds(data, run.folds, group_duplicates=run.group_duplicates), start=1))
+    if not run.allow_leakage:
+        for number, fold in made.items():
+            refuse_shared_patients(data, fold, number)
+    count = max(made)
     if absent := [str(fold) for fold in config.folds if fold > count]:
         left_out[f"{task} fold {' '.join(absent)}"] = "the images bring their own train, val and test: one fold"
     return [fold for fold in config.folds if fold <= count]

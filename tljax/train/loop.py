@@ -28,6 +28,7 @@ from tljax.core.errors import Requeue, UserError
 from tljax.core.progress import Stopwatch, TrainingDisplay
 from tljax.core.signals import Termination
 from tljax.datasets.folds import PARTS, Fold, load
+from tljax.datasets.leakage import describe_leaks
 from tljax.statistics import metrics
 from tljax.train import engine
 from tljax.train.feed import Feed, make_feed
@@ -111,6 +112,7 @@ def describe(job: Job) -> dict[str, Any]:
         "init": dataclasses.asdict(job.network.card),
         "card": dataclasses.asdict(job.data.card),
         "skipped": list(job.data.skipped),
+        "leakage": describe_leaks(job.data, job.fold),
         "devices": devices.describe(),
         "versions": {"tljax": tljax.__version__, "jax": jax.__version__, "python": platform.python_version()},
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from tljax import weights
 from tljax.core import runs
 from tljax.core.checkpoint import ResumePoint
+from tljax.core.config import TrainConfig, to_json
 from tljax.core.devices import is_writer, meet
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv, write_text
@@ -139,6 +140,8 @@ class RunWriter:
 
 def _refuse_other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     new = json.loads(json.dumps(new, default=str))
+    since = {name: value for name, value in to_json(TrainConfig()).items() if name in new}  # settings that came later
+    old = since | runs.with_present_names(old)
     differing = [
         f"{key.replace('_', ' ')} was {old.get(key)}, is now {new.get(key)}"
         for key in sorted(old.keys() | new.keys())

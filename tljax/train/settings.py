@@ -7,6 +7,7 @@ from tljax import datasets
 from tljax.core import devices
 from tljax.core.config import TrainConfig
 from tljax.core.errors import UserError, require_at_least
+from tljax.datasets.folds import RULES
 from tljax.weights import networks
 
 DROPOUT = 0.5  # of the paper's pre-trained models; its random one had none
@@ -29,6 +30,7 @@ def resolve(config: TrainConfig, card: datasets.Card) -> TrainConfig:
     """The config with every default that depends on the task or the device filled in."""
     return dataclasses.replace(
         config,
+        folds=RULES[config.folds],
         image_size=config.image_size or card.image_size,
         batch_size=config.batch_size or card.batch_size,
         dropout=(0.0 if networks.is_random(config.init) else DROPOUT) if config.dropout is None else config.dropout,

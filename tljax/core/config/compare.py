@@ -42,8 +42,10 @@ class CompareConfig:
     """the task's archive or its unpacked folder"""
     folds_dir: Path | None = None
     """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
-    folds: Literal["paper", "honest"] = "paper"
-    """rule of our own folds"""
+    folds: Literal["paper", "grouped", "honest"] = "paper"
+    """rule of our own folds (honest: old name of grouped)"""
+    group_duplicates: bool = False
+    """keep images of one picture in the same part of our own folds"""
     weights_dir: Path | None = None
     """holds imagenet/ and radimagenet/"""
     cache_dir: Path | None = None

@@ -20,6 +20,8 @@ class DatasetsConfig:
     """pixels; default the paper's size for the task"""
     figure: Path | None = None
     """draw a contact sheet, a row of images a class, to this PNG file"""
+    group_duplicates: bool = False
+    """keep images of one picture in the same part of our own folds, instead of reporting them as leaks"""
     out: Path | None = None
     """write every pair of duplicates, and what leaks between the parts of which fold, to this CSV file"""
     skip_bad: bool = False

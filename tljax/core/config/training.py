@@ -48,8 +48,12 @@ class TrainConfig:
     """native: as the initial weights were trained; paper: BGR minus the ImageNet mean for all of them"""
 
     # The data
-    folds: Literal["paper", "honest"] = "paper"
-    """rule of our own folds: the paper's, or grouped and stratified with every image tested once"""
+    folds: Literal["paper", "grouped", "honest"] = "paper"
+    """rule of our own folds: the paper's, or grouped and stratified with every image tested once (honest: old name)"""
+    group_duplicates: bool = False
+    """keep images of one picture in the same part of our own folds, as tljax.datasets finds them"""
+    allow_leakage: bool = False
+    """train although patients are in two parts of the fold; the run records it and the report shows it"""
     image_size: int | None = None
     """pixels; default the paper's size for the task"""
     augment: Literal["paper", "none"] = "paper"
@@ -98,5 +102,6 @@ class TrainConfig:
 
 # Settings that change no result: what is shown of a run, and the processes that share it.
 SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
+_PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
 # Settings in which a resumed run may differ: those above, locations, and storage, which changes rounding only.
-INCIDENTAL = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir", "storage", *SIGHT_AND_HOSTS)
+INCIDENTAL = (*_PLACES, "storage", "allow_leakage", *SIGHT_AND_HOSTS)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.datasets.archive import files_in, find_folder
-from tljax.datasets.base import Card, Example
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.listing import files_in, find_folder
 
 CARD = Card(
     name="breast",

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path, PurePosixPath
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import PACKED_SUFFIXES, list_files
-from tljax.datasets.base import Card, Example
-from tljax.datasets.decode import is_image
+from tljax.datasets.archive import PACKED_SUFFIXES
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.decoding import is_image
+from tljax.datasets.listing import list_files
 from tljax.datasets.tables import read_table
 
 CARD = Card(

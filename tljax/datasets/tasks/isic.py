@@ -1,4 +1,4 @@
-"""Skin lesions of seven kinds (ISIC 2018, task 3). Lesions are the groups of the honest folds where they are known.
+"""Skin lesions of seven kinds (ISIC 2018, task 3). Lesions are the groups of the grouped folds where they are known.
 
 The same images go by the name of HAM10000, with their classes in the column `dx` of its metadata: read where the
 challenge's table is not there, in the order of that table.
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import list_files, without_copies
-from tljax.datasets.base import Card, Example
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.listing import list_files, without_copies
 from tljax.datasets.tables import read_table
 
 CARD = Card(

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import list_files, without_copies
-from tljax.datasets.base import Card, Example
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.listing import list_files, without_copies
 
 CARD = Card(
     name="kimia",

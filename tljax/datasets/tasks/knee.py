@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import files_in, find_folder, list_files
-from tljax.datasets.base import Card, Example
-from tljax.datasets.pixels import BadImage
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.decoding import BadImage
+from tljax.datasets.listing import files_in, find_folder, list_files
 
 CARD = Card(
     name="knee",

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import find_folder, list_files
-from tljax.datasets.base import Card, Example
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.listing import find_folder, list_files
 
 CARD = Card(
     name="medmnist",

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tljax.datasets import patches
+from tljax.datasets.tasks import _patches as patches
 
 CARD = patches.card("pcam-middle", 100_000)
 examples = partial(patches.draw, count=CARD.images)

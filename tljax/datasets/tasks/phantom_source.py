@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from tljax.datasets.base import Card, Example
-from tljax.datasets.speckle import Lesion, Scene, Texture, render
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.tasks._speckle import Lesion, Scene, Texture, render
 
 IMAGES = 3600
 SEED = 2023_11

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tljax.datasets.base import Card, Example
+from tljax.datasets.dataset import Card, Example
 from tljax.datasets.tasks import thyroid
 
 CARD: Card = replace(

@@ -9,7 +9,7 @@ from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing, get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tljax.datasets.pixels import ROWS, BadImage, NoDecoder, stretch
+from tljax.datasets.decoding.scaling import ROWS, BadImage, NoDecoder, stretch
 
 DECODERS = "pip install python-gdcm brings those of lossless JPEG and of JPEG-LS"
 

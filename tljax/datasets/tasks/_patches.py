@@ -2,7 +2,7 @@
 
 From its HDF5 files, from a TFDS `patch_camelyon` that is already prepared, or from PNG files `<number>_label=<0|1>.png`
 as the authors exported them (theirs alone carry the names of the published fold lists). The slides that the patches are
-of are the groups of the honest folds where they are known: from the HDF5 files with their three tables beside them.
+of are the groups of the grouped folds where they are known: from the HDF5 files with their three tables beside them.
 """
 
 import re
@@ -17,10 +17,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from tljax.core.errors import UserError
-from tljax.datasets.archive import list_files, without_copies
-from tljax.datasets.base import Card, Example
-from tljax.datasets.decode import decode_bytes
-from tljax.datasets.pixels import BadImage
+from tljax.datasets.dataset import Card, Example
+from tljax.datasets.decoding import BadImage, decode_bytes
+from tljax.datasets.listing import list_files, without_copies
 from tljax.datasets.tables import read_table
 
 CLASSES = ("no", "yes")  # tumour tissue in the central 32 x 32 pixels

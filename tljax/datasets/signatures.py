@@ -9,13 +9,13 @@ from PIL import Image
 SIDE = 64  # of a thumbnail; what the perceptual hash shrinks to by itself
 DIGEST_BYTES = 16
 ROWS = 256  # of an image that are hashed at a time
-LOOK = np.dtype([("digest", np.uint8, DIGEST_BYTES), ("thumbnail", np.uint8, (SIDE, SIDE))])
+SIGNATURE = np.dtype([("digest", np.uint8, DIGEST_BYTES), ("thumbnail", np.uint8, (SIDE, SIDE))])
 
-Look = tuple[UInt8[np.ndarray, " bytes"], UInt8[np.ndarray, "side side"]]
-"""A hash of the pixels, and a small grey picture, averaged and not picked as the network's input is: a `LOOK`."""
+Signature = tuple[UInt8[np.ndarray, " bytes"], UInt8[np.ndarray, "side side"]]
+"""A hash of the pixels, and a small grey picture, averaged and not picked as the network's input is: a `SIGNATURE`."""
 
 
-def look_at(image: Image.Image) -> Look:
+def signature_of(image: Image.Image) -> Signature:
     """The digest and the thumbnail of an image of 8 bits."""
     return _digest(image), _thumbnail(image)
 

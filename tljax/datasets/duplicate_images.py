@@ -4,22 +4,27 @@ Near-duplicates are found by a perceptual hash (imagehash's pHash of 256 bits) o
 kept where the thumbnails also agree pixel by pixel, which those of ultrasound of one organ in two patients do not.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped, UInt8, UInt16, UInt64
 from PIL import Image
 
+from tljax.core.files import write_text
 from tljax.core.progress import progress_bar
 from tljax.datasets.store import THREADS
 
 MAX_DISTANCE = 40  # bits of 256 in which the hashes of a picture and its copy may differ
 MIN_CORRELATION = 0.95  # of the thumbnails' pixels
 IDENTICAL = "identical"
+DUPLICATES = "duplicates-1.json"  # in the cache; a new number where the rules above find other pairs
 BLOCK = 256  # images compared at a time with as many as keep the distances in the processor's cache
 WIDTH = 512
 HALF = 2  # words of a hash's four: where these alone differ in too many bits, the others need no look
@@ -33,7 +38,7 @@ FLIPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @dataclass(frozen=True)
-class Pair:
+class DuplicatePair:
     """Two rows of a data set, `first < second`, and how the second shows the first: a flip, or `IDENTICAL`."""
 
     first: int
@@ -43,12 +48,22 @@ class Pair:
 
 def find_duplicates(
     thumbnails: UInt8[np.ndarray, "n side side"], digests: UInt8[np.ndarray, "n bytes"], *, progress: bool = False
-) -> list[Pair]:
+) -> list[DuplicatePair]:
     """All pairs of rows that show one picture, in order; time grows with n squared, memory with n."""
     found = dict.fromkeys(exact_duplicates(digests), IDENTICAL)
     for first, second, how in near_duplicates(thumbnails, progress=progress):
         found.setdefault((first, second), how)
-    return [Pair(first, second, how) for (first, second), how in sorted(found.items())]
+    return [DuplicatePair(first, second, how) for (first, second), how in sorted(found.items())]
+
+
+def kept_pairs(path: Path, find: Callable[[], list[DuplicatePair]]) -> list[DuplicatePair]:
+    """Reads the pairs that lie in `path`; where there are none, finds them and writes them there if it may."""
+    with suppress(OSError, ValueError, TypeError):
+        return [DuplicatePair(*pair) for pair in json.loads(path.read_text(encoding="utf-8"))]
+    pairs = find()
+    with suppress(OSError):  # a cache that may only be read
+        write_text(path, json.dumps([astuple(pair) for pair in pairs]))
+    return pairs
 
 
 def exact_duplicates(digests: UInt8[np.ndarray, "n bytes"]) -> Iterator[tuple[int, int]]:

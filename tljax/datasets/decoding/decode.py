@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import Image, ImageOps
 
-from tljax.datasets.pixels import BadImage, stretch
+from tljax.datasets.decoding.scaling import BadImage, stretch
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
@@ -60,7 +60,7 @@ def decode_bytes(content: bytes) -> Image.Image:
     if not content:
         raise BadImage("is empty (0 bytes)")
     if _is_dicom(content):
-        from tljax.datasets.dicom import decode_dicom
+        from tljax.datasets.decoding.dicom import decode_dicom
 
         return Image.fromarray(decode_dicom(content))
     try:

@@ -1,11 +1,13 @@
-"""The types of a data set: its card, one example, and the whole set as it is handed to training."""
+"""The types of a data set: its card, one example, the whole set as it is handed to training, and a fold of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, Int64, UInt8
+
+PARTS = ("train", "val", "test")
 
 Pixels = Path | Callable[[], np.ndarray]
 """Where an example's pixels lie: an image file, or a function that returns them (`h w` or `h w 3`)."""
@@ -60,3 +62,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.files)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers of a `Dataset`, sorted, no row in two parts."""
+
+    train: Int64[np.ndarray, " a"]
+    val: Int64[np.ndarray, " b"]
+    test: Int64[np.ndarray, " c"]
