@@ -1,0 +1,104 @@
+"""Step 2: a training step and an epoch of ResNet50 in bfloat16, by tljax and by PyTorch, in turns.
+
+The price of repeatability is the same step by kernels that may add in any order.
+"""
+
+from benchmarks.gpu.record import Record, arguments
+from benchmarks.gpu.turns import Worker, in_turns
+
+PEAK = {"A100": 312e12, "H100": 989e12, "H200": 989e12}  # bfloat16 operations a second, dense; NVIDIA's data sheets
+GOAL = {"H100": 3800, "H200": 4600}  # images a second of the step
+CASES = [(224, 128), (224, 16), (224, 256), (112, 128)]  # pixels, batch
+ROUNDS = 4
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    record = Record(options.out, "training")
+    cases = [(32, 8)] if options.toy else CASES
+    for size, batch in cases:
+        first = (size, batch) == cases[0]
+        _compare(record, size, batch, "default", options.toy, loader=first and not options.toy)
+        if first:
+            _price(record, size, batch, options.toy)
+    size, batch = cases[0]
+    if not options.toy:
+        _compare(record, size, batch, "max-autotune-no-cudagraphs", options.toy, loader=False)
+
+
+def _ours(size: int, batch: int, toy: bool, *, repeatable: bool = True) -> Worker:
+    backbone = "resnet_tiny" if toy else "resnet50"
+    return Worker("benchmarks.gpu.ours", "make", backbone, "torch_v1.5", _count(batch), size, batch, repeatable)
+
+
+def _count(batch: int) -> int:
+    """Images of an epoch: twenty batches, or two of a toy."""
+    return batch * (20 if batch > 8 else 2)
+
+
+def _compare(record: Record, size: int, batch: int, mode: str, toy: bool, *, loader: bool) -> None:
+    theirs = Worker(
+        "benchmarks.gpu.torch_peer", "make", "resnet50", _count(batch), size, batch, None if toy else mode, toy
+    )
+    ours = _ours(size, batch, toy)
+    try:
+        ours.ready()
+        theirs.ready()
+        works = {"ours": (ours, "steps"), "PyTorch": (theirs, "steps")}
+        steps = {name: seconds * batch / _count(batch) for name, seconds in in_turns(ROUNDS, works).items()}
+        rate = {name: batch / seconds for name, seconds in steps.items()}
+        chip = _chip()
+        operations = ours.run("operations")[1]
+        peak = next((value for name, value in PEAK.items() if name in chip), None)
+        share = f"; {operations / steps['ours'] / peak:.1%} of the chip's bfloat16 peak" if peak else ""
+        goal = next((f"; goal {value} images/s" for name, value in GOAL.items() if name in chip), "")
+        record.say(
+            f"step, {size} px, batch {batch}: {rate['ours']:.0f} images/s, PyTorch ({mode}) {rate['PyTorch']:.0f}: "
+            f"{rate['ours'] / rate['PyTorch']:.2f} times its speed (goal 1.15){share}{goal}",
+            size=size,
+            batch=batch,
+            mode=mode,
+            seconds=steps,
+            operations=operations,
+        )
+        works = {"ours": (ours, "epoch"), "PyTorch": (theirs, "epoch")}
+        if loader:
+            works["PyTorch with DataLoader"] = (theirs, "loader_epoch")
+        epochs = in_turns(2, works)
+        told = ", ".join(f"{name} {_count(batch) / seconds:.0f}" for name, seconds in epochs.items())
+        record.say(
+            f"epoch with augmentation, {size} px, batch {batch}, images/s: {told}; ours runs at "
+            f"{steps['ours'] * _count(batch) / batch / epochs['ours']:.0%} of the step alone (goal 95 %)",
+            size=size,
+            batch=batch,
+            mode=mode,
+            epochs=epochs,
+        )
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def _price(record: Record, size: int, batch: int, toy: bool) -> None:
+    """The step with kernels of any order next to the one that repeats to the bit."""
+    workers = {name: _ours(size, batch, toy, repeatable=name == "repeatable") for name in ("repeatable", "any order")}
+    try:
+        for worker in workers.values():
+            worker.ready()
+        seconds = in_turns(ROUNDS, {name: (worker, "steps") for name, worker in workers.items()})
+    finally:
+        for worker in workers.values():
+            worker.close()
+    price = seconds["repeatable"] / seconds["any order"] - 1
+    record.say(f"repeatability costs {price:+.1%} of the step's time (goal: at most 5 %)", price=price, seconds=seconds)
+
+
+def _chip() -> str:
+    """The name of the device, as PyTorch has it."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+
+
+if __name__ == "__main__":
+    main()

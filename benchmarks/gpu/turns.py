@@ -1,0 +1,67 @@
+"""Two workers, one of JAX and one of PyTorch, that take turns on one device, each in a process of its own."""
+
+import multiprocessing
+import statistics
+import time
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+class Worker:
+    """A process that holds one object and runs its methods. `kind`: a class or function, by module and name."""
+
+    def __init__(self, module: str, kind: str, *arguments: Any, **options: Any):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, module, kind, arguments, options), daemon=False)
+        self._process.start()
+
+    def ready(self) -> None:
+        """Wait until the object is made. Raises RuntimeError with the worker's traceback where that failed."""
+        self._answer()
+
+    def run(self, method: str) -> tuple[float, Any]:
+        """Call a method; its seconds, and what it returns."""
+        self._pipe.send(method)
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process, so that its memory on the device is free."""
+        self._pipe.send(None)
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def _answer(self) -> Any:
+        try:
+            failed, value = self._pipe.recv()
+        except EOFError:
+            raise RuntimeError("the worker died") from None
+        if failed:
+            raise RuntimeError(value)
+        return value
+
+
+def _serve(pipe: Connection, module: str, kind: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
+    import importlib
+
+    try:
+        worker = getattr(importlib.import_module(module), kind)(*arguments, **options)
+        pipe.send((False, None))
+        while method := pipe.recv():
+            began = time.perf_counter()
+            value = getattr(worker, method)()
+            pipe.send((False, (time.perf_counter() - began, value)))
+    except Exception:
+        pipe.send((True, traceback.format_exc()))
+
+
+def in_turns(rounds: int, works: dict[str, tuple[Worker, str]]) -> dict[str, float]:
+    """Median seconds of each work over the rounds, the first round (which compiles) left out."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds + 1):
+        for name, (worker, method) in works.items():
+            seconds[name].append(worker.run(method)[0])
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
