@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from tljax.report.verdict import Evidence, adjust, compare_pairs, judge
+from tljax.report.analysis.comparisons import Evidence, adjust, compare_pairs
+from tljax.report.analysis.verdict import judge
 from tljax.statistics import intervals, metrics
 from tljax.statistics.intervals import FoldPredictions
 
@@ -76,7 +77,7 @@ def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
     best = {f"init{number}" for number, signal in enumerate(scenario.signals) if signal == max(scenario.signals)}
     by_t, by_delong, told_apart, right = [], [], [], []
     for study in studies:
-        pairs = adjust({"": compare_pairs(study)})[""]
+        pairs = adjust(compare_pairs(study))
         verdict = judge(study, pairs)
         told_apart.append(verdict.kind in ("winner", "tie"))
         right.append(set(verdict.leaders) == best)

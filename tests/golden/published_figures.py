@@ -1,6 +1,6 @@
-"""Writes tljax/report/published.csv from the authors' result tables (github.com/DovileDo/revisiting-transfer, MIT).
+"""Writes tljax/report/published/published.csv from the authors' tables (github.com/DovileDo/revisiting-transfer, MIT).
 
-    python tests/golden/published_figures.py RESULTS_FOLDER tljax/report/published.csv
+    python tests/golden/published_figures.py RESULTS_FOLDER tljax/report/published/published.csv
 
 Means and standard deviations over the five folds: AUC by task, initialisation and freezing; CCA by task, pair of models
 and layer; prediction similarity of ImageNet and RadImageNet. Four decimals.

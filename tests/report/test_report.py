@@ -1,4 +1,4 @@
-"""The report as a whole: one page that needs nothing, says what is missing, and that a real browser shows."""
+"""The report as a whole: one page that needs nothing else, says what is missing, and that a real browser shows."""
 
 import csv
 import json
@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tljax.core import runs
 from tljax.core.files import write_csv
 from tljax.core.paper import LAYERS
 from tljax.report import write_report
+from tljax.report.sections import find_sections
 
 NASTY_TASK = "t'<script>alert(1)<&$_{}%"
 NASTY_CLASSES = ('<img src=x onerror="alert(2)">', r"50% \end{table} $x_1$", "größer 日本")
@@ -104,28 +106,28 @@ def test_ids_are_unique_and_every_link_has_its_place(page, workdir):
 def test_the_first_heading_is_the_verdict_and_each_task_has_its_own(page):
     first = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)[1]
     assert "Start from ImageNet" in first and "on breast, the one task with a verdict" in first
-    assert "Only ImageNet was trained" in page  # of the other task
-    assert "0.905 ± 0.038" in page  # published, beside one's own
+    assert "only ImageNet was trained" in page  # of the other task
+    assert "0.905 ± 0.038" in page  # published, next to our own
 
 
-def test_several_tasks_are_told_at_a_glance_first(page, workdir):
+def test_the_overview_of_several_tasks_is_first(page, workdir):
     with (workdir / "report" / "tables" / "overview.csv").open(newline="", encoding="utf-8") as lines:
         rows = {row["task"].lstrip("'"): row for row in csv.DictReader(lines)}
     assert rows["breast"]["start from"] == "ImageNet" and rows[NASTY_TASK]["start from"] == "no verdict"
     assert re.fullmatch(r"\d\.\d{3} ± \d\.\d{3}", rows["breast"]["ImageNet"])
     assert rows[NASTY_TASK]["ImageNet"] != "–" and rows[NASTY_TASK]["random"] == "–"
-    assert page.index("nothing is shown to beat") < page.index("<nav") < page.index("<article")
+    assert page.index("not shown to be worse than another, and") < page.index("<nav") < page.index("<article")
     assert ">breast</a></li>" in page and 'href="#task-1"' in page and page.count("<nav") == 1
 
 
-def test_what_is_missing_is_said(page):
+def test_what_is_missing_is_named(page):
     assert "Unfinished run breast/radimagenet-nofreeze/fold1: stopped after 4 epochs" in page
-    assert "Corrupt run breast/radimagenet-nofreeze/fold2" in page and "is not JSON" in page
+    assert "Unreadable run breast/radimagenet-nofreeze/fold2" in page and "is not JSON" in page
     assert "Failed: run isic/x, reason no &lt;archive&gt;" in page
     assert "filters-broken.npz cannot be read" in page
     assert "Only one preprocessing was trained" in page
-    assert page.count("Every run has the same seed") == 1  # of both tasks
-    assert "Not started: breast/random-nofreeze, fold 3 and 4." in page and "6 of 10 runs finished" in page
+    assert page.count("All runs have the same seed") == 1  # of both tasks
+    assert "Not started: breast/random-nofreeze, folds 3 and 4." in page and "6 of 10 runs finished" in page
 
 
 def test_names_that_try_to_do_harm_are_text(page, workdir):
@@ -158,12 +160,30 @@ def test_figures_keep_the_digits_of_their_text(page):
     assert f"ImageNet {mean}" in page  # the legend of the ROC
 
 
-def test_the_evidence_pack_fills_in_what_is_known_and_nothing_else(page):
+def test_the_checklist_has_what_is_known_and_nothing_else(page):
     assert "disjoint by patient (checked in every fold)" in page or "not disjoint by patient" in page
     assert page.count("For the author to supply.") >= 10
     assert "python -m tljax.train --dataset breast" in page
-    assert "learning rate" in page and "val_auc" in page
+    assert "learning rate" in page and "the highest AUC on the validation images" in page
+    assert "The 5\u00a0% level holds for each task by itself; there is no adjustment over tasks." in page
     assert "Methods paragraph" in page and "0123456789abcdef" in page
+
+
+def test_a_leak_that_the_user_permitted_is_the_first_thing_after_the_headline(tmp_path):
+    for fold in (1, 2):
+        folder = write_run(tmp_path, fold=fold, allow_leakage=fold == 2)
+        lines = (folder / runs.SPLIT).read_text().splitlines()
+        file, label, _, split = lines[-1].split(",")
+        (folder / runs.SPLIT).write_text("\n".join([*lines[:-1], f"{file},{label},p{fold}-0,{split}"]) + "\n")
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "1 patients have images in more than one part of fold 2, which --allow-leakage permitted" in page
+    assert page.index("</h1>") < page.index('class="warning"') < page.index("<figure")
+
+
+def test_a_section_is_found_by_its_file():
+    names = list(find_sections())
+    files = {path.stem for path in Path("tljax/report/sections").glob("*.py")} - {"__init__"}
+    assert set(names) == files and names[0] == "auc" and names[-1] == "provenance"
 
 
 def test_a_workdir_without_a_finished_run_still_gets_a_page(tmp_path):

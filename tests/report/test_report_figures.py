@@ -1,57 +1,75 @@
-"""What figures are made of: names of models, rows that may not be drawn, tiles, and looks that tell apart."""
+"""Figures: names of networks, values that may not be drawn, layers of any name, tiles and styles."""
+
+import json
 
 import numpy as np
 import pytest
 from workdirs import write_run
 
+from tljax.core import runs
 from tljax.core.files import write_csv
 from tljax.core.paper import LAYERS
-from tljax.report import representations
-from tljax.report.figures import Gallery, inside, looks, performance, saliency
-from tljax.report.gather import gather
-from tljax.report.models import Model, read_model
+from tljax.report.analysis.networks import ComparedNetwork, preprocessing_and_recipe, read_name
+from tljax.report.analysis.study import analyse
+from tljax.report.drawing.gallery import Gallery
+from tljax.report.drawing.style import styles_of
+from tljax.report.figures import (
+    auc_boxes,
+    auc_intervals,
+    filters,
+    grad_cam,
+    layer_curves,
+    layer_maps,
+    learning_curves,
+    similarity_gain,
+)
+from tljax.report.published import results as published
 
 
 @pytest.mark.parametrize(
-    ("name", "model"),
+    ("name", "network", "condition"),
     [
-        ("imagenet", Model("imagenet", False)),
-        ("random:1", Model("random:1", False)),
-        ("imagenet-nofreeze", Model("imagenet", True)),
-        ("imagenet-freeze-paper-seed2", Model("imagenet", True, True, "paper")),
-        ("imagenet-nofreeze-native-seed2", Model("imagenet", True)),
-        ("breast-RadImageNet-freezeTrue", Model("radimagenet", True, True)),
-        ("breast/random-nofreeze/fold3", Model("random", True)),
-        ("breast-source-random-nofreeze", Model("breast-source-random", True)),
-        ("My-Net", Model("My-Net", False)),
+        ("imagenet", ComparedNetwork("imagenet", False), ("native", "")),
+        ("random:1", ComparedNetwork("random:1", False), ("native", "")),
+        ("imagenet-nofreeze", ComparedNetwork("imagenet", True), ("native", "")),
+        ("imagenet-freeze-paper-seed2", ComparedNetwork("imagenet", True, True), ("paper", "")),
+        ("imagenet-nofreeze-native-seed2", ComparedNetwork("imagenet", True), ("native", "")),
+        ("imagenet-nofreeze-mine-paper", ComparedNetwork("imagenet", True), ("paper", "mine")),
+        ("breast-RadImageNet-freezeTrue", ComparedNetwork("radimagenet", True, True), ("native", "")),
+        ("breast/random-nofreeze/fold3", ComparedNetwork("random", True), ("native", "")),
+        ("breast-source-random-nofreeze", ComparedNetwork("breast-source-random", True), ("native", "")),
+        ("My-Net", ComparedNetwork("My-Net", False), ("native", "")),
     ],
 )
-def test_names_of_models(name, model):
-    assert read_model(name, "breast") == model
+def test_names_of_networks(name, network, condition):
+    found, tag = read_name(name, "breast")
+    assert (found, preprocessing_and_recipe(tag)) == (network, condition)
 
 
 def test_published_names():
-    assert read_model("imagenet-nofreeze", "breast").published_name == "ImageNet-freezeFalse"
-    assert read_model("random:1", "breast").published_name == "random"
+    named = [
+        published.published_name(ComparedNetwork(*of), "breast") for of in (("imagenet", True), ("random:1", False))
+    ]
+    assert named == ["breast-ImageNet-freezeFalse", "random"]
 
 
-def test_every_name_has_a_look_of_its_own():
+def test_every_name_has_a_style_of_its_own():
     names = ["imagenet", "mine", "random", "other", "radimagenet", "third"]
-    chosen = looks(names)
+    chosen = styles_of(names)
     assert len({look.colour for look in chosen.values()}) == len(names)
     assert len({look.marker for look in chosen.values()}) == len(names)
-    assert len({str(look.dash) for look in chosen.values()}) == len(names)  # tells apart in grey
-    assert looks(["random"])["random"] == chosen["random"]
+    assert len({str(look.dash) for look in chosen.values()}) == len(names)  # differs in grey
+    assert styles_of(["random"])["random"] == chosen["random"]
 
 
-def test_many_names_have_looks_that_colour_and_grey_tell_apart():
+def test_many_names_have_styles_that_differ_in_colour_and_in_grey():
     tasks = [f"task{number}" for number in range(12)]
-    chosen = looks(tasks)
+    chosen = styles_of(tasks)
     assert len({look.colour for look in list(chosen.values())[:7]}) == 7  # the paper's seven tasks
     assert len({(look.colour, look.marker) for look in chosen.values()}) == len(tasks)
     assert len({(look.marker, look.filled) for look in chosen.values()}) == len(tasks)  # in grey
     assert len({(look.colour, str(look.dash)) for look in chosen.values()}) == len(tasks)  # a line without markers
-    many = looks([f"name{number}" for number in range(63)]).values()
+    many = styles_of([f"name{number}" for number in range(63)]).values()
     assert len({(look.colour, look.marker) for look in many}) == 63
 
 
@@ -70,15 +88,18 @@ def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
         for layer, flag in (("conv1", ""), ("block4", "too few samples" if protocol == "full" else ""))
     ]  # fmt: skip
     write_csv(tmp_path / "results" / "representations.csv", columns, rows)
-    study = gather(tmp_path)
+    study = analyse(tmp_path)
     gallery = Gallery(tmp_path / "figures")
     with gallery.style():
-        drawn = inside.layer_curves(gallery, study, study.tasks[0])
-    assert [figure.title.partition(":")[0] for figure in drawn] == ["Before and after tuning", "Between networks"] * 2
+        drawn = layer_curves.draw(gallery, study.tasks[0])
+    assert [figure.title.partition(":")[0] for figure in drawn] == [
+        "Before and after fine-tuning",
+        "Between networks",
+    ] * 2
     paper, _, full, _ = drawn
     assert "paper protocol" in paper.title and "Left out" not in paper.caption
     assert "Left out: block4 (too few samples)." in full.caption and "block4" not in full.markup.partition("<g")[2]
-    assert "ImageNet tuned – ImageNet" in paper.markup and "frozen first" not in paper.markup
+    assert "ImageNet fine-tuned – ImageNet" in paper.markup and "head first" not in paper.markup
     assert "standard deviation over folds" in paper.caption
 
 
@@ -93,20 +114,25 @@ def test_titles_name_their_task(tmp_path):
             for other in LAYERS
         ]
     write_csv(tmp_path / "results" / "representations.csv", columns, rows)
-    study = gather(tmp_path)
-    gallery = Gallery(tmp_path / "figures")
     kernels = np.zeros((7, 7, 3, 8))
     maps = {
         "images": np.zeros((1, 8, 8, 3), np.uint8), "maps": np.zeros((1, 2, 2)), "labels": np.array([0]),
         "predicted": np.array([1]), "probability": np.array([0.9]), "classes": np.array(["benign", "malignant"]),
+        "files": np.array(["a"]),
     }  # fmt: skip
+    for task in ("breast", "chest"):
+        (tmp_path / "explain" / task).mkdir(parents=True)
+        np.savez(tmp_path / "explain" / task / "filters-imagenet-nofreeze.npz", before=kernels + 1e-3, after=kernels)
+        np.savez(tmp_path / "explain" / task / "gradcam-imagenet-nofreeze.npz", **maps)
+    study = analyse(tmp_path)
+    gallery = Gallery(tmp_path / "figures")
     drawn = []
     with gallery.style():
         for task in study.tasks:
-            drawn += [performance.forest(gallery, task), *performance.learning_curves(gallery, task, task.condition)]
-            drawn += [*inside.layer_curves(gallery, study, task), *inside.heat_maps(gallery, study, task)]
-            drawn.append(inside.filters(gallery, task.name, "imagenet-nofreeze", kernels + 1e-3, kernels))
-            drawn.append(saliency.grad_cam(gallery, task.name, "imagenet-nofreeze", maps))
+            drawn += [auc_intervals.draw(gallery, task), *learning_curves.draw(gallery, task, task.condition)]
+            drawn += [*layer_curves.draw(gallery, task), *layer_maps.draw(gallery, task)]
+        for found in study.explanations:
+            drawn.append((filters if found.kind == "filters" else grad_cam).draw(gallery, found))
     assert len({figure.title for figure in drawn}) == len(drawn) == 14
 
 
@@ -131,30 +157,29 @@ def two_preprocessings(tmp_path_factory):
                 rows += rows_of(tag, "imagenet", "random", value + 0.1 * seed, fold)
                 rows += rows_of(tag, f"imagenet-nofreeze-{tag}", "imagenet", value + 0.1 * seed, fold)
     write_csv(folder / "results" / "representations.csv", COLUMNS, rows)
-    return gather(folder)
+    return analyse(folder)
 
 
 def test_each_condition_is_drawn_and_the_published_means_stand_with_the_papers(two_preprocessings, tmp_path):
     gallery = Gallery(tmp_path)
     with gallery.style():
-        drawn = inside.layer_curves(gallery, two_preprocessings, two_preprocessings.tasks[0])
+        drawn = layer_curves.draw(gallery, two_preprocessings.tasks[0])
     told = [(figure.title.partition(":")[0], "paper preprocessing" in figure.title) for figure in drawn]
     assert told == [
-        ("Before and after tuning", False), ("Between networks", False),
-        ("Before and after tuning", True), ("Between networks", True),
+        ("Before and after fine-tuning", False), ("Between networks", False),
+        ("Before and after fine-tuning", True), ("Between networks", True),
     ]  # fmt: skip
     assert all("native preprocessing" in figure.title for figure in drawn[:2])
     assert [("Hollow diamonds" in figure.caption) for figure in drawn] == [False, False, True, True]
 
 
 def test_seeds_are_pooled_within_a_fold_and_conditions_are_not(two_preprocessings):
-    native, paper = representations.comparisons(two_preprocessings, "breast")
-    for found, value in ((native, 0.25), (paper, 0.65)):
-        for rows in found.pairs(diagonal=True).values():
-            of_layer = [row for row in rows if row["layer1"] == "conv1"]
-            assert representations.by_fold(of_layer) == pytest.approx({"1": value, "2": value})
     (task,) = two_preprocessings.tasks
-    assert representations.main(two_preprocessings, task) == native
+    native, paper = task.representations
+    for found, value in ((native, 0.25), (paper, 0.65)):
+        for pair in found.values:
+            assert found.matched(pair)[0].by_fold == pytest.approx({"1": value, "2": value})
+    assert task.main_representations is native
 
 
 class Watched(Gallery):
@@ -168,7 +193,7 @@ class Watched(Gallery):
 def test_similarity_and_gain_has_points_and_no_line(two_preprocessings, tmp_path):
     gallery = Watched(tmp_path)
     with gallery.style():
-        (figure,) = inside.similarity_and_gain(gallery, two_preprocessings)
+        (figure,) = similarity_gain.draw(gallery, two_preprocessings)
     assert figure.title == "Similarity and gain: ImageNet"
     for panel in gallery.figure.axes:
         points, zero = panel.lines
@@ -178,7 +203,7 @@ def test_similarity_and_gain_has_points_and_no_line(two_preprocessings, tmp_path
 def test_boxes_of_other_preprocessings_are_hatched(two_preprocessings, tmp_path):
     gallery = Watched(tmp_path)
     with gallery.style():
-        figure = performance.auc_boxes(gallery, two_preprocessings)
+        figure = auc_boxes.draw(gallery, two_preprocessings)
     assert "Hatched boxes" in figure.caption
     boxes = gallery.figure.axes[0].patches
     assert [bool(box.get_hatch()) for box in boxes] == [False, False, True, True]
@@ -187,32 +212,94 @@ def test_boxes_of_other_preprocessings_are_hatched(two_preprocessings, tmp_path)
 def test_whiskers_reach_the_extremes(tmp_path):
     for fold in range(1, 6):
         write_run(tmp_path, fold=fold, signal=0.0 if fold == 5 else 3.0)
-    study = gather(tmp_path)
+    study = analyse(tmp_path)
     gallery = Watched(tmp_path / "figures")
     with gallery.style():
-        performance.auc_boxes(gallery, study)
+        auc_boxes.draw(gallery, study)
     whiskers = [line.get_ydata() for line in gallery.figure.axes[0].lines if line.get_color() == "#0072B2"]
-    aucs = study.tasks[0].aucs(study.tasks[0].arms[0]).values()
+    aucs = study.tasks[0].arms[0].aucs.values()
     lowest = [min(y) for y in whiskers if len(y) == 2]
     assert min(lowest) == pytest.approx(min(aucs))
 
 
-def test_a_table_without_conditions_tells_them_by_the_tags_of_tuned_networks(tmp_path):
+def test_a_table_without_conditions_takes_them_from_the_tags_of_fine_tuned_networks(tmp_path):
     write_run(tmp_path)
     rows = rows_of("", "imagenet-nofreeze", "imagenet", 0.5, 1) + rows_of(
         "", "imagenet-nofreeze-paper", "random", 0.6, 1
     )
     columns = [name for name in COLUMNS if name != "condition"]
     write_csv(tmp_path / "results" / "representations.csv", columns, [(row[0], *row[2:]) for row in rows])
-    assert [found.condition for found in representations.comparisons(gather(tmp_path), "breast")] == ["", "paper"]
+    (task,) = analyse(tmp_path).tasks
+    assert [found.preprocessing for found in task.representations] == ["native", "paper"]
+
+
+def encoder_rows(layers, model1, model2, value=0.5, matrix=False):
+    cells = [(one, other) for one in layers for other in layers if matrix or one == other]
+    return [("breast", "", model1, model2, 1, "full", "cca", *both, value) for both in cells]
+
+
+def test_layers_of_any_name_are_drawn_in_the_order_of_the_network(tmp_path):
+    """Not in that of the alphabet, nor only where they are conv1 to block4."""
+    write_run(tmp_path)
+    layers = ["patches", "encoder2", "encoder10", "attention"]
+    rows = encoder_rows(layers, "imagenet-nofreeze", "imagenet", matrix=True) + encoder_rows(layers, "imagenet", "mine")
+    write_csv(tmp_path / "results" / "representations.csv", COLUMNS, rows)
+    study = analyse(tmp_path)
+    (task,) = study.tasks
+    (found,) = task.representations
+    assert [layer.name for layer in found.matched(next(iter(found.values)))] == layers
+    gallery = Watched(tmp_path / "figures")
+    with gallery.style():
+        tuning, between = layer_curves.draw(gallery, task)
+        ticks = [label.get_text() for label in gallery.figure.axes[0].get_xticklabels()]
+        (layer_map,) = layer_maps.draw(gallery, task)
+        similarity_gain.draw(gallery, study)
+    assert ticks == layers and all(layer in layer_map.markup for layer in layers)
+    assert "encoder10" in tuning.markup and "relative depth" not in between.caption
+
+
+def test_the_order_of_layers_that_a_run_recorded_counts(tmp_path):
+    folder = write_run(tmp_path)
+    config = json.loads((folder / runs.CONFIG).read_text())
+    (folder / runs.CONFIG).write_text(json.dumps(config | {"layers": ["a", "b", "c"]}))
+    write_csv(
+        tmp_path / "results" / "representations.csv", COLUMNS, encoder_rows("cab", "imagenet-nofreeze", "imagenet")
+    )
+    (found,) = analyse(tmp_path).tasks[0].representations
+    assert [layer.name for layer in found.matched(next(iter(found.values)))] == ["a", "b", "c"]
+
+
+def test_networks_of_two_families_are_placed_by_relative_depth(tmp_path):
+    write_run(tmp_path)
+    resnet, encoder = ("conv1", "block1", "block2", "block3", "block4"), ("encoder00", "encoder06", "encoder11")
+    rows = [
+        ("breast", "", "imagenet", "mine", 1, "full", "cca", one, other, 0.1 * i + 0.3 * j)
+        for i, one in enumerate(resnet)
+        for j, other in enumerate(encoder)
+    ]
+    rows += encoder_rows(resnet, "imagenet", "random")
+    write_csv(tmp_path / "results" / "representations.csv", COLUMNS, rows)
+    (task,) = analyse(tmp_path).tasks
+    (found,) = task.representations
+    mixed = next(pair for pair in found.values if pair.second.init == "mine")
+    matched = found.matched(mixed)
+    assert [layer.depth for layer in matched] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert [layer.values[0].layers[1] for layer in matched] == [
+        "encoder00", "encoder00", "encoder06", "encoder06", "encoder11"
+    ]  # fmt: skip
+    with (gallery := Watched(tmp_path / "figures")).style():
+        (figure,) = layer_curves.draw(gallery, task)
+    assert "the layer at the nearest relative depth" in figure.caption
+    assert gallery.figure.axes[0].get_xlabel().startswith("relative depth")
 
 
 def test_filters_are_scaled_each_to_its_own_range():
     kernels = np.random.default_rng(0).normal(size=(7, 7, 3, 10))
-    tiles = inside._tiles(kernels, across=8, zoom=1)
+    tiles = filters.tiles(kernels, across=8, zoom=1)
     assert tiles.shape == (15, 63, 3)
     first = tiles[:7, :7]
     low, high = kernels[..., 0].min(), kernels[..., 0].max()
     assert np.allclose(first, (kernels[..., 0] - low) / (high - low))
     assert (tiles[8:, 16:] == 1).all()  # blank where there is no filter
-    assert np.isfinite(inside._tiles(np.zeros((7, 7, 3, 2)))).all()
+    assert np.isfinite(filters.tiles(np.zeros((7, 7, 3, 2)))).all()
+    assert filters.tiles(np.zeros((16, 16, 1, 64))).shape[2] == 3  # of other channels: grey

@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 from golden.published_figures import summarise
 
-from tljax.report import published
+from tljax.report.published import results as published
 
 TASKS = ("breast", "chest", "isic", "knee", "mammograms", "pcam-small", "thyroid")
 
 
 def test_the_file_is_what_the_authors_tables_give(shared):
     expected = summarise(shared / "reference" / "published" / "results").astype({"layer": str})
-    held = pd.read_csv("tljax/report/published.csv", keep_default_na=False)
+    held = pd.read_csv("tljax/report/published/published.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(held, expected, check_dtype=False)
 
 

@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 from workdirs import write_run
 
-from tljax.report import tables
-from tljax.report.figures import Gallery, performance
-from tljax.report.gather import gather
-from tljax.report.names import p_value, plain
-from tljax.report.table import Table, latex
-from tljax.report.task import FREEZE, PREPROCESSING
-from tljax.statistics import intervals
+from tljax.report.analysis.conditions import FREEZE, PREPROCESSING
+from tljax.report.analysis.study import analyse
+from tljax.report.answer import overview_table, results_table
+from tljax.report.contrast_section import contrast_table
+from tljax.report.drawing.gallery import Gallery
+from tljax.report.elements import Table, latex
+from tljax.report.figures import contrast
+from tljax.report.sections.agreement import similarity_table
+from tljax.report.sections.auc import pairs_table, scores_table
+from tljax.report.sections.cost import cost_table
+from tljax.report.sections.runs import runs_table, settings_table
+from tljax.report.wording.names import p_value, plain
+from tljax.statistics import intervals, metrics
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -61,27 +67,45 @@ def study(tmp_path_factory):
             write_run(workdir, init="imagenet", fold=fold, seed=seed, tag=f"seed{seed}", signal=2.0)
         write_run(workdir, init="random", fold=fold, signal=0.3)
         write_run(workdir, init="imagenet", fold=fold, tag="paper", preprocessing="paper", signal=1.5)
-    return gather(workdir)
+    return analyse(workdir)
 
 
-def test_results_stand_beside_the_published_figures(study):
+def test_results_are_next_to_the_published_ones(study):
     (task,) = study.tasks
-    table = tables.results(task, task.condition)
+    table = results_table(task, task.condition)
     assert [row[0] for row in table.rows] == ["ImageNet", "random"] and table.best == {0}
     cells = dict(zip(table.columns, table.rows[0], strict=True))
-    assert cells["published"] == "0.905 ± 0.038"
+    assert cells["published, validation and test images"] == "0.905 ± 0.038"
     assert cells["folds"] == "3"
     assert 0 < float(cells["SD over seeds"]) < 0.2  # seeds apart from folds
-    assert cells["AUC, mean ± SD over folds"].startswith(f"{task.mean(task.arms[0]).value:.3f} ± ")
+    assert cells["test AUC, mean ± SD over folds"].startswith(f"{task.arms[0].mean.value:.3f} ± ")
 
 
-def test_every_table_is_rectangular_and_speaks_of_every_run(study):
-    made = tables.all_tables(study)
-    for table in [*made["results"], *made["scores"], made["pairs"], made["agreements"], made["cost"], made["runs"]]:
+def test_the_auc_next_to_the_published_one_is_over_validation_and_test_images(study):
+    (task,) = study.tasks
+    table = results_table(task, task.condition)
+    cells = dict(zip(table.columns, table.rows[1], strict=True))
+    expected = []
+    for trial in task.arms[1].trials:
+        with (study.workdir / trial.run.place / "predictions.csv").open(newline="") as lines:
+            rows = list(csv.DictReader(lines))  # validation and test images
+        second = np.array([float(row["malignant"]) for row in rows])
+        labels = np.array([row["label"] == "malignant" for row in rows])
+        expected.append(metrics.auroc(labels, second))
+    assert cells["AUC, validation and test images"] == f"{np.mean(expected):.3f} ± {np.std(expected, ddof=1):.3f}"
+    assert cells["AUC, validation and test images"] != cells["test AUC, mean ± SD over folds"]
+    assert "the test AUC is the result" in table.caption
+
+
+def test_every_table_is_rectangular_and_has_every_run(study):
+    (task,) = study.tasks
+    made = [results_table(task, condition) for condition in task.conditions]
+    made += [scores_table(task), pairs_table(study), similarity_table(study), cost_table(study), settings_table(study)]
+    for table in [*made, runs_table(study)]:
         assert table.rows and all(len(row) == len(table.columns) for row in table.rows)
-    assert len(made["runs"].rows) == len(study.runs) == 12
-    assert len(made["results"]) == 2  # native and paper preprocessing are two conditions
-    assert {row[2] for row in made["agreements"].rows} == {"ImageNet – random"}
+    assert len(runs_table(study).rows) == len(study.runs) == 12
+    assert len(task.conditions) == 2  # native and paper preprocessing are two conditions
+    assert {row[2] for row in similarity_table(study).rows} == {"ImageNet – random"}
 
 
 def test_the_overview_has_one_order_whichever_leads(tmp_path):
@@ -89,30 +113,34 @@ def test_the_overview_has_one_order_whichever_leads(tmp_path):
         for task, signals in (("a", (0.3, 2.0)), ("b", (2.0, 0.3))):
             for init, signal in zip(("imagenet", "random"), signals, strict=True):
                 write_run(tmp_path, task, init, fold=fold, signal=signal)
-    study = gather(tmp_path)
+    study = analyse(tmp_path)
     assert [task.arms[0].init for task in study.tasks] == ["random", "imagenet"]
-    assert tables.overview(study).columns == ("task", "start from", "ImageNet", "random")
+    assert overview_table(study).columns == ("task", "start from", "ImageNet", "random")
 
 
 def test_the_authors_baseline_is_of_imagenet_whichever_does_better(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, init="imagenet", fold=fold, signal=0.5)
         write_run(tmp_path, init="radimagenet", fold=fold, signal=2.5)
-    study = gather(tmp_path)
-    (row,) = tables.agreements(study).rows
-    cells = dict(zip(tables.agreements(study).columns, row, strict=True))
+    study = analyse(tmp_path)
+    table = similarity_table(study)
+    (row,) = table.rows
+    cells = dict(zip(table.columns, row, strict=True))
     assert cells["pair"] == "ImageNet – RadImageNet"
-    trials = [trial for trial in study.tasks[0].trials if trial.arm.init == "imagenet"]
+    trials = [trial for trial in study.trials if trial.arm.init == "imagenet"]
     accuracy = np.mean([trial.scores["accuracy"] for trial in trials])
     assert cells["authors' baseline"] == plain(accuracy**2 + (1 - accuracy) ** 2)
-    assert cells["published (their baseline)"] == "0.823 (0.740)"
+    assert cells["published, validation and test images (their baseline)"] == "0.823 (0.740)"
+    (found,) = study.tasks[0].predictions[study.tasks[0].condition]
+    assert cells["validation and test images"] == plain(found.held_out.observed)
+    assert found.held_out.n == sum(len(trial.held_out.files) for trial in trials) > found.test.n
 
 
 @pytest.mark.parametrize(
     ("axis", "other", "columns"),
     [
-        (PREPROCESSING, {"tag": "paper", "preprocessing": "paper"}, ("AUC, native", "AUC, paper preprocessing")),
-        (FREEZE, {"freeze": False}, ("AUC, head first", "AUC, all at once")),
+        (PREPROCESSING, {"tag": "paper", "preprocessing": "paper"}, ("native preprocessing", "paper preprocessing")),
+        (FREEZE, {"freeze": False}, ("head first", "all layers at once")),
     ],
 )
 def test_two_ways_of_training_are_compared_fold_by_fold(tmp_path, axis, other, columns):
@@ -120,26 +148,27 @@ def test_two_ways_of_training_are_compared_fold_by_fold(tmp_path, axis, other, c
         write_run(tmp_path, init="imagenet", fold=fold, freeze=True, signal=2.0)
         write_run(tmp_path, init="imagenet", fold=fold, **{"freeze": True, "signal": 1.0} | other)
         write_run(tmp_path, init="random", fold=fold, freeze=True)  # in one way only
-    (task,) = (study := gather(tmp_path)).tasks
-    table = tables.contrasts(study, axis)
+    (task,) = (study := analyse(tmp_path)).tasks
+    table = contrast_table(study, axis)
     (row,) = table.rows
     cells = dict(zip(table.columns, row, strict=True))
     first, second = (
-        task.aucs(next(a for a in task.arms if (a.init, getattr(a.condition, axis.setting)) == ("imagenet", value)))
+        next(a.aucs for a in task.arms if (a.init, getattr(a.condition, axis.setting)) == ("imagenet", value))
         for value in axis.values
     )
-    expected = intervals.corrected_t(np.array([first[fold] - second[fold] for fold in (1, 2, 3)]), task.test_to_train)
+    ratio = task.facts.test_to_train
+    expected = intervals.corrected_t(np.array([first[fold] - second[fold] for fold in (1, 2, 3)]), ratio)
     assert cells["start from"] == "ImageNet" and cells["folds"] == "3"
-    assert [cells[column] for column in columns] == [plain(np.mean(list(aucs.values()))) for aucs in (first, second)]
-    assert cells["p (t)"] == p_value(expected.p) == cells["p (t, Holm)"]
-    assert cells["95 % interval of Δ"] == f"{plain(expected.low)} to {plain(expected.high)}"
+    assert [cells[f"AUC, {name}"] for name in columns] == [plain(np.mean(list(a.values()))) for a in (first, second)]
+    assert cells["p over folds"] == p_value(expected.p) == cells["p over folds, adjusted"]
+    assert cells["95 % interval of difference"] == f"{plain(expected.low)} to {plain(expected.high)}"
     assert cells["condition"] == ("head first, then all layers" if axis is PREPROCESSING else "–")
     with (gallery := Gallery(tmp_path / "figures")).style():
-        figure = performance.contrast(gallery, task, axis, ("one way", "the other"))
-    assert "filled, one way; open, the other. Initialisations: ImageNet." in figure.caption
+        drawing = contrast.draw(gallery, task, axis)
+    assert "Initialisations: ImageNet." in drawing.caption and "Filled: " in drawing.caption
 
 
 def test_captions_say_what_is_of_the_lowest_seed(study):
     (task,) = study.tasks
-    for table in (tables.results(task, task.condition), tables.pairs(study), tables.agreements(study)):
-        assert "lowest" in table.caption
+    for table in (results_table(task, task.condition), pairs_table(study), similarity_table(study)):
+        assert "Where a fold has several seeds, the lowest is used." in table.caption

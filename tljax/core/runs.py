@@ -10,7 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -155,13 +155,14 @@ def with_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def find_runs(workdir: Path) -> list[Run]:
     """Returns every run folder of a workdir in the order of task, variant and fold, each with its status."""
+    return sorted(iterate_runs(workdir), key=lambda run: (run.task, run.path.parent.name, run.fold))
+
+
+def iterate_runs(workdir: Path) -> Iterator[Run]:
+    """Yields every run folder of a workdir, in no order, so that the runs of a large study need not fit in memory."""
     workdir = Path(workdir)
     if not workdir.is_dir():
         raise UserError(f"{workdir} is not a folder; give the --workdir of a training or of a study")
-    return sorted(_find(workdir), key=lambda run: (run.task, run.path.parent.name, run.fold))
-
-
-def _find(workdir: Path) -> Iterator[Run]:
     for folder in workdir.glob("*/*/fold*"):
         fold = _FOLD.fullmatch(folder.name)
         if fold and folder.is_dir():
@@ -169,22 +170,24 @@ def _find(workdir: Path) -> Iterator[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Returns one run folder with its status; never raises for its content."""
+    """Returns one run folder with its status; never raises for its content. The files that were read are kept."""
     folder = Path(folder)
     variant, fold = _VARIANT.fullmatch(folder.parent.name), _FOLD.fullmatch(folder.name)
-    status, problem = _status(folder)
-    if not variant or not fold:
-        status, problem = "corrupt", f"{folder} is not named <init>-<freeze|nofreeze>[-<tag>]/fold<k>"
-    return Run(
+    run = Run(
         path=folder,
         task=folder.parent.parent.name,
         init=variant["init"] if variant else folder.parent.name,
         freeze=bool(variant) and variant["freeze"] == "freeze",
         tag=(variant["tag"] or "") if variant else "",
         fold=int(fold[1]) if fold else 0,
-        status=status,
-        problem=problem,
+        status="finished",
     )
+    status, problem = _status(run)
+    if not variant or not fold:
+        status, problem = "corrupt", f"{folder} is not named <init>-<freeze|nofreeze>[-<tag>]/fold<k>"
+    known = replace(run, status=status, problem=problem)
+    vars(known).update({name: value for name, value in vars(run).items() if name not in vars(known)})  # what was read
+    return known
 
 
 def run_at(path: Path) -> Run | None:
@@ -193,16 +196,15 @@ def run_at(path: Path) -> Run | None:
     return read_run(folder) if (folder / CONFIG).is_file() else None
 
 
-def _status(folder: Path) -> tuple[Status, str]:
-    probe = Run(folder, "", "", False, "", 0, "finished")
+def _status(run: Run) -> tuple[Status, str]:
     try:
-        if not probe.config:
+        if not run.config:
             return "unfinished", f"{CONFIG} is missing"
-        if not (folder / RESULT).exists():
-            return "unfinished", f"stopped after {len(probe.metrics)} epochs"
-        if absent := [part for part in ("test", "val") if "auc" not in probe.result.get(part, {})]:
-            return "corrupt", f"{folder / RESULT} holds no scores of {' and '.join(absent)}"
-        _ = probe.metrics, probe.predictions, probe.split
+        if not (run.path / RESULT).exists():
+            return "unfinished", f"stopped after {len(run.metrics)} epochs"
+        if absent := [part for part in ("test", "val") if "auc" not in run.result.get(part, {})]:
+            return "corrupt", f"{run.path / RESULT} holds no scores of {' and '.join(absent)}"
+        _ = run.metrics, run.predictions, run.split
     except UserError as error:
         return "corrupt", str(error)
     return "finished", ""

@@ -1,4 +1,4 @@
-"""The report of a workdir: verdict, tables, figures and evidence in one self-contained page. Never imports jax."""
+"""The report of a study: verdict, tables and figures in one page that needs nothing else. It never imports jax."""
 
 from pathlib import Path
 
@@ -8,14 +8,16 @@ PAGE = "index.html"
 
 
 def write_report(workdir: Path) -> Path:
-    """Writes `<workdir>/report/index.html`, with its figures and tables beside it, and returns its path.
+    """Writes `<workdir>/report/index.html` with its figures and tables, and returns its path.
 
-    Raises `UserError` where the workdir holds no run folder. Runs that are missing, unfinished or corrupt are named in
-    the report.
+    Runs that are missing, unfinished or unreadable are named in the report.
+
+    Raises:
+        UserError: the folder does not exist or holds no run folder.
     """
-    from tljax.report.gather import gather
+    from tljax.report.analysis.study import analyse
     from tljax.report.page import render
 
     folder = Path(workdir) / "report"
-    write_text(folder / PAGE, render(gather(workdir), folder))
+    write_text(folder / PAGE, render(analyse(workdir), folder))
     return folder / PAGE

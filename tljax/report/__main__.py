@@ -8,7 +8,8 @@ from tljax.report import write_report
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tljax.report", description="Write the report of a workdir.")
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m tljax.report", description="Write the report of a study.")
     parser.add_argument("workdir", type=Path, metavar="DIR", help="the --workdir of a study or of single trainings")
     print(write_report(parser.parse_args().workdir))
 

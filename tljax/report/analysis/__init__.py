@@ -1,0 +1,1 @@
+"""What the runs of a study show, as frozen data: runs -> trials -> tasks -> comparisons -> verdicts."""

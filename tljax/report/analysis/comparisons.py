@@ -1,0 +1,157 @@
+"""Tests every pair of initialisations of a task that were trained under one condition.
+
+`compare_pairs` computes both tests of each pair; `adjust` adjusts the p-values for the number of pairs. The 5 % level
+holds for each task by itself, not for all tasks of a report together: over the tasks that the paper published, an
+adjustment over tasks as well would leave 4 of 21 differences where this one finds 10 (`benchmarks/multiplicity.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from tljax.report.analysis.conditions import Condition
+from tljax.report.analysis.notes import Note, TooFewFolds
+from tljax.report.analysis.tasks import ArmResult, TaskRuns
+from tljax.report.analysis.trials import by_file
+from tljax.statistics import intervals
+from tljax.statistics.intervals import Comparison, FoldPredictions
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The results of several initialisations on the folds that all of them finished."""
+
+    aucs: Mapping[str, Sequence[float]]
+    """Test AUC fold by fold (the mean over seeds), by initialisation; the same folds in the same order."""
+    predictions: Mapping[str, Sequence[FoldPredictions]]
+    """Test predictions fold by fold, one network each; the same images in the same order."""
+    test_to_train: float
+    """Test images per training image."""
+    units: int
+    """Number of patients in the data set (or other groups, or images where groups are unknown)."""
+    unit: str
+    """What `units` counts: patients, lesions, slides or images."""
+    apart: Sequence[str] = ()
+    """Initialisations that share too few of these folds to be compared."""
+
+    @property
+    def folds(self) -> int:
+        """The number of folds on which they are compared."""
+        return len(next(iter(self.aucs.values()), ()))
+
+    def mean(self, init: str) -> float:
+        """Returns the mean test AUC over these folds."""
+        return float(np.mean(self.aucs[init]))
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """Two initialisations on the same folds. Differences are first minus second."""
+
+    first: str
+    second: str
+    t: Comparison
+    """Over folds: the corrected resampled t-test."""
+    delong: Comparison
+    """Over test images: DeLong's test."""
+    adjusted_p: float
+    """The p-value of the t-test after `adjust`."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether both tests find the difference at the 5 % level."""
+        return self.adjusted_p < SIGNIFICANCE and self.delong.p < SIGNIFICANCE
+
+    @property
+    def unknown(self) -> bool:
+        """Whether there is a difference whose uncertainty a test cannot state."""
+        return self.t.value != 0 and bool(np.isnan([self.t.p, self.delong.p]).any())
+
+
+@dataclass(frozen=True)
+class ConditionResult:
+    """The comparison of all initialisations under one condition."""
+
+    evidence: Evidence
+    folds: tuple[int, ...]
+    """The folds on which they are compared."""
+    pairs: tuple[PairTest, ...]
+    """The initialisation with the higher mean AUC first, in each pair and over the pairs."""
+
+
+def compare_task(task: TaskRuns) -> tuple[dict[Condition, ConditionResult], list[Note]]:
+    """Compares the initialisations of a task under each condition."""
+    of_condition: dict[Condition, list[ArmResult]] = defaultdict(list)
+    for arm in task.arms:
+        of_condition[arm.condition].append(arm)
+    results, found = {}, []
+    for condition, arms in of_condition.items():
+        joined, folds = _with_common_folds(arms)
+        apart = [arm for arm in arms if arm not in joined]
+        evidence = Evidence(
+            aucs={arm.init: [arm.aucs[fold] for fold in folds] for arm in joined},
+            predictions={arm.init: [_predictions(arm, fold) for fold in folds] for arm in joined},
+            test_to_train=task.facts.test_to_train,
+            units=task.facts.units,
+            unit=task.facts.unit,
+            apart=[arm.init for arm in apart],
+        )
+        results[condition] = ConditionResult(evidence, folds, tuple(adjust(compare_pairs(evidence))))
+        found += [TooFewFolds(arm.arm) for arm in apart]
+    return results, found
+
+
+def _with_common_folds(arms: Sequence[ArmResult]) -> tuple[list[ArmResult], tuple[int, ...]]:
+    """The arms that share at least two folds with the same test images, and the folds that all of them share."""
+    ranked = sorted(arms, key=lambda arm: -len(arm.aucs))
+    common, joined = set(ranked[0].aucs), [ranked[0]]
+    files = {fold: set(trial.test.files) for fold, trial in ranked[0].first_seed.items()}
+    for arm in ranked[1:]:
+        own = arm.first_seed
+        shared = {fold for fold in common & set(arm.aucs) if files[fold] == set(own[fold].test.files)}
+        if len(shared) >= min(2, len(common)) and shared:
+            common, joined = shared, [*joined, arm]
+    return joined, tuple(sorted(common))
+
+
+def _predictions(arm: ArmResult, fold: int) -> FoldPredictions:
+    trial = arm.first_seed[fold]
+    return by_file(trial.test, trial.patients)
+
+
+def compare_pairs(evidence: Evidence) -> list[PairTest]:
+    """Tests every pair of initialisations, the one with the higher mean first."""
+    ranked = sorted(evidence.aucs, key=lambda init: -evidence.mean(init))
+    pairs = []
+    for first, second in combinations(ranked, 2):
+        differences = np.subtract(evidence.aucs[first], evidence.aucs[second])
+        both = [
+            FoldPredictions(a.labels, (*a.probabilities, *b.probabilities), a.patients)
+            for a, b in zip(evidence.predictions[first], evidence.predictions[second], strict=True)
+        ]
+        t = intervals.corrected_t(differences, evidence.test_to_train)
+        pairs.append(PairTest(first, second, t, intervals.delong(both), t.p))
+    return pairs
+
+
+def adjust(pairs: Sequence[PairTest]) -> list[PairTest]:
+    """Returns the pairs of one task and condition with p-values that hold the 5 % level over all of them.
+
+    Holm's adjustment over all pairs. If the best initialisation beats every other one without adjustment, that needs
+    none (all of these differences must be shown at once); the remaining pairs are then adjusted among themselves.
+    """
+    against_best = [pair for pair in pairs if pair.first == pairs[0].first]
+    if not all(pair.shown for pair in against_best):
+        return _holm(pairs)
+    others = [pair for pair in pairs if pair.first != pairs[0].first]
+    return [*against_best, *_holm(others)]
+
+
+def _holm(pairs: Sequence[PairTest]) -> list[PairTest]:
+    held = intervals.holm([pair.adjusted_p for pair in pairs])
+    return [replace(pair, adjusted_p=p) for pair, p in zip(pairs, held, strict=True)]

@@ -1,0 +1,200 @@
+"""Analyses a study's folder: everything that the report shows, computed once and never changed afterwards.
+
+Whatever cannot be read becomes a note. Only a folder without a single run folder is an error.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tljax.core.errors import UserError
+from tljax.core.runs import Status, read_json
+from tljax.report.analysis.comparisons import ConditionResult, compare_task
+from tljax.report.analysis.conditions import FREEZE, PREPROCESSING, Arm, Axis, Condition
+from tljax.report.analysis.contrasts import Contrast, contrasts
+from tljax.report.analysis.explanations import Explanation, find_explanations
+from tljax.report.analysis.notes import Note, PreTraining, Repeated, Unreadable
+from tljax.report.analysis.prediction_similarity import PredictionSimilarity, prediction_similarities
+from tljax.report.analysis.representations import Representations, of_verdict, read_representations
+from tljax.report.analysis.tasks import ArmResult, TaskFacts, TaskRuns, group_task
+from tljax.report.analysis.trials import RunRecord, Trial, read_trials
+from tljax.report.analysis.verdict import Verdict, judge
+
+STUDY = "study.json"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the finished runs of one task show."""
+
+    facts: TaskFacts
+    arms: tuple[ArmResult, ...]
+    """The verdict's condition first; in each condition the highest mean AUC first."""
+    condition: Condition
+    """Under which the verdict is given."""
+    results: Mapping[Condition, ConditionResult]
+    verdict: Verdict
+    predictions: Mapping[Condition, tuple[PredictionSimilarity, ...]]
+    contrasts: Mapping[Axis, tuple[Contrast, ...]]
+    representations: tuple[Representations, ...]
+    """The paper's protocol and CCA first."""
+    main_representations: Representations | None
+    """Those under the verdict's condition, by the first protocol and measure."""
+    notes: tuple[Note, ...]
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.facts.name
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """That of the verdict first."""
+        return list(self.results)
+
+    @property
+    def trials(self) -> Iterator[Trial]:
+        """All finished runs."""
+        return (trial for arm in self.arms for trial in arm.trials)
+
+    @property
+    def several_seeds(self) -> bool:
+        """Whether the runs have more than one seed."""
+        return len({trial.seed for trial in self.trials}) > 1
+
+    def under(self, condition: Condition) -> list[ArmResult]:
+        """Returns the arms of a condition, the highest mean AUC first."""
+        return [arm for arm in self.arms if arm.condition == condition]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that the report shows."""
+
+    workdir: Path
+    settings: Mapping[str, Any]
+    """`study.json`, or empty."""
+    runs: tuple[RunRecord, ...]
+    tasks: tuple[Task, ...]
+    explanations: tuple[Explanation, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The finished runs of all tasks."""
+        return [trial for task in self.tasks for trial in task.trials]
+
+    @property
+    def planned(self) -> list[str]:
+        """The run folders that the study plans, relative to its own."""
+        return planned(self.settings)
+
+    @property
+    def not_started(self) -> list[str]:
+        """The planned run folders that do not exist yet."""
+        made = {run.place for run in self.runs}
+        return [place for place in self.planned if place not in made]
+
+    def of_status(self, status: Status) -> list[RunRecord]:
+        """Returns the finished, unfinished or corrupt runs."""
+        return [run for run in self.runs if run.status == status]
+
+
+def analyse(workdir: Path) -> Study:
+    """Reads and analyses a study's folder.
+
+    Raises:
+        UserError: the folder does not exist or holds no run folder.
+    """
+    workdir = Path(workdir)
+    runs, trials = read_trials(workdir)
+    if not runs:
+        raise UserError(
+            f"{workdir} holds no run folder (<task>/<init>-<freeze|nofreeze>/fold<k>): run a training or a study with "
+            f"--workdir {workdir} first"
+        )
+    settings, notes = _settings(workdir / STUDY)
+    of_task: dict[str, list[Trial]] = defaultdict(list)
+    for trial in _answers(runs, trials, settings, notes):
+        of_task[trial.run.task].append(trial)
+    representations, more = read_representations(workdir, runs)
+    notes += more
+    tasks = tuple(
+        _analyse_task(group_task(name, of_task[name]), representations.get(name, ()))
+        for name in _in_planned_order(of_task, settings)
+    )
+    explanations, more = find_explanations(workdir, [task.name for task in tasks])
+    return Study(workdir, settings, tuple(runs), tasks, explanations, (*notes, *more))
+
+
+def _analyse_task(runs: TaskRuns, representations: tuple[Representations, ...]) -> Task:
+    results, left_out = compare_task(runs)
+    of_condition = {
+        condition: [arm for arm in runs.arms if arm.condition == condition] for condition in results
+    }  # fmt: skip
+    of_verdict_condition = results[runs.condition]
+    return Task(
+        facts=runs.facts,
+        arms=runs.arms,
+        condition=runs.condition,
+        results=results,
+        verdict=judge(of_verdict_condition.evidence, of_verdict_condition.pairs),
+        predictions={c: prediction_similarities(of_condition[c], result) for c, result in results.items()},
+        contrasts={axis: contrasts(runs.arms, runs.facts.test_to_train, axis) for axis in (PREPROCESSING, FREEZE)},
+        representations=representations,
+        main_representations=of_verdict(representations, runs),
+        notes=(*runs.notes, *left_out),
+    )
+
+
+def planned(settings: Mapping[str, Any]) -> list[str]:
+    """Returns the run folders that a `study.json` plans; empty where it names none."""
+    found = settings.get("planned")
+    return [str(place) for place in found] if isinstance(found, list) else []
+
+
+def _settings(path: Path) -> tuple[dict[str, Any], list[Note]]:
+    if not path.exists():
+        return {}, []
+    try:
+        return read_json(path), []
+    except UserError as error:
+        return {}, [Unreadable(f"{error}.")]
+
+
+def _in_planned_order(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
+    order = {name: number for number, name in enumerate(dict.fromkeys(p.partition("/")[0] for p in planned(settings)))}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def _answers(
+    runs: Sequence[RunRecord], trials: Sequence[Trial], settings: Mapping[str, Any], notes: list[Note]
+) -> list[Trial]:
+    """The trials that answer the question: no pre-training, and no seed of a fold twice."""
+    sources = _sources(runs, settings)
+    kept: dict[tuple[str, Arm, int, int], Trial] = {}
+    intended = set(planned(settings))
+    answers = [trial for trial in trials if trial.run.place not in sources]
+    notes += [PreTraining(trial.run.place) for trial in trials if trial.run.place in sources]
+    for trial in sorted(answers, key=lambda trial: trial.run.place not in intended):
+        first = kept.setdefault((trial.run.task, trial.arm, trial.fold, trial.seed), trial)
+        if first is not trial:
+            notes.append(Repeated(trial.run.place, first.run.place))
+    return sorted(kept.values(), key=lambda trial: trial.run.place)
+
+
+def _sources(runs: Sequence[RunRecord], settings: Mapping[str, Any]) -> set[str]:
+    """Runs that are pre-training: those that the study says are, and those of which others start and that are alone."""
+    config = settings.get("config")
+    config = config if isinstance(config, dict) else {}
+    pretrain = {str(run.get("dataset")) for run in config.get("pretrain") or () if isinstance(run, dict)}
+    pretrain -= set(map(str, config.get("tasks") or ()))
+    started_from = {"/".join(Path(str(run.settings.get("init", ""))).parts[-3:]) for run in runs}
+    variants: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        variants[run.task].add(run.place.rpartition("/")[0])
+    used = {run.task for run in runs if run.place in started_from}
+    alone = {task for task in used if len(variants[task]) == 1}
+    return {run.place for run in runs if run.task in pretrain | alone}

@@ -1,0 +1,1 @@
+"""How every figure is drawn and kept: one style, and SVG, PDF and PNG of each."""

@@ -1,0 +1,50 @@
+"""The mean AUC of each initialisation with its interval, on one task."""
+
+import numpy as np
+
+from tljax.report.analysis.study import Task
+from tljax.report.drawing.gallery import Gallery, new_figure
+from tljax.report.drawing.style import CHANCE, INK, styles_of
+from tljax.report.elements import Drawing
+from tljax.report.published import results as published
+from tljax.report.wording.names import condition_name, init_name, task_size
+
+
+def draw(gallery: Gallery, task: Task) -> Drawing:
+    """One line per initialisation under the verdict's condition; folds as dots, published means below the line."""
+    arms = task.under(task.condition)
+    styles = styles_of([arm.init for arm in arms])
+    figure, axes = new_figure(3.7, 0.5 + 0.4 * len(arms))
+    compared = False
+    for row, arm in enumerate(arms):
+        style, values = styles[arm.init], list(arm.aucs.values())
+        axes.plot(values, [row - 0.22] * len(values), ".", color=style.colour, alpha=0.55, markersize=4, clip_on=False)
+        if np.isfinite(arm.mean.low):
+            ends = [arm.mean.low, arm.mean.high]
+            axes.plot(ends, [row, row], "-", color=style.colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(arm.mean.value, row, markersize=7.5, zorder=4, **style.mark)
+        if paper := published.auc(task.name, arm.init, arm.condition.freeze):
+            compared = True
+            small = {"markersize": 5, "markeredgewidth": 0.9, "color": "white", "markeredgecolor": INK}
+            axes.plot(np.mean(list(arm.aucs_held_out.values())), row + 0.26, "o", **small)
+            axes.plot(paper.mean, row + 0.26, "d", **small)
+    axes.set_yticks(range(len(arms)), [init_name(arm.init) for arm in arms], fontsize=8.5)
+    axes.set_ylim(len(arms) - 0.5, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("test AUC")
+    low, high = axes.get_xlim()
+    axes.axvline(0.5, **CHANCE)
+    axes.set_xlim(low, high)
+    caption = (
+        f"Test AUC on {task.name} ({condition_name(task.condition)}; {task_size(task)}). Large marker: mean over "
+        "folds. Bar: 95 % interval of the mean (corrected resampled t-test). Dots: folds."
+    )
+    caption += " Dotted line: an AUC of 0.5, as from guessing." if low < 0.5 else ""
+    if compared:
+        caption += (
+            " Hollow diamond: the published mean, which is over validation and test images together. Hollow circle: "
+            "our mean over the same images."
+        )
+    return gallery.keep(figure, f"{task.name}-auc-intervals", f"Test AUC: {task.name}", caption)

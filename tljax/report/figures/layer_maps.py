@@ -1,0 +1,39 @@
+"""Every layer of one network against every layer of another."""
+
+import numpy as np
+
+from tljax.report.analysis.study import Task
+from tljax.report.drawing.gallery import Gallery, new_figure
+from tljax.report.elements import Drawing
+from tljax.report.wording.names import compared_condition, measure_name, network_name, pair_name
+
+
+def draw(gallery: Gallery, task: Task) -> list[Drawing]:
+    """One map per pair and condition, by the first protocol and measure, where all layers were compared."""
+    drawn = []
+    for found in task.representations:
+        if (found.protocol, found.measure) != (task.representations[0].protocol, task.representations[0].measure):
+            continue
+        for pair in found.values:
+            grid = found.grid(pair)
+            if grid is None:  # layers of the same name only: a curve shows them
+                continue
+            rows, columns, table = grid
+            figure, axes = new_figure(height=3.0)
+            axes.grid(visible=False)
+            mesh = axes.pcolormesh(np.ma.masked_invalid(table), cmap="cividis", vmin=0, vmax=1)
+            axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=90)
+            axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+            if max(len(rows), len(columns)) > 8:
+                axes.tick_params(labelsize=5.5)
+            axes.set(xlabel=network_name(pair.second), ylabel=network_name(pair.first), aspect="equal")
+            figure.colorbar(mesh, ax=axes, shrink=0.8).outline.set_visible(False)
+            condition = compared_condition(found)
+            told = f", {condition}" if condition else ""
+            caption = (
+                f"{measure_name(found.measure)} of each layer of {network_name(pair.first)} with each layer of "
+                f"{network_name(pair.second)} on {found.task}{told}. Mean over folds."
+            )
+            name = "-".join(filter(None, (found.task, condition, "layers", pair_name(pair))))
+            drawn.append(gallery.keep(figure, name, f"{found.task}: {pair_name(pair)}{told}", caption))
+    return drawn

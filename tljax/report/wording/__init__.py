@@ -1,0 +1,1 @@
+"""Sentences and names: everything that the analysis found, written for a reader."""

@@ -1,0 +1,209 @@
+"""The verdict in sentences: a headline, and the details that support it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tljax.report.analysis.comparisons import SIGNIFICANCE, Evidence, PairTest
+from tljax.report.analysis.study import Study, Task
+from tljax.report.analysis.verdict import FOLDS, Verdict
+from tljax.report.wording.names import (
+    init_phrase,
+    listed,
+    p_equals,
+    plain,
+    probability,
+    sentence,
+    with_interval,
+)
+from tljax.statistics import power
+
+NOTICEABLE = (
+    0.9  # a correction for selection that leaves more than this share of the difference is not worth a sentence
+)
+
+
+def study_headline(study: Study) -> tuple[str, str]:
+    """Returns the first line of the report and the text below it, over all tasks."""
+    if not study.tasks:
+        return "No verdict: no run is finished yet.", "The list below says how far the runs are."
+    if len(study.tasks) == 1:
+        return headline(study.tasks[0].verdict), detail(study.tasks[0].verdict)
+    judged = [task for task in study.tasks if task.verdict.kind != "cannot"]
+    if not judged:
+        return "No verdict on any task yet.", "The reason is given with each task."
+    inits = sorted({init for task in judged for init in task.verdict.leaders})
+    unbeaten = [init for init in inits if all(init in task.verdict.leaders for task in judged)]
+    if all(task.verdict.kind == "none" for task in judged):
+        names = listed([init_phrase(init) for init in inits])
+        return f"No difference between {names} is shown on {_all_of(judged)}.", _per_task(judged)
+    won = {
+        init: [t.name for t in judged if t.verdict.kind == "winner" and t.verdict.leaders[0] == init] for init in inits
+    }
+    wins = [f"{sentence(init_phrase(init))} is the best on {listed(names)}." for init, names in won.items() if names]
+    text = " ".join(wins or ["No initialisation is shown to be the best on any task."])
+    if unbeaten:
+        names = listed([init_phrase(init) for init in unbeaten], "or")
+        return f"Start from {names}: not shown to be worse than another on {_all_of(judged)}.", (
+            f"{text} {_per_task(judged)}"
+        )
+    return "The best initialisation depends on the task.", f"{text} {_per_task(judged)}"
+
+
+def _all_of(judged: Sequence[Task]) -> str:
+    return f"any of {len(judged)} tasks" if len(judged) > 1 else f"{judged[0].name}, the one task with a verdict"
+
+
+def _per_task(judged: Sequence[Task]) -> str:
+    if len(judged) < 2:
+        return ""
+    return f"The 5 % level holds for each task by itself, not for the {len(judged)} tasks together."
+
+
+def headline(verdict: Verdict) -> str:
+    """Returns the first line on a task: which initialisation to start from."""
+    leaders = [init_phrase(init) for init in verdict.leaders]
+    match verdict.kind:
+        case "winner":
+            closest = verdict.shown[0]
+            return (
+                f"Start from {leaders[0]}: its AUC is {plain(closest.t.value)} higher than that of "
+                f"{init_phrase(closest.second)} ({with_interval(closest.t)})."
+            )
+        case "tie":
+            others = f"{sentence(_are(leaders[1:]))} not shown to be worse. " if leaders[1:] else ""
+            return f"Start from {leaders[0]}. {others}{_better_than(verdict)}"
+        case "none":
+            return f"No difference between {listed(leaders)} is shown on these data."
+    evidence = verdict.evidence
+    match verdict.reason:
+        case "no fold":
+            return "No verdict: no fold has a defined AUC."
+        case "one initialisation":
+            return f"No verdict: only {leaders[0]} was trained."
+        case "no common folds":
+            names = [*leaders, *map(init_phrase, evidence.apart)]
+            return f"No verdict: {listed(names)} share too few finished folds."
+        case "one fold":
+            return "No verdict: one fold cannot distinguish a better initialisation from a lucky training."
+        case "unknown spread":
+            return f"No verdict: {leaders[0]} leads, but the results do not say how certain that is."
+        case _:
+            return f"No verdict yet: {leaders[0]} leads, but {evidence.folds} folds are too few to be sure."
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{listed(names)} {'is' if len(names) == 1 else 'are'}"
+
+
+def _better_than(verdict: Verdict) -> str:
+    """Says never more than was shown: a leader may even do worse than one that another leader beats."""
+    losers = {leader: [pair.second for pair in verdict.shown if pair.first == leader] for leader in verdict.leaders}
+    everyone = losers[verdict.leaders[0]]
+    if len(losers) > 1 and all(beaten == everyone for beaten in losers.values()):
+        return f"{'Both' if len(losers) == 2 else 'All'} are better than {listed(list(map(init_phrase, everyone)))}."
+    return " ".join(
+        f"{sentence(init_phrase(leader))} is better than {listed(list(map(init_phrase, beaten)))}."
+        for leader, beaten in losers.items()
+        if beaten
+    )
+
+
+def detail(verdict: Verdict) -> str:
+    """Returns the results that support the headline, and what the undecided differences would need."""
+    evidence = verdict.evidence
+    if verdict.kind != "cannot":
+        parts = [_shown(pair, evidence) for pair in verdict.shown]
+        parts += [_undecided(pair, evidence) for pair in verdict.undecided]
+        if verdict.kind == "winner":
+            best = verdict.leaders[0]
+            chance = probability((verdict.probability_best or {}).get(best, float("nan")))
+            parts += [f"The probability that {init_phrase(best)} is the best is {chance}."]
+            parts += [_correction(verdict.shown[0], evidence)]
+        return " ".join(filter(None, parts))
+    match verdict.reason:
+        case "no fold":
+            return ""
+        case "one initialisation":
+            return f"{_alone(verdict)} Train a second initialisation on the same folds to compare it."
+        case "no common folds":
+            return f"{_alone(verdict)} Train all of them on the same folds."
+        case "one fold":
+            return _on_one_fold(verdict.undecided[0])
+    return " ".join(_undecided(pair, evidence) for pair in verdict.undecided)
+
+
+def _alone(verdict: Verdict) -> str:
+    ((init, aucs),) = verdict.evidence.aucs.items()
+    folds = f"{len(aucs)} fold{'s' * (len(aucs) > 1)}"
+    return f"The mean test AUC of {init_phrase(init)} over {folds} is {plain(float(np.mean(aucs)))}."
+
+
+def _on_one_fold(pair: PairTest) -> str:
+    return (
+        f"On the test images of this fold, {init_phrase(pair.first)} leads {init_phrase(pair.second)} by "
+        f"{plain(pair.delong.value)} AUC ({with_interval(pair.delong)} by DeLong's test, which covers the choice of "
+        f"test images only; {p_equals(pair.delong.p)}). Train the other folds, if the data have any."
+    )
+
+
+def _shown(pair: PairTest, evidence: Evidence) -> str:
+    first, second = (plain(evidence.mean(init)) for init in (pair.first, pair.second))
+    return (
+        f"Over {evidence.folds} folds, the mean test AUC is {first} from {init_phrase(pair.first)} and {second} from "
+        f"{init_phrase(pair.second)}: a difference of {plain(pair.t.value)} ({with_interval(pair.t)}; "
+        f"{p_equals(pair.adjusted_p)} over folds, {p_equals(pair.delong.p)} over test images)."
+    )
+
+
+def _correction(pair: PairTest, evidence: Evidence) -> str:
+    """Says that a difference which just passes the test is too large on average; empty where it is far beyond."""
+    level = _level(pair)
+    if not pair.t.p < 1 - level:
+        return ""
+    error, folds = pair.t.standard_error, evidence.folds
+    corrected = power.corrected_for_selection(pair.t.value, error, folds, level=level)
+    if corrected > NOTICEABLE * pair.t.value:
+        return ""
+    chance = power.power(pair.t.value, error, folds, level=level)
+    return (
+        f"The true difference from {init_phrase(pair.second)} is probably smaller than {plain(pair.t.value)}: "
+        f"differences that just pass a test are too large on average. Corrected for that, it is {plain(corrected)}. "
+        f"(With a true difference of {plain(pair.t.value)}, {100 * chance:.0f} % of such studies would find one.)"
+    )
+
+
+def _undecided(pair: PairTest, evidence: Evidence) -> str:
+    """What is known of two initialisations between which these data cannot decide."""
+    first, second = init_phrase(pair.first), init_phrase(pair.second)
+    if pair.t.value == 0 and np.isnan(pair.t.p):
+        return f"{sentence(first)} and {second} have the same AUC on every fold."
+    start = f"{sentence(first)} leads {second} by {plain(pair.t.value)} AUC ({with_interval(pair.t)}). "
+    if np.isnan(pair.t.p):
+        return start + (
+            "Every fold differs by exactly the same amount, which does not say how certain the difference is. The "
+            "folds may be too small."
+        )
+    if np.isnan(pair.delong.p):
+        return start + f"A class has too few test {evidence.unit} for DeLong's test."
+    if pair.adjusted_p < SIGNIFICANCE:
+        return start + f"The folds show it; the test images do not (DeLong's test, {p_equals(pair.delong.p)})."
+    if evidence.folds < FOLDS:
+        return start + "Train the other folds before collecting more data."
+    if pair.t.p < SIGNIFICANCE:  # its interval, which takes no other comparison into account, excludes zero
+        start += (
+            f"By itself the difference is significant ({p_equals(pair.t.p)}); among all comparisons of this task it is "
+            f"not ({p_equals(pair.adjusted_p)}). "
+        )
+    smallest = power.smallest_difference(pair.t.standard_error, evidence.folds, level=_level(pair))
+    return start + (
+        f"A study like this one finds a true difference with {100 * power.POWER:.0f} % probability if it is at least "
+        f"about {smallest.value:.2f} AUC ({smallest.low:.2f} to {smallest.high:.2f}: {evidence.folds} folds estimate "
+        "it only roughly)."
+    )
+
+
+def _level(pair: PairTest) -> float:
+    """The confidence level at which the t-test of a pair counts as significant, after the adjustment."""
+    factor = pair.adjusted_p / pair.t.p if pair.t.p > 0 else 1.0
+    return 1 - SIGNIFICANCE / max(factor, 1.0)
