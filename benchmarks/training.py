@@ -30,7 +30,7 @@ from tljax.core.pipeline import on_device
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.train import augment, engine
 from tljax.train.feed import DeviceFeed
-from tljax.weights import reference_torch
+from tljax.weights.resnet import reference_torch
 
 ON_GPU = torch.cuda.is_available() and jax.default_backend() == "gpu"
 PEAK = {"A100": 312e12, "H100": 989e12, "H200": 989e12}  # bfloat16, dense; NVIDIA's data sheets

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from tljax.models.resnet import Architecture
-from tljax.weights.names import NameMap
+from tljax.weights.resnet.names import NameMap
 
 
 def loosened() -> ExitStack:
@@ -44,7 +44,7 @@ def build(
         width = architecture.width * 2**stage
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
-            layer, place = names.block_layers(stage, block), f"stages.{stage}.{block}"
+            layer, place = names.block_layers(architecture, stage, block), f"stages.{stage}.{block}"
 
             def unit(y, index, filters, size=1, stride=1, relu=True, layer=layer, place=place):
                 conv, norm = f"{place}.{index.format('conv')}", f"{place}.{index.format('bn')}"

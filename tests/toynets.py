@@ -6,12 +6,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from tljax.models.backbone import BackboneModule
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights import WeightsCard
 from tljax.weights.networks import Network
 
 
-class ToyNet(nnx.Module):
+class ToyNet(BackboneModule):
     """`conv1` takes every fourth pixel, `block1` averages 2 x 2 of those; both are rectified random maps."""
 
     named_layers = all_layers = ("conv1", "block1")
@@ -23,7 +24,7 @@ class ToyNet(nnx.Module):
             for shape in ((3, widths[0]), widths)
         )
 
-    def features(self, x: Float[Array, "b h w 3"], layers=(), mask=None):
+    def features(self, x: Float[Array, "b h w 3"], layers=(), mask=None, rngs=None):
         first = jax.nn.relu(x[:, ::4, ::4] @ self.first[...])
         b, h, w, c = first.shape
         second = jax.nn.relu(first.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4)) @ self.second[...])

@@ -1,6 +1,5 @@
 """Random weights with statistics that matter, and files of every format written from them."""
 
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,9 +13,8 @@ from safetensors.torch import save_file
 
 from tljax import models
 from tljax.models.resnet import Architecture
-from tljax.weights import verify
+from tljax.weights import export, verify
 from tljax.weights.formats import formats
-from tljax.weights.names import is_conv_bias, kind_of, to_theirs
 
 SMALL = Architecture((2, 1, 1, 1), 8)  # every kind of block: with and without a projection
 
@@ -35,17 +33,17 @@ def random_tensors(backbone: str, variant: str, num_classes: int = 3, seed: int 
     return {name: draw(name, shapes[name]).astype(np.float32) for name in sorted(shapes)}
 
 
-def in_format(tensors: dict[str, np.ndarray], format_name: str) -> dict[str, np.ndarray]:
-    """The tensors that such a file would hold, by its names and in its layout."""
+def in_format(
+    tensors: dict[str, np.ndarray], format_name: str, backbone: str = "small", variant: str | None = None
+) -> dict[str, np.ndarray]:
+    """The tensors that such a file would hold, by its names and in its layout.
+
+    variant: whose names the file has; None: of a ResNet, by the biases among the tensors.
+    """
     form = formats()[format_name]
-    stages = [name.split(".")[1] for name in tensors if name.startswith("stages.") and name.endswith(".conv1.kernel")]
-    names = form.names.tensors(tuple(Counter(stages).values()))
-    has_head = form.names.head is not None and not form.bare
-    return {
-        names[ours]: to_theirs(form.names.layout, tensor)
-        for ours, tensor in tensors.items()
-        if (has_head or kind_of(ours) != "head") and (form.biases or not is_conv_bias(ours))
-    }
+    variant = variant or ("keras_v1" if "conv1.bias" in tensors else "torch_v1.5")
+    body = {ours: tensor for ours, tensor in tensors.items() if not (form.bare and ours.startswith("head."))}
+    return export.in_format(body, backbone, variant, form)
 
 
 def counters(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -88,11 +86,7 @@ def _forward(backbone: str, variant: str, num_classes: int) -> Callable:
 
 def outputs(tensors: dict[str, np.ndarray], backbone: str, variant: str, x: np.ndarray) -> dict[str, np.ndarray]:
     """Activations and logits of our network in eval mode; compiled once a variant. A missing head is all zeros."""
-    headless = {
-        "head.kernel": np.zeros((tensors[verify.LAST].size, 3), np.float32),
-        "head.bias": np.zeros(3, np.float32),
-    }
-    model = models.build_from(backbone, variant, tensors if "head.bias" in tensors else tensors | headless)
+    model = models.build_from(backbone, variant, verify.with_head(tensors, backbone, variant))
     model.eval()
     found = _forward(backbone, variant, model.head.bias.shape[0])(nnx.state(model), x)
     logits = {"logits": np.asarray(found.logits)} if "head.bias" in tensors else {}

@@ -12,7 +12,9 @@ import numpy as np
 from weight_files import in_format, random_tensors
 
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.weights import reference_keras, verify
+from tljax.models.resnet import ARCHITECTURES
+from tljax.weights import verify
+from tljax.weights.resnet import reference_keras
 
 SAMPLES = 500
 
@@ -22,11 +24,11 @@ def sample(values: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    tensors = in_format(random_tensors("resnet50", "keras_v1"), "keras")
+    tensors = in_format(random_tensors("resnet50", "keras_v1"), "keras", "resnet50")
     images = verify.images(NORMALISATIONS["caffe"])
     outputs = {}
     for prefix, epsilon in (("", None), ("old_", 1e-3)):
-        found = reference_keras.outputs(tensors, images, epsilon)
+        found = reference_keras.outputs("ResNet50", ARCHITECTURES["resnet50"].blocks, tensors, images, epsilon)
         outputs |= {prefix + name: sample(values) for name, values in found.items()}
     np.savez(Path(__file__).with_name("keras_resnet50.npz"), **outputs)
 

@@ -15,7 +15,8 @@ from tljax.core.errors import UserError
 from tljax.models.layers import BatchNorm, conv_as_matmul
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
-from tljax.weights import reference_torch, verify
+from tljax.weights import verify
+from tljax.weights.resnet import reference_torch
 from tljax.weights.verify import differences
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "keras_resnet50.npz"
@@ -28,17 +29,18 @@ def small(monkeypatch):
     return "small"
 
 
-def plain_pytorch(tensors, variant, architecture):
-    kind = VARIANTS[variant]
+def plain_pytorch(tensors, variant, backbone):
+    kind, architecture = VARIANTS[variant], ARCHITECTURES[backbone]
     network = reference_torch.ResNet(
         architecture.blocks,
         architecture.width,
         len(tensors["head.bias"]),
+        bottleneck=architecture.bottleneck,
         stride_in_first=kind.stride_in_first,
         biases=kind.conv_bias,
         epsilon=kind.epsilon,
     )
-    network.load_state_dict(to_torch(in_format(tensors, FORMATS[variant])), strict=False)
+    network.load_state_dict(to_torch(in_format(tensors, FORMATS[variant], backbone)), strict=False)
     return network
 
 
@@ -46,7 +48,7 @@ def plain_pytorch(tensors, variant, architecture):
 def test_outputs_equal_plain_pytorch(backbone, variant, small):
     tensors = random_tensors(backbone, variant)
     images = verify.images(NORMALISATIONS["imagenet"])
-    theirs = reference_torch.outputs(plain_pytorch(tensors, variant, ARCHITECTURES[backbone]), images)
+    theirs = reference_torch.outputs(plain_pytorch(tensors, variant, backbone), images)
     found = differences(outputs(tensors, backbone, variant, images), theirs)
     assert found.keys() == {"conv1", "block1", "block2", "block3", "block4", "logits"}
     assert max(found.values()) < 1e-5, found
@@ -70,7 +72,7 @@ def test_gradients_equal_plain_pytorch_in_float64(variant, training, small):
     tensors = {name: value.astype(np.float64) for name, value in random_tensors(small, variant).items()}
     x, weight = np.random.default_rng(1).normal(size=(4, 32, 40, 3)), np.random.default_rng(2).normal(size=(4, 3))
 
-    network = plain_pytorch(tensors, variant, SMALL).double().train(training)
+    network = plain_pytorch(tensors, variant, small).double().train(training)
     network.load_state_dict(to_torch(in_format(tensors, FORMATS[variant])), strict=False)
     (network(torch.from_numpy(x).permute(0, 3, 1, 2))["logits"] * torch.from_numpy(weight)).sum().backward()
     theirs = {name: parameter.grad.numpy() for name, parameter in network.named_parameters()}

@@ -11,12 +11,13 @@ from tljax import weights
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES
-from tljax.weights import keras_files, keras_input, verify
-from tljax.weights.formats import formats
+from tljax.weights import verify
+from tljax.weights.formats.keras import NAMES
+from tljax.weights.keras import files as keras_files
+from tljax.weights.keras import input as keras_input
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
 
-NAMES = formats()["keras"].names
 IMAGES = verify.images(NORMALISATIONS["caffe"])
 SIZE = IMAGES.shape[1:]
 

@@ -26,8 +26,10 @@ from weight_files import (
 
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
-from tljax.weights import convert, reference_torch, verify
+from tljax.weights import convert, verify
 from tljax.weights.formats import formats
+from tljax.weights.formats.keras import NAMES
+from tljax.weights.resnet import reference_torch
 from tljax.weights.verify import differences
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 GOLDEN = Path(__file__).parents[1] / "golden" / "keras_resnet50.npz"
 IMAGES = verify.images(NORMALISATIONS["imagenet"])
 LAYERS = ["conv1", "block1", "block2", "block3", "block4"]
+KERAS_PORTS = {"keras-port": "keras_v1", "radimagenet-port": "keras_v1"}  # PyTorch formats of that variant
 KERAS_2 = "{layer}/{layer}/{leaf}:0"
 KERAS_1 = {"kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std"}
 
@@ -57,8 +60,7 @@ def keras_outputs(tensors):
     found = {}
     with keras_network.loosened():
         for epsilon in (1.001e-5, 1e-3):
-            names = formats()["keras"].names
-            network, probe = keras_network.build(SMALL, names, 3, IMAGES.shape[1:], epsilon)
+            network, probe = keras_network.build(SMALL, NAMES, 3, IMAGES.shape[1:], epsilon)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(ARCHITECTURES, "small", SMALL)
                 keras_network.fill(network, in_format(tensors["keras_v1"], "keras"))
@@ -163,12 +165,13 @@ TORCH_FILES = {
 def test_pytorch_files(kind, tmp_path, tensors):
     name, write = TORCH_FILES[kind]
     form = formats()[name]
-    expected = tensors[form.variant]
+    variant = KERAS_PORTS.get(name, "torch_v1.5")
+    expected = tensors[variant]
     conversion = convert(write(tmp_path / "weights", in_format(expected, name)))
-    assert (conversion.card.format, conversion.card.backbone, conversion.card.variant) == (name, "small", form.variant)
+    assert (conversion.card.format, conversion.card.backbone, conversion.card.variant) == (name, "small", variant)
     assert conversion.card.normalisation == NORMALISATIONS[form.normalisation]
     assert_same_tensors(conversion, expected)
-    assert_same_outputs(conversion, pytorch_outputs(expected, form.variant, form.biases))
+    assert_same_outputs(conversion, pytorch_outputs(expected, variant, variant == "keras_v1"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -194,7 +197,7 @@ def keras_files(folder, network, names, state):
 
 @pytest.mark.parametrize("top", [True, False])
 def test_keras_files(top, tmp_path, tensors, keras_outputs):
-    names, expected = formats()["keras"].names, tensors["keras_v1"]
+    names, expected = NAMES, tensors["keras_v1"]
     state = {name: value for name, value in in_format(expected, "keras").items() if top or "predictions" not in name}
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, names, 3 if top else 0, IMAGES.shape[1:])
@@ -214,7 +217,7 @@ def test_keras_files(top, tmp_path, tensors, keras_outputs):
 @pytest.mark.parametrize("nested", [True, False])
 def test_keras_models_that_users_fine_tuned(nested, tmp_path, tensors):
     """The network as one layer of a model, or its layers among the model's own; with the optimiser's tensors."""
-    names, expected = formats()["keras"].names, tensors["keras_v1"]
+    names, expected = NAMES, tensors["keras_v1"]
     state = in_format(expected, "keras")
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, names, 0, IMAGES.shape[1:])
@@ -247,7 +250,7 @@ def test_keras_archives_without_names_in_the_weights(nested, tmp_path, tensors):
     """As TensorFlow 2.13 to 2.15 and early Keras 3 wrote them: the description tells which layer is which."""
     expected = tensors["keras_v1"]
     with keras_network.loosened():
-        network, _ = keras_network.build(SMALL, formats()["keras"].names, 0 if nested else 3, IMAGES.shape[1:])
+        network, _ = keras_network.build(SMALL, NAMES, 0 if nested else 3, IMAGES.shape[1:])
         head = keras.layers.Dense(3)
         model = keras.Sequential([network, keras.layers.GlobalAveragePooling2D(), head]) if nested else network
         state = in_format(expected, "keras")
@@ -285,7 +288,7 @@ def test_old_keras_names_keep_the_old_epsilon(layout, tmp_path, tensors, keras_o
 def test_a_described_keras_model_is_taken_at_its_word(tmp_path, tensors, keras_outputs):
     """Today's names with the old epsilon, as a saved model that says so."""
     with keras_network.loosened():
-        network, _ = keras_network.build(SMALL, formats()["keras"].names, 3, IMAGES.shape[1:], epsilon=1e-3)
+        network, _ = keras_network.build(SMALL, NAMES, 3, IMAGES.shape[1:], epsilon=1e-3)
         keras_network.fill(network, in_format(tensors["keras_v1"], "keras"))
         network.save(tmp_path / "model.keras")
     assert_same_outputs(convert(tmp_path / "model.keras"), keras_outputs[1e-3])
@@ -294,10 +297,11 @@ def test_a_described_keras_model_is_taken_at_its_word(tmp_path, tensors, keras_o
 @pytest.mark.parametrize(("name", "variant"), [("torchvision", "keras_v1"), ("keras-port", "torch_v1.5")])
 def test_another_variant_by_request(name, variant, tmp_path, tensors):
     """The strides are the variant's; missing biases are zero, and superfluous ones go into the means."""
-    expected = tensors[formats()[name].variant]
+    own = KERAS_PORTS.get(name, "torch_v1.5")
+    expected = tensors[own]
     conversion = convert(write_torch(tmp_path / "weights.pth", in_format(expected, name)), variant=variant)
     assert conversion.card.variant == variant
-    assert_same_outputs(conversion, pytorch_outputs(expected, variant, biases=formats()[name].biases))
+    assert_same_outputs(conversion, pytorch_outputs(expected, variant, biases=own == "keras_v1"))
 
 
 def test_resnet50_of_keras_before_2_3():

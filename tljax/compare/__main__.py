@@ -10,7 +10,7 @@ from jaxtyping import Int
 from rich.console import Console
 from rich.table import Table
 
-from tljax import datasets
+from tljax import datasets, models
 from tljax.compare import Row, compare
 from tljax.compare.naming import names_of, place_of
 from tljax.compare.plot import draw
@@ -63,11 +63,11 @@ def load_networks(config: CompareConfig) -> list[Network]:
     resolve = partial(networks.resolve, weights_dir=config.weights_dir, preprocessing=config.preprocessing)
     found = {spec: resolve(spec) for spec in config.networks if not networks.is_random(spec)}
     like = next(iter(found.values())).card if found else None
-    kind = {
-        "backbone": config.backbone or (like.backbone if like else "resnet50"),
-        "variant": config.variant or (like.variant if like else "keras_v1"),
-    }
-    each = [found[spec] if spec in found else resolve(spec, **kind) for spec in config.networks]
+    backbone = config.backbone or (like.backbone if like else "resnet50")
+    is_alike = like is not None and models.family_of(backbone) == models.family_of(like.backbone)
+    variant = config.variant or (like.variant if is_alike else models.default_variant(backbone))
+    random = partial(resolve, backbone=backbone, variant=variant)
+    each = [found[spec] if spec in found else random(spec) for spec in config.networks]
     names = names_of(config.networks, [network.label for network in each])
     return [replace(network, label=name) for network, name in zip(each, names, strict=True)]
 

@@ -26,6 +26,7 @@ from tljax.compare.sweep import (
 )
 from tljax.compare.table import Row
 from tljax.core.devices import replicated
+from tljax.core.errors import UserError
 from tljax.similarity import moments
 from tljax.similarity.figures import Figures, figures
 from tljax.similarity.moments import Moments
@@ -50,6 +51,8 @@ def compare(
     layers = tuple(
         layer for layer in networks[0].model.named_layers if all(layer in n.model.named_layers for n in networks)
     )
+    if not layers:
+        raise UserError("the networks have no layer of the same name in common: use --protocol full --pool gap")
     sweep = Sweep(networks, [layers] * len(networks))
     shapes = sweep.shapes(images.shape[1:3])
     for layer in layers:

@@ -14,7 +14,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
-from tljax import models
 from tljax.core.files import replacing
 from tljax.core.runs import Predictions
 from tljax.datasets import Dataset
@@ -25,10 +24,9 @@ EACH = 3  # images a class, right ones and wrong ones
 
 
 def filters(before: Network, after: Network) -> dict[str, np.ndarray]:
-    """The kernels of conv1, `7 7 3 c`, as `before` and `after`."""
-    return {
-        name: models.flatten(network.model)["conv1.kernel"] for name, network in (("before", before), ("after", after))
-    }
+    """Returns the kernels that see the pixels, `kh kw c n`, as `before` and `after`; empty where there are none."""
+    found = {name: network.model.first_filters() for name, network in (("before", before), ("after", after))}
+    return {name: np.asarray(kernel) for name, kernel in found.items() if kernel is not None}
 
 
 def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np.ndarray]:
@@ -42,7 +40,7 @@ def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np
     images = np.stack([data.images[row_of[test.files[row]]] for row in chosen])
     predicted = test.probabilities[chosen].argmax(axis=1)
     graph, state = nnx.split(network.model)
-    layer = network.model.named_layers[-1]
+    layer = network.model.saliency_layer or network.model.named_layers[-1]
     maps = [
         _grad_cam(graph, network.normalisation, layer, state, image[None], number)  # one shape, compiled once
         for image, number in zip(images, predicted.astype(np.int32), strict=True)
@@ -79,15 +77,17 @@ def _grad_cam(
     image: UInt8[Array, "1 h w 3"],
     number: Int[Array, ""],
 ) -> Float[Array, "y x"]:
-    """Where `layer`, the last before pooling, speaks for a class; the highest value is 1."""
+    """Returns where the activation of `layer` speaks for a class; the highest value is 1."""
     model = nnx.merge(graph, state, copy=True)
-    _, activations = model.features(normalisation(image.astype(jnp.float32)), (layer,))
-    activation = activations[layer].astype(jnp.float32)
+    x = normalisation(image.astype(jnp.float32))
 
-    def logit(activation: Float[Array, "1 y x c"]) -> Float[Array, ""]:
-        return model.classify(activation.mean(axis=(1, 2)))[0, number]
+    def logit(added: Float[Array, "1 y x c"]) -> tuple[Float[Array, ""], Float[Array, "1 y x c"]]:
+        features, activations = model.features(x, {layer: added})
+        return model.classify(features)[0, number], activations[layer].astype(jnp.float32)
 
-    weights = jax.grad(logit)(activation).mean(axis=(0, 1, 2))
+    shape = jax.eval_shape(lambda: model.features(x, (layer,))[1][layer]).shape
+    gradient, activation = jax.grad(logit, has_aux=True)(jnp.zeros(shape, jnp.float32))
+    weights = gradient.mean(axis=(0, 1, 2))
     found = jax.nn.relu(activation[0] @ weights)
     return found / jnp.maximum(found.max(), jnp.finfo(found.dtype).tiny)
 

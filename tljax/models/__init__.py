@@ -1,8 +1,6 @@
 """Backbones by name, and their tensors by flat name: `stages.0.1.conv2.kernel`, `bn1.mean`, `head.bias`."""
 
 import hashlib
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
 
@@ -12,19 +10,67 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from tljax.core import plugins
 from tljax.core.errors import UserError
+from tljax.models.backbone import HEAD, Backbone, BackboneModule, Outputs, Taps
+from tljax.models.normalisation import NORMALISATIONS, Normalisation
 
-HEAD = "head."  # what fine-tuning replaces
+__all__ = [
+    "HEAD",
+    "Backbone",
+    "BackboneModule",
+    "Outputs",
+    "Taps",
+    "build",
+    "build_from",
+    "default_variant",
+    "digest",
+    "families",
+    "family_of",
+    "flatten",
+    "input_channels",
+    "load_flat",
+    "names",
+    "normalisation_of",
+    "shapes",
+]
 
 
-def _backbones() -> dict[str, ModuleType]:
-    """Backbone name -> its module; a new backbone is one new file with ARCHITECTURES, VARIANTS and `Network`."""
-    modules = (importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__))
-    return {name: module for module in modules for name in getattr(module, "ARCHITECTURES", {})}
+def families() -> dict[str, ModuleType]:
+    """Returns the modules of all families by name; `tljax.models.backbone` says what such a module declares."""
+    return {name: module for name, module in plugins.find(__name__, __path__).items() if hasattr(module, "Network")}
 
 
 def names() -> list[str]:
-    return sorted(_backbones())
+    """Returns the names of all backbones."""
+    return sorted(name for module in families().values() for name in module.ARCHITECTURES)
+
+
+def family_of(backbone: str) -> str:
+    """Returns the family of a backbone. Raises UserError where no family has it."""
+    found = next((family for family, module in families().items() if backbone in module.ARCHITECTURES), None)
+    if found is None:
+        raise UserError(f"unknown backbone '{backbone}'; known are {', '.join(names())}")
+    return found
+
+
+def _module(backbone: str, variant: str) -> ModuleType:
+    module = families()[family_of(backbone)]
+    if variant not in module.VARIANTS:
+        raise UserError(f"unknown variant '{variant}' of {backbone}; known are {', '.join(module.VARIANTS)}")
+    return module
+
+
+def default_variant(backbone: str) -> str:
+    """Returns the first variant of the backbone's family."""
+    return next(iter(families()[family_of(backbone)].VARIANTS))
+
+
+def normalisation_of(backbone: str, variant: str) -> Normalisation:
+    """Returns the input that a network of random weights is given."""
+    module = _module(backbone, variant)
+    of_family = getattr(module, "NORMALISATION", "imagenet")
+    return NORMALISATIONS[getattr(module.VARIANTS[variant], "normalisation", None) or of_family]
 
 
 def build(
@@ -35,24 +81,21 @@ def build(
     seed: int | None = 0,
     dropout: float = 0.5,
     dtype: DTypeLike = jnp.float32,
-) -> nnx.Module:
-    """A randomly initialised network (Glorot-uniform for `keras_v1`, as Keras does it).
+) -> BackboneModule:
+    """Returns a network of random weights, drawn as its variant says.
 
-    dtype: of the computation; parameters are float32. seed: None draws nothing, every kernel is zero: for shapes, or
-    for tensors to be loaded. Raises UserError for an unknown backbone or variant.
+    seed: None draws nothing and leaves every kernel zero, for shapes or for tensors to be loaded. dropout: before the
+    head. dtype: of the computation; parameters are float32. Raises UserError for an unknown backbone or variant.
     """
-    backbones = _backbones()
-    if backbone not in backbones:
-        raise UserError(f"unknown backbone '{backbone}'; known are {', '.join(sorted(backbones))}")
-    module = backbones[backbone]
-    if variant not in module.VARIANTS:
-        raise UserError(f"unknown variant '{variant}' of {backbone}; known are {', '.join(module.VARIANTS)}")
+    module = _module(backbone, variant)
     rng = None if seed is None else np.random.default_rng(seed)
     return module.Network(backbone, variant, num_classes, dropout=dropout, dtype=dtype, rng=rng)
 
 
-def build_from(backbone: str, variant: str, tensors: Mapping[str, np.ndarray], *, dropout: float = 0.5) -> nnx.Module:
-    """A network of given tensors, its head included. Raises UserError where they do not fit (as `load_flat` does)."""
+def build_from(
+    backbone: str, variant: str, tensors: Mapping[str, np.ndarray], *, dropout: float = 0.5
+) -> BackboneModule:
+    """Returns a network of the given tensors, head included. Raises UserError where they do not fit."""
     num_classes = len(tensors[f"{HEAD}bias"])
     model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, seed=None, dropout=dropout))
     load_flat(model, tensors)
@@ -60,9 +103,14 @@ def build_from(backbone: str, variant: str, tensors: Mapping[str, np.ndarray], *
 
 
 def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int, ...]]:
-    """Shape of every parameter and BatchNorm statistic by flat name, without building the network."""
+    """Returns the shape of every parameter and BatchNorm statistic by flat name, without building the network."""
     model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, seed=None))
     return {name: tuple(variable.shape) for name, variable in _tensors(model).items()}
+
+
+def input_channels(backbone: str, variant: str) -> int:
+    """Returns how many channels the network's images have: 3, or 1 for grey ones."""
+    return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_channels
 
 
 def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
@@ -71,12 +119,12 @@ def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:
 
 
 def flatten(model: nnx.Module) -> dict[str, np.ndarray]:
-    """All parameters and BatchNorm statistics by flat name."""
+    """Returns all parameters and BatchNorm statistics by flat name."""
     return {name: np.asarray(variable[...]) for name, variable in _tensors(model).items()}
 
 
 def digest(tensors: Mapping[str, np.ndarray]) -> str:
-    """The SHA-256 of a set of tensors: names, shapes and values."""
+    """Returns the SHA-256 of a set of tensors: names, shapes and values."""
     sha = hashlib.sha256()
     for name in sorted(tensors):
         sha.update(f"{name}{tensors[name].shape}{tensors[name].dtype}".encode())

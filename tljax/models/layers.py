@@ -1,4 +1,4 @@
-"""The layers a convolutional backbone is made of, with the numerics this project needs.
+"""The layers that backbones are made of, with the numerics this project needs.
 
 Parameters and statistics stay float32 whatever the compute dtype.
 """
@@ -14,9 +14,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
-Initialiser = Callable[
-    [np.random.Generator, tuple[int, ...]], np.ndarray
-]  # in NumPy: nothing to compile for each shape
+Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]  # NumPy's: nothing to compile per shape
+Padding = int | tuple[tuple[int, int], tuple[int, int]]  # zeros on all sides, or ((top, bottom), (left, right))
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -45,7 +44,7 @@ def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def conv_as_matmul(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: int
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: Padding
 ) -> Float[Array, "b h2 w2 o"]:
     """The convolution as one matrix product: XLA's own is several times slower on CPU, forward and backward.
 
@@ -56,27 +55,32 @@ def conv_as_matmul(
 
 
 def _windows(
-    x: Float[Array, "b h w c"], kernel_shape: tuple[int, ...], stride: int, padding: int
+    x: Float[Array, "b h w c"], kernel_shape: tuple[int, ...], stride: int, padding: Padding
 ) -> Float[Array, "b h2 w2 kkc"]:
     """What the kernel sees from each place."""
     kh, kw = kernel_shape[:2]
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
+    x = jnp.pad(x, ((0, 0), *sides(padding), (0, 0))) if padding else x
     h, w = x.shape[1] - kh + 1, x.shape[2] - kw + 1
     return jnp.concatenate(
         [x[:, i : i + h : stride, j : j + w : stride] for i in range(kh) for j in range(kw)], axis=-1
     )
 
 
+def sides(padding: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Returns ((top, bottom), (left, right))."""
+    return ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding
+
+
 def _flat(kernel: Float[Array, "kh kw c o"]) -> Float[Array, "kkc o"]:
     return kernel.reshape(-1, kernel.shape[-1])
 
 
-def _conv_forward(x: Array, kernel: Array, stride: int, padding: int) -> tuple[Array, tuple[Array, Array]]:
+def _conv_forward(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
     return conv_as_matmul(x, kernel, stride, padding), (x, kernel)
 
 
 def _conv_backward(
-    stride: int, padding: int, saved: tuple[Array, Array], dy: Float[Array, "b h2 w2 o"]
+    stride: int, padding: Padding, saved: tuple[Array, Array], dy: Float[Array, "b h2 w2 o"]
 ) -> tuple[Float[Array, "b h w c"], Float[Array, "kh kw c o"]]:
     x, kernel = jax.lax.optimization_barrier(saved)  # else XLA finds the windows again, and keeps them after all
     windows, to_input = jax.vjp(lambda x: _windows(x, kernel.shape, stride, padding), x)
@@ -90,35 +94,40 @@ conv_as_matmul.defvjp(_conv_forward, _conv_backward)
 
 
 def convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: int
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: Padding
 ) -> Float[Array, "b h2 w2 o"]:
     """Convolution by whatever is fast where it runs; float32 in full, which GPU and TPU would else round to less."""
     if jax.default_backend() == "cpu":
         return conv_as_matmul(x, kernel, stride, padding)
-    pads = [(padding, padding)] * 2
     layout = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), pads, dimension_numbers=layout, precision=jax.lax.Precision.HIGHEST
+        x, kernel, (stride, stride), sides(padding), dimension_numbers=layout, precision=jax.lax.Precision.HIGHEST
     )
 
 
 class Conv(nnx.Module):
-    """A square convolution that pads with zeros to keep the size (before its stride), as both origins do."""
+    """A convolution of one stride. size: of the kernel, or its height and width.
+
+    padding: None pads with zeros on all sides to keep the size (before the stride), for kernels of odd size.
+    """
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
-        size: int,
+        size: int | tuple[int, int],
         stride: int,
         bias: bool,
         init: Initialiser,
         dtype: DTypeLike,
         rng: np.random.Generator | None,
+        padding: Padding | None = None,
     ):
-        self.kernel = nnx.Param(drawn(init, rng, (size, size, inputs, outputs)))
+        height, width = (size, size) if isinstance(size, int) else size
+        self.kernel = nnx.Param(drawn(init, rng, (height, width, inputs, outputs)))
         self.bias = nnx.Param(constant(0.0, outputs)) if bias else None
-        self.stride, self.padding, self.dtype = stride, size // 2, dtype
+        keeping = height // 2 if height == width else ((height // 2,) * 2, (width // 2,) * 2)
+        self.stride, self.padding, self.dtype = stride, keeping if padding is None else padding, dtype
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 o"]:
         y = convolve(x.astype(self.dtype), self.kernel[...].astype(self.dtype), self.stride, self.padding)
@@ -169,6 +178,44 @@ class BatchNorm(nnx.Module):
 
     def _running(self, old: Float[Array, " c"], new: Float[Array, " c"]) -> Float[Array, " c"]:
         return jax.lax.stop_gradient(self.momentum * old + (1 - self.momentum) * new)
+
+
+class LayerNorm(nnx.Module):
+    """Layer normalisation over the last axis, computed in float32 or better (Ba et al. 2016)."""
+
+    def __init__(self, channels: int, epsilon: float, dtype: DTypeLike):
+        self.scale, self.bias = nnx.Param(constant(1.0, channels)), nnx.Param(constant(0.0, channels))
+        self.epsilon, self.dtype = epsilon, dtype
+
+    def __call__(self, x: Float[Array, "*positions c"]) -> Float[Array, "*positions c"]:
+        x = at_least_float32(x)
+        shape = (1,) * (x.ndim - 1) + (-1,)
+        centred = x - jnp.mean(x, axis=-1, keepdims=True)
+        factor = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.epsilon)
+        y = centred * factor * self.scale[...].reshape(shape) + self.bias[...].reshape(shape)
+        return y.astype(self.dtype)
+
+
+class Dense(nnx.Module):
+    """A linear map of the last axis."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool,
+        init: Initialiser,
+        dtype: DTypeLike,
+        rng: np.random.Generator | None,
+    ):
+        self.kernel = nnx.Param(drawn(init, rng, (inputs, outputs)))
+        self.bias = nnx.Param(constant(0.0, outputs)) if bias else None
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "*positions c"]) -> Float[Array, "*positions o"]:
+        kernel = self.kernel[...].astype(self.dtype)
+        y = jnp.matmul(x.astype(self.dtype), kernel, precision=jax.lax.Precision.HIGHEST)
+        return y if self.bias is None else y + self.bias[...].astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
 
 
 class Linear(nnx.Module):

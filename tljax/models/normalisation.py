@@ -11,17 +11,24 @@ from jaxtyping import Array, Float
 class Normalisation:
     """`x = (pixel[channels] * scale - mean) / std`, pixels 0..255; mean and std in the order of `channels`."""
 
-    channels: Literal["rgb", "bgr"]
+    channels: Literal["rgb", "bgr", "grey"]  # grey: the mean of red, green and blue, one channel
     scale: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]  # one value per channel
+    std: tuple[float, ...]
 
-    def __call__(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
-        """RGB pixels 0..255 as the network wants them."""
+    def __call__(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b h w c"]:
+        """Returns RGB pixels 0..255 as the network takes them; c is 1 for grey, else 3."""
         if self.channels == "bgr":
             pixels = pixels[..., ::-1]
+        if self.channels == "grey":
+            pixels = pixels.mean(axis=-1, keepdims=True)
         mean, std = (jnp.asarray(value, jnp.float32)[None, None, None, :] for value in (self.mean, self.std))
         return (pixels * self.scale - mean) / std
+
+    @property
+    def depth(self) -> int:
+        """How many channels the network's input has."""
+        return len(self.mean)
 
 
 _BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, as Caffe's models and after them Keras subtract it
@@ -32,4 +39,12 @@ NORMALISATIONS = {
     "radimagenet": Normalisation("bgr", 1.0, _BGR_MEAN, (255.0, 255.0, 255.0)),
     # github.com/BMEII-AI/RadImageNet, acl/acl_pytorch_train.ipynb: cv2.imread, then (image - 127.5) * 2 / 255
     "radimagenet_torch": Normalisation("bgr", 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    # Keras' mode "tf" and timm's IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD: RGB in -1..1
+    "inception": Normalisation("rgb", 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    # timm's OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+    "clip": Normalisation("rgb", 1 / 255, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    # Keras' ConvNeXt, whose network begins with (pixel - mean) / std of pixels 0..255
+    "pixels": Normalisation("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    # torchxrayvision.datasets.normalize(image, 255): (2 * grey / 255 - 1) * 1024
+    "xrv": Normalisation("grey", 1 / 255, (0.5,), (1 / 2048,)),
 }

@@ -1,4 +1,4 @@
-"""ResNet with bottleneck blocks (He et al. 2016, https://arxiv.org/abs/1512.03385) in flax.nnx.
+"""ResNet with basic and bottleneck blocks (He et al. 2016, https://arxiv.org/abs/1512.03385).
 
 Keras and torchvision ship two networks of the same shapes under this name; they differ in what `Variant` holds, and
 weights of one run through the other lose about 25 points of ImageNet accuracy without any error.
@@ -7,32 +7,23 @@ weights of one run through the other lose about 25 points of ImageNet accuracy w
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
-from tljax.models.layers import (
-    BatchNorm,
-    Conv,
-    Initialiser,
-    Linear,
-    at_least_float32,
-    glorot_uniform,
-    he_normal,
-    max_pool,
-)
+from tljax.models.backbone import HEAD, BackboneModule, Taps, mean_over_positions
+from tljax.models.layers import BatchNorm, Conv, Initialiser, glorot_uniform, he_normal, max_pool
 
-EXPANSION = 4
+NORMALISATION = "caffe"  # the paper's; BatchNorm after conv1 makes the scale immaterial
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What tells two ResNets of equal shapes apart."""
+    """What distinguishes two ResNets of equal shapes."""
 
-    stride_in_first: bool  # stride of a stage in its first 1x1 convolution (v1), else in the 3x3 (v1.5)
+    stride_in_first: bool  # stride of a bottleneck stage in its first 1x1 convolution (v1), else in the 3x3 (v1.5)
     conv_bias: bool
     epsilon: float
     momentum: float  # share of the running statistics kept at each step
@@ -47,55 +38,79 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    blocks: tuple[int, ...]  # bottleneck blocks in each stage
-    width: int  # channels of conv1; stage s puts out width * 2**s * 4
+    blocks: tuple[int, ...]  # in each stage
+    width: int  # channels of conv1; stage s puts out width * 2**s, times 4 with bottlenecks
+    bottleneck: bool = True  # else basic blocks
+
+    @property
+    def convolutions(self) -> int:
+        """Convolutions of a block, without its shortcut."""
+        return 3 if self.bottleneck else 2
+
+    @property
+    def expansion(self) -> int:
+        """Channels that a block puts out, as a multiple of its width."""
+        return 4 if self.bottleneck else 1
+
+    def has_projection(self, stage: int, block: int) -> bool:
+        """Whether the shortcut of a block is a convolution."""
+        return block == 0 and (self.bottleneck or stage > 0)
 
 
 ARCHITECTURES = {
+    "resnet18": Architecture((2, 2, 2, 2), 64, bottleneck=False),
+    "resnet34": Architecture((3, 4, 6, 3), 64, bottleneck=False),
     "resnet50": Architecture((3, 4, 6, 3), 64),
+    "resnet101": Architecture((3, 4, 23, 3), 64),
+    "resnet152": Architecture((3, 8, 36, 3), 64),
     "resnet_tiny": Architecture((1, 1, 1, 1), 16),
 }
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Outputs:
-    logits: Float[Array, "b k"]
-    activations: dict[str, Float[Array, "b _h _w _c"]]  # by layer name
-
-
-class Bottleneck(nnx.Module):
-    """1x1, 3x3, 1x1 convolutions, each with BatchNorm, around a shortcut."""
+class Block(nnx.Module):
+    """Convolutions with BatchNorm around a shortcut: two of 3x3 (basic), or 1x1, 3x3 and 1x1 (bottleneck)."""
 
     def __init__(
-        self, inputs: int, width: int, stride: int, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None
+        self,
+        inputs: int,
+        width: int,
+        stride: int,
+        projection: bool,
+        size: Architecture,
+        variant: Variant,
+        dtype: DTypeLike,
+        rng: np.random.Generator | None,
     ):
-        strides = (stride, 1) if variant.stride_in_first else (1, stride)
-
         def conv(inputs: int, outputs: int, size: int, stride: int) -> Conv:
             return Conv(inputs, outputs, size, stride, variant.conv_bias, variant.conv_init, dtype, rng)
 
         def norm(channels: int) -> BatchNorm:
             return BatchNorm(channels, variant.momentum, variant.epsilon, dtype)
 
-        outputs = width * EXPANSION
-        self.conv1, self.bn1 = conv(inputs, width, 1, strides[0]), norm(width)
-        self.conv2, self.bn2 = conv(width, width, 3, strides[1]), norm(width)
-        self.conv3, self.bn3 = conv(width, outputs, 1, 1), norm(outputs)
-        self.has_projection = stride != 1 or inputs != outputs
-        if self.has_projection:
+        outputs = width * size.expansion
+        self.is_bottleneck, self.has_projection = size.bottleneck, projection
+        if size.bottleneck:
+            first, second = (stride, 1) if variant.stride_in_first else (1, stride)
+            self.conv1, self.bn1 = conv(inputs, width, 1, first), norm(width)
+            self.conv2, self.bn2 = conv(width, width, 3, second), norm(width)
+            self.conv3, self.bn3 = conv(width, outputs, 1, 1), norm(outputs)
+        else:
+            self.conv1, self.bn1 = conv(inputs, width, 3, stride), norm(width)
+            self.conv2, self.bn2 = conv(width, outputs, 3, 1), norm(outputs)
+        if projection:
             self.shortcut_conv, self.shortcut_bn = conv(inputs, outputs, 1, stride), norm(outputs)
 
     def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None) -> Float[Array, "b h2 w2 c2"]:
         y = nnx.relu(self.bn1(self.conv1(x), mask))
-        y = nnx.relu(self.bn2(self.conv2(y), mask))
-        y = self.bn3(self.conv3(y), mask)
+        y = self.bn2(self.conv2(y), mask)
+        if self.is_bottleneck:
+            y = self.bn3(self.conv3(nnx.relu(y)), mask)
         shortcut = self.shortcut_bn(self.shortcut_conv(x), mask) if self.has_projection else x
         return nnx.relu(y + shortcut)
 
 
-class ResNet(nnx.Module):
-    """Logits and the activations of named layers.
+class ResNet(BackboneModule):
+    """A ResNet whose layers are reached by name.
 
     `conv1` is the first convolution after its ReLU, `block1` .. `block4` the outputs of the four stages; `all_layers`
     names every block (`block3.2` is the third block of the third stage).
@@ -112,7 +127,7 @@ class ResNet(nnx.Module):
         rng: np.random.Generator | None,
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
-        self.variant = variant
+        self.variant, self.is_bottleneck = variant, size.bottleneck
         self.named_layers = ("conv1", *(f"block{stage + 1}" for stage in range(len(size.blocks))))
         self.all_layers = (
             "conv1",
@@ -125,54 +140,42 @@ class ResNet(nnx.Module):
             width, blocks = size.width * 2**stage, []
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                blocks.append(Bottleneck(channels, width, stride, kind, dtype, rng))
-                channels = width * EXPANSION
+                projection = size.has_projection(stage, block)
+                blocks.append(Block(channels, width, stride, projection, size, kind, dtype, rng))
+                channels = width * size.expansion
             stages.append(nnx.List(blocks))
         self.stages = nnx.List(stages)
-        self.dropout = nnx.Dropout(dropout)
-        self.head = Linear(channels, num_classes, rng)
-
-    def __call__(
-        self,
-        x: Float[Array, "b h w 3"],
-        *,
-        layers: Collection[str] | None = None,
-        mask: Bool[Array, " b"] | None = None,
-        rngs: nnx.Rngs | None = None,
-    ) -> Outputs:
-        """x: normalised images; mask: rows that count in BatchNorm's batch statistics; rngs: of Dropout, when training.
-
-        layers: the activations wanted, the five named ones by default.
-        """
-        features, activations = self.features(x, self.named_layers if layers is None else layers, mask)
-        return Outputs(self.classify(features, rngs), activations)
-
-    def trained_by(self, scope: str) -> Callable[[str], bool]:
-        """Which tensors (by flat name) a training scope moves: all, head, or last10.
-
-        last10: the head and the last ten Keras layers of the backbone, pooling counted, as RadImageNet's authors
-        count them: the last block from its first BatchNorm on.
-        """
-        last = f"stages.{len(self.stages) - 1}.{len(self.stages[-1]) - 1}."
-        tops = tuple(f"{last}{name}." for name in ("bn1", "conv2", "bn2", "conv3", "bn3"))
-        prefixes = {"all": ("",), "head": ("head.",), "last10": ("head.", *tops)}[scope]
-        return lambda name: name.startswith(prefixes)
+        self.add_head(channels, num_classes, dropout, rng)
 
     def features(
-        self, x: Float[Array, "b h w 3"], layers: Collection[str] = (), mask: Bool[Array, " b"] | None = None
+        self,
+        x: Float[Array, "b h w 3"],
+        layers: Collection[str] = (),
+        mask: Bool[Array, " b"] | None = None,
+        rngs: nnx.Rngs | None = None,
     ) -> tuple[Float[Array, "b c"], dict[str, Float[Array, "b _h _w _c"]]]:
-        """The pooled output of the backbone, float32, and the activations of `layers`."""
-        found = {}
-        y = found["conv1"] = nnx.relu(self.bn1(self.conv1(x), mask))
-        y = max_pool(y)
+        taps = Taps(layers)
+        y = max_pool(taps("conv1", nnx.relu(self.bn1(self.conv1(x), mask))))
         for stage, blocks in enumerate(self.stages, start=1):
             for index, block in enumerate(blocks):
-                y = found[f"block{stage}.{index}"] = block(y, mask)
-            found[f"block{stage}"] = y
-        return jnp.mean(at_least_float32(y), axis=(1, 2)), {name: found[name] for name in layers}
+                y = taps(f"block{stage}.{index}", block(y, mask))
+            y = taps(f"block{stage}", y)
+        return mean_over_positions(y), taps.found()
 
-    def classify(self, features: Float[Array, "b c"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
-        return self.head(self.dropout(features, rngs=rngs))
+    def trained_by(self, scope: str) -> Callable[[str], bool]:
+        """all, head, or, of bottleneck blocks, last10: the head and the last ten Keras layers of the backbone.
+
+        Pooling is counted among the ten, as RadImageNet's authors count them: the last block from its first BatchNorm
+        on.
+        """
+        if scope != "last10" or not self.is_bottleneck:
+            return super().trained_by(scope)
+        last = f"stages.{len(self.stages) - 1}.{len(self.stages[-1]) - 1}."
+        tops = (HEAD, *(f"{last}{name}." for name in ("bn1", "conv2", "bn2", "conv3", "bn3")))
+        return lambda name: name.startswith(tops)
+
+    def first_filters(self) -> Float[Array, "kh kw c n"]:
+        return self.conv1.kernel[...]
 
 
 Network = ResNet

@@ -77,7 +77,7 @@ def _network(cell: Cell) -> tuple[str, str]:
     """Backbone and variant."""
     config = cell.config
     if cell.source or networks.is_random(config.init):
-        return config.backbone, config.variant
+        return config.backbone, config.variant or models.default_variant(config.backbone)
     card = weights.read_card(networks.locate(config.init, config.weights_dir))
     return card.backbone, card.variant
 
@@ -101,5 +101,6 @@ def _forward_operations(backbone: str, variant: str, size: int) -> float:
     """Floating point operations of one image's way through the network."""
     model = models.build(backbone, variant, 2)
     model.eval()
-    lowered = jax.jit(lambda x: model(x).logits).lower(jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
+    images = jax.ShapeDtypeStruct((1, size, size, model.input_channels), jnp.float32)
+    lowered = jax.jit(lambda x: model(x).logits).lower(images)
     return lowered.cost_analysis()["flops"]

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from tljax.core.devices import repeatable
+from tljax.models.backbone import BackboneModule
 from tljax.models.normalisation import Normalisation
 from tljax.train.augment import random_matrices, warp
 
@@ -59,10 +60,10 @@ class TrainState:
     optimiser: Any
 
 
-def split(model: nnx.Module, recipe: Recipe) -> tuple[tuple[Any, Any], TrainState]:
+def split(model: BackboneModule, recipe: Recipe) -> tuple[tuple[Any, Any], TrainState]:
     """The graphs of the training and of the inference network, and the state that both share.
 
-    Freezing is a filter over parameters plus BatchNorm in inference mode.
+    Freezing is a filter over parameters. A BatchNorm that is not trained is in inference mode.
     """
     is_trained = model.trained_by(recipe.scope)
 
@@ -73,7 +74,8 @@ def split(model: nnx.Module, recipe: Recipe) -> tuple[tuple[Any, Any], TrainStat
     model.train()
     for path, module in nnx.iter_modules(model):
         if hasattr(module, "use_running_average"):
-            module.use_running_average = not is_trained(".".join(map(str, (*path, "scale"))))
+            own = (".".join(map(str, (*path, *inner))) for inner, _ in nnx.to_flat_state(nnx.state(module)))
+            module.use_running_average = not any(map(is_trained, own))
     training_graph, *parts = nnx.split(model, *filters)
     model.eval()
     inference_graph, *_ = nnx.split(model, *filters)
@@ -140,7 +142,7 @@ def train_step(
 
 def _to_network(
     images: Shaped[Array, "b h w 3"], recipe: Recipe, key: Key[Array, ""] | None
-) -> Float[Array, "b h w 3"]:
+) -> Float[Array, "b h w c"]:
     if key is None:
         return recipe.normalisation(images.astype(jnp.float32))
     matrices = random_matrices(key, images.shape[0], images.shape[1:3], recipe.flip)

@@ -97,6 +97,7 @@ def prepare(config: TrainConfig) -> Job:
         dtype=devices.compute_dtype(config.precision),
         seed=config.seed,
     )
+    network.model.trained_by(config.train)  # refuses a scope that the network does not have
     return Job(config, network, data, fold)
 
 
@@ -109,6 +110,8 @@ def describe(job: Job) -> dict[str, Any]:
         | {"data": job.data.fingerprint, "split": split_digest(job), "weights": job.network.card.sha256},
         "config": settings,
         "classes": list(job.data.card.classes),
+        "layers": list(job.network.model.named_layers),  # what tables and figures show, in order
+        "all_layers": list(job.network.model.all_layers),
         "init": dataclasses.asdict(job.network.card),
         "card": dataclasses.asdict(job.data.card),
         "skipped": list(job.data.skipped),

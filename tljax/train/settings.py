@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from tljax import datasets
+from tljax import datasets, models
 from tljax.core import devices
 from tljax.core.config import TrainConfig
 from tljax.core.errors import UserError, require_at_least
@@ -34,6 +34,7 @@ def resolve(config: TrainConfig, card: datasets.Card) -> TrainConfig:
         image_size=config.image_size or card.image_size,
         batch_size=config.batch_size or card.batch_size,
         dropout=(0.0 if networks.is_random(config.init) else DROPOUT) if config.dropout is None else config.dropout,
+        variant=config.variant or models.default_variant(config.backbone),
         precision=devices.compute_dtype(config.precision).name,
     )
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.models.resnet import VARIANTS
 from tljax.weights import verify
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.export import TARGETS, export
@@ -31,7 +30,9 @@ def main() -> None:
         "source", type=Path, metavar="SOURCE", help="a weights file; with --to, a run or a weights folder"
     )
     parser.add_argument("--out", type=Path, required=True, help="the weights folder to write; with --to, the file")
-    parser.add_argument("--variant", choices=VARIANTS, help="of the network; overrides what the file implies")
+    parser.add_argument(
+        "--variant", metavar="NAME", help="of the network, such as keras_v1; overrides what the file implies"
+    )
     parser.add_argument("--normalisation", choices=NORMALISATIONS, help="of the input; overrides what the file implies")
     parser.add_argument("--verify", action="store_true", help="compare with the original framework, layer by layer")
     parser.add_argument("--all-tensors", action="store_true", help="print a line a tensor instead of a line a stage")
@@ -87,15 +88,18 @@ def _table(conversion: Conversion, *, folded: bool) -> Iterable[str]:
     for _, members in groupby(conversion.origin, key=str if not folded else _stage):
         names = list(members)
         ends = dict.fromkeys((names[0], names[-1]))
-        theirs, ours = (" .. ".join(rename(name) for name in ends) for rename in (conversion.origin.__getitem__, str))
+        theirs = " .. ".join(" + ".join(conversion.origin[name]) or "not in the file" for name in ends)
+        ours = " .. ".join(ends)
         shapes = " .. ".join(_shape(conversion, name) for name in ends)
         count = f" ({len(names)} tensors)" if folded else ""
         yield f"{theirs} -> {ours}: {shapes}{count}"
 
 
 def _stage(ours: str) -> str:
+    """The first name and number of a tensor: 'stages.0'; 'stem' for what lies before the first number."""
     parts = ours.split(".")
-    return f"stages.{parts[1]}" if parts[0] == "stages" else "head" if parts[0] == "head" else "stem"
+    numbers = [place for place, part in enumerate(parts) if part.isdigit()]
+    return ".".join(parts[: numbers[0] + 1]) if numbers else "head" if parts[0] == "head" else "stem"
 
 
 def _shape(conversion: Conversion, ours: str) -> str:
@@ -112,13 +116,14 @@ def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Ite
             f"'{broken}' computes NaN or infinity, where every tensor is finite; nothing was written: these weights "
             f"are broken (one layer's are far too large), fetch {path} again"
         )
-    differences = verify.differences(ours, verify.original_outputs(path, conversion)) if against_original else {}
+    title, original = verify.original_outputs(path, conversion) if against_original else ("", {})
+    differences = verify.differences(ours, original)
     _release_memory()
     for layer, values in ours.items():
         difference = f"   largest difference {differences[layer]:.1e}" if layer in differences else ""
         yield f"{layer:<7} {values.shape!s:<20} mean {values.mean():9.4f}  deviation {values.std():9.4f}{difference}"
     if differences:
-        yield f"compared with {verify.original(conversion)}, given the file's tensors; no code of the file was run"
+        yield f"compared with {title}, given the file's tensors; no code of the file was run"
     worst = next((layer for layer, difference in differences.items() if not difference <= verify.TOLERANCE), None)
     if worst:
         raise UserError(

@@ -1,4 +1,4 @@
-"""A foreign checkpoint becomes our tensors and a card: exactly, or refused with the reason."""
+"""Turns a checkpoint made elsewhere into our tensors and a card: exactly, or refuses it with the reason."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -11,70 +11,94 @@ import numpy as np
 
 from tljax import models
 from tljax.core.errors import UserError
-from tljax.models.resnet import VARIANTS
+from tljax.models import HEAD
 from tljax.weights.card import NORMALISATIONS, WeightsCard
-from tljax.weights.described import description, layers_before
 from tljax.weights.files import Source, read
+from tljax.weights.formats import Description
 from tljax.weights.heads import Head, find_head
-from tljax.weights.names import is_conv_bias, kind_of, norm_after, some, their_shape, to_ours
-from tljax.weights.recognise import Match, backbone_of, recognise
+from tljax.weights.keras.input import layers_before
+from tljax.weights.match import Match
+from tljax.weights.names import Where, in_file, some, their_shapes, to_ours
+from tljax.weights.recognise import recognise
 
 LEAST_VARIANCE = -1e-5  # an epsilon: what is left of 0 where a conversion fitted another one
 
 
 @dataclass(frozen=True)
 class Conversion:
+    """What a weights file became."""
+
     tensors: dict[str, np.ndarray]  # by our flat names
     card: WeightsCard
-    origin: dict[str, str]  # our name -> the file's
+    origin: dict[str, tuple[str, ...]]  # our name -> the file's tensors that it was made of
     aside: tuple[str, ...]  # the file's tensors that are no part of the network
     remarks: tuple[str, ...]  # what was assumed or changed
     epsilon: float | None  # of the original's BatchNorm, where it is not the variant's
 
 
-def convert(path: Path, *, variant: str | None = None, normalisation: str | None = None) -> Conversion:
-    """Reads the weights file at `path`, of whichever format its content proves it to be.
+def convert(
+    path: Path, *, variant: str | None = None, normalisation: str | None = None, backbone: str | None = None
+) -> Conversion:
+    """Reads the weights file at `path`, whose format is recognised by its content.
 
-    variant, normalisation: override what the format implies (keys of the backbone's VARIANTS and of NORMALISATIONS).
-    Raises UserError, naming the tensor or the fact, for whatever is not exactly one network that we have.
+    variant, normalisation: override what the format implies (keys of the family's VARIANTS and of NORMALISATIONS).
+    backbone: the one that is expected; None takes any. Raises UserError, naming the tensor or the fact, for whatever is
+    not exactly one network that we have.
     """
     source = read(path)
     match = recognise(source)
-    backbone = backbone_of(match, source)
-    body = _body(source, match)
-    head = find_head(source, match, body)
-    origin = body | head.origin
-    aside = _aside(source, match, origin, head)
-    _check_tensors(source, match, origin, backbone)
-    tensors = {ours: to_ours(match.form.names.layout, source.tensors[theirs]) for ours, theirs in origin.items()}
-    described, epsilon = description(source, match)
-    chosen = variant or described or match.form.variant
+    _refuse_other(source, match, backbone, variant, normalisation)
+    _require_whole(source, match)
+    head = find_head(source, match)
+    names = match.body | dict(head.names)
+    aside = _aside(source, match, names, head)
+    shapes = _checked_shapes(source, match, names)
+    tensors = {ours: to_ours(where, match.form.layout, shapes[ours], source.tensors) for ours, where in names.items()}
+    described = _description(source, match)
+    chosen = variant or described.variant or match.variant
     remarks = (
         *_remarks(source, match, head, described),
         *_own_input(source, match, normalisation),
         *([f"variant {variant}, as asked for"] if variant else []),
         *([f"input normalised for {normalisation}, as asked for"] if normalisation else []),
-        *_fit_variant(tensors, chosen, epsilon),
+        *_fit(tensors, match, chosen, described),
     )
     card = replace(
-        _card(source, match, backbone, _classes(tensors)),
+        _card(source, match, _classes(tensors)),
         variant=chosen,
         sha256=source.sha256,
         note="; ".join(remarks),
         **({"normalisation": NORMALISATIONS[normalisation]} if normalisation else {}),
     )
-    return Conversion(tensors, card, origin, aside, remarks, epsilon)
+    origin = {ours: in_file(where) for ours, where in names.items()}
+    return Conversion(tensors, card, origin, aside, remarks, described.epsilon)
 
 
-def _card(source: Source, match: Match, backbone: str, classes: tuple[str, ...] | None) -> WeightsCard:
+def _refuse_other(
+    source: Source, match: Match, backbone: str | None, variant: str | None, normalisation: str | None
+) -> None:
+    """Raises UserError where the network is another than the options are for."""
+    if backbone not in (None, match.backbone):
+        raise UserError(f"{source.path} holds a {match.backbone} ({match.form.title}), not a {backbone}")
+    if normalisation not in (None, *NORMALISATIONS):
+        raise UserError(f"unknown normalisation '{normalisation}'; known are {', '.join(NORMALISATIONS)}")
+    channels = models.input_channels(match.backbone, variant or match.variant)
+    if normalisation and NORMALISATIONS[normalisation].depth != channels:
+        raise UserError(
+            f"--normalisation {normalisation} gives {NORMALISATIONS[normalisation].depth} channels; the network in "
+            f"{source.path} takes {channels}"
+        )
+
+
+def _card(source: Source, match: Match, classes: tuple[str, ...] | None) -> WeightsCard:
     """The file's own, where tljax wrote it, or one of what the format implies; refuses one of other tensors."""
     own = source.card
     if own is None:
         return WeightsCard(
             name=source.path.stem,
             format=match.format_name,
-            backbone=backbone,
-            variant=match.form.variant,
+            backbone=match.backbone,
+            variant=match.variant,
             normalisation=NORMALISATIONS[match.form.normalisation],
             classes=classes,
             source=source.path.name,
@@ -83,7 +107,7 @@ def _card(source: Source, match: Match, backbone: str, classes: tuple[str, ...] 
             note="",
         )
     told, found = (
-        f"{net}, {len(names or ())} classes" for net, names in ((own.backbone, own.classes), (backbone, classes))
+        f"{net}, {len(names or ())} classes" for net, names in ((own.backbone, own.classes), (match.backbone, classes))
     )
     if told != found:
         raise UserError(
@@ -93,50 +117,54 @@ def _card(source: Source, match: Match, backbone: str, classes: tuple[str, ...] 
     return own
 
 
-def _body(source: Source, match: Match) -> dict[str, str]:
-    """Our name -> the file's, for every tensor of the network but the head; refuses a file that lacks one."""
-    wanted = {
-        ours: theirs
-        for ours, theirs in match.names.items()
-        if (match.form.biases or not is_conv_bias(ours)) and kind_of(ours) != "head"
-    }
-    missing = [theirs for theirs in wanted.values() if theirs not in source.tensors]
-    if missing:
-        raise UserError(f"{source.path} ({match.form.title}) lacks {some(missing)}")
-    return wanted
+def _require_whole(source: Source, match: Match) -> None:
+    if match.missing:
+        raise UserError(f"{source.path} ({match.form.title}) lacks {some(match.missing)}")
 
 
-def _aside(source: Source, match: Match, origin: Mapping[str, str], head: Head) -> tuple[str, ...]:
+def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head) -> tuple[str, ...]:
     """The tensors that are no part of the network, counters last; refuses a file with one that nobody knows."""
-    rest = set(source.tensors).difference(origin.values())
-    unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_beside(name)})
+    rest = set(source.tensors) - {theirs for where in names.values() for theirs in in_file(where)}
+    unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_outside(name)})
     if unknown:
         raise UserError(f"{source.path} ({match.form.title}) holds what has no place in the network: {some(unknown)}")
     return tuple(sorted(rest, key=lambda name: (name.endswith("num_batches_tracked"), name)))
 
 
-def _check_tensors(source: Source, match: Match, origin: Mapping[str, str], backbone: str) -> None:
-    """Refuses a tensor that is not exactly the backbone's."""
-    head = origin.get("head.bias")
-    shapes = models.shapes(backbone, match.form.variant, source.tensors[head].size if head else 1)
-    for ours, theirs in origin.items():
-        tensor, wanted = source.tensors[theirs], their_shape(match.form.names.layout, shapes[ours])
-        if tensor.shape != wanted:
-            fault = (
-                f"has shape {tensor.shape}; {backbone} has {wanted} there (a Wide ResNet or ResNeXt is another network)"
-            )
-        elif not jnp.issubdtype(tensor.dtype, jnp.floating):
-            fault = f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
-        elif not np.isfinite(tensor).all():
-            fault = "holds NaN or infinity; these weights are broken"
-        elif ours.endswith(".var") and tensor.min() < LEAST_VARIANCE:
-            fault = f"holds a variance below zero, {tensor.min():.3g}; these weights are broken"
-        else:
-            continue
-        raise UserError(f"tensor '{theirs}' of {source.path} {fault}")
+def _checked_shapes(source: Source, match: Match, names: Mapping[str, Where]) -> dict[str, tuple[int, ...]]:
+    """The shapes of our tensors; refuses a tensor of the file that is not exactly the backbone's."""
+    bias = names.get(f"{HEAD}bias")
+    classes = source.tensors[in_file(bias)[0]].size if bias else 1
+    shapes = models.shapes(match.backbone, match.variant, classes)
+    if different := shapes.keys() ^ (names.keys() | {name for name in shapes if name.startswith(HEAD)}):
+        raise AssertionError(f"format {match.format_name} and {match.backbone} differ in {some(sorted(different))}")
+    for ours, where in names.items():
+        for theirs, wanted in their_shapes(where, match.form.layout, shapes[ours]).items():
+            fault = _fault(source.tensors[theirs], wanted, match, is_variance=ours.endswith(".var"))
+            if fault:
+                raise UserError(f"tensor '{theirs}' of {source.path} {fault}")
+    return shapes
 
 
-def _remarks(source: Source, match: Match, head: Head, described: str | None) -> Iterator[str]:
+def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_variance: bool) -> str | None:
+    if tensor.shape != wanted:
+        return f"has shape {tensor.shape}; {match.backbone} ({match.form.title}) has {wanted} there"
+    if not jnp.issubdtype(tensor.dtype, jnp.floating):
+        return f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
+    if not np.isfinite(tensor).all():
+        return "holds NaN or infinity; these weights are broken"
+    if is_variance and tensor.min() < LEAST_VARIANCE:
+        return f"holds a variance below zero, {tensor.min():.3g}; these weights are broken"
+    return None
+
+
+def _description(source: Source, match: Match) -> Description:
+    if source.card:
+        return Description(variant=source.card.variant)
+    return match.form.describe(source, match) if match.form.describe else Description()
+
+
+def _remarks(source: Source, match: Match, head: Head, described: Description) -> Iterator[str]:
     """What was assumed, and what is unusual about the file."""
     yield (
         match.form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
@@ -147,58 +175,44 @@ def _remarks(source: Source, match: Match, head: Head, described: str | None) ->
     yield from head.remarks
     if match.has_more:
         yield "part of a larger model, which may give it other input (--normalisation) or other strides (--variant)"
-    if described not in (None, match.form.variant):
-        yield f"the file's own description of its layers: {described}"
+    if described.variant not in (None, match.variant):
+        yield f"the file's own description of its layers: {described.variant}"
+    yield from described.remarks
 
 
 def _own_input(source: Source, match: Match, normalisation: str | None) -> Iterator[str]:
     """A remark on the layers that change the pixels before the network; refused where the input is not given."""
-    layers = [] if source.card else layers_before(source, match)
+    layers = [] if source.card or source.layout != "keras" else layers_before(source, match)
     if layers and not normalisation:
         raise UserError(
-            f"{source.path} gives its network other input than Keras' ResNet50 takes, by {some(layers)} before it: "
+            f"{source.path} gives its network other input than {match.form.title} takes, by {some(layers)} before it: "
             f"say what the network itself is given, --normalisation {'|'.join(NORMALISATIONS)}, if it is one of these"
         )
     if layers:
         yield f"left out before the network: {some(layers)}"
 
 
-def _fit_variant(tensors: dict[str, np.ndarray], variant: str, epsilon: float | None) -> list[str]:
-    """Brings biases and epsilon to those of `variant` without changing what the network computes; says what it did.
-
-    epsilon: of the original's BatchNorm; None is the variant's own.
-    """
-    if variant not in VARIANTS:
-        raise UserError(f"unknown variant '{variant}'; known are {', '.join(VARIANTS)}")
-    wanted, remarks = VARIANTS[variant], []
-    convs = [name.removesuffix(".kernel") for name in tensors if name.endswith(".kernel") and kind_of(name) == "conv"]
-    has_biases = "conv1.bias" in tensors
-    if wanted.conv_bias and not has_biases:
-        for conv in convs:
-            tensors[f"{conv}.bias"] = np.zeros(tensors[f"{conv}.kernel"].shape[-1], np.float32)
-        remarks.append("convolution biases, which the file lacks, set to zero")
-    if has_biases and not wanted.conv_bias:
-        for conv in convs:
-            tensors[f"{norm_after(conv)}.mean"] -= tensors.pop(f"{conv}.bias")
-        remarks.append("convolution biases subtracted from the means of the BatchNorm behind them")
-    if epsilon is not None and epsilon != wanted.epsilon:
-        for name in tensors:
-            if name.endswith(".var"):
-                tensors[name] += np.float32(epsilon - wanted.epsilon)
-        remarks.append(
-            f"variances raised by {epsilon - wanted.epsilon:.3g}: the original's BatchNorm epsilon is {epsilon:g}"
-        )
-    return remarks
+def _fit(tensors: dict[str, np.ndarray], match: Match, variant: str, described: Description) -> list[str]:
+    """Brings the tensors to `variant` in place without changing what the network computes; says what it did."""
+    if match.form.fit:
+        models.shapes(match.backbone, variant, 1)  # refuses an unknown variant
+        return match.form.fit(tensors, variant, described)
+    ours, wanted = (models.shapes(match.backbone, kind, 1) for kind in (match.variant, variant))
+    if ours != wanted:
+        raise UserError(f"--variant {variant} is a network of other tensors than {match.variant}, which the file holds")
+    return []
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The 1000 classes in the order of every ImageNet head; the two names that occur twice carry their WordNet id."""
+    """Returns the 1000 classes in the order of every ImageNet head; the two names that occur twice carry their WordNet
+    id.
+    """
     text = resources.files("tljax.weights").joinpath("imagenet_classes.csv").read_text()
     return tuple(row["name"] for row in csv.DictReader(text.splitlines()))
 
 
 def _classes(tensors: Mapping[str, np.ndarray]) -> tuple[str, ...] | None:
-    if "head.bias" not in tensors:
+    if f"{HEAD}bias" not in tensors:
         return None
-    count = len(tensors["head.bias"])
+    count = len(tensors[f"{HEAD}bias"])
     return imagenet_classes() if count == 1000 else tuple(f"class {index}" for index in range(count))

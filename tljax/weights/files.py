@@ -18,7 +18,7 @@ import numpy as np
 
 from tljax.core.errors import UserError
 from tljax.weights.card import WeightsCard
-from tljax.weights.keras_files import Layer, read_archive, read_hdf5
+from tljax.weights.keras.files import Layer, read_archive, read_hdf5
 from tljax.weights.names import Layout, some
 
 WRAPPERS = (  # keys around the tensors, the wanted ones first

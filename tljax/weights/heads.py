@@ -1,46 +1,49 @@
-"""The head that lies in a file: the format's own or what a user put in its place, told by what the layers take."""
+"""The head that lies in a file: the format's own or what a user put in its place, by what the layers take."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tljax import models
+from tljax.models import HEAD
 from tljax.weights.files import Source
-from tljax.weights.names import LEAVES, our_shape, some
-from tljax.weights.recognise import Match
+from tljax.weights.match import Match
+from tljax.weights.names import Where, dense_leaves, dense_shape, in_file, some
 
 
 @dataclass(frozen=True)
 class Head:
-    origin: Mapping[str, str]  # our name -> the file's; empty where there is no head of classes
+    """The head of classes in a file, or why there is none."""
+
+    names: Mapping[str, Where]  # our name -> where the file keeps it; empty where there is no head of classes
     aside: frozenset[str] = frozenset()  # the tensors of one that is no head of classes
     remarks: tuple[str, ...] = ()
 
 
-def find_head(source: Source, match: Match, body: Mapping[str, str]) -> Head:
-    """body: our name -> the file's, of all that is not the head."""
+def find_head(source: Source, match: Match) -> Head:
+    """Returns the head: the format's own, or the one dense layer on the features that is left over."""
     if match.has_head:
-        return Head({ours: theirs for ours, theirs in match.names.items() if ours.startswith("head.")})
-    network = set(body.values())
+        return Head({ours: where for ours, where in match.names.items() if ours.startswith(HEAD)})
+    network = {theirs for where in match.body.values() for theirs in in_file(where)}
     left = {name for name in source.tensors if name not in network and not match.is_aside(name)}
-    features = source.tensors[body[f"stages.{len(match.blocks) - 1}.{match.blocks[-1] - 1}.bn3.scale"]].size
+    features = models.shapes(match.backbone, match.variant, 1)[f"{HEAD}kernel"][0]
     layers = _layers_on(features, dict(_dense_layers(source, match, left)))
     parts = frozenset(_parts(source, match, left, layers))
     if not parts:
         return Head({})
-    fault = _fault(source, match, left, layers, features)
+    fault = _fault(match, left, layers, features)
     if fault:
         return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(layers or parts))}",))
     (layer,) = layers
-    origin = {f"head.{ours}": layer + theirs for ours, theirs in LEAVES[match.form.names.layout]["head"].items()}
-    return Head(origin, remarks=(f"the one layer besides the network, '{layer}', taken for its head",))
+    names = {HEAD + ours: layer + theirs for ours, theirs in dense_leaves(match.form.layout).items()}
+    return Head(names, remarks=(f"the one layer besides the network, '{layer}', taken for its head",))
 
 
 def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Dense layers outside the network's own modules, and how many values each takes and gives."""
-    layout = match.form.names.layout
-    suffix = LEAVES[layout]["head"]["kernel"]
+    suffix = dense_leaves(match.form.layout)["kernel"]
     for name in names:
         if name.endswith(suffix) and source.tensors[name].ndim == 2 and not match.is_within(name):
-            yield name.removesuffix(suffix), our_shape(layout, source.tensors[name].shape)
+            yield name.removesuffix(suffix), dense_shape(match.form.layout, source.tensors[name].shape)
 
 
 def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
@@ -55,22 +58,19 @@ def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str,
 def _parts(source: Source, match: Match, left: set[str], layers: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """The tensors of these layers and of the normalisations between them, and what is a head by its name."""
     widths = {width for ends in layers.values() for width in ends}
-    suffix = LEAVES[match.form.names.layout]["head"]["kernel"]
-    kernels = {name + suffix for name in layers}
+    kernels = {name + dense_leaves(match.form.layout)["kernel"] for name in layers}
     for name in left:
         is_vector = source.tensors[name].ndim == 1 and source.tensors[name].size in widths
         if name in kernels or match.form.is_own_head(name) or (is_vector and not match.is_within(name)):
             yield name
 
 
-def _fault(
-    source: Source, match: Match, left: set[str], layers: Mapping[str, tuple[int, int]], features: int
-) -> str | None:
+def _fault(match: Match, left: set[str], layers: Mapping[str, tuple[int, int]], features: int) -> str | None:
     """Why it is no single dense layer that gives classes; None where it is."""
     if len(layers) != 1:
         return "as it has several layers" if layers else "as it does not take the network's features"
     ((layer, (inputs, outputs)),) = layers.items()
-    leaves = LEAVES[match.form.names.layout]["head"]
+    leaves = dense_leaves(match.form.layout)
     if outputs == 1:
         return "as it has a single output, for a sigmoid, where classes are wanted"
     if inputs != features:
@@ -78,4 +78,4 @@ def _fault(
     if layer + leaves["bias"] not in left:
         return "as it has no bias and may compare directions instead"
     others = left - {layer + leaf for leaf in leaves.values()}
-    return f"as other parts, {some(sorted(others))}, lie beside it" if others else None
+    return f"as other parts, {some(sorted(others))}, lie next to it" if others else None

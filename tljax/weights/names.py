@@ -1,140 +1,165 @@
-"""Where a foreign format keeps each tensor of a ResNet: templates as data, the same for reading and for writing."""
+"""Where a weights file keeps each of our tensors: as data, the same for reading and for writing."""
 
-import string
-from collections.abc import Collection
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 Layout = Literal["torch", "keras"]
+Shape = tuple[int, ...]
 
-STAGES = 4
 NAMED_AT_MOST = 5  # tensors named in a message
-LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
-LEAVES = {  # our name of a tensor within its layer -> the layout's
-    "torch": {
-        "conv": {"kernel": ".weight", "bias": ".bias"},
-        "bn": {"scale": ".weight", "bias": ".bias", "mean": ".running_mean", "var": ".running_var"},
-        "head": {"kernel": ".weight", "bias": ".bias"},
-    },
-    "keras": {
-        "conv": {"kernel": "/kernel", "bias": "/bias"},
-        "bn": {"scale": "/gamma", "bias": "/beta", "mean": "/moving_mean", "var": "/moving_variance"},
-        "head": {"kernel": "/kernel", "bias": "/bias"},
-    },
+_KERNEL = {
+    "torch": {"kernel": ".weight", "bias": ".bias"},
+    "keras": {"kernel": "/kernel", "bias": "/bias"},
+}
+_NORM = {
+    "torch": {"scale": ".weight", "bias": ".bias", "mean": ".running_mean", "var": ".running_var"},
+    "keras": {"scale": "/gamma", "bias": "/beta", "mean": "/moving_mean", "var": "/moving_variance"},
 }
 
-TO_OURS = {"torch": {4: (2, 3, 1, 0), 2: (1, 0)}, "keras": {}}  # axes by rank; ours are (h w in out) and (in out)
-TO_THEIRS = {"torch": {4: (3, 2, 0, 1), 2: (1, 0)}, "keras": {}}
-
-
-def to_ours(layout: Layout, tensor: np.ndarray) -> np.ndarray:
-    """A tensor of the layout in our order of axes, as float32 of its own memory."""
-    return np.array(tensor.transpose(TO_OURS[layout].get(tensor.ndim, range(tensor.ndim))), np.float32, order="C")
-
-
-def to_theirs(layout: Layout, tensor: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(tensor.transpose(TO_THEIRS[layout].get(tensor.ndim, range(tensor.ndim))))
-
-
-def our_shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(shape[axis] for axis in TO_OURS[layout].get(len(shape), range(len(shape))))
-
-
-def their_shape(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(shape[axis] for axis in TO_THEIRS[layout].get(len(shape), range(len(shape))))
-
-
-def some(names: Collection[str]) -> str:
-    """The first few names, for a message."""
-    more = len(names) - NAMED_AT_MOST
-    return ", ".join(f"'{name}'" for name in list(names)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-
-
-def kind_of(tensor: str) -> Literal["conv", "bn", "head"]:
-    """Of the layer that one of our tensors belongs to: 'stages.0.0.shortcut_bn.mean' is of a 'bn'."""
-    layer = tensor.split(".")[-2]
-    return "head" if layer == "head" else "bn" if "bn" in layer else "conv"
-
-
-def is_conv_bias(tensor: str) -> bool:
-    return tensor.endswith(".bias") and kind_of(tensor) == "conv"
-
-
-def norm_after(conv: str) -> str:
-    """The BatchNorm layer behind one of our convolutions."""
-    place, dot, layer = conv.rpartition(".")
-    return place + dot + layer.replace("conv", "bn")
+# Axes by rank that bring a tensor of the layout to ours: kernels (h w in out) and (in out)
+_TO_OURS = {"torch": {4: (2, 3, 1, 0), 2: (1, 0)}, "keras": {}}
 
 
 @dataclass(frozen=True)
-class NameMap:
-    """Layer names of a format.
+class Part:
+    """One tensor of the file, as it is or with other axes, or a constant that the file leaves out.
 
-    In the templates of blocks, `{stage}`, `{block}` and `{conv}` count from `first_stage`, `first_block` and
-    `first_conv`; `{block_letter}` and `{conv_letter}` are a, b, c, ...
+    Ours is `theirs.transpose(axes).reshape(our shape)`.
     """
 
-    layout: Layout
-    stem_conv: str
-    stem_norm: str
-    conv: str
-    norm: str
-    shortcut_conv: str
-    shortcut_norm: str
-    head: str | None
-    first_stage: int = 1
-    first_block: int = 0
-    first_conv: int = 1
-
-    def tensors(self, blocks: tuple[int, ...], prefix: str = "") -> dict[str, str]:
-        """Our name -> the format's, for every tensor that a network of so many blocks a stage may have."""
-        names = self.stem()
-        for stage, count in enumerate(blocks):
-            for block in range(count):
-                names |= _block_tensors(self, stage, block)
-        names |= self.of_layers({"head": self.head} if self.head else {})
-        return {ours: prefix + theirs for ours, theirs in names.items()}
-
-    def count_blocks(self, names: Collection[str], prefix: str = "") -> tuple[int, ...]:
-        """Blocks a stage of which at least one tensor is among `names`."""
-        own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-
-        def last(stage: int) -> int:
-            blocks = range(len(LETTERS))
-            return max((b for b in blocks if not own.isdisjoint(_block_tensors(self, stage, b).values())), default=-1)
-
-        return tuple(1 + last(stage) for stage in range(STAGES))
-
-    def stem(self) -> dict[str, str]:
-        """Our name -> the format's, for the first convolution and BatchNorm: what a prefix is recognised by."""
-        return self.of_layers({"conv1": self.stem_conv, "bn1": self.stem_norm})
-
-    def block_layers(self, stage: int, block: int) -> dict[str, str]:
-        """Our layer -> the format's, of one block; both numbers count from 0."""
-        place = {"stage": stage + self.first_stage, "block": block + self.first_block, "block_letter": LETTERS[block]}
-        ours, layers = f"stages.{stage}.{block}", {}
-        for conv in range(3):
-            place |= {"conv": conv + self.first_conv, "conv_letter": LETTERS[conv]}
-            layers[f"{ours}.conv{conv + 1}"] = self.conv.format(**place)
-            layers[f"{ours}.bn{conv + 1}"] = self.norm.format(**place)
-        if block == 0:
-            layers[f"{ours}.shortcut_conv"] = self.shortcut_conv.format(**place)
-            layers[f"{ours}.shortcut_bn"] = self.shortcut_norm.format(**place)
-        return layers
-
-    def of_layers(self, layers: dict[str, str]) -> dict[str, str]:
-        leaves = LEAVES[self.layout]
-        return {
-            f"{ours}.{leaf}": f"{theirs}{suffix}"
-            for ours, theirs in layers.items()
-            for leaf, suffix in leaves[kind_of(f"{ours}.")].items()
-        }
+    name: str | None  # in the file; None: it is not there, and ours is `value` everywhere
+    axes: tuple[int, ...] | None = None  # None: those of the layout for this rank
+    shape: Shape | None = None  # theirs, where it is not ours with other axes
+    size: int | None = None  # of ours along the axis of a `Joined`; None: an equal share of what is left
+    value: float = 0.0
 
 
-@cache
-def _block_tensors(names: NameMap, stage: int, block: int) -> dict[str, str]:
-    return names.of_layers(names.block_layers(stage, block))
+@dataclass(frozen=True)
+class Joined:
+    """Several tensors that are one of ours, joined along an axis of ours: query, key and value, for instance."""
+
+    parts: tuple[str | Part, ...]
+    axis: int = -1
+
+
+Where = str | Part | Joined
+Names = Mapping[str, Where]  # our flat name -> where the file keeps it
+
+
+def kernel(layout: Layout, ours: str, theirs: str, *, bias: bool = True) -> dict[str, Where]:
+    """Returns the names of a convolution or a dense layer: kernel, and bias where it has one."""
+    leaves = _KERNEL[layout]
+    return {f"{ours}.{leaf}": theirs + leaves[leaf] for leaf in (("kernel", "bias") if bias else ("kernel",))}
+
+
+def norm(layout: Layout, ours: str, theirs: str, *, statistics: bool) -> dict[str, Where]:
+    """Returns the names of a normalisation: scale and bias, and running mean and variance where it is BatchNorm."""
+    leaves = _NORM[layout]
+    wanted = ("scale", "bias", "mean", "var") if statistics else ("scale", "bias")
+    return {f"{ours}.{leaf}": theirs + leaves[leaf] for leaf in wanted}
+
+
+def parts_of(where: Where) -> tuple[Part, ...]:
+    """Returns the pieces of one of our tensors, in their order."""
+    if isinstance(where, Joined):
+        return tuple(piece for part in where.parts for piece in parts_of(part))
+    return (Part(where) if isinstance(where, str) else where,)
+
+
+def in_file(where: Where) -> tuple[str, ...]:
+    """Returns the names of the file's tensors that one of ours is made of."""
+    return tuple(part.name for part in parts_of(where) if part.name is not None)
+
+
+def renamed(names: Names, rename: Callable[[str], str]) -> dict[str, Where]:
+    """Returns the same names with each of the file's changed."""
+
+    def changed(where: Where) -> Where:
+        if isinstance(where, str):
+            return rename(where)
+        if isinstance(where, Joined):
+            return Joined(tuple(changed(part) for part in where.parts), where.axis)
+        return where if where.name is None else replace(where, name=rename(where.name))
+
+    return {ours: changed(where) for ours, where in names.items()}
+
+
+def their_shapes(where: Where, layout: Layout, shape: Shape) -> dict[str, Shape]:
+    """Returns the shapes that the file's tensors must have for ours to have `shape`."""
+    return {
+        part.name: part.shape or _to_theirs(part, layout, piece)
+        for part, piece in zip(parts_of(where), _pieces(where, shape), strict=True)
+        if part.name is not None
+    }
+
+
+def to_ours(where: Where, layout: Layout, shape: Shape, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns our tensor of `shape` from the file's, as float32 in its own memory."""
+    pieces = [
+        _read(part, layout, piece, tensors) for part, piece in zip(parts_of(where), _pieces(where, shape), strict=True)
+    ]
+    found = np.concatenate(pieces, where.axis) if isinstance(where, Joined) else pieces[0]
+    return np.array(found, np.float32, order="C")
+
+
+def to_theirs(where: Where, layout: Layout, tensor: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the file's tensors that one of ours becomes."""
+    pieces, start = {}, 0
+    for part, piece in zip(parts_of(where), _pieces(where, tensor.shape), strict=True):
+        own = tensor
+        if isinstance(where, Joined):
+            own = np.take(tensor, range(start, start + piece[where.axis]), where.axis)
+            start += piece[where.axis]
+        if part.name is not None:
+            axes = _axes(part, layout, len(piece))
+            before = tuple(np.array(part.shape)[list(axes)]) if part.shape else piece
+            pieces[part.name] = np.ascontiguousarray(own.reshape(before).transpose(np.argsort(axes)))
+    return pieces
+
+
+def _pieces(where: Where, shape: Shape) -> list[Shape]:
+    """The shapes of ours that the parts make up."""
+    if not isinstance(where, Joined):
+        return [shape]
+    parts = parts_of(where)
+    given = [part.size for part in parts if part.size is not None]
+    share = (shape[where.axis] - sum(given)) // max(len(parts) - len(given), 1)
+    axis = where.axis % len(shape)
+    return [(*shape[:axis], share if part.size is None else part.size, *shape[axis + 1 :]) for part in parts]
+
+
+def _axes(part: Part, layout: Layout, rank: int) -> tuple[int, ...]:
+    rank = len(part.shape) if part.shape else rank
+    return part.axes or _TO_OURS[layout].get(rank, tuple(range(rank)))
+
+
+def _to_theirs(part: Part, layout: Layout, shape: Shape) -> Shape:
+    axes = _axes(part, layout, len(shape))
+    return tuple(shape[axes.index(axis)] for axis in range(len(axes)))
+
+
+def _read(part: Part, layout: Layout, shape: Shape, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    if part.name is None:
+        return np.full(shape, part.value, np.float32)
+    theirs = tensors[part.name]
+    return theirs.transpose(_axes(part, layout, theirs.ndim)).reshape(shape)
+
+
+def dense_shape(layout: Layout, shape: Shape) -> Shape:
+    """Returns inputs and outputs of a dense kernel of the layout."""
+    return tuple(shape[axis] for axis in _TO_OURS[layout].get(2, (0, 1)))
+
+
+def dense_leaves(layout: Layout) -> dict[str, str]:
+    """Returns how the names of a dense layer's kernel and bias end."""
+    return _KERNEL[layout]
+
+
+def some(names: Collection[str]) -> str:
+    """Returns the first few names, for a message."""
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(f"'{name}'" for name in list(names)[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

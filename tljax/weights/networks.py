@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax.numpy as jnp
-from flax import nnx
 from jax.typing import DTypeLike
 
 from tljax import models, weights
@@ -20,7 +19,7 @@ class Network:
     """A model in inference mode and what it takes to use it."""
 
     label: str
-    model: nnx.Module
+    model: models.BackboneModule
     card: weights.WeightsCard  # its normalisation is the one to apply, its classes those of the head
 
     @property
@@ -35,14 +34,15 @@ def resolve(
     num_classes: int | None = None,
     preprocessing: str = "native",
     backbone: str = "resnet50",
-    variant: str = "keras_v1",
+    variant: str | None = None,
     dropout: float = 0.0,
     dtype: DTypeLike = jnp.float32,
     seed: int = 0,
 ) -> Network:
     """The network that `spec` names.
 
-    num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random one.
+    num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random one;
+    no variant takes the first of the family.
     preprocessing: `paper` replaces the normalisation of the weights by the paper's. Raises UserError.
     """
     if is_random(spec):
@@ -50,6 +50,7 @@ def resolve(
         if number and not number.isdigit():
             raise UserError(f"'{spec}': write random:SEED with a whole number, e.g. random:3")
         seed = int(number) if number else seed
+        variant = variant or models.default_variant(backbone)
         card = _random_card(backbone, variant)
         model = models.build(backbone, variant, num_classes or 1, seed=seed, dropout=dropout, dtype=dtype)
     else:
@@ -62,6 +63,11 @@ def resolve(
             tensors |= {key: value for key, value in models.flatten(model).items() if key.startswith(models.HEAD)}
         models.load_flat(model, tensors)
     if preprocessing == "paper":
+        if card.normalisation.depth != NORMALISATIONS["caffe"].depth:
+            raise UserError(
+                f"--preprocessing paper: {spec} takes images of {card.normalisation.depth} channel, the paper's have "
+                "three; use --preprocessing native"
+            )
         card = dataclasses.replace(card, normalisation=NORMALISATIONS["caffe"])
     model.eval()
     return Network(label(spec), model, card)
@@ -107,7 +113,7 @@ def _random_card(backbone: str, variant: str) -> weights.WeightsCard:
         format="none",
         backbone=backbone,
         variant=variant,
-        normalisation=NORMALISATIONS["caffe"],  # the paper's; BatchNorm after conv1 makes the scale immaterial
+        normalisation=models.normalisation_of(backbone, variant),
         classes=None,
         source="random initialisation",
         sha256="",

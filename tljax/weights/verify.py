@@ -11,86 +11,56 @@ from jaxtyping import Float
 
 from tljax import models
 from tljax.core.errors import UserError
+from tljax.models import HEAD
 from tljax.models.normalisation import Normalisation
-from tljax.models.resnet import ARCHITECTURES, VARIANTS
 from tljax.weights.convert import Conversion
 from tljax.weights.files import read
-from tljax.weights.formats import formats, keras, torchvision
+from tljax.weights.formats import formats
 
 TOLERANCE = 1e-3  # of the largest value of a layer
-LAST = "stages.3.0.bn3.scale"  # as long as the features that a head takes
 RUN_ONCE = {"xla_backend_optimization_level": 0}  # compiles in a third of the time
 SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes show
 
 
-def images(normalisation: Normalisation) -> Float[np.ndarray, "b h w 3"]:
-    """The fixed batch."""
+def images(normalisation: Normalisation) -> Float[np.ndarray, "b h w c"]:
+    """Returns the fixed batch, normalised."""
     pixels = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.float32)
     return np.array(normalisation(jnp.asarray(pixels)))
 
 
 def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
-    """Activations `b h w c` of the named layers and logits `b k`, which are left out where the file holds no head."""
-    card, tensors = conversion.card, dict(conversion.tensors)
-    if card.classes is None:
-        tensors |= {"head.kernel": np.zeros((tensors[LAST].size, 1), np.float32), "head.bias": np.zeros(1, np.float32)}
+    """Returns activations `b h w c` of the named layers, and logits `b k` where the file holds a head."""
+    card = conversion.card
+    tensors = with_head(conversion.tensors, card.backbone, card.variant)
     model = models.build_from(card.backbone, card.variant, tensors)
     model.eval()
     graph, state = nnx.split(model)
     forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x), compiler_options=RUN_ONCE)
-    found = forward(state, images(conversion.card.normalisation))
+    found = forward(state, images(card.normalisation))
     outputs = {name: np.asarray(found.activations[name]) for name in model.named_layers}
     return outputs if card.classes is None else outputs | {"logits": np.asarray(found.logits)}
 
 
-def original_outputs(path: Path, conversion: Conversion) -> dict[str, np.ndarray]:
-    """The same of the network that the file at `path` was made for, computed by its own framework from its own tensors.
+def with_head(tensors: dict[str, np.ndarray], backbone: str, variant: str) -> dict[str, np.ndarray]:
+    """Returns the tensors with a head of one class and zeros where they have none."""
+    missing = {name: shape for name, shape in models.shapes(backbone, variant, 1).items() if name.startswith(HEAD)}
+    return {name: np.zeros(shape, np.float32) for name, shape in missing.items()} | tensors
 
-    Raises UserError where that framework is not installed or has no such network.
+
+def original_outputs(path: Path, conversion: Conversion) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns what was run and its outputs, of the network that the file at `path` was made for, computed by its own
+    framework from the file's own tensors.
+
+    Raises UserError where that framework is not installed or the format offers no such network.
     """
-    source, form, card = read(path), formats()[conversion.card.format], conversion.card
-    framework = form.names.layout
-    if importlib.util.find_spec(framework) is None:
-        raise UserError(f"--verify needs {framework} to run the original network: pip install {framework}")
-    names = {"torch": torchvision, "keras": keras}[framework].FORMAT.names.tensors(ARCHITECTURES[card.backbone].blocks)
-    tensors = {names[ours]: source.tensors[theirs] for ours, theirs in conversion.origin.items()}
-    if framework == "torch":
-        return _by_torch(tensors, conversion)
-    if (card.backbone, card.variant) != ("resnet50", "keras_v1"):
-        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
-    from tljax.weights import reference_keras
-
-    return reference_keras.outputs(tensors, images(conversion.card.normalisation), conversion.epsilon)
-
-
-def original(conversion: Conversion) -> str:
-    """What `original_outputs` runs."""
-    if formats()[conversion.card.format].names.layout == "keras":
-        return "keras.applications.ResNet50"
-    return f"a plain PyTorch {conversion.card.backbone} of variant {conversion.card.variant}"
+    form = formats()[conversion.card.format]
+    if form.reference is None:
+        raise UserError(f"--verify: files of {form.title} have no original network to compare with; leave it out")
+    if importlib.util.find_spec(form.layout) is None:
+        raise UserError(f"--verify needs {form.layout} to run the original network: pip install {form.layout}")
+    return form.reference(read(path), conversion, images(conversion.card.normalisation))
 
 
 def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:
-    """Layer by layer, the largest difference relative to the layer's largest value."""
+    """Returns the largest difference of each layer, relative to the layer's largest value."""
     return {name: float(np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max()) for name in theirs}
-
-
-def _by_torch(tensors: dict[str, np.ndarray], conversion: Conversion) -> dict[str, np.ndarray]:
-    import torch
-
-    from tljax.weights import reference_torch
-
-    architecture, variant = ARCHITECTURES[conversion.card.backbone], VARIANTS[conversion.card.variant]
-    with torch.device("meta"):  # the tensors are the file's own, of which no second copy is made
-        network = reference_torch.ResNet(
-            architecture.blocks,
-            architecture.width,
-            len(tensors["fc.bias"]) if "fc.bias" in tensors else 0,
-            stride_in_first=variant.stride_in_first,
-            biases="conv1.bias" in tensors,
-            epsilon=variant.epsilon,
-        )
-    state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-    counters = [name for name, _ in network.named_buffers() if name.endswith("num_batches_tracked")]
-    network.load_state_dict(state | dict.fromkeys(counters, torch.tensor(0)), strict=True, assign=True)
-    return reference_torch.outputs(network, images(conversion.card.normalisation))

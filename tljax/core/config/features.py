@@ -32,7 +32,7 @@ class FeaturesConfig:
     """native: as the weights were trained; paper: BGR minus the ImageNet mean"""
     backbone: str = "resnet50"
     """of a random network"""
-    variant: str = "keras_v1"
+    variant: str | None = None
     """of a random network"""
     precision: Literal["float32", "bfloat16"] | None = None
     """of the computation; default bfloat16 on GPU and TPU, float32 on CPU; features are float32 either way"""

@@ -40,8 +40,8 @@ class TrainConfig:
     # The network
     backbone: str = "resnet50"
     """of a random initialisation, e.g. resnet50 or resnet_tiny; weights bring their own"""
-    variant: str = "keras_v1"
-    """of a random initialisation, e.g. keras_v1 or torch_v1.5; weights bring their own"""
+    variant: str | None = None
+    """of a random initialisation, e.g. keras_v1 or torch_v1.5; default the first of its family"""
     dropout: float | None = None
     """before the head; default 0.5, and 0 from random initialisation, as in the paper"""
     preprocessing: Literal["native", "paper"] = "native"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tljax.weights.formats import torchvision
-from tljax.weights.names import NameMap
+from tljax.weights.resnet.names import NameMap
 
 
 def names(prefix: str, head: str | None = None) -> NameMap:
@@ -22,10 +22,15 @@ def names(prefix: str, head: str | None = None) -> NameMap:
     )
 
 
+NAMES = names("resnet.", "classifier.1")
+
 FORMAT = replace(
     torchvision.FORMAT,
     title="Hugging Face transformers",
-    names=names("resnet.", "classifier.1"),
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
+    names=NAMES.tensors,
+    exports=False,
     own_head=None,
     rule="transformers names: strides as its default, downsample_in_bottleneck=False, has them (v1.5), "
     "input as ImageNet's (RGB / 255, mean and std)",

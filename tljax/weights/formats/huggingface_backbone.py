@@ -4,8 +4,12 @@ from dataclasses import replace
 
 from tljax.weights.formats import huggingface
 
+NAMES = huggingface.names(prefix="")
+
 FORMAT = replace(
     huggingface.FORMAT,
     title="Hugging Face transformers, backbone",
-    names=huggingface.names(prefix=""),
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
+    names=NAMES.tensors,
 )

@@ -1,9 +1,9 @@
 """Keras' ResNet50 since Keras 2.3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
 
 from tljax.weights.formats import CONTRASTIVE, Format
-from tljax.weights.names import NameMap
-
-NORMALIZATION = r"(^|/)(normalization(_\d+)?)/"  # a layer that users put before the network
+from tljax.weights.keras.input import NORMALIZATION
+from tljax.weights.resnet import described, reference, variants
+from tljax.weights.resnet.names import NameMap
 
 NAMES = NameMap(
     layout="keras",
@@ -20,14 +20,19 @@ NAMES = NameMap(
 
 FORMAT = Format(
     title="Keras",
-    names=NAMES,
-    biases=True,
-    variant="keras_v1",
+    family="resnet",
+    layout="keras",
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "keras_v1"),
+    names=NAMES.tensors,
     normalisation="caffe",
     rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "
     "input as its preprocess_input gives it (BGR minus the ImageNet mean); if it is RadImageNet's, say "
     "--normalisation radimagenet",
     aside=(r"seed_generator", NORMALIZATION, CONTRASTIVE),  # the first is Dropout's
     own_head=r"^(dense|batch_normalization)(_\d+)?/",  # of the names that Keras gives
+    describe=described.describe,
+    fit=variants.fit,
+    reference=reference.by_keras,
     licence="MIT for Keras' own ImageNet weights (ported from Kaiming He's)",
 )

@@ -5,25 +5,31 @@ https://github.com/keras-team/keras-applications/issues/8.
 """
 
 from dataclasses import replace
+from functools import partial
 
 from tljax.weights.formats import keras
-from tljax.weights.names import NameMap
+from tljax.weights.resnet import described
+from tljax.weights.resnet.names import NameMap
+
+NAMES = NameMap(
+    layout="keras",
+    stem_conv="conv1",
+    stem_norm="bn_conv1",
+    conv="res{stage}{block_letter}_branch2{conv_letter}",
+    norm="bn{stage}{block_letter}_branch2{conv_letter}",
+    shortcut_conv="res{stage}{block_letter}_branch1",
+    shortcut_norm="bn{stage}{block_letter}_branch1",
+    head="fc1000",
+    first_stage=2,
+)
 
 FORMAT = replace(
     keras.FORMAT,
     title="Keras before 2.3",
-    names=NameMap(
-        layout="keras",
-        stem_conv="conv1",
-        stem_norm="bn_conv1",
-        conv="res{stage}{block_letter}_branch2{conv_letter}",
-        norm="bn{stage}{block_letter}_branch2{conv_letter}",
-        shortcut_conv="res{stage}{block_letter}_branch1",
-        shortcut_norm="bn{stage}{block_letter}_branch1",
-        head="fc1000",
-        first_stage=2,
-    ),
-    epsilon=1e-3,
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "keras_v1"),
+    names=NAMES.tensors,
+    describe=partial(described.describe, epsilon=1e-3),
     rule="layer names of Keras before 2.3: strides as keras.applications.ResNet50 has them (v1), max-pool padded as "
     "since Keras 2.2.3, input as its preprocess_input gives it (BGR minus the ImageNet mean)",
 )

@@ -1,7 +1,9 @@
 """`ResNet50.pt` of the RadImageNet authors: the children of torchvision's network, numbered in an nn.Sequential."""
 
-from tljax.weights.formats import Format, radimagenet, torchvision
-from tljax.weights.names import NameMap
+from dataclasses import replace
+
+from tljax.weights.formats import radimagenet, torchvision
+from tljax.weights.resnet.names import NameMap
 
 
 def numbered(prefix: str) -> NameMap:
@@ -19,18 +21,21 @@ def numbered(prefix: str) -> NameMap:
     )
 
 
-FORMAT = Format(
+NAMES = numbered("backbone.")
+
+FORMAT = replace(
+    torchvision.FORMAT,
     title="RadImageNet, PyTorch",
-    names=numbered("backbone."),
-    biases=False,
-    variant="torch_v1.5",
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
+    names=NAMES.tensors,
     normalisation="radimagenet_torch",
     rule="numbered children of a 'backbone' and nothing else are taken for RadImageNet's: strides as torchvision's "
     "(v1.5), which the authors' PyTorch code uses; input as that code feeds it (BGR, -1..1), where their Keras code "
     "feeds (BGR minus the ImageNet mean) / 255: --normalisation radimagenet; if it is not RadImageNet's, say "
     "--normalisation imagenet",
     licence=radimagenet.FORMAT.licence,
-    aside=torchvision.ASIDE,
     own_head=r"(^|\.)linear\.",  # of the authors' training code
     bare=True,
+    exports=False,
 )

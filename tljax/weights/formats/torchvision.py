@@ -1,7 +1,8 @@
-"""torchvision's ResNet50 and all that names its tensors like it: timm, MoCo, most PyTorch training code."""
+"""torchvision's ResNets and all that names its tensors like them: timm, MoCo, most PyTorch training code."""
 
-from tljax.weights.formats import CONTRASTIVE, COUNTERS, Format
-from tljax.weights.names import NameMap
+from tljax.weights.formats import TRAINING, Format
+from tljax.weights.resnet import reference, variants
+from tljax.weights.resnet.names import NameMap
 
 NAMES = NameMap(
     layout="torch",
@@ -13,24 +14,22 @@ NAMES = NameMap(
     shortcut_norm="layer{stage}.{block}.downsample.1",
     head="fc",
 )
-
-ASIDE = (
-    COUNTERS,
-    r"(^|[._])(ema|swa|averaged)[._]",  # averaged weights
-    r"encoder_k\.|momentum_encoder|_momentum\.|target_|teacher\.|\bqueue",  # the second network, memory
-    rf"encoder_q\.fc\.|{CONTRASTIVE}|predictor|prototypes",
-    r"(^|[._])(criterion|loss)(_\w+)?\.",  # weights of the classes
-)
 OWN_HEAD = r"(^|\.)fc\.\d+\."  # several layers in the head's place
 
 FORMAT = Format(
     title="PyTorch, torchvision names",
-    names=NAMES,
-    biases=False,
-    variant="torch_v1.5",
+    family="resnet",
+    layout="torch",
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
+    names=NAMES.tensors,
     normalisation="imagenet",
     rule="torchvision names without convolution biases: strides taken as torchvision's (v1.5), "
     "input as ImageNet's (RGB / 255, mean and std)",
-    aside=ASIDE,
+    aside=TRAINING,
     own_head=OWN_HEAD,
+    exports=True,
+    fit=variants.fit,
+    reference=reference.by_torch,
+    export_note=variants.export_note,
 )

@@ -4,11 +4,16 @@ from dataclasses import replace
 
 from tljax.weights.formats import radimagenet_torch, torchvision
 
+NAMES = radimagenet_torch.numbered(prefix="")
+
 FORMAT = replace(
     torchvision.FORMAT,
     title="PyTorch, torchvision's children by number",
-    names=radimagenet_torch.numbered(prefix=""),
+    stem=NAMES.stem(),
+    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
+    names=NAMES.tensors,
     own_head=None,
+    exports=False,
     rule="numbered children without biases: strides taken as torchvision's (v1.5), input as ImageNet's "
     "(RGB / 255, mean and std); if they are RadImageNet's, say --normalisation radimagenet_torch",
 )

@@ -2,9 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import takewhile
 
-from tljax.weights.keras_files import Layer, models, tensor_of, values
-from tljax.weights.keras_graph import IDENTITIES, INPUT
+from tljax.weights.files import Source
+from tljax.weights.keras.files import Layer, models, tensor_of, values
+from tljax.weights.keras.graph import IDENTITIES, INPUT
+from tljax.weights.match import Match
+
+NORMALIZATION = r"(^|/)(normalization(_\d+)?)/"  # a layer that users put before the network
 
 SAME_PIXELS = {  # they move or repeat pixels at most
     *IDENTITIES,
@@ -17,6 +22,18 @@ PREPROCESS_INPUT = {  # of Keras' ResNet50, as it lies in a model's description
 }
 OF_PIXELS = r"(rescaling|lambda|tf\..+)(_\d+)?"  # the names by Keras of layers without tensors
 PREPROCESS_INPUT_NAMES = r"tf\.__operators__\.getitem(_\d+)?|tf\.nn\.bias_add(_\d+)?"
+
+
+def layers_before(source: Source, match: Match) -> list[str]:
+    """Returns the layers that change the pixels before the network sees them, as far as the file tells."""
+    *places, stem = (match.prefix + match.form.stem[0]).rpartition("/")[0].split("/")
+    found = [name for model in source.models for name in described(model, stem)]
+    first = {stem, *places}
+    listed = written(list(takewhile(lambda name: name not in first, source.layers)))
+    normalised = (re.search(NORMALIZATION, name) for name in source.tensors)
+    found += [*([] if source.models else listed), *(layer[2] for layer in normalised if layer)]
+    own = match.form.input_layers
+    return [name for name in dict.fromkeys(found) if own is None or not re.search(own, name)]
 
 
 def described(model: Mapping[str, Layer], stem: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from functools import cache
 
-from tljax.weights.keras_files import Layer
+from tljax.weights.keras.files import Layer
 
 IDENTITIES = {  # in inference
     *("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "ActivityRegularization"),

@@ -1,7 +1,7 @@
-"""Keras' own ResNet50, on Keras' JAX backend, that a conversion from Keras is checked against."""
+"""Keras' own ResNets, on Keras' JAX backend, that a conversion from Keras is checked against."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,26 +10,22 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import jax
 import keras
 
-LAYERS = {
-    "conv1": "conv1_relu",
-    "block1": "conv2_block3_out",
-    "block2": "conv3_block4_out",
-    "block3": "conv4_block6_out",
-    "block4": "conv5_block3_out",
-    "logits": "predictions",
-}
-
 
 def outputs(
-    tensors: Mapping[str, np.ndarray], images: np.ndarray, epsilon: float | None = None
+    name: str,
+    blocks: Sequence[int],
+    tensors: Mapping[str, np.ndarray],
+    images: np.ndarray,
+    epsilon: float | None = None,
 ) -> dict[str, np.ndarray]:
-    """Activations `b h w c` and, where there is a head, logits `b k` in inference mode of normalised images `b h w c`.
+    """Returns activations `b h w c` and, where there is a head, logits `b k`, in inference mode.
 
-    tensors: all of the network's, by Keras' present names, 'conv1_conv/kernel'. epsilon: of every BatchNorm, where it
-    is not Keras' present one.
+    name: 'ResNet50', 'ResNet101' or 'ResNet152', of `blocks` in each stage. tensors: all of the network's, by Keras'
+    present names, 'conv1_conv/kernel'. images: normalised, `b h w c`. epsilon: of every BatchNorm, where it is not
+    Keras' present one.
     """
     head = tensors.get("predictions/bias")
-    network = keras.applications.ResNet50(
+    network = getattr(keras.applications, name)(
         weights=None,
         include_top=head is not None,
         input_shape=images.shape[1:],
@@ -40,7 +36,8 @@ def outputs(
         layer.set_weights([tensors[f"{layer.name}/{weight.name}"] for weight in layer.weights])
         if epsilon is not None and isinstance(layer, keras.layers.BatchNormalization):
             layer.epsilon = epsilon
-    wanted = {name: layer for name, layer in LAYERS.items() if head is not None or name != "logits"}
+    wanted = {"conv1": "conv1_relu"} | ({} if head is None else {"logits": "predictions"})
+    wanted |= {f"block{stage}": f"conv{stage + 1}_block{count}_out" for stage, count in enumerate(blocks, start=1)}
     probe = keras.Model(network.input, {name: network.get_layer(layer).output for name, layer in wanted.items()})
     with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
         return probe.predict(images, verbose=0)

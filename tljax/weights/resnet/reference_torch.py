@@ -7,7 +7,28 @@ from torch import Tensor, nn
 EXPANSION = 4
 
 
+class Basic(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    def __init__(self, inputs: int, width: int, stride: int, biases: bool, epsilon: float):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=biases)
+        self.bn1 = nn.BatchNorm2d(width, epsilon)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=biases)
+        self.bn2 = nn.BatchNorm2d(width, epsilon)
+        self.downsample = None
+        if stride != 1 or inputs != width:
+            shortcut = nn.Conv2d(inputs, width, 1, stride, bias=biases)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(width, epsilon))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
 class Bottleneck(nn.Module):
+    """Convolutions of 1x1, 3x3 and 1x1, and a shortcut."""
+
     def __init__(self, inputs: int, width: int, stride: int, stride_in_first: bool, biases: bool, epsilon: float):
         super().__init__()
         first, second = (stride, 1) if stride_in_first else (1, stride)
@@ -39,6 +60,7 @@ class ResNet(nn.Module):
         width: int = 64,
         num_classes: int = 1000,
         *,
+        bottleneck: bool = True,
         stride_in_first: bool = False,
         biases: bool = False,
         epsilon: float = 1e-5,
@@ -48,11 +70,14 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width, epsilon)
         channels = width
         for stage, count in enumerate(blocks):
-            layer = []
+            layer, inner = [], width * 2**stage
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                layer.append(Bottleneck(channels, width * 2**stage, stride, stride_in_first, biases, epsilon))
-                channels = width * 2**stage * EXPANSION
+                if bottleneck:
+                    layer.append(Bottleneck(channels, inner, stride, stride_in_first, biases, epsilon))
+                else:
+                    layer.append(Basic(channels, inner, stride, biases, epsilon))
+                channels = inner * (EXPANSION if bottleneck else 1)
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layer))
         self.stages = [getattr(self, f"layer{stage + 1}") for stage in range(len(blocks))]
         self.fc = nn.Linear(channels, num_classes) if num_classes else None

@@ -1,33 +1,29 @@
 """What a Keras file says of its own layers, held against ours: no stride, padding or ReLU shows in the tensors."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
-from itertools import takewhile
 
 from tljax.core.errors import UserError
-from tljax.models.resnet import VARIANTS
-from tljax.weights import keras_input
+from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.files import Source
-from tljax.weights.formats import keras
-from tljax.weights.keras_files import Layer
-from tljax.weights.keras_graph import INPUT, Graph, add, batch_norm, convolution, max_pool, relu
-from tljax.weights.names import kind_of
-from tljax.weights.recognise import Match
+from tljax.weights.formats import Description
+from tljax.weights.keras.files import Layer
+from tljax.weights.keras.graph import INPUT, Graph, add, batch_norm, convolution, max_pool, relu
+from tljax.weights.match import Match
 
 
-def description(source: Source, match: Match) -> tuple[str | None, float | None]:
-    """Variant and BatchNorm epsilon of the original: from Keras' description of its layers, else from the format.
+def describe(source: Source, match: Match, epsilon: float | None = None) -> Description:
+    """Returns variant and BatchNorm epsilon by Keras' description of the layers.
 
-    Raises UserError that names the first layer by which the described network is none of ours.
+    epsilon: of a file that describes none. Raises UserError that names the first layer by which the described network
+    is none of ours.
     """
-    if source.card:
-        return source.card.variant, None
-    layers = {ours.rpartition(".")[0]: theirs.split("/")[-2] for ours, theirs in _body(match)} if source.models else {}
+    layers = {ours.rpartition(".")[0]: str(theirs).split("/")[-2] for ours, theirs in match.body.items()}
     model = next((model for model in source.models if layers["conv1"] in model), None)
     if model is None:
-        return None, match.form.epsilon
+        return Description(epsilon=epsilon)
+    size = ARCHITECTURES[match.backbone]
     differences = {
-        variant: list(_differences(model, *_expected(layers, match.blocks, VARIANTS[variant].stride_in_first)))
+        variant: list(_differences(model, *_expected(layers, size, VARIANTS[variant].stride_in_first)))
         for variant in VARIANTS
     }
     variant = min(differences, key=lambda variant: len(differences[variant]))
@@ -36,22 +32,7 @@ def description(source: Source, match: Match) -> tuple[str | None, float | None]
         raise UserError(
             f"{source.path} describes another network than ours: '{layer}' is {found}, where {variant} has {wanted}"
         )
-    return variant, _epsilon(source, [model[theirs] for ours, theirs in layers.items() if "bn" in ours])
-
-
-def layers_before(source: Source, match: Match) -> list[str]:
-    """The layers that change the pixels before the network sees them, as far as the file tells."""
-    *places, stem = match.names["conv1.kernel"].removesuffix("/kernel").split("/")
-    described = [name for model in source.models for name in keras_input.described(model, stem)]
-    first = {stem, *places}
-    listed = keras_input.written(list(takewhile(lambda name: name not in first, source.layers)))
-    normalised = (re.search(keras.NORMALIZATION, name) for name in source.tensors)
-    written = [*([] if source.models else listed), *(layer[2] for layer in normalised if layer)]
-    return list(dict.fromkeys([*described, *written]))
-
-
-def _body(match: Match) -> Iterator[tuple[str, str]]:
-    return ((ours, theirs) for ours, theirs in match.names.items() if kind_of(ours) != "head")
+    return Description(variant, _epsilon(source, [model[theirs] for ours, theirs in layers.items() if "bn" in ours]))
 
 
 def _epsilon(source: Source, norms: Collection[Layer]) -> float:
@@ -76,7 +57,7 @@ def _differences(
 
 
 def _expected(
-    layers: Mapping[str, str], blocks: tuple[int, ...], stride_in_first: bool
+    layers: Mapping[str, str], size: Architecture, stride_in_first: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What each of our layers, by the file's name, computes; and the computation of each block's end -> its name."""
     wanted, ends = {}, {}
@@ -87,7 +68,7 @@ def _expected(
         return norm
 
     x = max_pool(relu(conv_norm("", "conv1", "bn1", INPUT, 2, 3)), 3, 2, 1)
-    for stage, count in enumerate(blocks):
+    for stage, count in enumerate(size.blocks):
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
             first, second = (stride, 1) if stride_in_first else (1, stride)

@@ -1,0 +1,171 @@
+"""What a backbone is, and what the families share.
+
+A family is one file in `tljax/models/`, found by its name, that declares
+
+    ARCHITECTURES: dict[str, Any]   # sizes as data, by the backbone's name: 'resnet50'
+    VARIANTS: dict[str, Any]        # numerics as data (strides, epsilon, padding); the first one is the default
+    Network                         # a Backbone: Network(architecture, variant, num_classes, *, dropout, dtype, rng)
+    NORMALISATION = "imagenet"      # optional: the input of a network of random weights, a key of NORMALISATIONS
+
+A variant may carry a `normalisation` of its own, which then precedes the family's. `rng` is a NumPy generator that
+draws the kernels, or None for kernels of zeros. Another installed package offers a family through an entry point of the
+group `tljax.models`.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from tljax.core.errors import UserError
+from tljax.models.layers import Linear
+
+HEAD = "head."  # begins the names of the tensors that fine-tuning replaces
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Outputs:
+    """What a network computes for a batch."""
+
+    logits: Float[Array, "b k"]
+    activations: dict[str, Float[Array, "b _h _w _c"]]  # by layer name
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A network in flax.nnx whose parameters, statistics and layers are reached by name.
+
+    The tokens of a transformer are laid out as a grid `b h w c`, without class and register tokens.
+    """
+
+    named_layers: tuple[str, ...]
+    """The few layers that tables and figures show, in their order."""
+    all_layers: tuple[str, ...]
+    """Every block, in its order."""
+
+    def features(
+        self,
+        x: Float[Array, "b h w c"],
+        layers: Collection[str] = (),
+        mask: Bool[Array, " b"] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
+        """Returns what the head reads, in float32, and the activations of `layers`.
+
+        x: normalised images. layers: names of `named_layers` or `all_layers`; where it is a mapping, its values are
+        added to those activations (see `Taps`). mask: the rows that count in batch statistics. rngs: of dropout within
+        the backbone, in training.
+        """
+        ...
+
+    def classify(self, features: Float[Array, "b d"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
+        """Returns the logits of features."""
+        ...
+
+    def trained_by(self, scope: str) -> Callable[[str], bool]:
+        """Returns which tensors, by flat name, a training scope moves: `all`, `head`, or one of the family's own.
+
+        Raises UserError for a scope that the network does not have.
+        """
+        ...
+
+    def first_filters(self) -> Float[Array, "kh kw c n"] | None:
+        """Returns the kernel that sees the pixels; None where there is no such kernel."""
+        ...
+
+
+class Taps:
+    """Collects the activations that `features` was asked for, and adds what a caller adds to them.
+
+        taps = Taps(layers)
+        y = taps("block1", self.stage(y))
+        return pooled, taps.found()
+
+    Where `layers` is a mapping, its values are added to the activations, which are returned with the sum. The gradient
+    with respect to such a value of zeros is that with respect to the activation.
+    """
+
+    def __init__(self, layers: Collection[str]):
+        self._layers, self._found = layers, {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._layers
+
+    def __call__(self, name: str, y: Float[Array, "b _h _w _c"]) -> Float[Array, "b _h _w _c"]:
+        """Returns the activation of layer `name` as the rest of the network is to see it."""
+        if name not in self._layers:
+            return y
+        if isinstance(self._layers, Mapping):
+            y = y + self._layers[name].astype(y.dtype)
+        self._found[name] = y
+        return y
+
+    def found(self) -> dict[str, Float[Array, "b _h _w _c"]]:
+        """Returns the activations by layer. Raises KeyError for a layer that the network does not have."""
+        return {name: self._found[name] for name in self._layers}
+
+
+class BackboneModule(nnx.Module):
+    """What most families share: a dropout and a linear head on the features, and the scopes `all` and `head`.
+
+    A family's constructor calls `add_head`, sets `named_layers` and `all_layers`, and defines `features`.
+    """
+
+    named_layers: tuple[str, ...]
+    all_layers: tuple[str, ...]
+    input_channels = 3
+    saliency_layer: str | None = None  # whose grid Grad-CAM draws; None: the last of `named_layers`
+
+    def add_head(self, channels: int, num_classes: int, dropout: float, rng: np.random.Generator | None) -> None:
+        """Adds the classifier of features `b channels`."""
+        self.dropout = nnx.Dropout(dropout)
+        self.head = Linear(channels, num_classes, rng)
+
+    def __call__(
+        self,
+        x: Float[Array, "b h w c"],
+        *,
+        layers: Collection[str] | None = None,
+        mask: Bool[Array, " b"] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> Outputs:
+        """Returns logits and activations of normalised images; arguments as those of `features`.
+
+        layers: None takes the named ones.
+        """
+        features, activations = self.features(x, self.named_layers if layers is None else layers, mask, rngs)
+        return Outputs(self.classify(features, rngs), activations)
+
+    def features(
+        self,
+        x: Float[Array, "b h w c"],
+        layers: Collection[str] = (),
+        mask: Bool[Array, " b"] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
+        raise NotImplementedError
+
+    def classify(self, features: Float[Array, "b d"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
+        return self.head(self.dropout(features, rngs=rngs))
+
+    def trained_by(self, scope: str) -> Callable[[str], bool]:
+        if scope == "all":
+            return lambda name: True
+        if scope == "head":
+            return lambda name: name.startswith(HEAD)
+        raise UserError(f"--train {scope}: this backbone has no such part; it trains all or head")
+
+    def first_filters(self) -> Float[Array, "kh kw c n"] | None:
+        return None
+
+
+def mean_over_positions(y: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
+    """Returns the average of a grid, in float32 or better."""
+    wide = y if jnp.finfo(y.dtype).bits >= 32 else y.astype(jnp.float32)
+    return jnp.mean(wide, axis=(1, 2))

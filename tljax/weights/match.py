@@ -1,0 +1,86 @@
+"""What a format explains of a file."""
+
+import re
+from dataclasses import dataclass
+
+from tljax.models import HEAD
+from tljax.weights.formats import Format
+from tljax.weights.names import Where, in_file
+
+
+@dataclass(frozen=True)
+class Match:
+    """A format, and which of the file's tensors it accounts for."""
+
+    format_name: str
+    form: Format
+    prefix: str  # before every name of the network: 'module.', 'encoder_q.', ...
+    backbone: str
+    variant: str  # of the file
+    names: dict[str, Where]  # our name -> where this file keeps it; head.kernel and head.bias may be missing
+    present: int  # how many of the file's tensors belong to the network
+    missing: tuple[str, ...]  # tensors of the network that the file lacks
+    has_head: bool  # the format's own, of several classes
+    has_more: bool  # tensors that are neither the network's nor aside
+    is_bare: bool  # nothing but the backbone and, where a format has one, the head by its authors
+    others: tuple[str, ...] = ()  # prefixes of the networks that are kept aside
+
+    @property
+    def fits(self) -> bool:
+        """Whether the file holds at least half of the network, and as little else as the format asks for."""
+        return self.present >= max(len(self.missing), 1) and self.is_bare >= self.form.bare
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """The format that explains most tensors wins; of equals, the one whose own names reach furthest to the front,
+        and then the one that asks for most.
+        """
+        return (
+            self.present - len(self.missing),
+            -len(self.prefix),
+            self.form.bare + (self.form.saved_model is not None),
+        )
+
+    @property
+    def body(self) -> dict[str, Where]:
+        """The names of all tensors but the head's."""
+        return {ours: where for ours, where in self.names.items() if not ours.startswith(HEAD)}
+
+    @property
+    def root(self) -> str:
+        """The prefix of all that is the network's; what lies outside it is another part of a larger model.
+
+        DataParallel's 'module.' is before everything, and tells nothing.
+        """
+        return self.prefix.removesuffix("module.")
+
+    def is_aside(self, name: str) -> bool:
+        """Whether a tensor is no part of the network by the format's patterns."""
+        return is_aside(name, self.form, self.prefix)
+
+    def is_outside(self, name: str) -> bool:
+        """Whether a tensor belongs to another part of the model that the network is in."""
+        return bool(self.root) and not name.startswith(self.root)
+
+    def is_within(self, name: str) -> bool:
+        """Whether a tensor lies in one of the network's own modules."""
+        own = {self._module(theirs) for where in self.body.values() for theirs in in_file(where)}
+        return self._module(name) in own
+
+    def _module(self, name: str) -> str:
+        return re.split(r"[./]", name.removeprefix(self.prefix), maxsplit=1)[0] if name.startswith(self.prefix) else ""
+
+    def shares_tensors(self, other: "Match") -> bool:
+        """Whether two matches are of one network."""
+        theirs = {name for where in other.names.values() for name in in_file(where)}
+        return any(name in theirs for where in self.names.values() for name in in_file(where))
+
+
+def is_aside(name: str, form: Format, prefix: str = "") -> bool:
+    """Returns whether a tensor is no part of the network by the format's patterns.
+
+    prefix: of the network; one that sounds like training is that of the only network there is.
+    """
+    if prefix and name.startswith(prefix) and is_aside(prefix, form):
+        return is_aside(name.removeprefix(prefix), form)
+    return any(re.search(pattern, name) for pattern in form.aside)

@@ -1,0 +1,131 @@
+"""The names of a ResNet's tensors in a format, as templates, and what the tensors tell of the network."""
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
+from tljax.weights.formats import NotConvertible, Shapes
+from tljax.weights.names import Layout, Names, kernel, norm
+
+STAGES = 4
+LETTERS = string.ascii_lowercase + string.ascii_uppercase
+
+
+@dataclass(frozen=True)
+class NameMap:
+    """Layer names of a format.
+
+    In the templates of blocks, `{stage}`, `{block}` and `{conv}` count from `first_stage`, `first_block` and
+    `first_conv`; `{block_letter}` and `{conv_letter}` are a, b, c, ...
+    """
+
+    layout: Layout
+    stem_conv: str
+    stem_norm: str
+    conv: str
+    norm: str
+    shortcut_conv: str
+    shortcut_norm: str
+    head: str | None
+    first_stage: int = 1
+    first_block: int = 0
+    first_conv: int = 1
+
+    def stem(self) -> tuple[str, ...]:
+        """The tensors of the first convolution and BatchNorm, the kernel first."""
+        layers = kernel(self.layout, "", self.stem_conv, bias=False) | norm(
+            self.layout, "", self.stem_norm, statistics=True
+        )
+        return tuple(map(str, layers.values()))
+
+    def tensors(self, architecture: str, variant: str) -> Names:
+        """Our name -> the format's, for every tensor of a network."""
+        size, biases = ARCHITECTURES[architecture], VARIANTS[variant].conv_bias
+        names = {}
+        for ours, theirs in self.layers(size).items():
+            if ours == "head":
+                names |= kernel(self.layout, ours, theirs)
+            elif "conv" in ours.rpartition(".")[2]:
+                names |= kernel(self.layout, ours, theirs, bias=biases)
+            else:
+                names |= norm(self.layout, ours, theirs, statistics=True)
+        return names
+
+    def layers(self, size: Architecture) -> dict[str, str]:
+        """Our layer -> the format's, for the whole network."""
+        found = {"conv1": self.stem_conv, "bn1": self.stem_norm}
+        for stage, count in enumerate(size.blocks):
+            for block in range(count):
+                found |= self.block_layers(size, stage, block)
+        return found | ({"head": self.head} if self.head else {})
+
+    def block_layers(self, size: Architecture, stage: int, block: int) -> dict[str, str]:
+        """Our layer -> the format's, of one block; both numbers count from 0."""
+        place = {"stage": stage + self.first_stage, "block": block + self.first_block, "block_letter": LETTERS[block]}
+        ours, layers = f"stages.{stage}.{block}", {}
+        for conv in range(size.convolutions):
+            place |= {"conv": conv + self.first_conv, "conv_letter": LETTERS[conv]}
+            layers[f"{ours}.conv{conv + 1}"] = self.conv.format(**place)
+            layers[f"{ours}.bn{conv + 1}"] = self.norm.format(**place)
+        if size.has_projection(stage, block):
+            layers[f"{ours}.shortcut_conv"] = self.shortcut_conv.format(**place)
+            layers[f"{ours}.shortcut_bn"] = self.shortcut_norm.format(**place)
+        return layers
+
+    def architecture(self, shapes: Shapes) -> str:
+        """The architecture in a file.
+
+        Raises NotConvertible for a ResNet that we do not have, KeyError where the blocks are none of a ResNet's.
+        """
+        found = self._found(shapes)
+        blocks = tuple(max((b for s, b, _ in found if s == stage), default=-1) + 1 for stage in range(STAGES))
+        blocks = blocks[: max((stage + 1 for stage, count in enumerate(blocks) if count), default=0)]
+        if not blocks:
+            raise KeyError(self.conv)
+        is_bottleneck = any(conv == 2 for _, _, conv in found)
+        for name, size in ARCHITECTURES.items():
+            if (size.blocks, size.bottleneck) == (blocks, is_bottleneck) and self._fits(size, shapes):
+                return name
+        raise NotConvertible(
+            f"a ResNet of {blocks} {'bottleneck' if is_bottleneck else 'basic'} blocks; what can be converted is "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+
+    def _fits(self, size: Architecture, shapes: Shapes) -> bool:
+        """Whether the first BatchNorm has the architecture's width, as far as the file has it."""
+        return all(shapes[name] == (size.width,) for name in self.stem()[1:] if name in shapes)
+
+    def _found(self, shapes: Shapes) -> set[tuple[int, int, int]]:
+        """Stage, block and convolution of every tensor of a block, counted from 0."""
+        patterns = [_pattern(template) for template in (self.conv, self.norm)]
+        found = set()
+        for name in shapes:
+            layer = re.split(r"[./](?!.*[./])", name)[0]
+            for pattern in patterns:
+                if match := pattern.fullmatch(layer):
+                    found.add(self._place(match.groupdict()))
+        return {place for place in found if 0 <= place[0] < STAGES}
+
+    def _place(self, groups: Mapping[str, str]) -> tuple[int, int, int]:
+        def number(name: str, first: int) -> int:
+            if f"{name}_letter" in groups:
+                return LETTERS.index(groups[f"{name}_letter"])
+            return int(groups[name]) - first
+
+        return (
+            number("stage", self.first_stage),
+            number("block", self.first_block),
+            number("conv", self.first_conv),
+        )
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """A pattern of the names that a template makes."""
+    parts = re.split(r"\{(\w+)\}", template)
+    named = [
+        re.escape(part) if number % 2 == 0 else rf"(?P<{part}>{'[a-zA-Z]' if part.endswith('_letter') else r'[0-9]+'})"
+        for number, part in enumerate(parts)
+    ]
+    return re.compile("".join(named))

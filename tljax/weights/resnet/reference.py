@@ -1,0 +1,56 @@
+"""The original network of a ResNet's file, which `--verify` runs on the file's own tensors."""
+
+import numpy as np
+
+from tljax.core.errors import UserError
+from tljax.models.resnet import ARCHITECTURES, VARIANTS
+from tljax.weights.convert import Conversion
+from tljax.weights.files import Source
+from tljax.weights.formats import formats
+
+KERAS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}  # of keras.applications
+
+
+def by_torch(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns the outputs of a plain PyTorch network of the variant taken."""
+    import torch
+
+    from tljax.weights.resnet import reference_torch
+
+    card, tensors = conversion.card, _tensors(source, conversion, "keras-port")
+    size, variant = ARCHITECTURES[card.backbone], VARIANTS[card.variant]
+    with torch.device("meta"):  # the tensors are the file's own, of which no second copy is made
+        network = reference_torch.ResNet(
+            size.blocks,
+            size.width,
+            len(tensors["fc.bias"]) if "fc.bias" in tensors else 0,
+            bottleneck=size.bottleneck,
+            stride_in_first=variant.stride_in_first,
+            biases="conv1.bias" in tensors,
+            epsilon=variant.epsilon,
+        )
+    state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+    counters = [name for name, _ in network.named_buffers() if name.endswith("num_batches_tracked")]
+    network.load_state_dict(state | dict.fromkeys(counters, torch.tensor(0)), strict=True, assign=True)
+    title = f"a plain PyTorch {card.backbone} of variant {card.variant}"
+    return title, reference_torch.outputs(network, images)
+
+
+def by_keras(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns the outputs of keras.applications' network. Raises UserError where it has none."""
+    card = conversion.card
+    if card.backbone not in KERAS or card.variant != "keras_v1":
+        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
+    from tljax.weights.resnet import reference_keras
+
+    network, size = KERAS[card.backbone], ARCHITECTURES[card.backbone]
+    tensors = _tensors(source, conversion, "keras")
+    return f"keras.applications.{network}", reference_keras.outputs(
+        network, size.blocks, tensors, images, conversion.epsilon
+    )
+
+
+def _tensors(source: Source, conversion: Conversion, format_name: str) -> dict[str, np.ndarray]:
+    """The file's tensors by the names of another format of its layout."""
+    names = formats()[format_name].names(conversion.card.backbone, "keras_v1")  # whose names cover both variants'
+    return {str(names[ours]): source.tensors[theirs] for ours, (theirs,) in conversion.origin.items()}
