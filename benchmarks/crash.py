@@ -37,6 +37,8 @@ SETTINGS = TrainConfig(
     epochs=10,
     patience=6,
     learning_rate=1e-3,
+    warmup_epochs=3,
+    weight_decay=0.05,
     quiet=True,
 )
 

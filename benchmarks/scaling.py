@@ -20,7 +20,8 @@ from tljax.core import devices
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.train import engine
 
-BATCH = 12  # does not divide by 8: rows are filled up and masked
+BATCH = 12  # does not divide by 8: batches are padded and masked
+WARMUP_STEPS, WEIGHT_DECAY = 4, 0.05
 COLLECTIVE = re.compile(r"= (.*?) (?:all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all)(?:-start)?\(")
 BYTES = {"f64": 8, "s64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, "pred": 1, "u8": 1, "s8": 1}
 
@@ -39,7 +40,7 @@ def collective_bytes(program: str) -> int:
 def train(count: int, backbone: str, image_size: int, steps: int) -> tuple[dict[str, np.ndarray], int, int]:
     """Tensors after some steps on `count` devices, the collective bytes of a step, and the bytes of the parameters."""
     mesh = Mesh(np.array(jax.devices()[:count]), ("data",))
-    recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh)
+    recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh, WARMUP_STEPS, WEIGHT_DECAY)
     double = jax.config.jax_enable_x64
     model = models.build(backbone, "torch_v1.5", 2, dropout=0.0, dtype="float64" if double else "float32")
     (graph, _), state = engine.split(model, recipe)

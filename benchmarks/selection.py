@@ -18,8 +18,10 @@ from tljax.core.errors import UserError, run_command
 from tljax.statistics import metrics
 from tljax.train import engine
 from tljax.train.feed import make_feed
-from tljax.train.loop import prepare, recipe_of, softmax
+from tljax.train.loop import recipe_of
+from tljax.train.outcome import softmax
 from tljax.train.phases import Selection, plan
+from tljax.train.setup import prepare
 
 RULES = ("val_loss", "val_auc", "last")
 
@@ -37,13 +39,13 @@ class Config(TrainConfig):
 
 def epochs(config: Config) -> list[dict[str, float]]:
     """Every epoch's validation loss, validation AUC and test AUC, as `tljax.train` trains."""
-    job = prepare(config)
-    (phase,) = plan(job.config)
-    recipe = recipe_of(job, phase)
-    graphs, state = engine.split(job.network.model, recipe)
+    setup = prepare(config)
+    data, fold = setup.data, setup.fold
+    (phase,) = plan(setup.config, data.labels[fold.val])
+    recipe = recipe_of(setup, phase)
+    graphs, state = engine.split(setup.network.model, recipe)
     state = jax.device_put(state, devices.replicated(recipe.mesh))
-    data, fold, weights = job.data, job.fold, engine.weights_of(state)
-    feed = make_feed(config.storage, graphs, recipe, weights, data.images, data.labels, (fold.train, fold.val))
+    feed = make_feed(config.storage, graphs, recipe, engine.weights_of(state), data, fold)
     key = jax.random.fold_in(jax.random.key(config.seed), 0)  # of the first phase
     rows = []
     for epoch in range(1, phase.epochs + 1):
@@ -61,10 +63,11 @@ def epochs(config: Config) -> list[dict[str, float]]:
 
 
 def chosen(rows: list[dict[str, float]], rule: str) -> dict[str, float]:
-    """The epoch that a rule keeps."""
+    """Returns the epoch that a rule keeps."""
+    (phase,) = plan(TrainConfig(select=rule), np.array([0, 1]))
     selection = Selection()
     for row in rows:
-        selection.offer(row, rule)
+        selection.offer(row, phase)
     return rows[selection.epoch - 1]
 
 

@@ -53,6 +53,7 @@ def write_run(
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     chosen = {
         "dataset": task, "init": spec or init, "freeze": freeze, "fold": fold, "seed": seed, "tag": tag, "train": "all",
+        "backbone": "resnet_tiny", "variant": "keras_v1",
         "preprocessing": "native", "image_size": 224, "batch_size": 16, "epochs": 200, "patience": 30, "dropout": 0.5,
         "learning_rate": 1e-5, "head_learning_rate": 1e-3, "head_epochs": 200, "head_patience": 10, "select": "val_auc",
         "folds": "paper", "folds_dir": None, "augment": "paper", "precision": "float32", **settings,

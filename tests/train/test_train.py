@@ -19,7 +19,7 @@ from tljax.core.config import TrainConfig
 from tljax.core.errors import EXIT_INTERRUPTED, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, run_command
 from tljax.core.files import write_csv
 from tljax.train.loop import train
-from tljax.train.phases import Phase, Selection
+from tljax.train.phases import Phase, Selection, plan
 from tljax.train.runwriter import RunWriter
 from tljax.train.settings import DROPOUT, resolve
 
@@ -205,6 +205,8 @@ def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
         ({"data_dir": Path("nowhere"), "dataset": "breast"}, "nowhere"),
         ({"num_processes": 2}, "--distributed"),
         ({"seed": -1}, "--seed -1"),
+        ({"warmup_epochs": -1}, "--warmup-epochs -1"),
+        ({"weight_decay": -0.1}, "--weight-decay -0.1"),
         ({"dropout": 1.0}, "--dropout 1.0"),
         ({"tag": "../x"}, "--tag '../x'"),
         ({"data_dir": Path("mine")}, "phantom is generated"),
@@ -220,25 +222,61 @@ def rows(*scores):
     return [{"epoch": n, "val_loss": loss, "val_auc": auc} for n, (loss, auc) in enumerate(scores, start=1)]
 
 
+def after(phase: Phase, *scores) -> Selection:
+    selection = Selection()
+    kept = [selection.offer(row, phase) for row in rows(*scores)]
+    assert selection.epoch == max(number for number, taken in enumerate(kept, start=1) if taken)
+    return selection
+
+
+def planned(classes=(0, 1), **settings) -> list[Phase]:
+    return plan(TrainConfig(**settings), np.array(classes))
+
+
 @pytest.mark.parametrize(("rule", "epoch"), [("val_loss", 2), ("val_auc", 4), ("last", 5)])
 def test_selection_keeps_the_best_epoch_and_settles_ties_by_loss(rule, epoch):
-    selection = Selection()
-    for row in rows((0.9, 0.5), (0.5, 0.7), (0.8, 0.9), (0.7, 0.9), (0.6, np.nan)):
-        selection.offer(row, rule)
-    assert selection.epoch == epoch
+    (phase,) = planned(select=rule)
+    assert phase.rule == rule
+    assert after(phase, (0.9, 0.5), (0.5, 0.7), (0.8, 0.9), (0.7, 0.9), (0.6, 0.8)).epoch == epoch
 
 
 def test_a_phase_stops_after_its_patience_and_never_where_the_last_epoch_is_wanted():
-    phase = Phase("all", 100, 3, 1e-3, "val_loss")
+    (phase,) = planned(select="val_loss", patience=3)
     assert [phase.exhausted(epoch, Selection(risen=4)) for epoch in (6, 7)] == [False, True]
-    assert not dataclasses.replace(phase, select="last").exhausted(99, Selection(risen=4))
+    (phase,) = planned(select="last", patience=3)
+    assert not phase.exhausted(99, Selection(risen=4))
 
 
-def test_a_tied_score_is_kept_for_its_loss_and_yet_no_improvement():
-    selection = Selection()
-    for row in rows((0.9, 0.8), (0.5, 0.8), (0.4, 0.8)):
-        selection.offer(row, "val_auc")
+def test_a_tied_score_is_kept_for_its_loss_and_is_no_improvement():
+    (phase,) = planned(select="val_auc")
+    selection = after(phase, (0.9, 0.8), (0.5, 0.8), (0.4, 0.8))
     assert (selection.epoch, selection.risen) == (3, 1)
+
+
+@pytest.mark.parametrize(("select", "epoch"), [("val_accuracy", 2), ("last", 5)])
+def test_the_head_that_is_handed_on_is_the_best_or_as_in_the_paper_the_last(select, epoch):
+    """Either way training stops by the accuracy, as Keras' EarlyStopping does without restore_best_weights."""
+    head, _ = planned(freeze=True, head_select=select, head_patience=3)
+    scores = [{"epoch": n, "val_loss": 1.0, "val_accuracy": value} for n, value in enumerate((0.5, 0.8, 0.7, 0.8, 0.6))]
+    selection = Selection()
+    for row in scores:
+        row["epoch"] += 1
+        assert not head.exhausted(row["epoch"] - 1, selection)
+        selection.offer(row, head)
+    assert selection.epoch == epoch
+    assert head.exhausted(5, selection)
+
+
+def test_without_two_classes_to_validate_on_the_loss_selects_and_is_named_as_the_rule():
+    (phase,) = planned(select="val_auc", classes=(1, 1, 1))
+    assert phase.rule == phase.monitor == "val_loss"
+    assert after(phase, (0.9, np.nan), (0.5, np.nan), (0.7, np.nan)).epoch == 2
+
+
+def test_warm_up_and_decay_are_of_the_main_phase_alone():
+    head, main = planned(freeze=True, warmup_epochs=5, weight_decay=0.05)
+    assert (head.warmup_epochs, head.weight_decay) == (0, 0)
+    assert (main.warmup_epochs, main.weight_decay) == (5, 0.05)
 
 
 def test_a_weights_folder_called_random_something_is_not_random():

@@ -1,5 +1,6 @@
 """Saves and restores arrays: orbax behind a thin wrapper."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import numpy as np
 from tljax.core.errors import UserError
 
 REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore raise where a disk is full or gone
+LAYOUT = "layout"  # among the facts: a hash of the names, shapes and types of the arrays
 FILE_BYTES = 8192  # of disk, that a tensor may take beside its own bytes
 _ADVICE = "the last complete checkpoint is kept: free some space and run the same command again"
 
@@ -78,7 +80,7 @@ class ResumePoint:
     def __init__(self, folder: Path):
         import orbax.checkpoint as ocp
 
-        self._ocp, self._folder = ocp, folder
+        self._ocp, self._folder, self._layout = ocp, folder, None
         options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
 
@@ -99,10 +101,17 @@ class ResumePoint:
         if step is None:
             return None
         items = self._ocp.args.Composite(facts=self._ocp.args.JsonRestore())
-        return self._manager.restore(step, args=items).facts
+        found = self._manager.restore(step, args=items).facts
+        self._layout = found.pop(LAYOUT, None)
+        return found
 
     def arrays(self, like: Any) -> Any:
         """Returns the arrays of the last complete save, as a tree like `like` and on its devices."""
+        if self._layout != _layout(like):
+            raise UserError(
+                f"{self._folder} holds the state of another network or version of tljax; "
+                f"remove {self._folder.parent} to train it from the beginning"
+            )
         items = self._ocp.args.Composite(arrays=self._ocp.args.StandardRestore(_numbered(like)))
         found = self._manager.restore(self._manager.latest_step(), args=items).arrays
         return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in sorted(found)])
@@ -115,14 +124,21 @@ class ResumePoint:
         if not wait and jax.process_count() == 1 and self._manager.is_saving_in_progress():
             return
         _refuse_full_disk(self._folder, arrays)
+        facts = {**facts, LAYOUT: _layout(arrays)}
         arrays = jax.tree.map(jnp.copy, _numbered(arrays))  # the originals are donated to the next epoch
         items = self._ocp.args.Composite(
-            arrays=self._ocp.args.StandardSave(arrays), facts=self._ocp.args.JsonSave(dict(facts))
+            arrays=self._ocp.args.StandardSave(arrays), facts=self._ocp.args.JsonSave(facts)
         )
         with _refused(self._folder):
             self._manager.save(step, args=items)
             if wait:
                 self._manager.wait_until_finished()
+
+
+def _layout(tree: Any) -> str:
+    """Returns a hash of the names, shapes and types of a tree's leaves: arrays are restored by their numbers."""
+    named = [f"{jax.tree_util.keystr(path)} {x.shape} {x.dtype}" for path, x in jax.tree.leaves_with_path(tree)]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def _numbered(tree: Any) -> dict[str, Any]:

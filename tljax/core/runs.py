@@ -31,6 +31,9 @@ TENSORBOARD = "tensorboard"
 LOCK = ".lock"
 SEED_TAG = re.compile(r"seed\d+")  # the part of a tag that `seed_tag` makes
 
+FORMAT = 2
+"""Of run folders, in `config.json`. 1, or none: Adam added epsilon after the bias correction, not before as Keras."""
+
 SPLIT_COLUMNS = ("file", "label", "patient", "split")
 PREDICTION_COLUMNS = ("file", "label", "split")  # then one column of probabilities a class
 

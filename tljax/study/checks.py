@@ -7,7 +7,7 @@ from typing import Any
 
 from tljax import datasets, similarity, weights
 from tljax.core import runs
-from tljax.core.config import INCIDENTAL, StudyConfig, TrainConfig, to_json
+from tljax.core.config import INCIDENTAL, StudyConfig, TrainConfig, completed, to_json
 from tljax.core.errors import UserError
 from tljax.core.typed import typed, typed_settings
 from tljax.datasets.folds import load_data
@@ -79,11 +79,11 @@ def refuse_other_settings(cell: Cell) -> None:
     if cell.status == "corrupt" or not path.exists():
         return
     facts = runs.read_json(path)
-    old, new = runs.with_present_names(facts.get("config", {})), _resolved(cell.config, str(facts.get("devices", "")))
+    old = runs.with_present_names(completed(facts.get("config", {})))
     differing = [
         f"{key.replace('_', ' ')} was {old[key]}, is now {value}"
-        for key, value in new.items()
-        if key in old and key not in (*INCIDENTAL, "init") and old[key] != value
+        for key, value in _resolved(cell.config, str(facts.get("devices", ""))).items()
+        if key not in (*INCIDENTAL, "init") and old[key] != value
     ]
     hashes = {"weights": (cell.config.init, _weights_of(cell)), "data": (cell.config.data_dir, _images_of(cell.config))}
     for what, (place, now) in hashes.items():

@@ -1,7 +1,7 @@
-"""Pure, jitted training and evaluation: a step, an epoch as one program, logits of many images.
+"""Pure, jitted training and inference: one step, one epoch as a single program, the logits of a batch.
 
 Inputs are either uint8 images `n h w 3`, augmented and normalised inside the program, or the float features `n c` of a
-frozen backbone, computed once. Batches are rows of a table of row numbers; -1 marks a row that only fills the batch up.
+frozen backbone, computed once. Batches are rows of a table of row numbers, in which -1 is padding.
 """
 
 import functools
@@ -20,32 +20,35 @@ from tljax.core.devices import repeatable
 from tljax.models.backbone import BackboneModule
 from tljax.models.normalisation import Normalisation
 from tljax.train.augment import random_matrices, warp
-
-ADAM_EPSILON = 1e-7  # Keras's
+from tljax.train.optimiser import adam
 
 Weights = Any  # an nnx.State: what inference needs
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The static facts of a phase: what XLA compiles for."""
+    """The static facts of a phase, for which XLA compiles."""
 
     normalisation: Normalisation
     augment: bool
     flip: bool
     learning_rate: float
     batch_size: int  # over all devices
-    scope: str  # "all" | "head" | "last10": what is trained
+    scope: str  # what is trained: "all" | "head" | "last10"
     mesh: Mesh
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
 
     def optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate, eps=ADAM_EPSILON)
+        """Returns the optimiser of the phase."""
+        return adam(self.learning_rate, self.warmup_steps, self.weight_decay)
 
     def shard(self, x: Shaped[Array, " b *_"]) -> Shaped[Array, " b *_"]:
-        """Spreads a batch over the devices."""
+        """Splits a batch over the devices."""
         return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec("data")))
 
     def replicate(self, x: Shaped[Array, "*_"]) -> Shaped[Array, "*_"]:
+        """Puts a whole array on every device."""
         return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec()))
 
 
@@ -54,14 +57,16 @@ class Recipe:
 )
 @dataclass(frozen=True)
 class TrainState:
-    trained: Any  # parameters that the optimiser moves
-    frozen: Any  # parameters that it leaves alone
+    """Everything that a step changes or reads."""
+
+    trained: Any  # parameters that the optimiser changes
+    frozen: Any  # parameters that stay as they are
     stats: Any  # BatchNorm's running statistics
     optimiser: Any
 
 
 def split(model: BackboneModule, recipe: Recipe) -> tuple[tuple[Any, Any], TrainState]:
-    """The graphs of the training and of the inference network, and the state that both share.
+    """Returns the graphs of the training and of the inference network, and the state that both share.
 
     Freezing is a filter over parameters. A BatchNorm that is not trained is in inference mode.
     """
@@ -84,24 +89,24 @@ def split(model: BackboneModule, recipe: Recipe) -> tuple[tuple[Any, Any], Train
 
 
 def weights_of(state: TrainState) -> Weights:
-    """All parameters and statistics, in one tree of the same shape whatever was trained."""
+    """Returns all parameters and statistics, in one tree whose shape does not depend on what is trained."""
     return nnx.merge_state(state.trained, state.frozen, state.stats)
 
 
 @jax.jit
 def copied(weights: Weights) -> Weights:
-    """Weights that outlive the state they came from, which the next step consumes."""
+    """Copies weights, so that they outlive the state they came from, which the next step consumes."""
     return jax.tree.map(jnp.copy, weights)
 
 
 def restore(model: nnx.Module, weights: Weights) -> None:
-    """Puts weights back into the network they were split from, in inference mode."""
+    """Puts weights back into the network they came from, in inference mode."""
     nnx.update(model, weights)
     model.eval()
 
 
 def batch_table(rows: Int[Array, " n"], batch_size: int, devices: int) -> Int[Array, "steps slots"]:
-    """Row numbers as batches, the last one, and what does not divide by the devices, filled up with -1."""
+    """Returns row numbers as batches, padded with -1 to full batches that divide by the number of devices."""
     steps = -(-rows.shape[0] // batch_size)
     table = jnp.pad(rows, (0, steps * batch_size - rows.shape[0]), constant_values=-1).reshape(steps, batch_size)
     return jnp.pad(table, ((0, 0), (0, -batch_size % devices)), constant_values=-1)
@@ -116,7 +121,10 @@ def train_step(
     mask: Bool[Array, " b"] | None,
     key: Key[Array, ""],
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-    """One Adam step on one batch; the sums of loss and of right answers over its rows. mask: the rows that count."""
+    """Takes one optimiser step on one batch; returns the state and the sums of loss and of right answers.
+
+    mask: the rows that count; None if all do.
+    """
     warp_key, dropout_key = jax.random.split(key)
     if inputs.ndim == 4:
         inputs = _to_network(inputs, recipe, warp_key if recipe.augment else None)
@@ -150,7 +158,7 @@ def _to_network(
 
 
 def make_epoch(graph: Any, recipe: Recipe) -> Callable:
-    """A whole epoch over arrays that lie on the devices, as one program.
+    """Compiles a whole epoch over arrays on the devices, as one program.
 
     epoch(state, inputs, labels, rows, key) -> (state, sums): shuffles `rows`, then gathers, augments and steps under
     `lax.scan`. The state is donated.
@@ -182,7 +190,7 @@ def make_epoch(graph: Any, recipe: Recipe) -> Callable:
 
 
 def make_step(graph: Any, recipe: Recipe) -> Callable:
-    """step(state, inputs, labels, mask, key): one batch that came from the host, by the same `train_step`."""
+    """Compiles `train_step` for a batch from the host: step(state, inputs, labels, mask, key) -> (state, sums)."""
 
     def step(state: TrainState, inputs: Array, labels: Array, mask: Array, key: Key[Array, ""]) -> tuple:
         return train_step(graph, recipe, state, inputs, labels, mask, key)
@@ -191,7 +199,7 @@ def make_step(graph: Any, recipe: Recipe) -> Callable:
 
 
 def make_inference(graph: Any, recipe: Recipe, output: str = "logits") -> Callable:
-    """infer(weights, inputs) -> `b c`: the `logits` of one batch, or the `features` that the head would read."""
+    """Compiles infer(weights, inputs) -> `b c`: the `logits` of a batch, or the `features` that the head reads."""
 
     def infer(weights: Weights, inputs: Shaped[Array, " b *_"]) -> Float[Array, "b c"]:
         model, inputs = nnx.merge(graph, weights, copy=True), recipe.shard(inputs)

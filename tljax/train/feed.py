@@ -1,4 +1,4 @@
-"""How a data set reaches the engine: whole in device memory, streamed, or as features of a frozen backbone."""
+"""Feeds a data set to the engine: whole in device memory, streamed, or as features of a frozen backbone."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 
 from tljax.core.devices import fits_on_device, replicated
 from tljax.core.pipeline import on_device, stream
+from tljax.datasets import Dataset
+from tljax.datasets.folds import Fold
 from tljax.train import engine
 
 Rows = Int[np.ndarray, " n"]
@@ -17,19 +19,19 @@ Rows = Int[np.ndarray, " n"]
 
 @runtime_checkable
 class Feed(Protocol):
-    """Training epochs over some rows of a data set, and what the network says of others. Neither waits."""
+    """Trains for an epoch on some rows of a data set, and predicts others. Neither call waits for the device."""
 
     def epoch(self, state: engine.TrainState, rows: Rows, key: Key[Array, ""]) -> tuple:
-        """(state, sums of loss and of right answers); the given state is consumed."""
+        """Returns (state, sums of loss and of right answers); the given state is consumed."""
         ...
 
     def infer(self, weights: engine.Weights, rows: Rows, output: str = "logits") -> Float[Array, "n c"]:
-        """`logits` or `features`, in inference mode."""
+        """Returns `logits` or `features`, in inference mode."""
         ...
 
 
 def _inference(graph: Any, recipe: engine.Recipe) -> Callable:
-    """infer(output, weights, batches, count): the first `count` rows over all batches."""
+    """Returns infer(output, weights, batches, count), which gives the first `count` rows over all batches."""
     programs = {output: engine.make_inference(graph, recipe, output) for output in ("logits", "features")}
 
     def infer(output: str, weights: engine.Weights, batches: Iterable[Array], count: int) -> Float[Array, "n c"]:
@@ -40,7 +42,7 @@ def _inference(graph: Any, recipe: engine.Recipe) -> Callable:
 
 
 class DeviceFeed:
-    """Everything on the device: an epoch is one program, and the host waits."""
+    """Holds everything on the device: an epoch is one program."""
 
     def __init__(self, graphs: tuple[Any, Any], recipe: engine.Recipe, inputs: Array, labels: Array):
         self._epoch, self._infer = engine.make_epoch(graphs[0], recipe), _inference(graphs[1], recipe)
@@ -56,7 +58,7 @@ class DeviceFeed:
 
 
 class StreamFeed:
-    """Batches from a memory-mapped array, the next ones on their way while the current one computes."""
+    """Streams batches from a memory-mapped array, the next ones on their way while the current one computes."""
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ def _batches(rows: Rows, recipe: engine.Recipe) -> Int[np.ndarray, "steps slots"
 
 
 class HeadFeed:
-    """The head on a frozen backbone: features that no augmentation touches are computed once."""
+    """Trains the head on a frozen backbone; features of images that are not augmented are computed once."""
 
     def __init__(
         self,
@@ -98,10 +100,9 @@ class HeadFeed:
         recipe: engine.Recipe,
         weights: engine.Weights,
         labels: Int[np.ndarray, " n"],
-        fold_rows: tuple[Int[np.ndarray, " t"], Int[np.ndarray, " v"]],
+        fold: Fold,
     ):
-        train, val = fold_rows
-        kept = val if recipe.augment else np.concatenate([train, val])
+        kept = fold.val if recipe.augment else np.concatenate([fold.train, fold.val])
         features = images.infer(weights, kept, "features")
         self._features = DeviceFeed(graphs, recipe, features, on_device(labels[kept], recipe.mesh))
         self._train_on_images, self._images = recipe.augment, images
@@ -124,17 +125,16 @@ def make_feed(
     graphs: tuple[Any, Any],
     recipe: engine.Recipe,
     weights: engine.Weights,
-    images: Shaped[np.ndarray, "n h w 3"],
-    labels: Int[np.ndarray, " n"],
-    fold_rows: tuple[Int[np.ndarray, " t"], Int[np.ndarray, " v"]],
+    data: Dataset,
+    fold: Fold,
 ) -> Feed:
-    """The feed that suits the data, the devices and what is trained.
+    """Returns the feed that suits the data, the devices and what is trained.
 
-    storage: `device`, `stream`, or `auto`: on the device where it fits and one process holds it all. fold_rows: those
-    of training and of validation.
+    storage: `device`, `stream`, or `auto`: on the device if the data fit and one process holds all of them.
     """
+    images, labels = data.images, data.labels
     if storage == "device" or (storage == "auto" and jax.process_count() == 1 and fits_on_device(images.nbytes)):
         feed = DeviceFeed(graphs, recipe, on_device(images, recipe.mesh), on_device(labels, recipe.mesh))
     else:
         feed = StreamFeed(graphs, recipe, images, labels)
-    return HeadFeed(feed, graphs, recipe, weights, labels, fold_rows) if recipe.scope == "head" else feed
+    return HeadFeed(feed, graphs, recipe, weights, labels, fold) if recipe.scope == "head" else feed

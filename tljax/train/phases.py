@@ -1,69 +1,108 @@
 """The phases of a run, the selection of an epoch, and the position that a checkpoint records."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from tljax.core.config import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one learning rate and one set of trained parameters."""
+    """A part of training with one learning rate and one set of trained parameters."""
 
-    scope: str  # what is trained, and the phase's name
+    scope: str  # what is trained; also the phase's name
     epochs: int
-    patience: int
     learning_rate: float
-    select: str  # the score that keeps an epoch: val_auc, val_loss, val_accuracy or last
+    monitor: str | None  # the score by which epochs are ranked and training stops early; None: never
+    patience: int
+    keep: Literal["best", "last"]  # the epoch whose weights are kept
+    warmup_epochs: int = 0
+    weight_decay: float = 0.0
+
+    @property
+    def rule(self) -> str:
+        """The rule by which weights are kept, as `result.json` records it: val_auc, val_loss, val_accuracy or last."""
+        return self.monitor if self.keep == "best" and self.monitor else "last"
 
     def exhausted(self, epoch: int, selection: "Selection") -> bool:
-        """Whether the phase has gone too long without a better epoch."""
-        return self.select != "last" and epoch - selection.risen >= self.patience
+        """Returns whether the score has not risen for `patience` epochs."""
+        return self.monitor is not None and epoch - selection.risen >= self.patience
 
 
 @dataclasses.dataclass
 class Selection:
-    """Which epoch of a phase is the best so far."""
+    """The epoch of a phase whose weights are kept."""
 
     epoch: int = 0
     score: float = -float("inf")
-    loss: float = float("inf")  # settles ties, which are common on few validation images
-    risen: int = 0  # the epoch of the last better score, from which patience counts: a tie is no improvement
+    loss: float = float("inf")  # breaks ties, which are common with few validation images
+    risen: int = 0  # the epoch of the last higher score, from which patience counts; a tie does not count
 
-    def offer(self, row: dict[str, Any], rule: str) -> bool:
-        """Takes this epoch if it is better; whether it was."""
-        score = {"last": row["epoch"], "val_loss": -row["val_loss"]}.get(rule, row.get(rule))
-        score = 0.0 if np.isnan(score) else score  # an AUC of one class alone: the loss decides
+    def offer(self, row: dict[str, Any], phase: Phase) -> bool:
+        """Takes an epoch, given its scores, if the phase keeps it; returns whether it did."""
+        score = _score(row, phase.monitor)
         if score > self.score:
             self.risen = row["epoch"]
         better = (score, -row["val_loss"]) > (self.score, -self.loss)
         if better:
-            self.epoch, self.score, self.loss = row["epoch"], score, row["val_loss"]
-        return better
+            self.score, self.loss = score, row["val_loss"]
+        if better or phase.keep == "last":
+            self.epoch = row["epoch"]
+        return self.epoch == row["epoch"]
+
+
+def _score(row: dict[str, Any], monitor: str | None) -> float:
+    """The monitored score, where higher is better; the number of the epoch if nothing is monitored."""
+    if monitor is None:
+        return float(row["epoch"])
+    return -row["val_loss"] if monitor == "val_loss" else row[monitor]
 
 
 @dataclasses.dataclass
 class Position:
-    """How far a run has come; with the arrays, all that a checkpoint holds."""
+    """How far a run has come; together with the arrays, everything that a checkpoint holds."""
 
     phase: int = 0  # its place in the plan
     epoch: int = 0  # epochs of this phase that are done
-    rows: int = 0  # epochs of all phases, a row of metrics.jsonl each
-    seconds: float = 0.0  # that they took
+    rows: int = 0  # epochs of all phases: lines of metrics.jsonl
+    seconds: float = 0.0  # of these epochs
     selection: Selection = dataclasses.field(default_factory=Selection)
 
     @classmethod
     def found(cls, facts: dict[str, Any] | None) -> "Position":
-        """The one that a checkpoint recorded, or the beginning."""
+        """Returns the position that a checkpoint recorded, or the beginning."""
         return cls(**facts | {"selection": Selection(**facts["selection"])}) if facts else cls()
 
 
-def plan(config: TrainConfig) -> list[Phase]:
-    """The phases, in their order."""
-    main = Phase(config.train, config.epochs, config.patience, config.learning_rate, config.select)
+def plan(config: TrainConfig, val_labels: Int[np.ndarray, " n"]) -> list[Phase]:
+    """Returns the phases in order. val_labels: the classes of the validation images.
+
+    If they are all of one class, the validation AUC is undefined: the validation loss then selects the epochs.
+    """
+    select = config.select
+    if select == "val_auc" and len(np.unique(val_labels)) < 2:
+        select = "val_loss"
+    main = Phase(
+        scope=config.train,
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        monitor=None if select == "last" else select,
+        patience=config.patience,
+        keep="last" if select == "last" else "best",
+        warmup_epochs=config.warmup_epochs,
+        weight_decay=config.weight_decay,
+    )
     if not config.freeze:
         return [main]
-    head = Phase("head", config.head_epochs, config.head_patience, config.head_learning_rate, "val_accuracy")
+    head = Phase(
+        scope="head",
+        epochs=config.head_epochs,
+        learning_rate=config.head_learning_rate,
+        monitor="val_accuracy",
+        patience=config.head_patience,
+        keep="last" if config.head_select == "last" else "best",
+    )
     return [head, main]

@@ -1,6 +1,6 @@
-"""Writes a run folder, so that it is at every moment unfinished and resumable, or whole.
+"""Writes a run folder, which is at every moment either unfinished and resumable, or complete.
 
-`tljax.core.runs` says what lies where, and reads it.
+`tljax.core.runs` names its files and reads them.
 """
 
 import json
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from tljax import weights
 from tljax.core import runs
 from tljax.core.checkpoint import ResumePoint
-from tljax.core.config import TrainConfig, to_json
+from tljax.core.config import completed
 from tljax.core.devices import is_writer, meet
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv, write_text
@@ -27,7 +27,7 @@ from tljax.datasets.folds import PARTS, Fold
 
 
 class RunWriter:
-    """The one process that may write a run folder; the other processes of the same run only resume from it."""
+    """Writes a run folder in one process; the other processes of the same run only resume from it."""
 
     def __init__(self, folder: Path, tensorboard: bool = False):
         self.folder, self._wants_events = folder, tensorboard
@@ -53,39 +53,52 @@ class RunWriter:
         self._open.close()
 
     def begin(self, description: Mapping[str, Any], data: Dataset, fold: Fold) -> bool:
-        """Opens the folder for this run, new or to go on with; True where the run is finished already.
+        """Opens the folder for this run, new or to continue it; returns whether the run is finished.
 
-        Raises UserError where the folder holds a run of other settings.
+        Raises UserError if the folder holds a run of other settings, or one that cannot be continued.
         """
-        path = self.folder / runs.CONFIG
-        if path.exists():
-            _refuse_other_settings(self.folder, self._settings(path), description["must_match"])
-        elif is_writer():
+        path, finished = self.folder / runs.CONFIG, (self.folder / runs.RESULT).exists()
+        known = path.exists()
+        if known:
+            facts = self._recorded(path)
+            _refuse_other_settings(self.folder, facts.get("must_match", {}), description["must_match"])
+            known = finished or facts.get("format", 1) == runs.FORMAT
+            if not known:
+                self._refuse_to_continue()
+        if not known and is_writer():
             self._write_split(data, fold)
             write_text(path, json.dumps(description, indent=1, default=str) + "\n")
         meet("begun")
-        return (self.folder / runs.RESULT).exists()
+        return finished
 
-    def _settings(self, path: Path) -> dict[str, Any]:
+    def _recorded(self, path: Path) -> dict[str, Any]:
         try:
-            return runs.read_json(path).get("must_match", {})
+            return runs.read_json(path)
         except UserError as error:
+            raise UserError(f"{error}; the settings of this run are lost: remove {self.folder}, or move it") from error
+
+    def _refuse_to_continue(self) -> None:
+        """Raises UserError if an earlier version of tljax saved a state here: it would end in other weights."""
+        resume = self.folder / runs.RESUME
+        if resume.is_dir() and any(child.name.isdigit() for child in resume.iterdir()):
             raise UserError(
-                f"{error}; nothing can be said of this run: remove {self.folder}, or move it away"
-            ) from error
+                f"{self.folder} is an unfinished run of an earlier tljax, whose Adam added epsilon in another place; "
+                "remove the folder to train it from the beginning, or finish it with that version"
+            )
 
     def resume_point(self) -> ResumePoint:
+        """Returns the state from which the run continues."""
         return ResumePoint(self.folder / runs.RESUME)
 
     def keep_epochs(self, count: int) -> None:
-        """Drops the lines of epochs that came after the checkpoint from which the run goes on."""
+        """Removes the lines of epochs that came after the checkpoint from which the run continues."""
         if is_writer():
             path = self.folder / runs.METRICS
             lines = path.read_text().splitlines(keepends=True)[:count] if path.exists() else []
             write_text(path, "".join(lines))
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """Appends an epoch's line. NaN, where a score is undefined, becomes null."""
+        """Appends the line of an epoch; NaN, an undefined score, becomes null."""
         if is_writer():
             clean = {key: None if value != value else value for key, value in row.items()}
             with open(self.folder / runs.METRICS, "a") as lines:
@@ -96,7 +109,7 @@ class RunWriter:
     def predictions(
         self, data: Dataset, parts: Mapping[str, tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n k"]]]
     ) -> None:
-        """parts: for `val` and `test`, the rows and their class probabilities."""
+        """Writes the predictions. parts: for `val` and `test`, the rows and their class probabilities."""
         header = [*runs.PREDICTION_COLUMNS, *data.card.classes]
         lines = (
             [data.files[row], data.card.classes[data.labels[row]], part, *(f"{p:.9g}" for p in values)]
@@ -107,7 +120,7 @@ class RunWriter:
             write_csv(self.folder / runs.PREDICTIONS, header, lines)
 
     def finish(self, tensors: Mapping[str, np.ndarray], card: weights.WeightsCard, result: Mapping[str, Any]) -> None:
-        """The selected weights, then the result, which makes the run a finished one, then away with what resumed it."""
+        """Writes the kept weights, then the result, which makes the run finished, and removes the resume state."""
         if is_writer():
             weights.save(self.folder / runs.CHECKPOINT, tensors, card, overwrite=True)
             write_text(self.folder / runs.RESULT, json.dumps(result, indent=1) + "\n")
@@ -115,7 +128,7 @@ class RunWriter:
         meet("finished")
 
     def _add_events(self, row: Mapping[str, Any]) -> None:
-        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's thread would die of a full disk alone
+        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's thread would hide a full disk
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
@@ -138,13 +151,12 @@ class RunWriter:
         write_csv(self.folder / runs.SPLIT, runs.SPLIT_COLUMNS, lines)
 
 
-def _refuse_other_settings(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _refuse_other_settings(folder: Path, recorded: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     new = json.loads(json.dumps(new, default=str))
-    since = {name: value for name, value in to_json(TrainConfig()).items() if name in new}  # settings that came later
-    old = since | runs.with_present_names(old)
+    old = runs.with_present_names(completed(recorded))
     differing = [
         f"{key.replace('_', ' ')} was {old.get(key)}, is now {new.get(key)}"
-        for key in sorted(old.keys() | new.keys())
+        for key in sorted(recorded.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
     if differing:

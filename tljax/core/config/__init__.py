@@ -6,7 +6,7 @@ from tljax.core.config.features import FeaturesConfig
 from tljax.core.config.parsing import load_config, parse, to_json
 from tljax.core.config.predict import PredictConfig
 from tljax.core.config.study import SlurmConfig, StudyConfig
-from tljax.core.config.training import INCIDENTAL, SIGHT_AND_HOSTS, TrainConfig
+from tljax.core.config.training import INCIDENTAL, SIGHT_AND_HOSTS, TrainConfig, completed
 
 __all__ = [
     "INCIDENTAL",
@@ -18,6 +18,7 @@ __all__ = [
     "SlurmConfig",
     "StudyConfig",
     "TrainConfig",
+    "completed",
     "load_config",
     "parse",
     "to_json",

@@ -1,8 +1,11 @@
 """The settings of `tljax train`."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from tljax.core.config.parsing import to_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +26,9 @@ class TrainConfig:
     seed: int = 0
     """of the random initialisation, the head, shuffling, augmentation and dropout"""
     tag: str = ""
-    """added to the run folder's name, to tell runs of different settings apart"""
+    """added to the run folder's name, to distinguish runs of different settings"""
 
-    # Where things lie
+    # Locations
     data_dir: Path | None = None
     """the task's archive or its unpacked folder"""
     folds_dir: Path | None = None
@@ -61,7 +64,7 @@ class TrainConfig:
     skip_bad: bool = False
     """leave unreadable images out, and record them, instead of stopping"""
     storage: Literal["auto", "device", "stream"] = "auto"
-    """where the images lie while training: in device memory if they fit, else streamed from disk"""
+    """where the images are while training: in device memory if they fit, else streamed from disk"""
 
     # The optimisation
     batch_size: int | None = None
@@ -71,19 +74,25 @@ class TrainConfig:
     patience: int = 30
     """epochs without a better selection score before stopping"""
     learning_rate: float = 1e-5
-    """of Adam, constant"""
+    """of Adam; constant, but for --warmup-epochs"""
+    warmup_epochs: int = 0
+    """epochs over which the learning rate rises linearly, for transformers; not while the head alone is trained"""
+    weight_decay: float = 0.0
+    """decoupled, of kernels alone (e.g. 0.05 for transformers); not while the head alone is trained"""
     head_epochs: int = 200
     """at most, of the head alone (--freeze)"""
     head_patience: int = 10
     """epochs of the head alone without a better validation accuracy"""
     head_learning_rate: float = 1e-3
     """of Adam, while the head alone is trained"""
+    head_select: Literal["val_accuracy", "last"] = "val_accuracy"
+    """which epoch's head the next phase starts from: the best one, or the last one as in the paper"""
     select: Literal["val_auc", "val_loss", "last"] = "val_auc"
-    """which epoch's weights are kept (and stop the training early); the paper's rule is val_loss"""
+    """which epoch's weights are kept; the score also stops the training early. The paper's rule is val_loss"""
     precision: Literal["float32", "bfloat16"] | None = None
     """of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
 
-    # Sight
+    # Display
     quiet: bool = False
     """no progress display"""
     tensorboard: bool = False
@@ -105,3 +114,11 @@ SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinato
 _PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
 # Settings in which a resumed run may differ: those above, locations, and storage, which changes rounding only.
 INCIDENTAL = (*_PLACES, "storage", "allow_leakage", *SIGHT_AND_HOSTS)
+
+
+def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the recorded settings of a run, with those added that did not exist then, as JSON values.
+
+    The default of every new setting is what was done before it existed, so that is what those runs were trained with.
+    """
+    return to_json(TrainConfig()) | dict(recorded)
