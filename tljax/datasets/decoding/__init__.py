@@ -10,7 +10,7 @@ from tljax.datasets.decoding.decode import (
     to_image,
     to_square,
 )
-from tljax.datasets.decoding.scaling import BadImage, NoDecoder
+from tljax.datasets.decoding.errors import BadImage, NoDecoder
 
 __all__ = [
     "DICOM_SUFFIXES",

@@ -1,29 +1,26 @@
-"""From an image file of any kind to RGB bytes, by rules that are stated here and nowhere else.
+"""Image files of every kind, told apart by their content.
 
 * 8-bit images are converted as Pillow converts them: grey is repeated, palettes are looked up, CMYK becomes RGB, an
-  alpha channel is dropped; they are turned upright as their EXIF orientation says.
+  alpha channel is dropped. They are turned upright as their EXIF orientation says.
 * Grey images of more than 8 bits, and DICOM files without a window of their own, are stretched from their least to
-  their greatest value (padding aside), each for itself; Pillow alone would clip them. Colours of 16 bits are refused.
-* DICOM: rescale slope and intercept (modality), then the file's first window (VOI; linear or a sigmoid, as the file
-  says), then MONOCHROME1 is inverted.
+  their greatest value (padding aside), each for itself. Colours of more than 8 bits are refused.
+* What TIFF tags and DICOM elements say of stored values: `tiff` and `dicom`. Damaged pictures: `damage`.
 * Resizing takes the nearest pixel, as the Keras default does.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 
-from tljax.datasets.decoding.scaling import BadImage, stretch
+from tljax.datasets.decoding.errors import BadImage
+from tljax.datasets.decoding.pictures import decode_picture, opened
+from tljax.datasets.decoding.scaling import stretch
+from tljax.datasets.decoding.tiff import decode_tiff, is_tiff
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # none that starts a program, as EPS does
-BITS_PER_SAMPLE = 258  # the TIFF tag
-PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
-MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; more is a bomb or a whole slide, and would not fit in memory
 
 
 def is_image(path: Path) -> bool:
@@ -40,14 +37,14 @@ def memory_needed(image: Path | bytes) -> int:
     """About how many bytes it takes to decode a file: itself and its pixels, as stored, widened and as 8 bits."""
     size = image.stat().st_size if isinstance(image, Path) else len(image)
     try:
-        with Image.open(image if isinstance(image, Path) else io.BytesIO(image), formats=FORMATS) as header:
+        with opened(image) as header:
             return size + 5 * header.width * header.height
     except Exception:  # DICOM, whose pixels make up most of the file; or no image, as decoding will say
         return 4 * size
 
 
 def decode_file(path: Path) -> Image.Image:
-    """An image file as an RGB or grey Pillow image of 8 bits. Raises `BadImage`."""
+    """Returns an image file as an RGB or grey Pillow image of 8 bits. Raises `BadImage`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -64,48 +61,18 @@ def decode_bytes(content: bytes) -> Image.Image:
 
         return Image.fromarray(decode_dicom(content))
     try:
-        return _to_8_bits(_open(content))
+        return decode_tiff(content) if is_tiff(content) else decode_picture(content)
     except Image.UnidentifiedImageError:
         raise BadImage("is not an image that Pillow or pydicom can read") from None
-    except Image.DecompressionBombError as error:
-        raise BadImage(f"is too large: {error}") from error
     except BadImage:
         raise
-    except Exception as error:  # Pillow's decoders raise many kinds; each means that this file is unreadable
-        raise BadImage(f"is corrupt or truncated ({error})") from error
+    except Exception as error:  # decoders raise many kinds; each means that this file is unreadable
+        raise BadImage(f"is corrupt or truncated ({' '.join(str(error).split())})") from error
 
 
 def _is_dicom(content: bytes) -> bool:
     """By the mark behind the preamble, or, where a file has none, by a first element of group 0002 or 0008."""
     return content[128:132] == b"DICM" or (content[:2] in (b"\x02\0", b"\x08\0") and content[3:4] == b"\0")
-
-
-def _open(content: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(content), formats=FORMATS)
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph, then its previews
-        raise BadImage(f"holds {image.n_frames} frames; keep the one that is meant")
-    if image.width * image.height > MAX_PIXELS:
-        raise BadImage(f"is {image.width} x {image.height}, more than {MAX_PIXELS:,} pixels")
-    if image.mode.startswith("RGB") and _bits(image, content) > 8:
-        raise BadImage("has colours of 16 bits, of which only the upper 8 could be read; save it with 8 bits a channel")
-    image.load()
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
-
-
-def _bits(image: Image.Image, content: bytes) -> int:
-    """Of a channel, where the format knows more than 8."""
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(BITS_PER_SAMPLE, (8,)))
-    return content[PNG_DEPTH] if image.format == "PNG" else 8
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    if image.mode in ("1", "L", "RGB"):
-        return image
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(stretch(np.asarray(image)))
-    return image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
 
 
 def to_image(pixels: Num[np.ndarray, "..."]) -> Image.Image:

@@ -1,21 +1,42 @@
-"""DICOM to 8-bit grey or RGB: modality rescale, the file's own window, photometric inversion."""
+"""DICOM to 8-bit grey or RGB: modality rescale or table, the file's own window or table, photometric inversion.
+
+The elements that say so are read where classic objects keep them, at the top, and where enhanced objects do, in the
+functional groups of the frame.
+"""
 
 import io
+from collections.abc import Iterator
 
 import numpy as np
 import pydicom
 from jaxtyping import Bool, Num, UInt8
+from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing, get_decoder
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.pixels import apply_windowing, get_decoder
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
 
-from tljax.datasets.decoding.scaling import ROWS, BadImage, NoDecoder, stretch
+from tljax.datasets.decoding import damage
+from tljax.datasets.decoding.errors import BadImage, NoDecoder
+from tljax.datasets.decoding.luts import apply_palette, read_table
+from tljax.datasets.decoding.scaling import ROWS, refuse_not_finite, scale, stretch
 
 DECODERS = "pip install python-gdcm brings those of lossless JPEG and of JPEG-LS"
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
+GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
 def decode_dicom(content: bytes) -> UInt8[np.ndarray, "..."]:
-    """The pixels (`h w`, or `h w 3`) of a single-frame DICOM file. Raises `BadImage`."""
+    """Returns the pixels (`h w`, or `h w 3`) of a single-frame DICOM file. Raises `BadImage`."""
     try:
         return _decode(_read(content))
     except BadImage:
@@ -35,47 +56,74 @@ def _read(content: bytes) -> pydicom.Dataset:
 
 
 def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
-    if "PixelData" not in header:
+    if not any(name in header for name in PIXELS):
         raise BadImage("is a DICOM file without pixels")
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
         raise BadImage(f"is a DICOM file of {frames} frames; keep the one that is meant, as a file of its own")
+    kind = header.PhotometricInterpretation
+    if kind in COLOURS and header.BitsAllocated != 8:
+        raise BadImage(f"is a DICOM file with colours of {header.BitsAllocated} bits; 8 bits a channel are read")
+    if kind not in (*COLOURS, *GREY, "PALETTE COLOR"):
+        raise BadImage(f"is a DICOM file of the photometric interpretation {kind}, which is not read")
+    pixels = _pixels(header)  # YBR colours are already RGB
+    if kind == "PALETTE COLOR":
+        return apply_palette(pixels, header)
+    if kind in COLOURS:
+        return pixels
+    grey = _grey(pixels, header)
+    return 255 - grey if kind == "MONOCHROME1" else grey
+
+
+def _pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
+    """The stored values. Raises `BadImage` where the picture inside is damaged."""
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not get_decoder(syntax).is_available:
         raise NoDecoder(f"is a DICOM file compressed as {syntax.name}, for which no decoder is installed; {DECODERS}")
-    pixels = header.pixel_array  # YBR colours are already RGB
-    if header.PhotometricInterpretation == "PALETTE COLOR":
-        colours = apply_color_lut(pixels, header)
-        return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
-    if pixels.ndim == 3:
-        return pixels if pixels.dtype == np.uint8 else stretch(pixels)
-    grey = _grey(pixels, header)
-    return 255 - grey if header.PhotometricInterpretation == "MONOCHROME1" else grey
+    if syntax.is_encapsulated:
+        frame = get_frame(header.PixelData, 0, number_of_frames=1)
+        if syntax in (JPEGLossless, JPEGLosslessSV1, *JPEGLSTransferSyntaxes):
+            damage.check_lossless_jpeg(frame)
+        if syntax in JPEGTransferSyntaxes:
+            damage.check_jpeg(frame, header.SamplesPerPixel)
+        if syntax in JPEG2000TransferSyntaxes:
+            damage.check_jpeg_2000(frame)
+    with damage.warnings_of_libjpeg_as_errors(syntax in JPEGTransferSyntaxes):
+        return header.pixel_array
 
 
 def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.ndarray, "h w"]:
-    if header.get("VOILUTSequence"):
-        return stretch(apply_voi_lut(apply_modality_lut(pixels, header), header))
     seen = _not_padding(pixels, header)
-    slope, intercept = _number(header, "RescaleSlope") or 1.0, _number(header, "RescaleIntercept") or 0.0
-    if header.get("ModalityLUTSequence"):
-        pixels, slope, intercept = apply_modality_lut(pixels, header), 1.0, 0.0
+    slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
+    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+    if slope == 0:
+        raise BadImage("has a rescale slope of 0: every pixel would be the same")
+    if modality := _element(header, "ModalityLUTSequence"):
+        pixels, slope, intercept = read_table(modality[0])(pixels), 1.0, 0.0
+    if display := _element(header, "VOILUTSequence"):
+        table = read_table(display[0])
+        values = pixels if (slope, intercept) == (1, 0) else pixels * slope + intercept
+        return scale(table(values), 0.0, float(2**table.bits - 1))
     view = _view(header)
     if view is None:  # the stretch is that of the stored values, but for the sign
         grey = stretch(pixels, seen)
         return 255 - grey if slope < 0 else grey
+    refuse_not_finite(pixels)
     return _windowed(pixels, slope, intercept, view)
 
 
 def _view(header: pydicom.Dataset) -> pydicom.Dataset | None:
     """The file's first window alone, as of a device that shows 0..255; None where the file has none."""
     centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
-    if centre is None or width is None:
+    if centre is None or not width:  # a width of 0 is how some devices say that there is none
         return None
+    function = _element(header, "VOILUTFunction") or "LINEAR"
+    least = 1 if function == "LINEAR" else 0
+    if width < least:
+        raise BadImage(f"has a window of width {width:g}; a {function} window is at least {least} wide")
     view = pydicom.Dataset()
     view.PhotometricInterpretation, view.PixelRepresentation, view.BitsStored = "MONOCHROME2", 0, 8
-    view.WindowCenter, view.WindowWidth = centre, width
-    view.VOILUTFunction = header.get("VOILUTFunction") or "LINEAR"
+    view.WindowCenter, view.WindowWidth, view.VOILUTFunction = centre, width, function
     return view
 
 
@@ -95,17 +143,43 @@ def _windowed(
 
 def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Bool[np.ndarray, "h w"] | None:
     """Which stored values show something: all but the padding value or, where a limit is given, its range."""
-    padding = header.get("PixelPaddingValue")
+    padding = _stored(header, "PixelPaddingValue")
     if padding is None:
         return None
-    limit = header.get("PixelPaddingRangeLimit")
+    limit = _stored(header, "PixelPaddingRangeLimit")
     low, high = sorted((padding, padding if limit is None else limit))
     return (pixels < low) | (pixels > high)
 
 
+def _stored(header: pydicom.Dataset, name: str) -> float | None:
+    """A stored value that an element holds, in the sign of the pixels: some devices write -2000 as 63536."""
+    value = _number(header, name)
+    if value is None or "PixelData" not in header:
+        return value
+    bits = header.BitsAllocated
+    if header.PixelRepresentation and value >= 1 << (bits - 1):
+        return value - (1 << bits)
+    return value + (1 << bits) if not header.PixelRepresentation and value < 0 else value
+
+
 def _number(header: pydicom.Dataset, name: str) -> float | None:
     """The first value of an element; None where it is absent or, as some devices leave it, empty."""
-    value = header.get(name)
+    value = _element(header, name)
     if isinstance(value, MultiValue):
         value = value[0] if value else None
     return None if value in (None, "") else float(value)
+
+
+def _element(header: pydicom.Dataset, name: str):
+    """The value of an element of the frame, of its functional groups first; None where none holds it."""
+    return next((item[name].value for item in _places(header) if name in item), None)
+
+
+def _places(header: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """Where elements of the frame may stand: its own functional groups, the shared ones, the top."""
+    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for group in (header.get(groups) or ())[:1]:
+            for element in group:
+                if element.VR == "SQ" and element.value:
+                    yield element.value[0]
+    yield header

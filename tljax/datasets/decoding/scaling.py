@@ -1,38 +1,50 @@
-"""Why an image cannot be used, and how numbers of more than 8 bits become pixels."""
+"""How numbers of more than 8 bits become grey values of 8 bits."""
 
 import numpy as np
-from jaxtyping import Bool, Num, UInt8
+from jaxtyping import Bool, Float, Num, UInt8
 
-ROWS = 256  # of an image that are windowed or stretched at a time
+from tljax.datasets.decoding.errors import BadImage
 
-
-class BadImage(Exception):
-    """One image cannot be used. The message is the reason; the caller adds the name."""
-
-
-class NoDecoder(BadImage):
-    """The image may be in order, but what reads it is not installed."""
+Number = int | float
+ROWS = 256  # of an image that are scaled at a time, as a large one should not lie in memory as floats
 
 
 def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None = None) -> UInt8[np.ndarray, "..."]:
-    """Maps the least value to 0 and the greatest to 255, of those that are `seen`, by default all.
+    """Maps the least value to 0 and the greatest to 255, of the pixels that are `seen`, by default all.
 
     Raises `BadImage` for a constant or non-finite image.
     """
     counted = pixels if seen is None or not seen.any() else pixels[seen]
-    low, high = float(counted.min()), float(counted.max())
-    if not np.isfinite([low, high]).all():
-        raise BadImage("has pixels that are not finite numbers")
+    refuse_not_finite(counted)
+    low, high = counted.min().item(), counted.max().item()
     if low == high:
         raise BadImage(f"has {pixels.dtype} pixels that all equal {low:g}: nothing to see")
-    return _scale(pixels, low, high)
+    return scale(pixels, low, high)
 
 
-def _scale(pixels: Num[np.ndarray, "..."], low: float, high: float) -> UInt8[np.ndarray, "..."]:
+def scale(pixels: Num[np.ndarray, "..."], low: Number, high: Number) -> UInt8[np.ndarray, "..."]:
     """Maps [low, high] to 0..255 linearly; what lies outside is clipped."""
     shown = np.empty(pixels.shape, np.uint8)
-    for start in range(0, len(pixels), ROWS):  # in parts, as a large image should not lie in memory as floats
-        part = pixels[start : start + ROWS].astype(np.float32)
-        scaled = (part - np.float32(low)) * np.float32(255 / (high - low))
-        shown[start : start + ROWS] = np.clip(np.rint(scaled), 0, 255)
+    factor = 255 / (high - low)
+    with np.errstate(over="ignore"):  # far outside
+        for start in range(0, len(pixels), ROWS):
+            shown[start : start + ROWS] = np.clip(
+                np.rint(_above(pixels[start : start + ROWS], low, high, factor)), 0, 255
+            )
     return shown
+
+
+def _above(part: Num[np.ndarray, "..."], low: Number, high: Number, factor: float) -> Float[np.ndarray, "..."]:
+    """How far the values lie above `low`, times `factor`."""
+    if part.dtype.kind in "iu" and part.dtype.itemsize == 8:  # float64 tells 53 bits apart
+        within = np.clip(part, low, high).astype(np.uint64)
+        return (within - np.uint64(int(low) % (1 << 64))).astype(np.float64) * factor
+    exact = part.dtype.itemsize <= 2 or part.dtype in (np.float16, np.float32)
+    kind = np.float32 if exact else np.float64  # float32 tells 24 bits apart
+    return (part.astype(kind) - kind(low)) * kind(factor)
+
+
+def refuse_not_finite(pixels: Num[np.ndarray, "..."]) -> None:
+    """Raises `BadImage` where a pixel is NaN or infinite."""
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise BadImage("has pixels that are not finite numbers")

@@ -30,6 +30,7 @@ CARD = Card(
     flip=True,
     grouped_by="patient",
     licence="yours",
+    version=2,
     source="your disk: a folder a class, train/val/test over such, or a labels.csv (file,label[,patient][,split])",
 )
 

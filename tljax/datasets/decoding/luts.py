@@ -1,0 +1,69 @@
+"""DICOM's look-up tables: those of the modality, of the display (VOI), and the palettes of colours.
+
+pydicom's own functions read a table of more than 256 entries of 8 bits as 16-bit words, so that it wraps. Here a table
+is read by its descriptor (how many entries, the value of the first one, bits an entry) and by how many bytes there are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pydicom
+from jaxtyping import Num, UInt8
+
+from tljax.datasets.decoding.errors import BadImage
+
+DEPTHS = (8, 10, 12, 14)  # bits that devices store in words of 16
+PALETTES = ("Red", "Green", "Blue")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A look-up table: `entries[0]` stands for the value `first` and all below it, the last one for all above."""
+
+    entries: Num[np.ndarray, " n"]
+    first: int
+    bits: int
+    """Of an entry's range: as declared or, as many files declare 16 for less, the least usual depth that holds all."""
+
+    def __call__(self, values: Num[np.ndarray, "h w"]) -> Num[np.ndarray, "h w"]:
+        first = self.first - (1 << 16) if self.first >= 1 << 15 and values.min() < 0 else self.first
+        return self.entries[np.clip(np.rint(values).astype(np.int64) - first, 0, len(self.entries) - 1)]
+
+
+def read_table(item: pydicom.Dataset, descriptor: str = "LUTDescriptor", data: str = "LUTData") -> Table:
+    """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` where it is not whole."""
+    count, first, declared = (int(value) for value in item[descriptor].value)
+    count = count % (1 << 16) or 1 << 16  # 0 stands for 65,536
+    if not 1 <= declared <= 16:
+        raise BadImage(f"has a look-up table of {declared} bits an entry; 1 to 16 are possible")
+    value, little = item[data].value, item.is_little_endian is not False
+    if isinstance(value, bytes):
+        stored = value
+    else:
+        words = np.atleast_1d(np.asarray(value)).astype(np.int64) & 0xFFFF
+        stored = words.astype("<u2" if little else ">u2").tobytes()
+    packed = declared <= 8 and count <= len(stored) < 2 * count
+    kind = np.dtype(np.uint8 if packed else "<u2" if little else ">u2")
+    entries = np.frombuffer(stored, kind, count=len(stored) // kind.itemsize)
+    if packed and not little:
+        entries = entries.reshape(-1, 2)[:, ::-1].reshape(-1)  # two in a word, the lower one first
+    if len(entries) < count:
+        raise BadImage(f"has a look-up table of {len(entries)} entries where {count} are declared")
+    entries = entries[:count].astype(np.uint16)
+    needed = int(entries.max()).bit_length()
+    return Table(entries, first, next(bits for bits in (*DEPTHS, 16) if bits >= needed or bits == declared))
+
+
+def apply_palette(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.ndarray, "h w 3"]:
+    """The colours of a PALETTE COLOR image, in 8 bits."""
+    if any(f"Segmented{name}PaletteColorLookupTableData" in header for name in PALETTES):
+        from pydicom.pixels import apply_color_lut
+
+        colours = apply_color_lut(pixels, header)
+        return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
+    tables = [
+        read_table(header, f"{name}PaletteColorLookupTableDescriptor", f"{name}PaletteColorLookupTableData")
+        for name in PALETTES
+    ]
+    shift = max(table.bits for table in tables) - 8  # one scale for the three, as for a colour of them
+    return np.stack([table(pixels) >> shift for table in tables], axis=-1).astype(np.uint8)

@@ -1,0 +1,88 @@
+"""PNG, JPEG, BMP, WebP and their like: what Pillow reads, checked for damage and for what it would cut to 8 bits."""
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tljax.datasets.decoding import damage
+from tljax.datasets.decoding.errors import BadImage
+from tljax.datasets.decoding.scaling import stretch
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")  # none that starts a program, as EPS does
+PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
+JPEG_2000_DEPTH = 40  # bytes from the start of a codestream to the depth of its first component
+MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; more is a bomb or a whole slide, and would not fit in memory
+_opening = threading.Lock()
+
+
+def opened(source: Path | bytes) -> Image.Image:
+    """Opens a picture, with our own limit of pixels in place of Pillow's, which warns from 89 million on."""
+    with _opening:
+        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
+
+
+def decode_picture(content: bytes) -> Image.Image:
+    """Returns a picture of 8 bits, upright. Raises `BadImage`, or whatever Pillow raises where it is damaged."""
+    image = opened(content)
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph, then its previews
+        refuse_frames(image.n_frames)
+    refuse_too_large(image.width, image.height)
+    _check(image, content)
+    bits = _bits(image, content)
+    if bits > 8 and image.mode not in ("L", "I", "I;16", "I;16B", "F"):
+        refuse_deep_colours(bits, "grey with transparency" if image.mode == "LA" else "colours")
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    return to_8_bits(image)
+
+
+def refuse_frames(count: int) -> None:
+    raise BadImage(f"holds {count} frames; keep the one that is meant")
+
+
+def refuse_too_large(width: int, height: int) -> None:
+    """Raises `BadImage` beyond our limit of pixels."""
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"is {width} x {height}, more than {MAX_PIXELS / 1e6:.0f} million pixels")
+
+
+def refuse_deep_colours(bits: int, what: str = "colours") -> None:
+    raise BadImage(f"has {what} of {bits} bits, of which only the upper 8 could be read; save it with 8 bits a channel")
+
+
+def _check(image: Image.Image, content: bytes) -> None:
+    """Raises `BadImage` for damage that Pillow reads over."""
+    if image.format == "PNG":
+        damage.check_png(content)
+    elif image.format in ("JPEG", "MPO"):
+        damage.check_jpeg(content, len(image.getbands()))
+    elif image.format == "JPEG2000":
+        damage.check_jpeg_2000(content)
+    elif image.format == "WEBP":
+        damage.check_webp(content, image.width, image.height)
+
+
+def _bits(image: Image.Image, content: bytes) -> int:
+    """How many bits a channel has, where the format knows more than 8."""
+    if image.format == "PNG":
+        return content[PNG_DEPTH]
+    if image.format == "JPEG2000":
+        depth = content[content.find(damage.JPEG_2000_START) + JPEG_2000_DEPTH]
+        return (depth & 0x7F) + 1
+    return 8
+
+
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """A picture as grey or RGB of 8 bits; grey of more bits is stretched."""
+    if image.mode in ("1", "L", "RGB"):
+        return image
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(stretch(np.asarray(image)))
+    return image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
