@@ -12,8 +12,9 @@ from flax import nnx
 from screening import dataset
 
 from tljax.core.errors import UserError
+from tljax.models.backbone import BackboneModule
 from tljax.screen import cache, extract, extraction
-from tljax.screen.forward import Forward
+from tljax.screen.forward import AveragedForward
 
 DATA = dataset(40)
 NETWORK = toynets.network(0)
@@ -120,7 +121,7 @@ def test_a_damaged_file_is_named_and_made_again(tmp_path, passes, damage):
 
 def test_features_are_float32_where_the_network_computes_in_bfloat16(tmp_path):
     class Half(toynets.ToyNet):
-        def features(self, x, layers=(), mask=None):
+        def features(self, x, layers=(), mask=None, rngs=None):
             pooled, found = super().features(x, layers, mask)
             return pooled.astype(jnp.bfloat16), {name: layer.astype(jnp.bfloat16) for name, layer in found.items()}
 
@@ -162,18 +163,18 @@ def test_an_unknown_layer_is_refused_with_those_there_are(tmp_path):
 
 
 def test_the_cost_is_that_of_the_convolutions():
-    class Conv(nnx.Module):
+    class Conv(BackboneModule):
         named_layers = all_layers = ("conv",)
 
         def __init__(self):
             self.kernel = nnx.Param(jnp.ones((3, 3, 3, 7)))
 
-        def features(self, x, layers=(), mask=None):
+        def features(self, x, layers=(), mask=None, rngs=None):
             layout = ("NHWC", "HWIO", "NHWC")
             y = jax.lax.conv_general_dilated(x, self.kernel[...], (2, 2), "SAME", dimension_numbers=layout)
             return y.mean((1, 2)), {"conv": y}
 
-    forward = Forward(dataclasses.replace(NETWORK, model=Conv()), (), 4, 32)
+    forward = AveragedForward(dataclasses.replace(NETWORK, model=Conv()), (), 4, 32)
     exact = 16 * 16 * 7 * 27
     assert exact * 0.9 < forward.multiply_adds < exact * 1.2  # borders have fewer; normalisation and mean have some
     assert forward.bytes > 4 * 32 * 32 * 3

@@ -33,13 +33,19 @@ class Forward:
         self.layers, self.mesh = tuple(layers), mesh or data_mesh()
         self._normalisation = normalisation
         self._graph, state = nnx.split(model)
-        self._state = jax.device_put(state, replicated(self.mesh))
+        self.state = jax.device_put(state, replicated(self.mesh))
 
     def __call__(
         self, images: UInt8[Array, "b h w 3"]
     ) -> tuple[Float[Array, "b c"], dict[str, Float[Array, "b _h _w _c"]]]:
         """Returns the pooled features and, by name, the activations of `layers`."""
-        return _forward(self._graph, self._state, self._normalisation, self.layers, images)
+        return self.apply(self.state, images)
+
+    def apply(
+        self, state: Any, images: UInt8[Array, "b h w 3"]
+    ) -> tuple[Float[Array, "b c"], dict[str, Float[Array, "b _h _w _c"]]]:
+        """Returns the same by parameters that are given, for programs that contain the pass."""
+        return _forward(self._graph, state, self._normalisation, self.layers, images)
 
     def shapes(self, image_size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
         """Returns height, width and channels of each of `layers`, without running the network."""

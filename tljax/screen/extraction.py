@@ -22,7 +22,7 @@ from tljax.core.pipeline import stream
 from tljax.core.progress import progress_bar
 from tljax.datasets import Dataset
 from tljax.screen.cache import Arrays, FeatureFolder
-from tljax.screen.forward import Forward, require_layers
+from tljax.screen.forward import AveragedForward, require_layers
 from tljax.weights.networks import Network
 
 FORMAT = 1  # of the kept features; raise it whenever the same network and images give other features
@@ -80,7 +80,7 @@ def extract(
     with folder.locked():
         found = folder.read(names, len(wanted))
         if missing := [name for name in names if name not in found]:
-            forward = Forward(network, [name[6:] for name in missing if name != POOLED], batch_size, size)
+            forward = AveragedForward(network, [name[6:] for name in missing if name != POOLED], batch_size, size)
             computed, rate = _compute(forward, dataset, wanted, folder, missing, network.label, progress)
             facts = {
                 "network": network.label,
@@ -133,7 +133,7 @@ def _precision(network: Network, size: int) -> str:
 
 
 def _compute(
-    forward: Forward,
+    forward: AveragedForward,
     dataset: Dataset,
     rows: Int[np.ndarray, " n"],
     folder: FeatureFolder,
@@ -161,7 +161,7 @@ def _compute(
     return arrays, computed / seconds if computed else None
 
 
-def _run(forward: Forward, dataset: Dataset, rows: Int[np.ndarray, " n"], names: Sequence[str]) -> Arrays:
+def _run(forward: AveragedForward, dataset: Dataset, rows: Int[np.ndarray, " n"], names: Sequence[str]) -> Arrays:
     """The features of one block of images."""
     steps = -(-len(rows) // forward.batch_size)
     table = np.full((steps, forward.batch_size), -1)

@@ -18,7 +18,7 @@ from tljax.core.runs import run_at
 from tljax.datasets.imagefiles import find_images, read_batches, refuse_bad
 from tljax.screen.cache import Arrays
 from tljax.screen.extraction import extract
-from tljax.screen.forward import Forward
+from tljax.screen.forward import AveragedForward
 from tljax.weights import networks
 from tljax.weights.networks import Network
 
@@ -77,7 +77,7 @@ def of_files(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
     run = run_at(Path(config.network).expanduser())
     size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)
     resize = config.resize or ("squash" if run else "crop")
-    forward = Forward(network, layers_of(config, network), min(config.batch_size, len(paths)), size)
+    forward = AveragedForward(network, layers_of(config, network), min(config.batch_size, len(paths)), size)
     parts: list[Arrays] = []
     good: list[Path] = []
     bad: list[str] = []

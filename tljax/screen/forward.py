@@ -1,19 +1,19 @@
-"""One network as a compiled program from pixels to features, with what it costs."""
+"""One network as a compiled program from pixels to averaged features, with what it costs."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from tljax.core.devices import data_mesh, replicated, spread
+from tljax.core.devices import replicated, spread
 from tljax.core.errors import UserError
+from tljax.models import forward
 from tljax.weights.networks import Network
 
 
-class Forward:
+class AveragedForward:
     """Features of batches of one shape: `features`, the backbone's output, and `layer:<name>` for each layer.
 
     A layer is averaged over its positions. All are float32, even where the network computes in bfloat16.
@@ -22,26 +22,25 @@ class Forward:
     def __init__(self, network: Network, layers: Sequence[str], batch_size: int, image_size: int):
         """Compiles the program. Raises UserError for a layer that the network does not have."""
         require_layers(network, layers)
-        self.mesh = data_mesh()
+        passed = forward.Forward(network.model, network.normalisation, tuple(layers))
+        self.mesh = passed.mesh
         self.batch_size = batch_size + -batch_size % self.mesh.size
-        graph, state = nnx.split(network.model)
-        self._state = jax.device_put(state, replicated(self.mesh))
+        self._state = passed.state
 
-        def forward(state: Any, images: UInt8[Array, "b h w 3"]) -> dict[str, Float[Array, "b _c"]]:
-            model = nnx.merge(graph, state, copy=True)
-            pooled, found = model.features(network.normalisation(images.astype(jnp.float32)), tuple(layers))
-            averaged = {f"layer:{name}": found[name].astype(jnp.float32).mean((1, 2)) for name in layers}
-            return {"features": pooled.astype(jnp.float32), **averaged}
+        def averaged(state: Any, images: UInt8[Array, "b h w 3"]) -> dict[str, Float[Array, "b _c"]]:
+            pooled, found = passed.apply(state, images)
+            means = {f"layer:{name}": found[name].astype(jnp.float32).mean((1, 2)) for name in layers}
+            return {"features": pooled.astype(jnp.float32), **means}
 
         shape = (self.batch_size, image_size, image_size, 3)
         images = jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=spread(self.mesh))
-        lowered = jax.jit(forward, out_shardings=replicated(self.mesh)).lower(self._state, images)
+        lowered = jax.jit(averaged, out_shardings=replicated(self.mesh)).lower(self._state, images)
         self.widths = {name: array.shape[1] for name, array in lowered.out_info.items()}
         self._operations = (lowered.cost_analysis() or {}).get("flops")
         self._program = lowered.compile()
 
     def __call__(self, images: UInt8[Array, "b h w 3"]) -> dict[str, Float[Array, "b _c"]]:
-        """The features of a batch that lies on the devices; does not wait for them."""
+        """Returns the features of a batch that lies on the devices; does not wait for them."""
         return self._program(self._state, images)
 
     @property

@@ -1,0 +1,21 @@
+"""What a person would guess without data: the more images a network was trained on, the better."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from tljax.screen.geometry import Labels
+from tljax.screen.scores import Score
+
+TITLE = "pre-training size"
+
+
+def bounds(classes: int) -> tuple[float, float]:
+    """Returns 0, a network that was never trained, and infinity."""
+    return 0.0, math.inf
+
+
+def score(features: Float[np.ndarray, "n d"], labels: Labels, *, pretraining: float | None) -> Score:
+    """Returns log10(1 + images of the pre-training); NaN where unknown. Looks at neither features nor labels."""
+    return Score(math.nan if pretraining is None else math.log10(1 + pretraining))

@@ -1,0 +1,57 @@
+"""NCTI (Wang et al. 2023, https://arxiv.org/abs/2310.05708): how near are the features to neural collapse?
+
+Three figures of a linear discriminant on the first 64 principal components: how far the classes spread (nuclear norm of
+the projected features), how well the nearest class mean is right (mean probability of the right class), and how little
+the predictions vary within a class (log of the summed nuclear norms). Each is brought to 0..1 over the candidates, so
+the score compares candidates with each other: it has no value for one network alone.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from tljax.screen.geometry import Labels, isometric, positions
+from tljax.screen.scores import Score, checked
+
+TITLE = "NCTI"
+DIMENSIONS, SPREAD = 64, 32
+LEAST = 1e-10
+
+
+def bounds(classes: int) -> tuple[float, float]:
+    """Returns the bounds over the candidates: two figures of 0..1 less a third."""
+    return -1.0, 2.0
+
+
+def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
+    """Returns the three figures as details, and NaN as the value: `pooled` makes one of them."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    position = positions(labels)
+    points = isometric(checked(features, labels))[:, :DIMENSIONS]
+    variances = np.square(points).sum(axis=0) / (len(points) - 1)
+    shrinkage = max(float(np.exp(-variances[:SPREAD].sum())), LEAST)
+    if shrinkage == LEAST:
+        discriminant = LinearDiscriminantAnalysis(solver="svd")
+    else:
+        discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
+    projected = discriminant.fit_transform(points, position)
+    probabilities = discriminant.predict_proba(points)
+    details = {
+        "spread": float(np.linalg.norm(projected - projected.mean(axis=0), ord="nuc")),
+        "nearest": float(probabilities[np.arange(len(position)), position].mean()),
+        "variation": float(np.log(sum(np.linalg.norm(probabilities[position == c], ord="nuc") for c in set(position)))),
+    }
+    return Score(float("nan"), details=details)
+
+
+def pooled(scores: Sequence[Score]) -> list[Score]:
+    """Returns the candidates' scores against each other: spread + nearest - variation, each in 0..1 over all."""
+    parts = {}
+    for name in ("spread", "nearest", "variation"):
+        values = np.array([each.details[name] for each in scores])
+        width = np.ptp(values)
+        parts[name] = (values - values.min()) / width if width > 0 else np.zeros_like(values)
+    values = parts["spread"] + parts["nearest"] - parts["variation"]
+    return [Score(float(value), details=each.details) for value, each in zip(values, scores, strict=True)]

@@ -1,0 +1,39 @@
+"""NLEEP (Li et al. 2021, https://arxiv.org/abs/2011.11200): LEEP with clusters of the features as source classes.
+
+The features are reduced to the principal components that hold 80 % of their variance; a Gaussian mixture with five
+components per class is fitted to them, and its posterior probabilities take the place of the source classes. The
+published code of several benchmarks leaves the logarithm out; here it is LEEP, as in the paper.
+"""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+
+from tljax.screen.geometry import Labels, isometric
+from tljax.screen.scores import Score, checked
+from tljax.screen.scores.leep import log_expected
+
+TITLE = "NLEEP"
+VARIANCE, PER_CLASS = 0.8, 5
+
+
+def bounds(classes: int) -> tuple[float, float]:
+    """A mean of logarithms of probabilities is at most 0."""
+    return -np.inf, 0.0
+
+
+def score(features: Float[np.ndarray, "n d"], labels: Labels, seed: int = 0) -> Score:
+    """Returns LEEP of the mixture's posteriors. `seed`: of the mixture's start."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    points = isometric(checked(features, labels))
+    variances = np.square(points).sum(axis=0)
+    share = np.cumsum(variances) / variances.sum()
+    points = points[:, : np.searchsorted(share, VARIANCE, side="right") + 1]
+    components = min(PER_CLASS * len(np.unique(labels)), len(points))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture = GaussianMixture(components, random_state=seed).fit(points)
+    return Score(log_expected(mixture.predict_proba(points), labels), details={"components": components})

@@ -1,0 +1,80 @@
+"""SFDA (Shao et al. 2022, https://arxiv.org/abs/2207.03036): how well a self-challenging Fisher discriminant does.
+
+A discriminant with regularised within-class scatter gives each image a probability of its class; images it is sure of
+stay, the others are moved towards the other classes (confidence mixing); a second discriminant is fitted to these, and
+the score is the mean probability of the right class. Where images are fewer than features and the features are large,
+the regularisation vanishes and the score is 1 whatever the features.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from tljax.screen.geometry import Labels, class_means, isometric, positions
+from tljax.screen.scores import Score, checked
+
+TITLE = "SFDA"
+STRENGTH, LEAST = 5.0, 1e-10  # of the regularisation, as published
+
+
+def bounds(classes: int) -> tuple[float, float]:
+    """A mean probability."""
+    return 0.0, 1.0
+
+
+def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
+    """Returns the mean probability of the right class by the second discriminant."""
+    raw = checked(features, labels)
+    points, position = isometric(raw), positions(labels)
+    shrinkage = _shrinkage(raw, points, labels)
+    sure = np.exp(_probabilities(points, labels, shrinkage, raw.shape[1]))  # softened, as published
+    sure = (sure / sure.sum(axis=1, keepdims=True))[np.arange(len(position)), position][:, None]
+    means, _ = class_means(points, labels)
+    others = (means.sum(axis=0) - means) / (len(means) - 1)
+    mixed = sure * points + (1 - sure) * others[position]
+    found = _probabilities(mixed, labels, shrinkage, raw.shape[1])
+    return Score(float(found[np.arange(len(position)), position].mean()), details={"shrinkage": shrinkage})
+
+
+def _within(points: Float[np.ndarray, "n r"], labels: Labels) -> Float[np.ndarray, "n r"]:
+    means, _ = class_means(points, labels)
+    return points - means[positions(labels)]
+
+
+def _shrinkage(raw: Float[np.ndarray, "n d"], points: Float[np.ndarray, "n r"], labels: Labels) -> float:
+    """exp(-5 s), s the largest eigenvalue of the scatter within classes by three power iterations, as published.
+
+    These start at the row sums of the d x d scatter; in the coordinates of `points` that is a product as well.
+    """
+    within = _within(points, labels)
+    sums = (raw - raw.mean(axis=0)).sum(axis=1)  # of each image: points times the vector of ones in these coordinates
+    ones = points.T @ sums / np.square(points).sum(axis=0)
+
+    def scatter(vector: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
+        return within.T @ (within @ vector) / len(within)
+
+    x = scatter(ones)
+    y = x
+    for _ in range(3):
+        y = _unit(scatter(x))
+        x = _unit(scatter(y))
+    return float(max(np.exp(-STRENGTH * (x @ scatter(y))), LEAST))
+
+
+def _unit(vector: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
+    length = np.linalg.norm(vector)
+    return vector / length if length > 0 else vector
+
+
+def _probabilities(
+    points: Float[np.ndarray, "n r"], labels: Labels, shrinkage: float, channels: int
+) -> Float[np.ndarray, "n k"]:
+    """Of the classes, by a linear discriminant whose scatter is shrunk towards a multiple of the identity."""
+    from scipy.special import softmax
+
+    within = _within(points, labels)
+    scatter = within.T @ within / len(points)
+    shrunk = (1 - shrinkage) * scatter + shrinkage * np.trace(scatter) / channels * np.eye(len(scatter))
+    means, counts = class_means(points, labels)
+    directions = np.linalg.solve(shrunk, means.T)  # r k
+    offsets = -0.5 * np.einsum("kr,rk->k", means, directions) + np.log(counts / counts.sum())
+    return softmax(points @ directions + offsets, axis=1)
