@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import xml.etree.ElementTree as ElementTree
 from html import escape
 from html.parser import HTMLParser
@@ -183,7 +184,7 @@ def test_a_leak_that_the_user_permitted_is_the_first_thing_after_the_headline(tm
 def test_a_section_is_found_by_its_file():
     names = list(find_sections())
     files = {path.stem for path in Path("tljax/report/sections").glob("*.py")} - {"__init__"}
-    assert set(names) == files and names[0] == "auc" and names[-1] == "provenance"
+    assert set(names) == files and names[0] == "terms" and names[-1] == "provenance"
 
 
 def test_a_workdir_without_a_finished_run_still_gets_a_page(tmp_path):
@@ -243,3 +244,16 @@ def test_a_real_browser_shows_it_without_overflow(page, tmp_path, width):
     assert measured["figures"] >= 10 and measured["empty"] == 0
     assert measured["heading"] < 420  # the verdict stands on the first screen
     assert measured["focusable"] > 30
+
+
+def test_a_study_that_an_earlier_version_left_is_still_reported(tmp_path):
+    """`tests/golden/old_folders.py` says which version made it."""
+    with tarfile.open("tests/golden/old_folders.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    page = write_report(tmp_path / "study").read_text(encoding="utf-8")
+    assert "No verdict: only random initialisation was trained." in page and "1 of 1 runs finished" in page
+    assert "Before and after fine-tuning: phantom, mean CCA, paper protocol" in page
+    assert "First layer: phantom, random fine-tuned" in page and "Grad-CAM: phantom, random fine-tuned" in page
+    assert "python -m tljax.study --config config.py" in page
+    interrupted = write_report(tmp_path / "interrupted").read_text(encoding="utf-8")
+    assert "Unfinished run phantom/random-freeze/fold1: stopped after 3 epochs" in interrupted

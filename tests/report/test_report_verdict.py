@@ -9,7 +9,7 @@ import pytest
 from tljax.report.analysis.comparisons import Evidence, PairTest, adjust, compare_pairs
 from tljax.report.analysis.verdict import judge
 from tljax.report.wording.names import p_equals
-from tljax.report.wording.verdict import detail, headline
+from tljax.report.wording.verdict import details, headline
 from tljax.statistics import intervals, metrics, power
 from tljax.statistics.intervals import Comparison, FoldPredictions
 
@@ -32,6 +32,11 @@ def verdict_of(known):
     return judge(known, adjust(compare_pairs(known)))
 
 
+def text_of(verdict):
+    """The sentences below the headline."""
+    return " ".join(details(verdict))
+
+
 def test_a_clear_winner_with_its_difference_interval_and_probability():
     known = evidence({"random": 0.3, "imagenet": 2.5})
     verdict = verdict_of(known)
@@ -40,8 +45,8 @@ def test_a_clear_winner_with_its_difference_interval_and_probability():
     assert headline(verdict).startswith(
         f"Start from ImageNet: its AUC is {difference:.3f} higher than that of random initialisation (95 % interval "
     )
-    assert "The probability that ImageNet is the best is > 0.99." in detail(verdict)
-    assert "probably smaller" not in detail(verdict)  # far beyond the threshold
+    assert "The probability that ImageNet is the best is > 0.99." in text_of(verdict)
+    assert "probably smaller" not in text_of(verdict)  # far beyond the threshold
 
 
 def test_equal_ones_above_a_beaten_one_are_not_shown_to_be_worse():
@@ -74,7 +79,7 @@ def test_one_that_any_other_is_shown_to_beat_is_no_leader():
     assert headline(verdict) == (
         "Start from ImageNet. RadImageNet is not shown to be worse. RadImageNet is better than random initialisation."
     )
-    assert "ImageNet leads random initialisation by" in detail(verdict)  # which would otherwise seem decided
+    assert "ImageNet leads random initialisation by" in text_of(verdict)  # which would otherwise seem decided
 
 
 def test_pairs_are_adjusted_by_holm():
@@ -114,7 +119,9 @@ def test_an_undecided_pair_says_what_the_study_could_have_shown():
     assert verdict.kind == "none" and headline(verdict).startswith("No difference between ")
     (pair,) = verdict.undecided
     smallest = power.smallest_difference(pair.t.standard_error, 5)
-    assert f"at least about {smallest.value:.2f} AUC" in detail(verdict) and "more patients" not in detail(verdict)
+    assert f"if it is about {smallest.value:.2f} AUC or more" in text_of(verdict) and "more patients" not in text_of(
+        verdict
+    )
 
 
 def test_a_difference_that_just_passes_is_said_to_be_too_large():
@@ -124,22 +131,22 @@ def test_a_difference_that_just_passes_is_said_to_be_too_large():
     verdict = judge(known, [replace(pair, t=just, adjusted_p=0.04, delong=replace(pair.delong, p=0.01))])
     corrected = power.corrected_for_selection(0.074, 0.074 / 3, 5)
     assert 0 < corrected < 0.05
-    assert "is probably smaller than 0.074: " in detail(verdict)
-    assert f"Corrected for that, it is {corrected:.3f}." in detail(verdict)
+    assert "is probably smaller than 0.074, because" in text_of(verdict)
+    assert f"Corrected for that, it is {corrected:.3f}." in text_of(verdict)
 
 
 def test_too_few_folds_ask_for_the_others_before_more_data():
     verdict = verdict_of(evidence({"a": 1.0, "b": 1.2}, folds=2))
     assert verdict.kind == "cannot" and "2 folds are too few" in headline(verdict)
-    assert "Train the other folds" in detail(verdict)
+    assert "Train the other folds" in text_of(verdict)
 
 
 def test_one_initialisation_or_one_fold_gives_no_verdict_but_what_is_known():
     alone = verdict_of(evidence({"imagenet": 1.0}))
     assert alone.kind == "cannot" and headline(alone) == "No verdict: only ImageNet was trained."
-    assert "mean test AUC" in detail(alone)
+    assert "mean test AUC" in text_of(alone)
     one_fold = verdict_of(evidence({"imagenet": 3.0, "random": 0.1}, folds=1))
-    assert one_fold.kind == "cannot" and "DeLong" in detail(one_fold) and "Train the other folds" in detail(one_fold)
+    assert one_fold.kind == "cannot" and "DeLong" in text_of(one_fold) and "Train the other folds" in text_of(one_fold)
     assert verdict_of(Evidence({}, {}, 0.2, 10, "images")).kind == "cannot"
 
 
@@ -161,14 +168,14 @@ def small(first, second, folds=5):
 def test_folds_that_agree_exactly_are_no_certainty():
     verdict = verdict_of(small([0.1, 0.2, 0.8, 0.9], [0.3, 0.7, 0.5, 0.6]))
     assert verdict.kind == "cannot" and "do not say how certain" in headline(verdict)
-    assert "Every fold differs by exactly the same amount" in detail(verdict) and verdict.probability_best is None
+    assert "Every fold differs by exactly the same amount" in text_of(verdict) and verdict.probability_best is None
 
 
 @pytest.mark.parametrize("folds", [1, 2, 5])
 def test_networks_that_score_the_same_are_not_distinguished(folds):
     verdict = verdict_of(small([0.1, 0.2, 0.8, 0.9], [0.1, 0.2, 0.8, 0.9], folds))
     assert verdict.kind == ("none" if folds == 5 else "cannot")
-    assert "same AUC on every fold" in detail(verdict) or folds == 1
+    assert "same AUC on every fold" in text_of(verdict) or folds == 1
 
 
 def test_a_class_of_one_image_shows_nothing():
@@ -178,7 +185,7 @@ def test_a_class_of_one_image_shows_nothing():
             rows = [*np.flatnonzero(fold.labels == 0), np.flatnonzero(fold.labels == 1)[0]]
             known.predictions[init][number] = FoldPredictions(fold.labels[rows], (fold.probabilities[0][rows],))
     verdict = verdict_of(known)
-    assert verdict.kind == "cannot" and "too few test patients for DeLong's test" in detail(verdict)
+    assert verdict.kind == "cannot" and "too few test patients for DeLong's test" in text_of(verdict)
 
 
 def test_the_p_value_of_the_text_is_the_one_that_the_pairs_carry():
@@ -186,7 +193,7 @@ def test_the_p_value_of_the_text_is_the_one_that_the_pairs_carry():
     pairs = adjust(compare_pairs(known))
     last = pairs[1]
     assert last.second == "random" and last.adjusted_p == pytest.approx(intervals.holm([p.t.p for p in pairs])[1])
-    assert f"{p_equals(last.adjusted_p)} over folds" in detail(judge(known, pairs))
+    assert f"{p_equals(last.adjusted_p)} over folds" in text_of(judge(known, pairs))
     assert (p_equals(0.0001), p_equals(0.0151)) == ("p < 0.001", "p = 0.015")
 
 
@@ -202,7 +209,10 @@ def test_a_difference_that_only_the_adjustment_hides_is_said_to_be_one():
     assert pair.t.p < 0.05 and pair.t.low > 0
     alone, among = (judge(known, [replace(pair, adjusted_p=p)]) for p in (pair.t.p, 7 * pair.t.p))
     assert alone.kind == "winner" and among.kind == "none"
-    assert f"By itself the difference is significant ({p_equals(pair.t.p)}); among all comparisons" in detail(among)
-    assert f"({p_equals(7 * pair.t.p)})" in detail(among)
+    assert f"By itself the difference is significant ({p_equals(pair.t.p)}); among all comparisons" in text_of(among)
+    assert f"({p_equals(7 * pair.t.p)})" in text_of(among)
     strict = power.smallest_difference(pair.t.standard_error, 5, level=1 - 0.05 / 7)
-    assert f"at least about {strict.value:.2f} AUC ({strict.low:.2f} to {strict.high:.2f}: 5 folds" in detail(among)
+    assert (
+        f"about {strict.value:.2f} AUC or more (estimated from 5 folds: {strict.low:.2f} to {strict.high:.2f})"
+        in text_of(among)
+    )

@@ -26,7 +26,7 @@ from tljax.report.wording.names import (
 COLUMNS = (
     "start from", "test AUC, mean ± SD over folds", "95 % interval", "difference from best",
     "95 % interval of difference", "p over folds", "p over images", "probability of being best", "folds",
-    "SD over seeds", "AUC, validation and test images", "published, validation and test images",
+    "SD over seeds", "held-out AUC", "published held-out AUC",
 )  # fmt: skip
 
 
@@ -52,9 +52,9 @@ def results_table(task: Task, condition: Condition) -> Table:
         )
     if compared:
         caption += (
-            " The published AUCs are of all images held out in a fold, validation and test images together, and the "
-            "validation images chose the epoch that was kept. Compare them with our AUC over the same images, in the "
-            f"column before them; the test AUC is the result. Published: {published.SOURCE}."
+            " The published AUCs are not test AUCs: they are of all images held out in a fold, validation and test "
+            "images together, and the validation images chose the epoch that was kept. The held-out AUC is ours over "
+            f"the same images, to compare with them. The result is the test AUC. Published: {published.SOURCE}."
         )
     return Table(
         name=f"results-{task.name}-{condition_name(condition)}",

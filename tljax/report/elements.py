@@ -105,10 +105,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Definitions:
-    """Terms, each with a line of code."""
+    """Terms, each with its meaning or a line of code."""
 
     heading: str
     entries: Sequence[tuple[str, str]]
+    code: bool = False
     kind: Literal["definitions"] = field(default="definitions", init=False)
 
 

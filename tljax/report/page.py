@@ -15,7 +15,7 @@ from tljax.report.published import results as published
 from tljax.report.sections import find_sections
 from tljax.report.wording.names import file_stem
 from tljax.report.wording.notes import warnings, what_is_missing
-from tljax.report.wording.verdict import detail, headline, study_headline
+from tljax.report.wording.verdict import details, headline, study_headline
 
 WITHOUT_TASKS = ("runs",)  # sections that have something to say where no run is finished
 
@@ -31,7 +31,7 @@ def render(study: Study, folder: Path) -> str:
             {
                 "name": task.name,
                 "headline": headline(task.verdict),
-                "detail": detail(task.verdict),
+                "details": details(task.verdict),
                 "figure": auc_intervals.draw(gallery, task),
                 "table": results_table(task, task.condition),
             }
@@ -46,7 +46,7 @@ def render(study: Study, folder: Path) -> str:
     _write_tables(folder / "tables", [*first_tables, *(table for part in sections for table in part.tables)])
     shown = [part for part in sections if part.elements]
     absent = [part.absent for part in sections if part.absent and not part.elements]
-    first, second = study_headline(study)
+    first, below = study_headline(study)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")  # "95 %" stays on one line
     return environment.from_string(_read("page.html.j2")).render(
@@ -57,7 +57,7 @@ def render(study: Study, folder: Path) -> str:
         finished=len(study.of_status("finished")),
         runs=len(study.runs) + len(study.not_started),
         headline=first,
-        detail=second,
+        details=below,
         warnings=warnings(study),
         overview=overview,
         tasks=tasks,

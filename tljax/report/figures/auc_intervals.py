@@ -45,6 +45,6 @@ def draw(gallery: Gallery, task: Task) -> Drawing:
     if compared:
         caption += (
             " Hollow diamond: the published mean, which is over validation and test images together. Hollow circle: "
-            "our mean over the same images."
+            "ours over the same images."
         )
     return gallery.keep(figure, f"{task.name}-auc-intervals", f"Test AUC: {task.name}", caption)

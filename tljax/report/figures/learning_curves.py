@@ -1,5 +1,7 @@
 """Validation loss and AUC over the epochs, on one task under one condition."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -11,41 +13,50 @@ from tljax.report.drawing.style import CHANCE, styles_of
 from tljax.report.elements import Drawing
 from tljax.report.wording.names import condition_name, init_name, sentence
 
+Curve = Float[np.ndarray, " e"]
 QUANTITIES = {"val_loss": "validation loss", "val_auc": "validation AUC"}
 
 
 def draw(gallery: Gallery, task: Task, condition: Condition) -> list[Drawing]:
-    """Every run as a thin line, and their mean as a thick one, over the epochs that all of them trained."""
+    """Every fold as a thin line, and their mean as a thick one."""
     return [_curves(gallery, task, condition, quantity) for quantity in QUANTITIES]
 
 
 def _curves(gallery: Gallery, task: Task, condition: Condition, quantity: str) -> Drawing:
-    arms, label, name = task.under(condition), QUANTITIES[quantity], condition_name(condition)
+    arms, title, name = task.under(condition), QUANTITIES[quantity], condition_name(condition)
     styles = styles_of([arm.init for arm in arms])
     figure, axes = new_figure()
     for arm in arms:
         style = styles[arm.init]
-        curves = [curve for curve in (_last_phase(trial, quantity) for trial in arm.trials) if np.isfinite(curve).any()]
+        curves = [_mean([_last_phase(trial, quantity) for trial in trials]) for trials in arm.by_fold.values()]
         for curve in curves:
             axes.plot(range(1, len(curve) + 1), curve, color=style.colour, alpha=0.25, linewidth=0.8)
-        shortest = min(map(len, curves), default=0)
-        if shortest:
-            mean = np.mean([curve[:shortest] for curve in curves], axis=0)
-            axes.plot(range(1, shortest + 1), mean, color=style.colour, linestyle=style.dash, label=init_name(arm.init))
-    axes.set(xlabel="epoch", ylabel=label)
+        if len(mean := _mean(curves)):
+            axes.plot(
+                range(1, len(mean) + 1), mean, color=style.colour, linestyle=style.dash, label=init_name(arm.init)
+            )
+    axes.set(xlabel="epoch", ylabel=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     caption = (
-        f"{sentence(label)} on {task.name} ({name}) over the epochs. Thin: each run. Thick: their mean, over the "
-        "epochs that all of them were trained."
+        f"{sentence(title)} on {task.name} ({name}) over the epochs. Thin: each fold"
+        f"{', averaged over seeds' if task.several_seeds else ''}. Thick: mean over folds, for as many epochs as "
+        "all of them were trained."
     )
     if quantity == "val_auc":
         axes.axhline(0.5, **CHANCE)
         caption += " Dotted line: an AUC of 0.5, as from guessing."
-    return gallery.keep(figure, f"{task.name}-{name}-{quantity}", f"{sentence(label)}: {task.name}, {name}", caption)
+    return gallery.keep(figure, f"{task.name}-{name}-{quantity}", f"{sentence(title)}: {task.name}, {name}", caption)
 
 
-def _last_phase(trial: Trial, quantity: str) -> Float[np.ndarray, " e"]:
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """The mean over the epochs that all curves have; curves that are undefined throughout are left out."""
+    known = [curve for curve in curves if np.isfinite(curve).any()]
+    shortest = min(map(len, known), default=0)
+    return np.mean([curve[:shortest] for curve in known], axis=0) if known else np.zeros(0)
+
+
+def _last_phase(trial: Trial, quantity: str) -> Curve:
     """The epochs in which everything that was to be trained was trained: not those of the head alone."""
     phases = np.array(trial.epochs.phases)
     return trial.epochs.curves[quantity][phases == phases[-1]] if len(phases) else np.zeros(0)

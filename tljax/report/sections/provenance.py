@@ -16,7 +16,7 @@ def make(study: Study, gallery: Gallery) -> Section:
         "provenance",
         "How can the results be repeated?",
         [
-            Definitions("Hashes", provenance.hashes(study)),
+            Definitions("Hashes", provenance.hashes(study), code=True),
             Text("Commands", how, "commands", commands) if commands else None,
         ],
     )

@@ -18,12 +18,12 @@ def runs_table(study: Study) -> Table:
     """Returns every run folder."""
     scored = {trial.run.place: trial for trial in study.trials}
     columns = (
-        "run", "status", "seed", "test AUC", "95 % interval", "AUC, validation and test images", "AUC as Keras",
+        "run", "status", "seed", "test AUC", "95 % interval", "held-out AUC", "AUC as Keras",
         "accuracy", "epoch kept", "epochs",
     )  # fmt: skip
     caption = (
-        "Every run folder. The intervals are over patients, or over images where patients are not known. AUC as Keras: "
-        "the micro-average over classes at 200 thresholds."
+        "Every run folder. The intervals are over patients, or over images where patients are not known. Held-out "
+        "AUC: over validation and test images together. AUC as Keras: micro-average over classes at 200 thresholds."
     )
     return Table("runs", caption, columns, [_row(run, scored.get(run.place)) for run in study.runs], words=2)
 

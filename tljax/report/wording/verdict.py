@@ -23,15 +23,15 @@ NOTICEABLE = (
 )
 
 
-def study_headline(study: Study) -> tuple[str, str]:
-    """Returns the first line of the report and the text below it, over all tasks."""
+def study_headline(study: Study) -> tuple[str, list[str]]:
+    """Returns the first line of the report and the sentences below it, over all tasks."""
     if not study.tasks:
-        return "No verdict: no run is finished yet.", "The list below says how far the runs are."
+        return "No verdict: no run is finished yet.", ["The list below says how far the runs are."]
     if len(study.tasks) == 1:
-        return headline(study.tasks[0].verdict), detail(study.tasks[0].verdict)
+        return headline(study.tasks[0].verdict), details(study.tasks[0].verdict)
     judged = [task for task in study.tasks if task.verdict.kind != "cannot"]
     if not judged:
-        return "No verdict on any task yet.", "The reason is given with each task."
+        return "No verdict on any task yet.", ["The reason is given with each task."]
     inits = sorted({init for task in judged for init in task.verdict.leaders})
     unbeaten = [init for init in inits if all(init in task.verdict.leaders for task in judged)]
     if all(task.verdict.kind == "none" for task in judged):
@@ -41,23 +41,24 @@ def study_headline(study: Study) -> tuple[str, str]:
         init: [t.name for t in judged if t.verdict.kind == "winner" and t.verdict.leaders[0] == init] for init in inits
     }
     wins = [f"{sentence(init_phrase(init))} is the best on {listed(names)}." for init, names in won.items() if names]
-    text = " ".join(wins or ["No initialisation is shown to be the best on any task."])
+    below = (wins or ["No initialisation is shown to be the best on any task."]) + _per_task(judged)
     if unbeaten:
         names = listed([init_phrase(init) for init in unbeaten], "or")
-        return f"Start from {names}: not shown to be worse than another on {_all_of(judged)}.", (
-            f"{text} {_per_task(judged)}"
-        )
-    return "The best initialisation depends on the task.", f"{text} {_per_task(judged)}"
+        return f"Start from {names}: not shown to be worse than another on {_all_of(judged)}.", below
+    return "The best initialisation depends on the task.", below
 
 
 def _all_of(judged: Sequence[Task]) -> str:
     return f"any of {len(judged)} tasks" if len(judged) > 1 else f"{judged[0].name}, the one task with a verdict"
 
 
-def _per_task(judged: Sequence[Task]) -> str:
+def _per_task(judged: Sequence[Task]) -> list[str]:
     if len(judged) < 2:
-        return ""
-    return f"The 5 % level holds for each task by itself, not for the {len(judged)} tasks together."
+        return []
+    return [
+        f"On each task by itself, a difference that does not exist is shown with a probability of at most 5 %. On "
+        f"{len(judged)} tasks together, the probability is higher."
+    ]
 
 
 def headline(verdict: Verdict) -> str:
@@ -109,8 +110,8 @@ def _better_than(verdict: Verdict) -> str:
     )
 
 
-def detail(verdict: Verdict) -> str:
-    """Returns the results that support the headline, and what the undecided differences would need."""
+def details(verdict: Verdict) -> list[str]:
+    """Returns the results that support the headline, and what the undecided differences would need, one text each."""
     evidence = verdict.evidence
     if verdict.kind != "cannot":
         parts = [_shown(pair, evidence) for pair in verdict.shown]
@@ -118,19 +119,19 @@ def detail(verdict: Verdict) -> str:
         if verdict.kind == "winner":
             best = verdict.leaders[0]
             chance = probability((verdict.probability_best or {}).get(best, float("nan")))
-            parts += [f"The probability that {init_phrase(best)} is the best is {chance}."]
             parts += [_correction(verdict.shown[0], evidence)]
-        return " ".join(filter(None, parts))
+            parts += [f"The probability that {init_phrase(best)} is the best is {chance}."]
+        return list(filter(None, parts))
     match verdict.reason:
         case "no fold":
-            return ""
+            return []
         case "one initialisation":
-            return f"{_alone(verdict)} Train a second initialisation on the same folds to compare it."
+            return [_alone(verdict), "Train a second initialisation on the same folds to compare it."]
         case "no common folds":
-            return f"{_alone(verdict)} Train all of them on the same folds."
+            return [_alone(verdict), "Train all of them on the same folds."]
         case "one fold":
-            return _on_one_fold(verdict.undecided[0])
-    return " ".join(_undecided(pair, evidence) for pair in verdict.undecided)
+            return [_on_one_fold(verdict.undecided[0])]
+    return [_undecided(pair, evidence) for pair in verdict.undecided]
 
 
 def _alone(verdict: Verdict) -> str:
@@ -148,11 +149,12 @@ def _on_one_fold(pair: PairTest) -> str:
 
 
 def _shown(pair: PairTest, evidence: Evidence) -> str:
-    first, second = (plain(evidence.mean(init)) for init in (pair.first, pair.second))
+    first, second = init_phrase(pair.first), init_phrase(pair.second)
     return (
-        f"Over {evidence.folds} folds, the mean test AUC is {first} from {init_phrase(pair.first)} and {second} from "
-        f"{init_phrase(pair.second)}: a difference of {plain(pair.t.value)} ({with_interval(pair.t)}; "
-        f"{p_equals(pair.adjusted_p)} over folds, {p_equals(pair.delong.p)} over test images)."
+        f"{sentence(first)} has a higher AUC than {second}: {plain(evidence.mean(pair.first))} against "
+        f"{plain(evidence.mean(pair.second))} on average over {evidence.folds} folds, a difference of "
+        f"{plain(pair.t.value)} ({with_interval(pair.t)}; {p_equals(pair.adjusted_p)} over folds, "
+        f"{p_equals(pair.delong.p)} over test images)."
     )
 
 
@@ -167,9 +169,10 @@ def _correction(pair: PairTest, evidence: Evidence) -> str:
         return ""
     chance = power.power(pair.t.value, error, folds, level=level)
     return (
-        f"The true difference from {init_phrase(pair.second)} is probably smaller than {plain(pair.t.value)}: "
-        f"differences that just pass a test are too large on average. Corrected for that, it is {plain(corrected)}. "
-        f"(With a true difference of {plain(pair.t.value)}, {100 * chance:.0f} % of such studies would find one.)"
+        f"The true difference from {init_phrase(pair.second)} is probably smaller than {plain(pair.t.value)}, because "
+        f"differences that only just pass a test are too large on average. Corrected for that, it is "
+        f"{plain(corrected)}. If {plain(pair.t.value)} were true, {100 * chance:.0f} % of such studies would find a "
+        "difference."
     )
 
 
@@ -197,9 +200,9 @@ def _undecided(pair: PairTest, evidence: Evidence) -> str:
         )
     smallest = power.smallest_difference(pair.t.standard_error, evidence.folds, level=_level(pair))
     return start + (
-        f"A study like this one finds a true difference with {100 * power.POWER:.0f} % probability if it is at least "
-        f"about {smallest.value:.2f} AUC ({smallest.low:.2f} to {smallest.high:.2f}: {evidence.folds} folds estimate "
-        "it only roughly)."
+        f"This is not enough to say which is better. A study like this one finds a difference in "
+        f"{100 * power.POWER:.0f} % of cases if it is about {smallest.value:.2f} AUC or more (estimated from "
+        f"{evidence.folds} folds: {smallest.low:.2f} to {smallest.high:.2f})."
     )
 
 
