@@ -12,6 +12,7 @@ from tljax.report.wording.names import p_equals
 from tljax.report.wording.verdict import details, headline
 from tljax.statistics import intervals, metrics, power
 from tljax.statistics.intervals import Comparison, FoldPredictions
+from tljax.statistics.multiplicity import holm
 
 
 def evidence(signals, folds=5, images=200, seed=0, unit="patients"):
@@ -85,7 +86,7 @@ def test_one_that_any_other_is_shown_to_beat_is_no_leader():
 def test_pairs_are_adjusted_by_holm():
     known = evidence({"random": 0.2, "imagenet": 2.0, "radimagenet": 2.0})
     pairs = compare_pairs(known)
-    assert [p.adjusted_p for p in adjust(pairs)] == pytest.approx(intervals.holm([p.t.p for p in pairs]))
+    assert [p.adjusted_p for p in adjust(pairs)] == pytest.approx(holm([p.t.p for p in pairs]))
 
 
 def test_where_the_best_beats_all_the_remaining_pairs_are_adjusted_among_themselves():
@@ -93,8 +94,14 @@ def test_where_the_best_beats_all_the_remaining_pairs_are_adjusted_among_themsel
     pairs = compare_pairs(known)
     against_best, others = adjust(pairs)[:3], adjust(pairs)[3:]
     assert all(pair.first == "best" and pair.adjusted_p == pair.t.p for pair in against_best)
-    assert [p.adjusted_p for p in others] == pytest.approx(intervals.holm([p.t.p for p in pairs[3:]]))
+    assert [p.adjusted_p for p in others] == pytest.approx(holm([p.t.p for p in pairs[3:]]))
     assert [p.adjusted_p for p in others] != pytest.approx([p.t.p for p in pairs[3:]])
+
+
+def test_a_difference_of_which_the_test_images_say_the_opposite_is_not_shown():
+    (pair,) = compare_pairs(evidence({"random": 0.3, "imagenet": 2.5}))
+    assert pair.shown
+    assert not replace(pair, delong=replace(pair.delong, value=-pair.delong.value)).shown
 
 
 def test_one_clear_best_over_five_equal_ones_seldom_leaves_a_false_difference():
@@ -192,7 +199,7 @@ def test_the_p_value_of_the_text_is_the_one_that_the_pairs_carry():
     known = evidence({"random": 0.2, "imagenet": 2.0, "radimagenet": 2.0})
     pairs = adjust(compare_pairs(known))
     last = pairs[1]
-    assert last.second == "random" and last.adjusted_p == pytest.approx(intervals.holm([p.t.p for p in pairs])[1])
+    assert last.second == "random" and last.adjusted_p == pytest.approx(holm([p.t.p for p in pairs])[1])
     assert f"{p_equals(last.adjusted_p)} over folds" in text_of(judge(known, pairs))
     assert (p_equals(0.0001), p_equals(0.0151)) == ("p < 0.001", "p = 0.015")
 

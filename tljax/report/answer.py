@@ -14,7 +14,6 @@ from tljax.report.wording.names import (
     init_name,
     interval,
     listed,
-    lowest_seed,
     mean_sd,
     p_value,
     plain,
@@ -48,7 +47,7 @@ def results_table(task: Task, condition: Condition) -> Table:
         caption += (
             " Means are over all folds of an initialisation; differences are over the folds that all of them share. p "
             "over folds: the same test, adjusted for the number of pairs. p over images: DeLong's test over test "
-            f"{task.facts.unit}.{lowest_seed([task])}"
+            f"{task.facts.unit}."
         )
     if compared:
         caption += (

@@ -7,7 +7,7 @@ from tljax.report.elements import Section, Table, section
 from tljax.report.figures import contrast
 from tljax.report.wording.contrasts import WAYS
 from tljax.report.wording.names import NONE, condition_name, init_name, interval, p_value, plain, sentence, signed
-from tljax.statistics import intervals
+from tljax.statistics.multiplicity import holm
 
 
 def contrast_section(study: Study, gallery: Gallery, axis: Axis, title: str, text: str, absent: str) -> Section:
@@ -20,7 +20,7 @@ def contrast_table(study: Study, axis: Axis) -> Table:
     """Returns every initialisation trained in both ways, on the folds that both finished."""
     names = WAYS[axis].names
     found = [(task.name, each) for task in study.tasks for each in task.contrasts[axis]]
-    adjusted = intervals.holm([each.t.p for _, each in found])
+    adjusted = holm([each.t.p for _, each in found])
     rows = [
         [
             task, init_name(each.first.init), condition_name(each.first.condition, axis.setting) or NONE,

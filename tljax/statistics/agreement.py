@@ -8,18 +8,24 @@ from jaxtyping import Bool, Integer
 from scipy import stats
 
 from tljax.core.errors import UserError
+from tljax.statistics.intervals import share_interval
 
 Classes = Integer[np.ndarray, "n"]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two networks' predictions on the same `n` images go together; shares lie in 0..1."""
+    """How often two networks are right or wrong together on the same `n` images; shares lie in 0..1."""
 
     observed: float
     """Share of images on which both are right or both are wrong (the paper's prediction similarity)."""
     independent: float
-    """What that share would be, did their errors not depend on each other: a1 a2 + (1 - a1)(1 - a2)."""
+    """That share if the errors did not depend on each other: a1 a2 + (1 - a1)(1 - a2), of the accuracies."""
+    independent_within_class: float
+    """The same of the accuracies within each true class, weighted by the classes' shares of the images.
+
+    Classes that are hard for both networks raise the agreement of errors that are independent otherwise.
+    """
     authors_independent: float
     """The baseline of the authors' published code, which squares the first accuracy: a1^2 + (1 - a1)^2."""
     kappa: float
@@ -29,7 +35,7 @@ class Agreement:
     high: float
     """Upper end of the interval of `observed`."""
     mcnemar_p: float
-    """Exact McNemar test of equal accuracy, over images."""
+    """Test of equal accuracy, exact over images or over patients; see `mcnemar`."""
     n: int
 
 
@@ -38,59 +44,64 @@ def agreement(
 ) -> Agreement:
     """Compares the classes that two networks predict. The interval is Wilson's, by image or by patient.
 
-    With `patients`, images of one patient do not count as independent: the interval is as wide as that of the number of
-    independent images that would give the same variance, wider where few patients tell what it is; all of 0..1 for one.
+    With `patients`, images of one patient do not count as independent, neither in the interval (see
+    `intervals.share_interval`) nor in the test.
 
     Raises:
         UserError: no images, or labels, predictions and patients of different lengths.
     """
-    from statsmodels.stats.proportion import proportion_confint
+    from sklearn.metrics import cohen_kappa_score
 
     lengths = [len(values) for values in (labels, first, second, *([] if patients is None else [patients]))]
     if len(set(lengths)) > 1 or not lengths[0]:
         raise UserError(
-            f"labels, both predictions and patients must be as many, and at least one: here are {lengths} of them"
+            f"labels, both predictions and patients must have the same length, at least 1; the lengths are {lengths}"
         )
     right1, right2 = first == labels, second == labels
-    same = right1 == right2
-    a1, a2, observed = right1.mean(), right2.mean(), same.mean()
-    images = len(labels) if patients is None else effective_images(same, patients, level)
-    low, high = proportion_confint(observed * images, images, alpha=1 - level, method="wilson") if images else (0, 1)
-    only_first, discordant = int((right1 & ~right2).sum()), int((~same).sum())
+    a1, a2 = right1.mean(), right2.mean()
+    observed = share_interval(right1 == right2, patients, level=level)
+    classes, images = np.unique(labels, return_counts=True)
+    within = [_independent(right1[labels == c].mean(), right2[labels == c].mean()) for c in classes]
+    constant = len(np.union1d(first, second)) == 1
     return Agreement(
-        observed=float(observed),
-        independent=float(a1 * a2 + (1 - a1) * (1 - a2)),
-        authors_independent=float(a1**2 + (1 - a1) ** 2),
-        kappa=cohen_kappa(first, second),
-        low=float(low),
-        high=float(high),
-        mcnemar_p=float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0,
+        observed=observed.value,
+        independent=_independent(a1, a2),
+        independent_within_class=float(np.average(within, weights=images)),
+        authors_independent=_independent(a1, a1),
+        kappa=float("nan") if constant else float(cohen_kappa_score(first, second)),
+        low=observed.low,
+        high=observed.high,
+        mcnemar_p=mcnemar(right1, right2, patients),
         n=len(labels),
     )
 
 
-def effective_images(same: Bool[np.ndarray, " n"], patients: Sequence[str], level: float = 0.95) -> float:
-    """How many independent images would estimate the share of `same` as precisely as these patients do.
+def mcnemar(
+    right1: Bool[np.ndarray, " n"], right2: Bool[np.ndarray, " n"], patients: Sequence[str] | None = None
+) -> float:
+    """Returns the p-value of equal accuracy of two networks, two-sided and exact.
 
-    At most as many as there are images. A variance from G patients is itself uncertain: Student's t with G - 1 degrees
-    of freedom takes the place of the normal quantile, which counts as that many fewer images; 0 for one patient.
+    Under equal accuracy the networks may be swapped within any patient, which changes the sign of the patient's
+    difference in right images. The p-value is the share of all such swaps whose total is at least as large as the one
+    observed. For one image per patient it is the exact McNemar test; for many patients it agrees with Obuchowski's test
+    (1998, doi 10.1002/(SICI)1097-0258(19980715)17:13<1495::AID-SIM863>3.0.CO;2-I).
     """
-    share = same.mean()
-    _, patient = np.unique(np.asarray(patients), return_inverse=True)
-    deviations = np.bincount(patient, weights=same - share)
-    groups = len(deviations)
-    if groups < 2:
-        return 0.0
-    if share in (0, 1):  # nothing varies, which does not tell how much it could
-        return float(groups)
-    variance = groups / (groups - 1) * np.sum(deviations**2) / len(same) ** 2
-    images = min(share * (1 - share) / max(variance, np.finfo(float).tiny), len(same))
-    tail = (1 + level) / 2
-    return float(images * np.square(stats.norm.ppf(tail) / stats.t.ppf(tail, groups - 1)))
+    differences = right1.astype(int) - right2.astype(int)
+    if patients is not None:
+        _, member = np.unique(np.asarray(patients), return_inverse=True)
+        differences = np.bincount(member, weights=differences).astype(int)
+    steps = np.abs(differences[differences != 0])
+    if (steps == 1).all():
+        return float(stats.binomtest(int((differences > 0).sum()), len(steps)).pvalue) if len(steps) else 1.0
+    share = np.ones(1)  # of the swaps, by their total
+    for step in steps:
+        moved = np.zeros(len(share) + 2 * step)
+        moved[: len(share)] += share / 2
+        moved[2 * step :] += share / 2
+        share = moved
+    totals = np.arange(len(share)) - steps.sum()
+    return float(min(share[np.abs(totals) >= abs(differences.sum())].sum(), 1.0))
 
 
-def cohen_kappa(first: Classes, second: Classes) -> float:
-    """Agreement of two raters beyond the chance that their class frequencies give, in -1..1."""
-    classes = np.union1d(first, second)[:, None]
-    chance = float((first == classes).mean(axis=1) @ (second == classes).mean(axis=1))
-    return float(((first == second).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
+def _independent(a1: float, a2: float) -> float:
+    return float(a1 * a2 + (1 - a1) * (1 - a2))

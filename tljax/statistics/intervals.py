@@ -4,15 +4,18 @@ The unit of resampling is the patient where patients are known, else the image. 
 probabilities `n k` (see `tljax.statistics.metrics`). All levels are two-sided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from scipy import stats
+from scipy import optimize, stats
 
 from tljax.statistics import metrics
 from tljax.statistics.metrics import Labels, Probabilities
+
+SeedProbabilities = Float[np.ndarray, "_ n k"]
 
 LEVEL = 0.95
 _ROUNDING = 1e-12  # of scores in 0..1: a standard error below it is none
@@ -40,59 +43,114 @@ class FoldPredictions:
     """Test predictions of two networks (or more) on the images of one fold."""
 
     labels: Labels
-    probabilities: Sequence[Probabilities]
+    probabilities: Sequence[Probabilities | SeedProbabilities]
+    """Of each network `n k`, or `s n k` where several seeds were trained."""
     patients: Sequence[str] | None = None
 
 
 def auc_interval(
-    labels: Labels,
-    probabilities: Probabilities,
-    patients: Sequence[str] | None = None,
-    *,
-    repeats: int = 500,
-    level: float = LEVEL,
-    seed: int = 0,
+    labels: Labels, probabilities: Probabilities, patients: Sequence[str] | None = None, *, level: float = LEVEL
 ) -> Estimate:
-    """AUC with a bootstrap interval over patients, or over images where patients are unknown.
+    """Returns the AUC of one run with a score interval over patients, or over images where patients are unknown.
 
-    The interval is symmetric on the logit scale, with the standard error of the bootstrap: near 1 it covers better than
-    percentiles do. A perfect separation of m patients, of which the bootstrap knows nothing, is bounded as m successes
-    in m trials are. NaN where fewer than two classes are present.
+    The interval holds every AUC whose own standard error puts the observed one within reach: Newcombe's method 5
+    (2006, doi 10.1002/sim.2324), which holds its level near 1 and for few positives. Images of a patient that score
+    alike count as fewer images, by the ratio of the variance over patients (Obuchowski 1997) to that over images. The
+    variance is never less than DeLong's. The quantile is Student's t with Satterthwaite's degrees of freedom, because
+    few patients leave the variance itself uncertain. With three classes or more, the one-vs-rest AUCs count as
+    independent, weighted by prevalence. NaN where fewer than two classes are present; nearly 0..1 where a class has a
+    single patient. `benchmarks/intervals.py` measures the coverage.
     """
     value = metrics.auc(labels, probabilities)
-    unit = _units(labels, patients)
     if np.isnan(value):
         return Estimate(value, value, value)
-    if value in (0, 1):
-        fewest = min(len(np.unique(unit[labels == c])) for c in np.unique(labels))
-        bound = ((1 - level) / 2) ** (1 / fewest)
-        return Estimate(value, bound, 1.0) if value == 1 else Estimate(value, 0.0, 1 - bound)
-    units = unit.max() + 1
-    draws = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=repeats)
-    resampled = weighted_auc(labels, probabilities, draws[:, unit].astype(np.float32))
-    spread = np.nanstd(resampled) / (value * (1 - value))
-    ends = stats.logistic.ppf(value) + np.array([-1, 1]) * stats.norm.ppf((1 + level) / 2) * spread
-    return Estimate(value, *map(float, stats.logistic.cdf(ends)))
+    unit = _units(labels, patients)
+    placements = _placements(labels, probabilities)
+    sides = [_clustered(unit[rows], values) for part in placements for rows, values in part.sides]
+    weights = np.array([part.share for part in placements])
+    sizes = np.array([side.effective for side in sides]).reshape(-1, 2)
+
+    def variance(auc: float) -> float:
+        return float(np.sum(weights**2 * [_newcombe(auc, *size) for size in sizes]))
+
+    observed = float(np.sum(_influence(placements, unit)[1] ** 2))
+    scale = max(observed / variance(value), 1.0) if 0 < value < 1 else 1.0
+    quantile = stats.t.ppf((1 + level) / 2, _freedom(sides, np.repeat(weights, 2) ** 2))
+    return Estimate(value, *_score_interval(value, lambda auc: quantile * np.sqrt(scale * variance(auc))))
 
 
-def weighted_auc(
-    labels: Labels, probabilities: Probabilities, weights: Float[np.ndarray, "b n"]
-) -> Float[np.ndarray, " b"]:
-    """AUC (as `metrics.auc`) once for each row of image weights; NaN where a row leaves a class empty."""
-    classes = [1] if probabilities.shape[1] == 2 else np.unique(labels)
-    total, mass = 0.0, 0.0
-    for c in classes:
-        order = np.argsort(probabilities[:, c], kind="stable")
-        starts = np.flatnonzero(np.diff(probabilities[order, c], prepend=-1.0))
-        positive = labels[order] == c
-        wins = np.add.reduceat(weights[:, order] * positive, starts, axis=1)
-        losses = np.add.reduceat(weights[:, order] * ~positive, starts, axis=1)
-        positives, negatives = wins.sum(axis=1), losses.sum(axis=1)
-        below = losses.cumsum(axis=1) - losses / 2
-        with np.errstate(invalid="ignore"):
-            area = (wins * below).sum(axis=1) / (positives * negatives)
-        total, mass = total + area * positives, mass + positives
-    return (total / mass).astype(float)
+class _Placements(NamedTuple):
+    """One class against the rest: the rows of both sides, and the share of the other side that each row is right of."""
+
+    share: float
+    sides: tuple[tuple[Integer[np.ndarray, " m"], Float[np.ndarray, " m"]], ...]
+
+
+class _Side(NamedTuple):
+    """What one side of a class adds to the variance of its AUC."""
+
+    variance: float
+    units: int
+    effective: float
+    """Independent images that would give this variance."""
+
+
+def _placements(labels: Labels, probabilities: Probabilities) -> list[_Placements]:
+    """The placements of DeLong's variance, whose mean over either side is the AUC (midranks: Sun & Xu 2014)."""
+    classes, images = ([1], [1]) if probabilities.shape[1] == 2 else np.unique(labels, return_counts=True)
+    found = []
+    for c, share in zip(classes, np.array(images) / np.sum(images), strict=True):
+        positive, scores = labels == c, probabilities[:, c]
+        midranks = stats.rankdata(scores)
+        sides = []
+        for side, sign in ((positive, 1), (~positive, -1)):
+            outranked = (midranks[side] - stats.rankdata(scores[side])) / max((~side).sum(), 1)
+            sides.append((np.flatnonzero(side), outranked if sign == 1 else 1 - outranked))
+        found.append(_Placements(float(share), tuple(sides)))
+    return found
+
+
+def _clustered(unit: Integer[np.ndarray, " m"], values: Float[np.ndarray, " m"]) -> _Side:
+    """Of a single patient the variance is the largest that the mean allows, and the images count as one."""
+    _, member = np.unique(unit, return_inverse=True)
+    images, units = len(values), int(member.max()) + 1
+    if units < 2:
+        return _Side(float(values.mean() * (1 - values.mean())), 1, 1.0)
+    centred = values - values.mean()
+    together = units / (units - 1) * float(np.sum(np.bincount(member, weights=centred) ** 2)) / images**2
+    alone = float(np.sum(centred**2)) / (images - 1) / images
+    effective = images / max(together / alone, 1.0) if alone > _ROUNDING**2 else units
+    return _Side(together, units, float(max(effective, 1.0)))
+
+
+def _freedom(sides: Sequence[_Side], weights: Float[np.ndarray, " sides"]) -> float:
+    """Satterthwaite's degrees of freedom of a weighted sum of variances, at least 1."""
+    variances = weights * [side.variance for side in sides]
+    degrees = np.array([max(side.units - 1, 1) for side in sides])
+    if variances.sum() == 0:
+        return float(degrees.min())
+    return float(variances.sum() ** 2 / np.sum(variances**2 / degrees))
+
+
+def _newcombe(auc: float, positives: float, negatives: float) -> float:
+    """The variance of an AUC estimate, of true value `auc`, from numbers of images (Newcombe 2006, method 5)."""
+    mean = (positives + negatives) / 2 - 1
+    spread = 1 + mean * (1 - auc) / (2 - auc) + mean * auc / (1 + auc)
+    return auc * (1 - auc) * spread / (positives * negatives)
+
+
+def _score_interval(value: float, reach: Callable[[float], float]) -> tuple[float, float]:
+    """The smallest and largest true value, in 0..1, from which `value` lies within reach."""
+
+    def beyond(true: float) -> float:
+        return abs(value - true) - reach(true)
+
+    within = float(np.clip(value, 1e-9, 1 - 1e-9))  # at 0 and 1 themselves the standard error is 0
+    ends = [
+        end if value == end or beyond(outmost) <= 0 else float(optimize.brentq(beyond, outmost, within))
+        for end, outmost in ((0.0, _ROUNDING), (1.0, 1 - _ROUNDING))
+    ]
+    return ends[0], ends[1]
 
 
 def _units(labels: Labels, patients: Sequence[str] | None) -> Integer[np.ndarray, " n"]:
@@ -100,51 +158,42 @@ def _units(labels: Labels, patients: Sequence[str] | None) -> Integer[np.ndarray
     return np.arange(len(labels)) if patients is None else np.unique(np.asarray(patients), return_inverse=True)[1]
 
 
-def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: float = 0.95) -> dict[str, float]:
-    """Scores beside the AUC, each in 0..1; with three classes or more, one class against the rest, averaged.
+def share_interval(
+    successes: Bool[np.ndarray, " n"], units: Sequence[str] | None = None, *, level: float = LEVEL
+) -> Estimate:
+    """Returns the share of successes with Wilson's interval, by image or by unit (patient).
 
-    `accuracy`; `balanced_accuracy` (mean recall of the classes present); `f1` (of the second class, or the mean over
-    classes); `sensitivity` at the given specificity (of the second class, or weighted by prevalence); `brier` (mean
-    squared error of the second class's probability, or summed over classes); `calibration_error` (expected, of the most
-    probable class, ten bins of equal width).
+    Images of one unit do not count as independent: the interval is that of `effective_images` images. It is 0..1 for
+    one unit.
     """
-    k = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
-    confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
-    right, of_class, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    present = np.flatnonzero(of_class)
-    judged = [1] if k == 2 else present
-    squared = (probabilities - np.eye(k)[labels]) ** 2
-    return {
-        "accuracy": metrics.accuracy(labels, probabilities),
-        "balanced_accuracy": float(np.mean(right[present] / of_class[present])),
-        "f1": float(np.mean(2 * right[judged] / np.maximum(of_class[judged] + called[judged], 1))),
-        "sensitivity": float(
-            np.average(
-                [sensitivity(labels == c, probabilities[:, c], specificity) for c in judged],
-                weights=np.maximum(of_class[judged], 1),
-            )
-        ),
-        "brier": float(squared.mean() if k == 2 else squared.sum(axis=1).mean()),
-        "calibration_error": calibration_error(labels, probabilities),
-    }
+    from statsmodels.stats.proportion import proportion_confint
+
+    share = float(successes.mean())
+    images = len(successes) if units is None else effective_images(successes, units, level)
+    if not images:
+        return Estimate(share, 0.0, 1.0)
+    low, high = proportion_confint(share * images, images, alpha=1 - level, method="wilson")
+    return Estimate(share, float(low), float(high))
 
 
-def sensitivity(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"], specificity: float) -> float:
-    """Share of positives above the lowest threshold with this share of negatives at or below it; NaN without both."""
-    negatives = np.sort(scores[~positive])
-    if not 0 < len(negatives) < len(scores):
-        return float("nan")
-    threshold = negatives[int(np.ceil(specificity * len(negatives) - 1e-9)) - 1]
-    return float(np.mean(scores[positive] > threshold))
+def effective_images(successes: Bool[np.ndarray, " n"], units: Sequence[str], level: float = LEVEL) -> float:
+    """Returns how many independent images would estimate the share of successes as precisely as these units do.
 
-
-def calibration_error(labels: Labels, probabilities: Probabilities, bins: int = 10) -> float:
-    """Expected calibration error (Guo et al. 2017): the mean gap between confidence and accuracy, bin by bin."""
-    confidence = probabilities.max(axis=1)
-    gap = (probabilities.argmax(axis=1) == labels) - confidence
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
-    return float(np.abs(np.bincount(bin_of, weights=gap, minlength=bins)).sum() / len(labels))
+    At most as many as there are images. A variance from G units is itself uncertain: Student's t with G - 1 degrees of
+    freedom takes the place of the normal quantile, which counts as that many fewer images; 0 for one unit.
+    """
+    share = successes.mean()
+    _, member = np.unique(np.asarray(units), return_inverse=True)
+    deviations = np.bincount(member, weights=successes - share)
+    groups = len(deviations)
+    if groups < 2:
+        return 0.0
+    if share in (0, 1):  # no variation seen, which does not say how much there could be
+        return float(groups)
+    variance = groups / (groups - 1) * np.sum(deviations**2) / len(successes) ** 2
+    images = min(share * (1 - share) / max(variance, np.finfo(float).tiny), len(successes))
+    tail = (1 + level) / 2
+    return float(images * np.square(stats.norm.ppf(tail) / stats.t.ppf(tail, groups - 1)))
 
 
 def corrected_t(values: Float[np.ndarray, " f"], test_to_train: float, *, level: float = LEVEL) -> Comparison:
@@ -186,17 +235,21 @@ def probability_best(values: Float[np.ndarray, "f m"], test_to_train: float, see
 
 
 def delong(folds: Sequence[FoldPredictions], *, level: float = LEVEL) -> Comparison:
-    """DeLong's test between two networks, on all test predictions of their folds together.
+    """Returns DeLong's test between two networks, on all test predictions of their folds together.
 
-    Images are ranked within their fold, since each fold has its own network and scores of two networks are on two
-    scales; the difference is that of the mean AUCs. Images of a patient count together (Obuchowski 1997). With one fold
-    and no patients it is DeLong, DeLong & Clarke-Pearson (1988), by the midranks of Sun & Xu (2014). More than two
-    classes: one against the rest, weighted by prevalence. Folds where an AUC is undefined are left out, and those where
-    a class has a single patient, of whose spread nothing is known; NaN where none is left. Where the two networks rank
-    all images alike, the interval and p are NaN.
+    Images are ranked within their fold and seed, because each run has its own scale of scores. The difference is that
+    of the mean AUCs over folds and seeds. Images of a patient count together (Obuchowski 1997), and so do the seeds:
+    they are averaged image by image. With one fold, one seed and no patients it is the test of DeLong, DeLong &
+    Clarke-Pearson (1988). More than two classes: one against the rest, weighted by prevalence. Folds where an AUC is
+    undefined are left out, and those where a class has a single patient, of whose spread nothing is known; NaN where
+    none is left. Where the two networks rank all images alike, the interval and p are NaN.
     """
-    parts = [[_influence(f.labels, p, f.patients) for p in f.probabilities] for f in folds]
-    parts = [(a - b, u - v) for (a, u), (b, v) in parts if np.isfinite(u - v).all()]
+    parts = []
+    for fold in folds:
+        unit = _units(fold.labels, fold.patients)
+        if _smallest_class(fold.labels, unit, fold.probabilities[0].shape[-1]) > 1:
+            (a, u), (b, v) = (_over_seeds(fold.labels, probabilities, unit) for probabilities in fold.probabilities)
+            parts.append((a - b, u - v))
     if not parts:
         return Comparison(*[float("nan")] * 5)
     difference = float(np.mean([part for part, _ in parts]))
@@ -208,51 +261,37 @@ def delong(folds: Sequence[FoldPredictions], *, level: float = LEVEL) -> Compari
     return Comparison(difference, difference - reach, difference + reach, p, error)
 
 
-def _influence(
-    labels: Labels, probabilities: Probabilities, patients: Sequence[str] | None
+def both_show(first: Comparison, second: Comparison, level: float = LEVEL) -> bool:
+    """Returns whether two tests both find a difference, and in the same direction; False where either is NaN."""
+    return first.p < 1 - level and second.p < 1 - level and first.value * second.value > 0
+
+
+def _smallest_class(labels: Labels, unit: Integer[np.ndarray, " n"], classes: int) -> int:
+    """The fewest patients on either side of a class; with three classes or more, of those present."""
+    judged = [1] if classes == 2 else np.unique(labels)
+    return min(len(np.unique(unit[side])) for c in judged for side in (labels == c, labels != c))
+
+
+def _over_seeds(
+    labels: Labels, probabilities: Probabilities | SeedProbabilities, unit: Integer[np.ndarray, " n"]
 ) -> tuple[float, Float[np.ndarray, " u"]]:
-    """The AUC, and what each patient adds to its error: the squares sum to DeLong's variance; NaN where unknown."""
-    unit = _units(labels, patients)
-    classes, images = ([1], [1]) if probabilities.shape[1] == 2 else np.unique(labels, return_counts=True)
+    seeds = probabilities if probabilities.ndim == 3 else probabilities[None]
+    runs = [_influence(_placements(labels, of_seed), unit) for of_seed in seeds]
+    return float(np.mean([area for area, _ in runs])), np.mean([added for _, added in runs], axis=0)
+
+
+def _influence(
+    placements: Sequence[_Placements], unit: Integer[np.ndarray, " n"]
+) -> tuple[float, Float[np.ndarray, " u"]]:
+    """The AUC, and what each patient adds to its error: the squares sum to DeLong's variance."""
     area, added = 0.0, np.zeros(unit.max() + 1)
-    for c, share in zip(classes, np.array(images) / np.sum(images), strict=True):
-        positive, scores = labels == c, probabilities[:, c]
-        if min(len(np.unique(unit[side])) for side in (positive, ~positive)) < 2:
-            return float("nan"), np.full_like(added, np.nan)
-        value = metrics.auroc(positive, scores)
-        area += share * value
-        midranks = stats.rankdata(scores)
-        for side in (positive, ~positive):
-            outranked = (midranks[side] - stats.rankdata(scores[side])) / (~side).sum()
-            centred = outranked - outranked.mean()
-            units = len(np.unique(unit[side]))
-            scale = np.sqrt(units / (units - 1)) / side.sum()
-            sign = 1 if side is positive else -1
-            added += share * sign * scale * np.bincount(unit[side], weights=centred, minlength=len(added))
-    return float(area), added
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjustment of a family of p-values; NaN stays NaN and does not count."""
-    adjusted = np.array(p_values, dtype=float)
-    order = np.argsort(adjusted)[: np.isfinite(adjusted).sum()]  # NaN sorts last
-    stepped = adjusted[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
-    return adjusted.tolist()
-
-
-def patients_needed(
-    comparison: Comparison, patients: int, folds: int, *, level: float = LEVEL, power: float = 0.8
-) -> float:
-    """How many patients would show a true difference of the size observed, with the given power; inf for none at all.
-
-    The standard error shrinks with the square root of the number of patients; the number of folds stays.
-    """
-    if comparison.value == 0:
-        return float("inf")
-    threshold = stats.t.ppf((1 + level) / 2, folds - 1) if folds > 1 else stats.norm.ppf((1 + level) / 2)
-    factor = (threshold + stats.norm.ppf(power)) * comparison.standard_error / abs(comparison.value)
-    return patients * float(factor) ** 2
+    for part in placements:
+        area += part.share * float(part.sides[0][1].mean())
+        for rows, values in part.sides:
+            units = len(np.unique(unit[rows]))
+            scale = np.sqrt(units / max(units - 1, 1)) / len(rows)
+            added += part.share * scale * np.bincount(unit[rows], weights=values - values.mean(), minlength=len(added))
+    return area, added
 
 
 def correlation(

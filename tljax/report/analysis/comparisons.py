@@ -1,8 +1,7 @@
 """Tests every pair of initialisations of a task that were trained under one condition.
 
 `compare_pairs` computes both tests of each pair; `adjust` adjusts the p-values for the number of pairs. The 5 % level
-holds for each task by itself, not for all tasks of a report together: over the tasks that the paper published, an
-adjustment over tasks as well would leave 4 of 21 differences where this one finds 10 (`benchmarks/multiplicity.py`).
+holds for each task by itself, not for all tasks of a report together (`tljax.statistics.multiplicity` says why).
 """
 
 from collections import defaultdict
@@ -18,8 +17,7 @@ from tljax.report.analysis.tasks import ArmResult, TaskRuns
 from tljax.report.analysis.trials import by_file
 from tljax.statistics import intervals
 from tljax.statistics.intervals import Comparison, FoldPredictions
-
-SIGNIFICANCE = 0.05
+from tljax.statistics.multiplicity import SIGNIFICANCE, within_task
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Evidence:
     aucs: Mapping[str, Sequence[float]]
     """Test AUC fold by fold (the mean over seeds), by initialisation; the same folds in the same order."""
     predictions: Mapping[str, Sequence[FoldPredictions]]
-    """Test predictions fold by fold, one network each; the same images in the same order."""
+    """Test predictions fold by fold, of all seeds of one initialisation; the same images in the same order."""
     test_to_train: float
     """Test images per training image."""
     units: int
@@ -64,8 +62,8 @@ class PairTest:
 
     @property
     def shown(self) -> bool:
-        """Whether both tests find the difference at the 5 % level."""
-        return self.adjusted_p < SIGNIFICANCE and self.delong.p < SIGNIFICANCE
+        """Whether both tests find the difference at the 5 % level, in the same direction."""
+        return self.adjusted_p < SIGNIFICANCE and intervals.both_show(self.t, self.delong)
 
     @property
     def unknown(self) -> bool:
@@ -120,8 +118,12 @@ def _with_common_folds(arms: Sequence[ArmResult]) -> tuple[list[ArmResult], tupl
 
 
 def _predictions(arm: ArmResult, fold: int) -> FoldPredictions:
-    trial = arm.first_seed[fold]
-    return by_file(trial.test, trial.patients)
+    """Those of all seeds that predict the same test images as the lowest seed."""
+    first, *others = arm.by_fold[fold]
+    seeds = [first, *(trial for trial in others if set(trial.test.files) == set(first.test.files))]
+    found = [by_file(trial.test, trial.patients) for trial in seeds]
+    stacked = np.stack([predictions.probabilities[0] for predictions in found])
+    return FoldPredictions(found[0].labels, (stacked,), found[0].patients)
 
 
 def compare_pairs(evidence: Evidence) -> list[PairTest]:
@@ -140,18 +142,10 @@ def compare_pairs(evidence: Evidence) -> list[PairTest]:
 
 
 def adjust(pairs: Sequence[PairTest]) -> list[PairTest]:
-    """Returns the pairs of one task and condition with p-values that hold the 5 % level over all of them.
-
-    Holm's adjustment over all pairs. If the best initialisation beats every other one without adjustment, that needs
-    none (all of these differences must be shown at once); the remaining pairs are then adjusted among themselves.
-    """
-    against_best = [pair for pair in pairs if pair.first == pairs[0].first]
-    if not all(pair.shown for pair in against_best):
-        return _holm(pairs)
-    others = [pair for pair in pairs if pair.first != pairs[0].first]
-    return [*against_best, *_holm(others)]
-
-
-def _holm(pairs: Sequence[PairTest]) -> list[PairTest]:
-    held = intervals.holm([pair.adjusted_p for pair in pairs])
-    return [replace(pair, adjusted_p=p) for pair, p in zip(pairs, held, strict=True)]
+    """Returns the pairs of one task and condition with p-values that hold 5 % per task; see `within_task`."""
+    if not pairs:
+        return []
+    confirmed = {(pair.first, pair.second) for pair in pairs if intervals.both_show(pair.t, pair.delong)}
+    p_values = {(pair.first, pair.second): pair.t.p for pair in pairs}
+    held = within_task(p_values, pairs[0].first, confirmed)
+    return [replace(pair, adjusted_p=held[pair.first, pair.second]) for pair in pairs]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from tljax.core.errors import UserError
 from tljax.core.runs import CONFIG, Predictions, Run, SplitRow, Status, iterate_runs
 from tljax.report.analysis.conditions import Arm, Condition, without_seed
-from tljax.statistics import intervals, metrics
+from tljax.statistics import intervals, metrics, scores
 from tljax.statistics.intervals import Estimate, FoldPredictions
 
 T = TypeVar("T")
@@ -227,7 +227,7 @@ def _score(run: Run, record: RunRecord, shared: _Shared) -> Trial:
         auc=intervals.auc_interval(test.labels, test.probabilities, patients),
         auc_keras=metrics.auc_keras(test.labels, test.probabilities),
         auc_held_out=metrics.auc(held_out.labels, held_out.probabilities),
-        scores=intervals.secondary_scores(test.labels, test.probabilities),
+        scores=scores.secondary_scores(test.labels, test.probabilities),
         epochs=_epochs(run.metrics, shared),
         epoch_kept=epoch if isinstance(epoch, int) else None,
         seconds=number(run.result.get("seconds")),

@@ -1,37 +1,31 @@
 """Calibration curves of one task under one condition."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from jaxtyping import Bool, Float
 
 from tljax.report.analysis.conditions import Condition
 from tljax.report.analysis.study import Task
-from tljax.report.analysis.trials import Trial
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.drawing.style import FAINT, styles_of
 from tljax.report.elements import Drawing
-from tljax.report.wording.names import condition_name, init_name, lowest_seed
-
-BINS = 10
+from tljax.report.wording.names import condition_name, init_name
+from tljax.statistics.scores import calibration_curve
 
 
 def draw(gallery: Gallery, task: Task, condition: Condition) -> Drawing:
-    """Accuracy against confidence of the predicted class in ten bins, all folds together, one seed each."""
-    from statsmodels.stats.proportion import proportion_confint
-
+    """Accuracy against confidence of the predicted class in ten bins, all folds and seeds together."""
     arms = task.under(condition)
     styles = styles_of([arm.init for arm in arms])
     figure, axes = new_figure(height=3.1)
     lowest = 1 / len(task.facts.classes)
     axes.plot([lowest, 1], [lowest, 1], color=FAINT, linewidth=0.8, dashes=(1, 2))
     for number, arm in enumerate(arms):
-        confidence, right = _confidence_and_accuracy(list(arm.first_seed.values()))
-        bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        members = [bins == b for b in np.unique(bins)]
-        x = np.array([confidence[each].mean() for each in members]) + 0.004 * number
-        y = np.array([right[each].mean() for each in members])
-        low, high = np.transpose([proportion_confint(right[m].sum(), m.sum(), method="wilson") for m in members])
+        bins = calibration_curve(
+            np.concatenate([trial.test.labels for trial in arm.trials]),
+            np.concatenate([trial.test.probabilities for trial in arm.trials]),
+            [unit for trial in arm.trials for unit in trial.patients or trial.test.files],
+        )
+        x = np.array([each.confidence for each in bins]) + 0.004 * number
+        y, low, high = np.transpose([(each.right.value, each.right.low, each.right.high) for each in bins])
         error = np.mean([trial.scores["calibration_error"] for trial in arm.trials])
         style = styles[arm.init]
         axes.errorbar(
@@ -44,14 +38,6 @@ def draw(gallery: Gallery, task: Task, condition: Condition) -> Drawing:
     caption = (
         f"Calibration on the test images of {task.name} ({name}). Each point is a range of confidence: how often the "
         "predictions in it are right. On the dotted line, confidence and accuracy are equal. Bars: 95 % intervals over "
-        f"images (Wilson).{lowest_seed([task])}"
+        f"{task.facts.unit} (Wilson); seeds do not count as more {task.facts.unit}."
     )
     return gallery.keep(figure, f"{task.name}-{name}-calibration", f"Calibration: {task.name}, {name}", caption)
-
-
-def _confidence_and_accuracy(
-    trials: Sequence[Trial],
-) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    probabilities = np.concatenate([trial.test.probabilities for trial in trials])
-    right = probabilities.argmax(axis=1) == np.concatenate([trial.test.labels for trial in trials])
-    return probabilities.max(axis=1), right

@@ -5,7 +5,7 @@ from tljax.report.answer import results_table
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.elements import Section, Table, section
 from tljax.report.figures import auc_boxes, roc
-from tljax.report.wording.names import condition_name, init_name, interval, lowest_seed, mean_sd, p_value, signed
+from tljax.report.wording.names import condition_name, init_name, interval, mean_sd, p_value, signed
 
 ORDER = 10
 
@@ -73,6 +73,6 @@ def pairs_table(study: Study) -> Table:
         "Every pair of initialisations, on the folds that all initialisations of the condition share. Over folds: "
         "corrected resampled t-test. Over images: DeLong's test. Adjusted: by Holm's method over the pairs of a task "
         "and condition; if the best initialisation beats all others, those pairs are not adjusted and the remaining "
-        f"ones are adjusted among themselves.{lowest_seed(study.tasks)}"
+        "ones are adjusted among themselves."
     )
     return Table("pairs", caption, columns, rows, words=3)

@@ -130,9 +130,10 @@ def versions(study: Study) -> str:
 
 TESTS = (
     "Initialisations are compared on the same folds by the corrected resampled t-test (Nadeau and Bengio, 2003) and by "
-    "DeLong's test over test images. A difference counts as shown when both find it at the 5 % level. Over the pairs "
-    "of a task, the p-values of the t-test are adjusted by Holm's method; if the best initialisation beats all others, "
-    "those differences need no adjustment, and the remaining pairs are adjusted among themselves. The 5 % level holds "
-    "for each task by itself; there is no adjustment over tasks."
+    "DeLong's test over test images, both on means over seeds. A difference counts as shown when both find it at the "
+    "5 % level, in the same direction. Over the pairs of a task, the p-values of the t-test are adjusted by Holm's "
+    "method; if the best initialisation beats all others, those differences need no adjustment, and the remaining "
+    "pairs are adjusted among themselves. The 5 % level holds for each task by itself; there is no adjustment over "
+    "tasks."
 )
 """The statistical tests and the multiplicity rule."""

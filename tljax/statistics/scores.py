@@ -1,0 +1,88 @@
+"""Scores of a run's predictions other than the AUC, and the calibration curve.
+
+Labels are class numbers `n` in 0..k-1, probabilities `n k`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from tljax.statistics.intervals import Estimate, share_interval
+from tljax.statistics.metrics import Labels, Probabilities
+
+BINS = 10  # of confidence, of equal width
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """The predictions of one range of confidence."""
+
+    confidence: float
+    """Mean probability of the predicted class."""
+    right: Estimate
+    """Share of right predictions."""
+    predictions: int
+
+
+def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: float = 0.95) -> dict[str, float]:
+    """Returns scores in 0..1; with three classes or more, of one class against the rest, averaged.
+
+    `accuracy`; `balanced_accuracy` (mean recall of the classes present); `f1` (of the second class, or the mean over
+    classes present); `sensitivity` at the given specificity (of the second class, or weighted by prevalence); `brier`
+    (mean squared error of the second class's probability, or summed over classes, then 0..2); `calibration_error`
+    (expected, of the most probable class, ten bins of equal width).
+    """
+    from sklearn import metrics
+
+    k = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    present, images = np.unique(labels, return_counts=True)
+    judged, weights = ([1], [1]) if k == 2 else (present, images)
+    return {
+        "accuracy": float(metrics.accuracy_score(labels, predicted)),
+        "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),
+        "f1": float(metrics.f1_score(labels, predicted, labels=judged, average="macro", zero_division=0)),
+        "sensitivity": float(
+            np.average([sensitivity(labels == c, probabilities[:, c], specificity) for c in judged], weights=weights)
+        ),
+        "brier": float(metrics.brier_score_loss(labels, probabilities, labels=range(k), scale_by_half="auto")),
+        "calibration_error": calibration_error(labels, probabilities),
+    }
+
+
+def sensitivity(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"], specificity: float) -> float:
+    """Share of positives above the lowest threshold with this share of negatives at or below it; NaN without both."""
+    negatives = np.sort(scores[~positive])
+    if not 0 < len(negatives) < len(scores):
+        return float("nan")
+    threshold = negatives[int(np.ceil(specificity * len(negatives) - 1e-9)) - 1]
+    return float(np.mean(scores[positive] > threshold))
+
+
+def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
+    """Expected calibration error (Guo et al. 2017): the mean gap between confidence and accuracy over bins."""
+    gap = (probabilities.argmax(axis=1) == labels) - probabilities.max(axis=1)
+    return float(np.abs(np.bincount(_bin_of(probabilities), weights=gap, minlength=BINS)).sum() / len(labels))
+
+
+def calibration_curve(labels: Labels, probabilities: Probabilities, units: Sequence[str]) -> list[CalibrationBin]:
+    """Returns the bins of confidence that hold a prediction, in order.
+
+    Args:
+        units: what varies independently, by row: the patient, or the file where patients are unknown. Predictions of
+            several seeds on one image are several rows of one unit, and do not count as new images.
+    """
+    right, confidence, of_row = probabilities.argmax(axis=1) == labels, probabilities.max(axis=1), np.asarray(units)
+    bins = _bin_of(probabilities)
+    return [
+        CalibrationBin(
+            float(confidence[here].mean()), share_interval(right[here], of_row[here].tolist()), int(here.sum())
+        )
+        for here in (bins == number for number in np.unique(bins))
+    ]
+
+
+def _bin_of(probabilities: Probabilities) -> np.ndarray:
+    return np.minimum((probabilities.max(axis=1) * BINS).astype(int), BINS - 1)
