@@ -74,4 +74,4 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
 
 
 def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return files("tljax.report").joinpath(name).read_text(encoding="utf-8")

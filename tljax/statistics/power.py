@@ -41,7 +41,7 @@ def smallest_difference(standard_error: float, folds: int, *, level: float = LEV
     high_enough = 1.0
     while _power(high_enough, folds, level) < power:
         high_enough *= 2
-    ratio = optimize.brentq(lambda at: _power(at, folds, level) - power, 0.0, high_enough)
+    ratio = optimize.root_scalar(lambda at: _power(at, folds, level) - power, bracket=(0.0, high_enough)).root
     df = folds - 1
     narrow, wide = (np.sqrt(df / stats.chi2.ppf(tail, df)) for tail in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
     return Estimate(*(float(ratio * standard_error * factor) for factor in (1.0, narrow, wide)))

@@ -169,7 +169,7 @@ class _Reader:
             self._flagged[key].setdefault((layers[0], row["flag"]))
             return
         if networks[1].tuned and not networks[0].tuned:
-            networks, layers = networks[::-1], layers[::-1]
+            networks, layers = (networks[1], networks[0]), (layers[1], layers[0])
         numbers = (cell(row, name) for name in ("value", "low", "high", "chance"))
         fold = row.get("fold", "").removeprefix("fold")
         values.setdefault(NetworkPair(*networks), []).append(LayerSimilarity(layers, fold, *numbers))
@@ -182,8 +182,8 @@ class _Reader:
     def result(self) -> dict[str, tuple[Representations, ...]]:
         found: dict[str, list[Representations]] = defaultdict(list)
         conditions: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for task, _, _, *condition in self._groups:
-            conditions[task].add(tuple(condition))
+        for task, _, _, preprocessing, recipe in self._groups:
+            conditions[task].add((preprocessing, recipe))
         ordered = sorted(self._groups.items(), key=lambda item: (item[0][1] != "paper", item[0][2] != "cca", item[0]))
         for key, values in ordered:
             task, protocol, measure, preprocessing, recipe = key

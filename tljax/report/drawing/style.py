@@ -14,7 +14,7 @@ INK, FAINT = "#1f2328", "#8c939b"
 CHANCE: dict[str, Any] = {"color": FAINT, "linewidth": 0.9, "dashes": (1, 1.5), "zorder": 0}
 """Of the line at the AUC of a random guess, for `axhline` and `axvline`."""
 
-RC = {
+RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -88,5 +88,5 @@ def styles_of(names: Sequence[str]) -> dict[str, Style]:
 
 
 def _other(number: int) -> Style:
-    colour, marker, dash = (kinds[number % len(kinds)] for kinds in (_COLOURS, _MARKERS, _DASHES))
-    return Style(colour, marker, dash, filled=number % 2 == 0)
+    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+    return Style(colour, marker, _DASHES[number % len(_DASHES)], filled=number % 2 == 0)

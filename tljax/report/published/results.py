@@ -33,7 +33,7 @@ class Published:
 
 @cache
 def _table() -> dict[tuple[str, ...], Published]:
-    text = files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
+    text = files("tljax.report.published").joinpath("published.csv").read_text(encoding="utf-8")
     found = {}
     for row in csv.DictReader(text.splitlines()):
         models = (row["model1"].lower(), row["model2"].lower())

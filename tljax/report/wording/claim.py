@@ -35,7 +35,7 @@ class Item:
 def checklist(study: Study) -> list[Item]:
     """Returns all items, with the answers that the run folders give."""
     answers = _answers(study)
-    text = files(__package__).joinpath("claim.csv").read_text(encoding="utf-8")
+    text = files("tljax.report.wording").joinpath("claim.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     return [Item(int(r["item"]), r["section"], r["asks"], answers.get(int(r["item"])) or AUTHOR) for r in rows]
 

@@ -38,7 +38,7 @@ def code_hash() -> str:
 
 def commands(study: Study) -> list[str]:
     """Returns the commands that repeat the study: its own in their order, or one for each run."""
-    recorded = study.settings.get("commands") or [study.settings.get("command")]
+    recorded: Any = study.settings.get("commands") or [study.settings.get("command")]
     if isinstance(recorded, list) and any(recorded):
         return [command if isinstance(command, str) else shlex.join(map(str, command)) for command in recorded]
     return [_train_command(trial.run.settings) for trial in study.trials]
