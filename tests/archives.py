@@ -209,10 +209,26 @@ def folder(root: Path) -> Path:
     return root
 
 
+def folder_inner(root: Path) -> Path:
+    for hospital in ("hospital A", "hospital B"):
+        for label in ("cat", "dog"):
+            write_images(root / hospital / label / f"{hospital} {number}.png" for number in range(15))
+    return root
+
+
+def folder_outer(root: Path) -> Path:
+    for label in ("cat", "dog"):
+        for visit in ("first", "second"):
+            write_images(root / label / visit / f"{label} {number}.png" for number in range(15))
+    return root
+
+
 ARCHIVES: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "breast": ("breast", breast),
     "chest": ("chest", chest),
     "folder": ("folder", folder),
+    "folder-inner": ("folder-inner", folder_inner),
+    "folder-outer": ("folder-outer", folder_outer),
     "isic": ("isic", isic),
     "isic with lesions": ("isic", isic_with_lesions),
     "kimia": ("kimia", kimia),

@@ -117,3 +117,21 @@ def test_json_of_an_undefined_auc_reads(tmp_path):
     (folder / runs.METRICS).write_text(json.dumps({"epoch": 1, "val_auc": float("nan")}) + "\n")
     (run,) = runs.find_runs(tmp_path)
     assert np.isnan(run.metrics[0]["val_auc"])
+
+
+def test_columns_of_predictions_have_one_name_each_and_give_the_classes_back():
+    classes = ("file", "label", "a", "a (class 4)", "a (class 4)", "split", "a", "b (class 9)")
+    columns = runs.class_columns(classes, runs.PREDICTION_COLUMNS)
+    assert len({*columns, *runs.PREDICTION_COLUMNS}) == len(classes) + 3
+    assert columns[2] == "a" and columns[0] == "file (class 0)" and columns[7] == "b (class 9)"
+    assert runs.classes_of_columns(columns) == classes
+
+
+def test_a_class_called_like_a_column_is_read_back(tmp_path):
+    folder = write_run(tmp_path, classes=("file", "split"))
+    header, *rows = (folder / runs.PREDICTIONS).read_text().splitlines()
+    columns = ",".join([*runs.PREDICTION_COLUMNS, *runs.class_columns(("file", "split"), runs.PREDICTION_COLUMNS)])
+    (folder / runs.PREDICTIONS).write_text("\n".join([columns, *rows]) + "\n")
+    assert runs.read_run(folder).predictions.classes == ("file", "split")
+    (folder / runs.PREDICTIONS).write_text("\n".join([header, *rows]) + "\n")  # as earlier versions wrote it
+    assert runs.read_run(folder).predictions.classes == ("file", "split")

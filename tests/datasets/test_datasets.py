@@ -17,6 +17,8 @@ COUNTS = {
     "breast": {"benign": 39, "malignant": 26},
     "chest": {"NORMAL": 32, "PNEUMONIA": 64},
     "folder": {"cat": 30, "dog": 30},
+    "folder-inner": {"cat": 30, "dog": 30},
+    "folder-outer": {"cat": 30, "dog": 30},
     "isic": {label: 42 if label == "NV" else 12 for label in ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")},
     "isic with lesions": {label: 42 if label == "NV" else 12 for label in datasets.card("isic").classes},
     "kimia": {letter: 26 if letter == "A" else 12 for letter in datasets.card("kimia").classes},

@@ -247,19 +247,22 @@ def test_an_empty_folder_and_a_missing_one_are_refused(tmp_path):
             datasets.load("phantom", None, size)
 
 
-def test_a_link_out_of_the_folder_is_refused(own, tmp_path):
-    write_images([tmp_path / "secret.png"])
-    (own / "cat" / "link.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(UserError, match=r"link.png is a link that leads out of"):
-        load("folder", own)
-    (tmp_path / "secret.png").unlink()
+def test_links_of_a_persons_own_are_followed(own, tmp_path):
+    """To files and to folders, wherever these lie."""
+    write_images([tmp_path / "elsewhere.png", *(tmp_path / "foxes" / f"{number}.png" for number in range(6))])
+    (own / "cat" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    (own / "fox").symlink_to(tmp_path / "foxes")
+    dataset = load("folder", own)
+    assert dataset.card.classes == ("cat", "dog", "fox") and len(dataset) == 19
+    (tmp_path / "elsewhere.png").unlink()
     with pytest.raises(UserError, match=r"link.png is a link to a file that is not there"):
         load("folder", own)
 
 
-def test_a_class_that_is_a_link_is_refused_and_not_passed_over(own):
-    (own / "fox").symlink_to("../own/cat")
-    with pytest.raises(UserError, match=r"fox is a link to a folder; put the folder itself there"):
+@pytest.mark.parametrize("target", ["cat", "../own", "."])
+def test_a_folder_that_a_link_brings_in_twice_is_refused(own, target):
+    (own / "fox").symlink_to(target)
+    with pytest.raises(UserError, match=r"fox is a link to .*, which is there itself: .* twice; remove the link"):
         load("folder", own)
 
 

@@ -82,10 +82,10 @@ def test_parts_of_a_split_go_by_their_usual_names(tmp_path):
 
 
 def test_folders_inside_a_class_are_not_taken_for_patients_and_that_is_said(tmp_path, capsys):
-    write_images(tmp_path / label / f"patient {n}" / "0.png" for label in ("cat", "dog") for n in range(2))
+    write_images(tmp_path / label / f"patient {n} {label}" / "0.png" for label in ("cat", "dog") for n in range(2))
     found = list(task.examples(tmp_path))
     assert {(example.label, example.patient) for example in found} == {("cat", None), ("dog", None)}
-    assert "Folders inside the folder of a class are not taken for patients" in capsys.readouterr().err
+    assert "Folders inside the folder of a class, or around it, are not taken for patients" in capsys.readouterr().err
 
 
 def test_files_that_are_not_images_are_left_out_and_that_is_said(tmp_path, capsys):

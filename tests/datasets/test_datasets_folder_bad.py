@@ -112,8 +112,11 @@ def test_images_of_like_names_are_no_masks(tmp_path):
     ("names", "message"),
     [
         (("Cat", "cat"), "the classes Cat and cat differ in case only; give them one name"),
-        (("cat", "cat "), "the classes cat and cat  differ in spaces or in how accents are stored only"),
-        (("Kätzchen", "Ka\u0308tzchen"), "differ in spaces or in how accents are stored only"),
+        (
+            ("cat", "cat "),
+            "the classes cat and cat  differ in spaces, in invisible characters or in how letters are",
+        ),
+        (("Kätzchen", "Ka\u0308tzchen"), "differ in spaces, in invisible characters or in how letters are stored only"),
         (("cat\nand dog",), r"the class 'cat\\nand dog' has a line break in its name"),
     ],
 )
@@ -139,7 +142,7 @@ def test_images_outside_a_class_and_half_a_split_are_refused(own):
     with pytest.raises(UserError, match="has images for test, train, but none for val: move some there"):
         load("folder", own.parent / "split")
     write_images([own.parent / "split" / "extra" / "0.png"])
-    with pytest.raises(UserError, match=r"extra lies beside test, train: a class, or a part of a split"):
+    with pytest.raises(UserError, match=r"extra lies next to test, train: a class, or a part of a split"):
         load("folder", own.parent / "split")
     (own.parent / "split" / "extra").rename(own.parent / "split" / "val")
     with pytest.raises(UserError, match=r"0.png does not lie in the folder of a class in train, val or test"):

@@ -9,7 +9,7 @@ named, with the reason, and the others are still read.
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ FORMAT = 2
 """Of run folders, in `config.json`. 1, or none: Adam added epsilon after the bias correction, not before as Keras."""
 
 SPLIT_COLUMNS = ("file", "label", "patient", "split")
-PREDICTION_COLUMNS = ("file", "label", "split")  # then one column of probabilities a class
+PREDICTION_COLUMNS = ("file", "label", "split")  # then one probability column per class, named by `class_columns`
 
 RENAMED = {"folds": {"honest": "grouped"}}
 """Setting to the values that earlier versions recorded, and what they are called now."""
@@ -213,13 +213,32 @@ def _status(run: Run) -> tuple[Status, str]:
     return "finished", ""
 
 
+def class_columns(classes: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Names the probability columns of a table, so that no two columns have one name.
+
+    A column is named by its class. Where a column of `taken`, or of an earlier class, has that name already, the number
+    of the class is added, as in `crane (class 517)`; likewise to a class whose own name ends in this way.
+    """
+    names = []
+    for number, name in enumerate(classes):
+        numbered = f" (class {number})"
+        unique = name not in (*taken, *names) and not name.endswith(numbered)
+        names.append(name if unique else name + numbered)
+    return names
+
+
+def classes_of_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The classes whose columns `class_columns` named."""
+    return tuple(name.removesuffix(f" (class {number})") for number, name in enumerate(columns))
+
+
 def read_predictions(path: Path) -> Predictions:
     """Reads a `predictions.csv`: `file,label,split`, then one column of probabilities per class, named by it."""
     header, rows = _read_csv(path)
     known = len(PREDICTION_COLUMNS)
     if tuple(header[:known]) != PREDICTION_COLUMNS or len(header) < known + 2:
         raise UserError(f"{path} has the columns {header}; expected file,label,split and one per class")
-    classes = tuple(header[known:])
+    classes = classes_of_columns(header[known:])
     number_of = {name: number for number, name in enumerate(classes)}
     try:
         labels = np.array([number_of[row[1]] for row in rows], dtype=int)

@@ -1,5 +1,6 @@
 """The archive a user points to: a folder, or packed files that are unpacked without trusting them."""
 
+import contextlib
 import gzip
 import hashlib
 import lzma
@@ -21,7 +22,10 @@ MIN_BOMB_BYTES = 1 << 30  # below this a large ratio harms nobody
 ZIP_SUFFIXES = (".zip", ".npz")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_SUFFIXES = (*ZIP_SUFFIXES, *TAR_SUFFIXES, ".gz")
+READING_SUFFIXES = frozenset({".txt", ".md", ".pdf", ".html", ".htm", ".rtf", ".docx", ".url", ".rst"})
+READING = ("README", "LICENSE", "LICENCE", "COPYING", "CITATION", "NOTICE", "CHANGELOG")
 VOLUME_SUFFIXES = frozenset({".npy", ".h5"})
+UTF8_FLAG = 1 << 11  # of a zip's member
 WINDOWS = 0  # in the zip's own numbering of systems
 GZIP_BLOCK = 16 << 20
 
@@ -84,10 +88,17 @@ def _packed_files(data_dir: Path) -> list[Path]:
 
 
 def _unwrapped(folder: Path) -> Path:
-    """The folder itself or, where all it holds is one folder, that one."""
-    while len(below := [path for path in folder.iterdir() if not is_hidden(path.name)]) == 1 and below[0].is_dir():
-        folder = below[0]
-    return folder
+    """The folder itself or, where all it holds is one folder and files to read, that one."""
+    while True:
+        below = [path for path in folder.iterdir() if not is_hidden(path.name)]
+        others = [path for path in below if path.is_dir() or not _is_for_reading(path)]
+        if len(others) != 1 or not others[0].is_dir():
+            return folder
+        folder = others[0]
+
+
+def _is_for_reading(path: Path) -> bool:
+    return path.suffix.lower() in READING_SUFFIXES or (not path.suffix and path.name.upper().startswith(READING))
 
 
 def _is_gzip(path: Path) -> bool:
@@ -139,10 +150,26 @@ def _unpack_zip(archive: zipfile.ZipFile, target: Path, source: Path) -> None:
     if any(stat.S_ISLNK(member.external_attr >> 16) for member in members):
         raise UserError(f"{source} holds symbolic links; unpack it yourself, look at it and give the folder")
     for member in members:
+        if not member.flag_bits & UTF8_FLAG:
+            member.filename = _readable(member.filename)
         if member.create_system == WINDOWS:  # where some programs part folders by a backslash
             member.filename = member.filename.replace("\\", "/")
     _check(((member.filename, member.file_size) for member in members), source, target)
     archive.extractall(target, members)
+
+
+def _readable(name: str) -> str:
+    """A name that its zip does not say the encoding of: UTF-8 as macOS writes, Chinese characters, or code page 437.
+
+    Chinese ones are those of GB2312, which in code page 437 would be lines and boxes.
+    """
+    with contextlib.suppress(UnicodeEncodeError, UnicodeDecodeError):
+        return name.encode("cp437").decode("utf-8")
+    with contextlib.suppress(UnicodeEncodeError, UnicodeDecodeError):
+        chinese = name.encode("cp437").decode("gb2312")
+        if all(letter.isascii() or "\u3000" <= letter <= "\u9fff" for letter in chinese):
+            return chinese
+    return name
 
 
 def _unpack_tar(archive: tarfile.TarFile, target: Path, source: Path) -> None:

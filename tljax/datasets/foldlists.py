@@ -14,6 +14,8 @@ from tljax.core.errors import UserError
 from tljax.datasets import Dataset
 from tljax.datasets.dataset import PARTS
 from tljax.datasets.decoding import DICOM_SUFFIXES, IMAGE_SUFFIXES
+from tljax.datasets.naming import comparable
+from tljax.datasets.tables import read_table
 
 SHOWN = 5
 FINDING = re.compile(r"#\d+$")  # several findings in one image are rows of their own, told apart by #2, #3
@@ -87,13 +89,13 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
             rows = [row for row in files[0] if row < len(dataset)]
             if not rows:  # it is unreadable, and --skip-bad left it out
                 continue
-            row = max(rows, key=lambda row: (row not in listed, _class(dataset, row) == label))
+            row = max(rows, key=lambda row: (row not in listed, _is_class(dataset, row, label)))
             if listed.get(row, part) != part:
                 raise UserError(f"{place}: {path} is in {listed[row]} and in {part}")
             if row in listed:
                 repeated.append(path)
             listed[row] = part
-            if label and _class(dataset, row) != label:
+            if label and not _is_class(dataset, row, label):
                 relabelled.append(path)
     if missing:
         raise UserError(_describe_missing(place, missing, names))
@@ -106,19 +108,13 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
 
 def _read_list(path: Path) -> list[tuple[str, str | None]]:
     """The paths of a fold list and their classes, None where the list has no such column."""
-    import pandas
-
     if not path.is_file():
         raise UserError(f"{path} is missing; a fold needs its train, val and test list")
-    table = pandas.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called None or NA
-    if "path" not in table:
-        raise UserError(f"{path} has no column path; it has {', '.join(table.columns)}")
-    classes = table["class"] if "class" in table else [None] * len(table)
-    return list(zip(table["path"], classes, strict=True))
+    return [(row["path"], row.get("class")) for _, row in read_table(path, ("path",), {"class": "class"})]
 
 
-def _class(dataset: Dataset, row: int) -> str:
-    return dataset.card.classes[dataset.labels[row]]
+def _is_class(dataset: Dataset, row: int, label: str | None) -> bool:
+    return label is not None and comparable(dataset.card.classes[dataset.labels[row]]) == comparable(label)
 
 
 def _named(files: Sequence[list[int]], dataset: Dataset) -> list[str]:

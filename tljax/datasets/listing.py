@@ -6,39 +6,48 @@ from pathlib import Path
 
 from tljax.core.errors import UserError
 
+SYSTEM = frozenset(
+    {"@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "recycler", "thumbs.db"}
+    | {"system volume information", "desktop.ini"}
+)
+"""Names, in lower case, of what storage systems and Windows leave in the folders of their users."""
 MAX_DEPTH = 3  # of a task's folders below the one that is given
 
 
 def list_files(folder: Path) -> list[Path]:
-    """All files under `folder`, sorted, hidden ones left out.
+    """Returns all files under `folder`, sorted; hidden ones and those of the system are left out, links are followed.
 
-    Raises `UserError` where one cannot be read, is no file, has no UTF-8 name, is a link to a folder or one that leads
-    out of `folder`.
+    Raises `UserError` where one cannot be read, is no file, has no UTF-8 name, or is a link to nothing, and where a
+    folder is there twice by way of a link.
     """
-    found, root = [], folder.resolve()
-    for directory, names, files in os.walk(folder, onerror=_refuse):
+    found: list[Path] = []
+    place_of = {folder.resolve(): folder}
+    for directory, names, files in os.walk(folder, onerror=_refuse, followlinks=True):
         names[:] = sorted(name for name in names if not is_hidden(name))
-        for path in (Path(directory, name) for name in [*names, *files]):
-            if path.is_symlink():
-                _check_link(path, folder, root)
-        visible = [Path(directory, name) for name in files if not name.startswith(".")]
+        for path in (Path(directory, name) for name in names):
+            if (other := place_of.setdefault(path.resolve(), path)) != path:
+                link, folder_itself = (path, other) if path.is_symlink() else (other, path)
+                raise UserError(
+                    f"{link} is a link to {folder_itself}, which is there itself: its images would be there twice; "
+                    f"remove the link"
+                )
+        visible = [Path(directory, name) for name in files if not is_hidden(name)]
         for path in visible:
             _check_file(path)
         found += visible
     return sorted(found)
 
 
+def list_folders(folder: Path, depth: int) -> list[Path]:
+    """Returns the folders below `folder`, at most so many levels deep, sorted; those of the system are left out."""
+    if not depth:
+        return []
+    below = [path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)]
+    return sorted(path for one in below for path in (one, *list_folders(one, depth - 1)))
+
+
 def _refuse(error: OSError) -> None:
     raise UserError(f"{error.filename} cannot be read ({error.strerror}); is the archive whole?") from error
-
-
-def _check_link(path: Path, folder: Path, root: Path) -> None:
-    if not path.exists():
-        raise UserError(f"{path} is a link to a file that is not there; mend or remove it")
-    if not path.resolve().is_relative_to(root):
-        raise UserError(f"{path} is a link that leads out of {folder}; put the file itself there")
-    if path.is_dir():  # os.walk would pass it over; to follow it would count its images twice, or never end
-        raise UserError(f"{path} is a link to a folder; put the folder itself there, or remove the link")
 
 
 def _check_file(path: Path) -> None:
@@ -46,6 +55,8 @@ def _check_file(path: Path) -> None:
         path.name.encode("utf-8")
     except UnicodeEncodeError:
         raise UserError(f"a file in {path.parent} has a name that is not UTF-8: {path.name!a}; rename it") from None
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path} is a link to a file that is not there; correct or remove it")
     if not os.access(path, os.R_OK):
         raise UserError(f"{path} cannot be read: you have no permission; `chmod u+r` gives it to the owner")
     if not path.is_file():
@@ -97,5 +108,5 @@ def without_copies(paths: Iterable[Path]) -> list[Path]:
 
 
 def is_hidden(name: str) -> bool:
-    """Folders of the system's own: hidden ones, and the doubles that macOS adds to a zip."""
-    return name.startswith((".", "__MACOSX"))
+    """Whether a file or folder is the system's own: hidden ones, recycle bins, thumbnails of network storage."""
+    return name.startswith((".", "__MACOSX")) or name.casefold() in SYSTEM

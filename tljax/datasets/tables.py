@@ -1,7 +1,9 @@
 """CSV files that come with an archive, read strictly: a missing file or column is named."""
 
+import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,33 +11,35 @@ from pathlib import Path
 from tljax.core.errors import UserError
 
 DELIMITERS = ",;\t"
+DELIMITER_LINE = re.compile(r'"?sep=(.)"?[ ]*\r?\n', re.IGNORECASE)
 
 
 def read_table(
     path: Path, columns: Sequence[str], aliases: Mapping[str, str] | None = None
 ) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file, each with the number of its (last) line; all values are text, stripped.
+    """Returns the rows of a CSV file, each with the number of its (last) line; all values are text, stripped.
 
-    Commas, semicolons or tabs part the fields; empty rows are left out. The `columns`, which have to be there, may be
-    written in any case, as may the `aliases` (lower case: the column's name). Raises `UserError` where the file or one
-    of `columns` is missing.
+    Commas, semicolons or tabs part the fields, or what a first line `sep=;` says. Empty rows are left out. The
+    `columns`, which have to be there, may be written in any case, as may the `aliases` (lower case: the column's name).
+    Raises `UserError` where the file or one of `columns` is missing, or where a row has not as many fields.
     """
     known = {name.lower(): name for name in columns} | dict(aliases or {})
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path} is missing; the archive is not whole") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    text = _read(path)
+    delimiter = _delimiter(text, columns)
+    if named := DELIMITER_LINE.match(text):  # as Excel writes it
+        text, delimiter = text[named.end() :], named[1]
     lines = io.StringIO(text, newline="")  # a quoted field may hold line breaks
-    reader = csv.DictReader(lines, delimiter=_delimiter(text, columns), strict=True)
+    reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+    skipped = named[0].count("\n") if named else 0
     try:
         written = [name.strip() for name in reader.fieldnames or ()]
         header = [known.get(name.lower(), name) for name in written]
         reader.fieldnames = header
-        rows = [(reader.line_num, row) for row in reader]
+        rows = [(skipped + reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not a CSV file ({error})") from error
+        raise UserError(f"{path}, line {skipped + reader.line_num}: not a CSV file ({error})") from error
+    if not text.strip():
+        raise UserError(f"{path} is empty; a header with {', '.join(columns)} is expected")
     if missing := [name for name in columns if name not in header]:
         raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'nothing'}")
     if twice := [name for name, count in Counter(header).items() if count > 1 and name in known.values()]:
@@ -46,6 +50,24 @@ def read_table(
         if None in row or None in row.values():
             raise UserError(f"{path}, line {line}: it has not as many fields as the header ({len(header)})")
     return [(line, {name: value.strip() for name, value in row.items()}) for line, row in rows]
+
+
+def _read(path: Path) -> str:
+    """The text of a file in UTF-8 or, with its mark, UTF-16, as spreadsheets save "Unicode text"."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path} is missing; the archive is not whole") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    if "\0" in text:
+        raise UserError(f"{path} is not text in UTF-8 (it holds zero bytes, as UTF-16 does); save it as UTF-8")
+    return text
 
 
 def _is_empty(row: dict[str | None, str | list[str] | None]) -> bool:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from tljax.core.config import PredictConfig, parse
 from tljax.core.devices import use_compilation_cache
 from tljax.core.errors import UserError, require_at_least, run_command
 from tljax.core.files import write_csv
-from tljax.core.runs import run_at
+from tljax.core.progress import output
+from tljax.core.runs import class_columns, run_at
 from tljax.datasets.imagefiles import find_images, refuse_bad
 from tljax.predict.probabilities import predict
 from tljax.weights import networks
@@ -40,33 +40,35 @@ def main() -> None:
     if bad:
         refuse_bad(bad, bool(files), config.skip_bad)
         print(f"left out {len(bad)} of {len(bad) + len(files)}: {'; '.join(bad)}", file=sys.stderr)
-    show(files, probabilities, classes, config.top)
-    if config.out:
+    if config.out:  # first, as what is printed may end early, at a closed pipe
         write(config.out, files, probabilities, classes)
+    show(files, probabilities, classes, config.top)
 
 
 def check(config: PredictConfig) -> None:
-    """Raises UserError for what makes no sense."""
+    """Raises UserError for settings that make no sense."""
     if not config.images:
         raise UserError("name the images, or folders of them, after the network")
     require_at_least(1, config, "batch_size", "top", "image_size")
 
 
 def show(files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str], top: int) -> None:
-    """A line an image: its likeliest classes."""
-    console = Console(highlight=False, soft_wrap=True)
+    """Prints the likeliest classes of each image, one line per image."""
     for file, row in zip(files, probabilities, strict=True):
         best = np.argsort(-row, kind="stable")[:top]
-        answers = "   ".join(f"{escape(classes[index])} {row[index]:.3f}" for index in best)
-        console.print(f"[bold]{escape(str(file))}[/]   {answers}")
+        answers = "   ".join(f"{classes[index]} {row[index]:.3f}" for index in best)
+        output.print(Text(str(file), "bold").append(f"   {answers}", "not bold"))
 
 
 def write(path: Path, files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str]) -> None:
-    """A CSV file: `file`, then one column a class. Bytes of a name that are no UTF-8 are written as `\\xff`."""
+    """Writes a CSV file: `file`, then one column per class, named by `class_columns`.
+
+    Bytes of a file's name that are not UTF-8 are written as `\\xff`.
+    """
     names = (os.fsencode(file).decode("utf-8", "backslashreplace") for file in files)
     rows = ([name, *(f"{p:.9g}" for p in row)] for name, row in zip(names, probabilities, strict=True))
     try:
-        write_csv(path, ["file", *classes], rows)
+        write_csv(path, ["file", *class_columns(classes, ("file",))], rows)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror})") from error
 

@@ -110,7 +110,7 @@ class RunWriter:
         self, data: Dataset, parts: Mapping[str, tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n k"]]]
     ) -> None:
         """Writes the predictions. parts: for `val` and `test`, the rows and their class probabilities."""
-        header = [*runs.PREDICTION_COLUMNS, *data.card.classes]
+        header = [*runs.PREDICTION_COLUMNS, *runs.class_columns(data.card.classes, runs.PREDICTION_COLUMNS)]
         lines = (
             [data.files[row], data.card.classes[data.labels[row]], part, *(f"{p:.9g}" for p in values)]
             for part, (rows, probabilities) in parts.items()

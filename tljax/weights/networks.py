@@ -97,6 +97,8 @@ def locate(spec: str, weights_dir: Path | None = None) -> Path:
             f"unknown initialisation or network '{spec}': neither imagenet, radimagenet, random, random:SEED, "
             "nor the path of a weights folder or a run folder"
         )
+    if folds := sorted(folder for folder in path.glob("fold*") if (folder / CONFIG).is_file()):
+        raise UserError(f"{path} holds the runs of {len(folds)} folds; name one of them, as {folds[0]}")
     return path
 
 

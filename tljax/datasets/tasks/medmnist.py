@@ -46,14 +46,28 @@ def examples(archive: Path) -> Iterator[Example]:
 
 
 def _labels(root: Path, split: str) -> list[int]:
-    """The class of each image of a split, after making sure that the set is one of those that are covered."""
+    """Returns the class of each image of a split. Raises `UserError` for a set that is not covered."""
     images, labels = _array(root, f"{split}_images"), _array(root, f"{split}_labels")
-    if images.ndim not in (3, 4) or images.dtype != np.uint8 or (images.ndim == 4 and images.shape[-1] != 3):
-        raise UserError(f"{split}_images has the shape {images.shape}: not one of MedMNIST's 2-D sets")
-    if labels.shape not in ((len(images), 1), (len(images),)):
-        raise UserError(f"{split}_labels has the shape {labels.shape}: sets of several labels an image are not covered")
-    if labels.dtype.kind not in "iu" or not len(labels):
-        raise UserError(f"{split}_labels holds {len(labels)} values of the kind {labels.dtype}; integers are expected")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != 3):
+        raise UserError(
+            f"{split}_images has the shape {images.shape}; (n, h, w) or (n, h, w, 3) is expected, as in the 2-D sets"
+        )
+    if images.dtype != np.uint8:
+        raise UserError(
+            f"{split}_images holds numbers of the kind {images.dtype}; uint8 is expected, as MedMNIST has it"
+        )
+    if not len(images):
+        raise UserError(f"{split}_images holds no image")
+    if labels.ndim not in (1, 2) or len(labels) != len(images):
+        raise UserError(
+            f"{split}_labels has the shape {labels.shape} for {len(images)} images; one label per image is expected"
+        )
+    if labels.ndim == 2 and labels.shape[1] != 1:
+        raise UserError(
+            f"{split}_labels has {labels.shape[1]} labels per image; sets of one label per image are covered"
+        )
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise UserError(f"{split}_labels holds values of the kind {labels.dtype}; integers from 0 on are expected")
     return labels.reshape(-1).tolist()
 
 

@@ -1,0 +1,59 @@
+"""Names of classes and patients: when two are one, and when one says that there is none.
+
+The same rule holds for labels, patients and fold lists.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import lru_cache
+
+MISSING = frozenset({"", "-", "?", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null"})
+"""What tables hold where nothing is known, as `comparable` writes it."""
+UNKNOWN_PATIENT = MISSING | {"none", "unknown"}
+"""Of patients, no name either; but a class may well be called so."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+_SEVERAL = re.compile(r"\s*[|;,/+&]\s*")
+
+
+@lru_cache(maxsize=65_536)
+def comparable(name: str) -> str:
+    """Returns a name as names are compared.
+
+    Case, outer and repeated spaces, invisible characters, the ways in which Unicode stores one letter, and the ways in
+    which one number is written (`1`, `01`, `1.0`) make no difference.
+    """
+    text = unicodedata.normalize("NFKC", name)
+    text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc") or letter.isspace())
+    text = unicodedata.normalize("NFKC", " ".join(text.split()).casefold())
+    return str(Decimal(text).normalize()) if _NUMBER.fullmatch(text) else text
+
+
+def first_clash(names: Iterable[str]) -> tuple[str, str] | None:
+    """Returns the first two different names that are one after `comparable`; None where all differ."""
+    seen: dict[str, str] = {}
+    for name in sorted(set(names)):
+        if (other := seen.setdefault(comparable(name), name)) != name:
+            return other, name
+    return None
+
+
+def how_they_differ(one: str, other: str) -> str:
+    """Says in which of the ways that do not count two names differ."""
+    if one.casefold() == other.casefold():
+        return "case"
+    if _NUMBER.fullmatch(one.strip()) and _NUMBER.fullmatch(other.strip()):
+        return "how a number is written"
+    return "spaces, in invisible characters or in how letters are stored"
+
+
+def several_in_one(labels: Iterable[str]) -> str | None:
+    """Returns a label that looks like several, such as `Edema|Effusion`; None where there is none."""
+    known = {comparable(label) for label in labels}
+    for label in sorted(set(labels)):
+        parts = [comparable(part) for part in _SEVERAL.split(label)]
+        if len(parts) > 1 and ("|" in label or (all(parts) and any(part in known for part in parts))):
+            return label
+    return None

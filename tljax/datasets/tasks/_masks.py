@@ -1,0 +1,45 @@
+"""Masks among the images: in the folder of a class, or in one of its own, a mask is no image of that class."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tljax.core.errors import UserError
+
+DRAWN = r"(?:mask|seg|segmentation|annotation|label|gt|ground[ _-]?truth)s?"
+MASK = re.compile(rf"{DRAWN}[ _-](?P<after>.+)|(?P<before>.+?)[ _-]{DRAWN}(?:[ _-]?\d+)?", re.IGNORECASE)
+MASKS = re.compile(DRAWN.replace("seg|", ""), re.IGNORECASE)  # seg is a class of blood cells, too
+
+
+def refuse_masks(archive: Path, images: Sequence[Path], table: str) -> None:
+    """Raises `UserError` where a file is the mask of another by its name or its folder.
+
+    table: the name of the table that may list masks as images.
+    """
+    apart = {path for path in images if any(map(_holds_masks, _folders(path, archive)))}
+    image_of = {path.stem: path for path in images if path not in apart}
+    stems = ((path, path.stem if path in apart else _masked(path.stem)) for path in images)
+    if found := [(path, stem) for path, stem in stems if stem in image_of]:
+        mask, stem = found[0]
+        raise UserError(
+            f"{len(found)} files of {archive} are masks, as {mask} of {image_of[stem].name}: move them away, or they "
+            f"would be images of their class (the task breast leaves those of BUSI out by itself); if they are no "
+            f"masks, list all images in a {table}"
+        )
+
+
+def _folders(path: Path, archive: Path) -> list[Path]:
+    """The folders in `archive` that `path` lies in."""
+    return [archive / folder for folder in path.relative_to(archive).parents[:-1]]
+
+
+def _holds_masks(folder: Path) -> bool:
+    """Is it called `masks`, or `cat_masks` beside `cat`?"""
+    name = _masked(folder.name)
+    return bool(MASKS.fullmatch(folder.name)) or (name is not None and (folder.parent / name).is_dir())
+
+
+def _masked(name: str) -> str | None:
+    """What a mask of that name is the mask of."""
+    found = MASK.fullmatch(name)
+    return found and (found["after"] or found["before"])
