@@ -1,0 +1,143 @@
+"""Which candidates are worth fine-tuning: the rule that benchmarks/screening.py supports on published results.
+
+Within an architecture, candidates are ordered by their mean rank over a linear probe, NLEEP and LogME, and those whose
+probe is shown to be worse than the best one are left out. Between architectures no score has any signal (Kendall's tau
+of -0.26 to 0.08 over nine of them), while their size has some (0.35): the larger architecture comes first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from tljax.statistics.intervals import Comparison, corrected_t
+
+RANKED_BY = ("linear_probe", "nleep", "logme")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the rule looks at."""
+
+    name: str
+    architecture: str
+    multiply_adds: float
+    probe: tuple[float, ...]
+    """AUC fold by fold."""
+    scores: Mapping[str, float]
+    """Over all folds, by name."""
+    random: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One place of the shortlist."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """The candidates to fine-tune, best first, and what a person should know about the choice."""
+
+    choices: tuple[Choice, ...]
+    remarks: tuple[str, ...]
+
+
+def mean_ranks(scores: Sequence[ArrayLike]) -> Float[np.ndarray, " m"]:
+    """Returns each candidate's rank averaged over scores, 1 for the highest value; equal values share their ranks.
+
+    scores: for each score the values of `m` candidates; NaN counts as the lowest. Where the average is the same, the
+    first score decides.
+    """
+    from scipy.stats import rankdata
+
+    ranks = np.array([rankdata(-np.nan_to_num(np.asarray(values, float), nan=-np.inf)) for values in scores])
+    return ranks.mean(axis=0) + 1e-6 * ranks[0]
+
+
+def choose(candidates: Sequence[Candidate], keep: int, test_to_train: float) -> Shortlist:
+    """Chooses at most `keep` of the candidates.
+
+    test_to_train: images tested over images trained on, in a fold.
+    """
+    queues = []
+    for architecture in sorted({each.architecture for each in candidates}, key=lambda name: _size(candidates, name)):
+        members = [each for each in candidates if each.architecture == architecture]
+        queues.append(_of_architecture(members, test_to_train))
+    several = len(queues) > 1
+    choices: list[Choice] = []
+    for turn in range(max(map(len, queues))):
+        for queue in queues:
+            if turn < len(queue) and len(choices) < keep:
+                each, reason = queue[turn]
+                where = f"the best {each.architecture}: " if several and turn == 0 else ""
+                choices.append(Choice(each.name, where + reason))
+    return Shortlist(tuple(choices), tuple(_remarks(candidates, queues, choices, test_to_train)))
+
+
+def gap(one: Candidate, other: Candidate, test_to_train: float) -> Comparison:
+    """The difference of two candidates' probes, one less other, with its interval (corrected resampled t)."""
+    return corrected_t(np.array(one.probe) - np.array(other.probe), test_to_train)
+
+
+def _size(candidates: Sequence[Candidate], architecture: str) -> tuple[float, str]:
+    return -max(each.multiply_adds for each in candidates if each.architecture == architecture), architecture
+
+
+def _of_architecture(members: Sequence[Candidate], test_to_train: float) -> list[tuple[Candidate, str]]:
+    """The members worth keeping, best first, with a reason each."""
+    ranks = mean_ranks([[each.scores.get(name, np.nan) for each in members] for name in RANKED_BY])
+    best = max(members, key=lambda each: np.mean(each.probe))
+    kept = []
+    for rank, each in sorted(zip(ranks, members, strict=True), key=lambda pair: (pair[0], pair[1].name)):
+        behind = gap(best, each, test_to_train)
+        if each is not best and behind.low > 0:
+            continue
+        auc = f"probe AUC {np.mean(each.probe):.3f}"
+        place = f"mean rank {rank:.1f} of {len(members)} by probe, NLEEP and LogME"
+        if len(members) == 1:
+            kept.append((each, f"{auc}; no other candidate has this architecture"))
+        elif each is best:
+            kept.append((each, f"{auc}, the highest; {place}"))
+        else:
+            known = "" if np.isnan(behind.low) else f" (95 % interval {-behind.high:+.3f} to {-behind.low:+.3f})"
+            kept.append((each, f"{auc}, not shown to be worse than {best.name}: {-behind.value:+.3f}{known}; {place}"))
+    return kept
+
+
+def _remarks(
+    candidates: Sequence[Candidate],
+    queues: Sequence[Sequence[tuple[Candidate, str]]],
+    choices: Sequence[Choice],
+    test_to_train: float,
+) -> list[str]:
+    remarks = []
+    left = sum(map(len, queues))
+    if len(candidates) > 1 and left == len(candidates):
+        names = ", ".join(each.name for each in choices)
+        more = f", or {left - len(choices)} others" if left > len(choices) else ""
+        remarks.append(f"No candidate stands out: any of these ({names}{more}).")
+    if len(queues) > 1:
+        remarks.append(
+            "No score chooses between architectures: on published results none has any signal there. The larger "
+            "architecture comes first, which has some."
+        )
+    trained = [each for each in candidates if not each.random]
+    gains = [
+        (gap(each, other, test_to_train), each, other)
+        for each in trained
+        for other in candidates
+        if other.random and other.architecture == each.architecture
+    ]
+    if gains and not any(gain.low > 0 for gain, _, _ in gains):
+        gain, each, other = max(gains, key=lambda entry: entry[0].value)
+        known = "" if np.isnan(gain.low) else f", 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
+        remarks.append(
+            f"Nothing beats random initialisation here: the frozen features of {each.name} are at most "
+            f"{gain.value:+.3f} AUC better than those of {other.name}{known}. Fine-tuning may still tell them apart."
+        )
+    return remarks
