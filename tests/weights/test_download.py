@@ -1,0 +1,245 @@
+"""Checkpoints by name, from a real HTTP server on this machine: whole, slow, broken off, changed, refused, absent."""
+
+import contextlib
+import dataclasses
+import hashlib
+import http.server
+import json
+import multiprocessing
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from weight_files import in_format, random_tensors, to_torch
+
+from tljax import weights
+from tljax.core.errors import UserError
+from tljax.weights import catalogue, download
+
+NAME = "resnet18"  # a row of the table, which the tests point at their own server
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves one file under several kinds of bad luck, and counts what it was asked for."""
+
+    def __init__(self, content: bytes):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.asked, self.tokens = content, [], []
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.tokens.append(self.headers.get("Authorization"))
+        content = self.server.content
+        match self.path.strip("/").removesuffix(".pth"):
+            case "whole":
+                self._answer(content)
+            case "slow":
+                self._answer(content, pause=0.02)
+            case "broken":
+                self._answer(content, sent=len(content) // 2)
+            case "changed":
+                self._answer(content[:-1] + bytes([content[-1] ^ 1]))
+            case "redirect":
+                self.send_response(302)
+                self.send_header("Location", f"{self.server.address}/whole.pth")
+                self.end_headers()
+            case "login":
+                self._answer(b"<!DOCTYPE html><html><body>Please log in</body></html>")
+            case "refused":
+                self.send_error(403)
+            case _:
+                self.send_error(404)
+
+    def _answer(self, content: bytes, sent: int | None = None, pause: float = 0) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        body = content[: len(content) if sent is None else sent]
+        with contextlib.suppress(ConnectionError):
+            for start in range(0, len(body), 1 << 14):
+                self.wfile.write(body[start : start + (1 << 14)])
+                time.sleep(pause)
+
+    def log_message(self, *_) -> None:
+        """Keep the test's output quiet."""
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A small checkpoint of torchvision's layout."""
+    import torch
+
+    path = tmp_path_factory.mktemp("file") / "small.pth"
+    torch.save(to_torch(in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision")), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def server(content: bytes) -> Iterator[Server]:
+    with Server(content) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def point_at(server: Server, monkeypatch: pytest.MonkeyPatch):
+    """Give the row of the table other addresses and another hash."""
+
+    def point(*paths: str, hash: str = "", gate: str = "") -> None:
+        urls = tuple(path if "://" in path else f"{server.address}/{path}.pth" for path in paths)
+        row = dataclasses.replace(
+            catalogue.checkpoint(NAME), urls=urls, hash=hash, gate=gate, architecture="resnet_tiny"
+        )
+        monkeypatch.setattr(catalogue, "checkpoints", lambda: {NAME: row})
+
+    return point
+
+
+def test_the_table_is_sound():
+    from tljax import models
+    from tljax.models.normalisation import NORMALISATIONS
+
+    known = catalogue.checkpoints()
+    columns = {field.name for field in dataclasses.fields(catalogue.Checkpoint)}
+    assert {"imagenet", "imagenet-torch", "radimagenet", "dinov2-small", "rad-dino", "mae-base"} <= known.keys()
+    for row in known.values():
+        assert row.gate in ("", "huggingface", "form") and bool(row.urls) == (row.gate != "form"), row.name
+        assert all(url.startswith("https://") for url in row.urls), row.name
+        assert set(row.unconfirmed) <= columns, row.name
+        assert not row.architecture or row.architecture in models.names(), row.name
+        assert not row.normalisation or row.normalisation in NORMALISATIONS, row.name
+        assert row.hash.partition(":")[0] in ("", "md5", "sha256", "sha256-starts"), row.name
+
+
+@pytest.mark.parametrize("path", ["whole", "slow", "redirect"])
+def test_a_checkpoint_is_downloaded_and_converted_once(path, server, point_at, content, tmp_path):
+    point_at(path, hash=f"sha256:{hashlib.sha256(content).hexdigest()}")
+    folder = download.get(NAME, tmp_path, quiet=True)
+    _, card = weights.load(folder)
+    assert folder == tmp_path / NAME and card.name == NAME and card.backbone == "resnet_tiny"
+    assert {entry.name for entry in tmp_path.iterdir() if not entry.name.startswith(".")} == {NAME, "downloads.json"}
+    asked = len(server.asked)
+    assert download.get(NAME, tmp_path, quiet=True) == folder and len(server.asked) == asked
+
+
+def test_the_next_mirror_is_asked_where_one_fails(server, point_at, tmp_path):
+    point_at("absent", "broken", "whole")
+    download.get(NAME, tmp_path, quiet=True)
+    assert server.asked == ["/absent.pth", "/broken.pth", "/whole.pth"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("absent", r"HTTP 404.*another machine.*--from FILE"),
+        ("broken", r"broken off.*--from FILE"),
+        ("refused", r"HTTP 403"),
+        ("login", r"web page instead of the file"),
+    ],
+)
+def test_what_cannot_be_downloaded_is_named_and_nothing_is_left(path, message, point_at, tmp_path):
+    point_at(path)
+    with pytest.raises(UserError, match=message):
+        download.get(NAME, tmp_path, quiet=True)
+    assert not [entry for entry in tmp_path.iterdir() if not entry.name.startswith(".")]
+
+
+def test_without_a_network_the_message_says_how_to_go_on(point_at, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    point_at(f"http://127.0.0.1:{port}/whole.pth")
+    with pytest.raises(UserError, match=rf"no connection.*Fetch http://127.0.0.1:{port}/whole.pth .*--from FILE"):
+        download.get(NAME, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256", "sha256-starts"])
+def test_a_changed_file_is_refused(kind, point_at, content, tmp_path):
+    digest = hashlib.md5(content) if kind == "md5" else hashlib.sha256(content)
+    stated = digest.hexdigest()[: 8 if kind == "sha256-starts" else None]
+    point_at("changed", hash=f"{kind}:{stated}")
+    with pytest.raises(UserError, match="is not the file that its publisher states"):
+        download.get(NAME, tmp_path, quiet=True)
+    assert not weights.folder.is_whole(tmp_path / NAME)
+
+
+def test_without_a_stated_hash_the_first_download_is_remembered(point_at, content, tmp_path):
+    point_at("whole")
+    folder = download.get(NAME, tmp_path, quiet=True)
+    assert json.loads((tmp_path / "downloads.json").read_text()) == {NAME: hashlib.sha256(content).hexdigest()}
+    folder.rename(tmp_path / "elsewhere")
+    point_at("changed")
+    with pytest.raises(UserError, match="differs from the resnet18 that was downloaded first"):
+        download.get(NAME, tmp_path, quiet=True)
+
+
+def test_a_file_that_was_fetched_by_hand_is_kept(point_at, content, tmp_path):
+    point_at("absent")
+    (tmp_path / "mine.pth").write_bytes(content)
+    download.get(NAME, tmp_path / "weights", source=tmp_path / "mine.pth", quiet=True)
+    assert (tmp_path / "mine.pth").read_bytes() == content
+
+
+def test_another_network_than_the_named_one_is_refused(point_at, content, tmp_path, monkeypatch):
+    point_at("whole")
+    row = dataclasses.replace(catalogue.checkpoints()[NAME], architecture="resnet18")
+    monkeypatch.setattr(catalogue, "checkpoints", lambda: {NAME: row})
+    with pytest.raises(UserError, match="holds a resnet_tiny; resnet18 is a resnet18"):
+        download.get(NAME, tmp_path, quiet=True)
+
+
+def test_the_hub_is_found_and_the_token_is_sent_to_it_alone(server, point_at, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", server.address)
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    point_at("https://huggingface.co/whole.pth", gate="huggingface")
+    download.get(NAME, tmp_path / "one", quiet=True)
+    assert server.tokens == ["Bearer secret"]
+    monkeypatch.delenv("HF_ENDPOINT")
+    point_at("whole")
+    download.get(NAME, tmp_path / "two", quiet=True)
+    assert server.tokens == ["Bearer secret", None]
+
+
+def test_terms_that_must_be_accepted_are_named(point_at, tmp_path):
+    point_at("refused", gate="huggingface")
+    with pytest.raises(UserError, match=r"accept its terms at .* and set HF_TOKEN"):
+        download.get(NAME, tmp_path, quiet=True)
+
+
+def _get(row: catalogue.Checkpoint, folder: Path) -> None:
+    catalogue.checkpoints = lambda: {NAME: row}
+    download.get(NAME, folder, quiet=True)
+
+
+def test_of_two_processes_one_downloads_and_the_other_waits(server, point_at, tmp_path):
+    point_at("slow")
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=_get, args=(catalogue.checkpoints()[NAME], tmp_path)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0] and server.asked == ["/slow.pth"]
+
+
+def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_whole(server, point_at, tmp_path):
+    point_at("slow")
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_get, args=(catalogue.checkpoints()[NAME], tmp_path))
+    process.start()
+    while not server.asked:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert not weights.folder.is_whole(tmp_path / NAME)
+    point_at("whole")
+    assert weights.folder.is_whole(download.get(NAME, tmp_path, quiet=True))

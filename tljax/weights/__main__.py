@@ -1,0 +1,87 @@
+"""python -m tljax.weights: list, get, convert, audit and export checkpoints."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tljax.core.errors import run_command
+from tljax.core.progress import output
+
+COMMANDS = {
+    "list": "show the known checkpoints, and which of them are here",
+    "get": "download a known checkpoint, check and convert it",
+    "convert": "convert a weights file of another framework",
+    "export": "write a weights folder or a run as a PyTorch or safetensors file",
+    "audit": "find out which input a network was trained on",
+}
+
+
+def main() -> None:
+    """Run the command that the first argument names."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name not in COMMANDS:
+        known = "\n".join(f"  {command:<9}{does}" for command, does in COMMANDS.items())
+        print(f"usage: tljax weights COMMAND [options]\n\n{known}\n\ntljax weights COMMAND --help explains one.")
+        if name not in ("-h", "--help"):
+            print(f"error: there is no command {name!r}", file=sys.stderr)
+            sys.exit(2)
+        return
+    {"list": _list, "get": _get, "convert": _convert, "export": _convert, "audit": _audit}[name](arguments)
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"tljax weights {command}", description=COMMANDS[command])
+    parser.add_argument(
+        "--weights-dir", type=Path, help="of converted weights; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"
+    )
+    return parser
+
+
+def _list(arguments: list[str]) -> None:
+    from rich.table import Table
+
+    from tljax.weights.catalogue import checkpoints, present
+
+    options = _parser("list").parse_args(arguments)
+    here = set(present(options.weights_dir))
+    table = Table("name", "here", "backbone", "pre-training", "images", "px", "licence", "access", box=None)
+    for known in checkpoints().values():
+        images = f"{known.pretraining_images:,}" if known.pretraining_images else ""
+        access = {"": "free", "huggingface": "accept terms", "form": "ask the authors"}[known.gate]
+        licence = known.licence + (" (?)" if "licence" in known.unconfirmed else "")
+        row = (known.backbone, known.pretraining, images, str(known.image_size), licence, access)
+        table.add_row(known.name, "yes" if known.name in here else "", *row)
+    output.print(table)
+    output.print("\n(?) no source confirms it. tljax weights get NAME downloads and converts one.")
+
+
+def _get(arguments: list[str]) -> None:
+    from tljax.weights.download import get
+
+    parser = _parser("get")
+    parser.add_argument("name", metavar="NAME", help="as tljax weights list has it")
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="the file, downloaded by hand")
+    parser.add_argument("--keep", action="store_true", help="keep the downloaded file")
+    options = parser.parse_args(arguments)
+    print(get(options.name, options.weights_dir, source=options.source, keep=options.keep))
+
+
+def _convert(arguments: list[str]) -> None:
+    from tljax.weights.command import main as convert
+
+    sys.argv = ["tljax weights convert", *arguments]
+    convert()
+
+
+def _audit(arguments: list[str]) -> None:
+    from tljax.weights.audit import audit_command
+
+    parser = _parser("audit")
+    parser.add_argument("network", metavar="NETWORK", help="a name, a weights folder or a run folder")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="images, of any domain")
+    parser.add_argument("--image-size", type=int, default=224, help="in pixels")
+    audit_command(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    run_command(main)

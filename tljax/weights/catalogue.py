@@ -1,0 +1,78 @@
+"""The published checkpoints that tljax knows by name, and where their converted folders lie."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from tljax.core.cache import weights_home
+from tljax.core.errors import UserError
+from tljax.weights.folder import is_whole
+
+RADIMAGENET = "the form that https://github.com/BMEII-AI/RadImageNet links to"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One row of `checkpoints.csv`. Facts without a source are named in `unconfirmed`."""
+
+    name: str
+    backbone: str  # for a reader: 'ViT-S/14'
+    architecture: str  # one of `tljax.models.names()`, where exactly one fits; else ""
+    pretraining: str  # the data
+    pretraining_images: int | None
+    image_size: int  # in pixels, of the pre-training
+    normalisation: str  # a key of NORMALISATIONS, where the format does not tell the right one; else ""
+    licence: str
+    gate: str  # "": anybody may download it; "huggingface": accept the terms there; "form": ask the authors
+    urls: tuple[str, ...]  # mirrors, the first one first
+    hash: str  # "md5:...", "sha256:...", "sha256-starts:..." as the publisher states it, or ""
+    unconfirmed: tuple[str, ...]  # columns that no source confirms
+    citation: str
+
+    @property
+    def where(self) -> str:
+        """Where a person downloads the file by hand."""
+        return " or ".join(self.urls) or RADIMAGENET
+
+
+@cache
+def checkpoints() -> dict[str, Checkpoint]:
+    """Every known checkpoint by name, in the order of the table."""
+    text = resources.files("tljax.weights").joinpath("checkpoints.csv").read_text(encoding="utf-8")
+    return {row["name"]: _read(row) for row in csv.DictReader(text.splitlines())}
+
+
+def _read(row: dict[str, str]) -> Checkpoint:
+    images = row.pop("pretraining_images")
+    parts = {name: tuple(row.pop(name).split()) for name in ("urls", "unconfirmed")}
+    size = int(row.pop("image_size"))
+    return Checkpoint(**row, **parts, image_size=size, pretraining_images=int(images) if images else None)
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """The checkpoint of a name. Raises UserError for an unknown one."""
+    known = checkpoints()
+    if name not in known:
+        raise UserError(f"there is no checkpoint {name!r}; `tljax weights list` shows the {len(known)} that there are")
+    return known[name]
+
+
+def present(weights_dir: Path | None = None) -> list[str]:
+    """The known checkpoints whose converted folder is there."""
+    return [name for name in checkpoints() if is_whole(weights_home(weights_dir) / name)]
+
+
+def find(name: str, weights_dir: Path | None = None) -> Path:
+    """The converted folder of a known checkpoint. Raises UserError with the command that gets it."""
+    known, folder = checkpoint(name), weights_home(weights_dir) / name
+    if is_whole(folder):
+        return folder
+    option = f" --weights-dir {weights_dir}" if weights_dir else ""
+    if known.gate == "form":
+        raise UserError(
+            f"no {name} weights at {folder}. Ask for the file by {known.where}, then run: "
+            f"tljax weights get {name} --from FILE{option}"
+        )
+    raise UserError(f"no {name} weights at {folder}; get them with: tljax weights get {name}{option}")
