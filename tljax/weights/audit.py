@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -125,8 +126,8 @@ def _observer(model: nnx.Module) -> Callable[[Float[Array, "n h w c"]], dict[tup
     model.set_attributes(observed=False)
 
     @jax.jit
-    def moments(state: nnx.State, images: Float[Array, "n h w c"]) -> nnx.State:
-        def of_one(image: Float[Array, "h w c"]) -> nnx.State:
+    def moments(state: Any, images: Float[Array, "n h w c"]) -> Any:
+        def of_one(image: Float[Array, "h w c"]) -> Any:
             network = nnx.merge(graph, state, copy=True)
             network.features(image[None])
             return nnx.pop(network, nnx.Intermediate)
