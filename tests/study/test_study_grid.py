@@ -87,7 +87,7 @@ def test_what_is_absent_is_named_once_and_left_out(tmp_path):
     grid = make_grid(config)
     assert set(grid.left_out) == {"chest", "radimagenet"}
     assert "chest-xray-pneumonia" in grid.left_out["chest"]
-    assert "convert_weights.py" in grid.left_out["radimagenet"]
+    assert "tljax weights get radimagenet --from FILE" in grid.left_out["radimagenet"]
     assert {(cell.config.dataset, cell.label) for cell in grid.cells} == {("phantom", "random")}
 
 

@@ -78,7 +78,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     import torch
 
     path = tmp_path_factory.mktemp("file") / "small.pth"
-    torch.save(to_torch(in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision")), path)
+    torch.save(to_torch(in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision", "resnet_tiny")), path)
     return path.read_bytes()
 
 

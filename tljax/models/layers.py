@@ -147,13 +147,13 @@ class BatchNorm(nnx.Module):
         self.mean, self.var = nnx.BatchStat(constant(0.0, channels)), nnx.BatchStat(constant(1.0, channels))
         self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
         self.use_running_average = False
-        self.observed = False  # whether the batch's moments are sown as intermediates
+        self.observed = False  # whether each batch's moments are kept as intermediates
 
     def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None = None) -> Float[Array, "b h w c"]:
         """mask: the rows that count in the batch statistics; None counts all."""
         x = at_least_float32(x)
         if self.observed:
-            self.sow(nnx.Intermediate, "moments", self._batch_moments(x, mask)[:2])
+            self.seen_mean, self.seen_var = map(nnx.Intermediate, self._batch_moments(x, mask)[:2])
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
         else:

@@ -179,8 +179,8 @@ def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, Cell]) 
     if init in pretrain or networks.is_random(init):
         return
     try:
-        networks.locate(init, config.train.weights_dir)
+        networks.locate(init, config.train.weights_dir, download=config.train.download)
     except UserError as error:
-        if init in weights.PUBLISHED:
+        if weights.is_known(init):
             raise _Absent(str(error)) from None
         raise

@@ -51,6 +51,7 @@ def prepare(config: TrainConfig) -> Setup:
         dropout=config.dropout,
         dtype=devices.compute_dtype(config.precision),
         seed=config.seed,
+        download=config.download,
     )
     network.model.trained_by(config.train)  # refuses a scope that the network does not have
     return Setup(config, network, data, fold)

@@ -1,18 +1,18 @@
-"""Weights folders, and the foreign checkpoints that they are made from: a format a file, its name map as data."""
+"""Weights folders, and the checkpoints of other frameworks that they are made from: one file per format."""
 
 from tljax.weights.card import NORMALISATIONS, Normalisation, WeightsCard
+from tljax.weights.catalogue import find, is_known
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.folder import load, read_card, save
-from tljax.weights.published import PUBLISHED, find
 
 __all__ = [
     "NORMALISATIONS",
-    "PUBLISHED",
     "Conversion",
     "Normalisation",
     "WeightsCard",
     "convert",
     "find",
+    "is_known",
     "load",
     "read_card",
     "save",

@@ -102,10 +102,9 @@ def candidates(own: Normalisation) -> dict[str, Normalisation]:
         found[f"{name}, {channels} order" if swapped else name] = Normalisation(
             channels, known.scale, known.mean, known.std
         )
-    plain = {"pixels 0..255": 1.0, "pixels 0..1": 1 / 255}
     if own.channels in ("rgb", "bgr"):
-        for (name, scale), channels in product(plain.items(), ("rgb", "bgr")):
-            found[f"{name}, {channels} order"] = Normalisation(channels, scale, (0.0,) * 3, (1.0,) * 3)
+        for channels in ("rgb", "bgr"):
+            found[f"pixels 0..1, {channels} order"] = Normalisation(channels, 1 / 255, (0.0,) * 3, (1.0,) * 3)
     return found
 
 
@@ -130,14 +129,15 @@ def _observer(model: nnx.Module) -> Callable[[Float[Array, "n h w c"]], dict[tup
         def of_one(image: Float[Array, "h w c"]) -> Any:
             network = nnx.merge(graph, state, copy=True)
             network.features(image[None])
-            return nnx.pop(network, nnx.Intermediate)
+            return nnx.state(network, nnx.Intermediate)
 
         return jax.lax.map(of_one, images)
 
     def observed(images: Float[Array, "n h w c"]) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
-        found = nnx.to_flat_state(moments(state, images))
-        pairs = {path[:-1]: [np.asarray(part, np.float64) for part in sown.get_value()[0]] for path, sown in found}
-        return {path: (mean, var + np.square(mean)) for path, (mean, var) in pairs.items()}
+        found = {path: np.asarray(seen[...], np.float64) for path, seen in nnx.to_flat_state(moments(state, images))}
+        places = {path[:-1] for path in found}
+        pairs = {place: (found[*place, "seen_mean"], found[*place, "seen_var"]) for place in places}
+        return {place: (mean, var + np.square(mean)) for place, (mean, var) in pairs.items()}
 
     return observed
 

@@ -59,6 +59,11 @@ def checkpoint(name: str) -> Checkpoint:
     return known[name]
 
 
+def is_known(name: str) -> bool:
+    """Whether the table has a checkpoint of this name."""
+    return name in checkpoints()
+
+
 def present(weights_dir: Path | None = None) -> list[str]:
     """The known checkpoints whose converted folder is there."""
     return [name for name in checkpoints() if is_whole(weights_home(weights_dir) / name)]

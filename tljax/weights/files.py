@@ -57,7 +57,7 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Reads any file that `tools/convert_weights.py` knows. Raises UserError that says what the file is instead."""
+    """Reads any file that `tljax weights convert` knows. Raises UserError that says what the file is instead."""
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder; name the weights file in it")

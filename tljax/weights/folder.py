@@ -85,7 +85,7 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], WeightsCard]:
     if not is_whole(folder):
         raise UserError(
             f"{folder} is not a weights folder (card.json and state/); "
-            "convert a weights file with: python tools/convert_weights.py FILE --out FOLDER"
+            "convert a weights file with: tljax weights convert FILE --out FOLDER"
         )
     card = read_card(folder)
     try:

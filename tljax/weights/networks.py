@@ -1,6 +1,7 @@
 """A network by what a person calls it: `imagenet`, `radimagenet`, `random:SEED`, a weights folder or a run folder."""
 
 import dataclasses
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ def resolve(
     dropout: float = 0.0,
     dtype: DTypeLike = jnp.float32,
     seed: int = 0,
+    download: bool = False,
 ) -> Network:
     """The network that `spec` names.
 
@@ -54,7 +56,7 @@ def resolve(
         card = _random_card(backbone, variant)
         model = models.build(backbone, variant, num_classes or 1, seed=seed, dropout=dropout, dtype=dtype)
     else:
-        tensors, card = weights.load(locate(spec, weights_dir))
+        tensors, card = weights.load(locate(spec, weights_dir, download=download))
         own_head = {key: value for key, value in tensors.items() if key.startswith(models.HEAD)}
         outputs = num_classes or (own_head[f"{models.HEAD}bias"].shape[0] if own_head else 1)
         model = models.build(card.backbone, card.variant, outputs, seed=seed, dropout=dropout, dtype=dtype)
@@ -78,9 +80,16 @@ def is_random(spec: str) -> bool:
     return spec.partition(":")[0] == "random"
 
 
-def locate(spec: str, weights_dir: Path | None = None) -> Path:
-    """The weights folder of a published initialisation, a path, or a run. Raises UserError that says what to do."""
-    if spec in weights.PUBLISHED:
+def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False) -> Path:
+    """Returns the weights folder of a known checkpoint, a path, or a run. Raises UserError that says what to do.
+
+    download: get a known checkpoint that is not there.
+    """
+    if weights.is_known(spec):
+        if download:
+            from tljax.weights.download import get
+
+            return get(spec, weights_dir)
         return weights.find(spec, weights_dir)
     path = Path(spec).expanduser()
     if (path / CONFIG).is_file():
@@ -88,14 +97,17 @@ def locate(spec: str, weights_dir: Path | None = None) -> Path:
             if (path / RESULT).exists():
                 raise UserError(
                     f"the weights of run folder {path} were not kept (--keep none, or removed since); "
-                    "remove the folder to train it anew"
+                    "remove the folder to train it again"
                 )
             raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
         return path / CHECKPOINT
     if not path.exists():
+        near = difflib.get_close_matches(spec, [*weights.catalogue.checkpoints(), "random"], 1)
         raise UserError(
-            f"unknown initialisation or network '{spec}': neither imagenet, radimagenet, random, random:SEED, "
-            "nor the path of a weights folder or a run folder"
+            f"unknown initialisation or network '{spec}'"
+            + (f"; did you mean {near[0]}?" if near else ".")
+            + " It is no checkpoint of `tljax weights list`, not random or random:SEED, no path of a weights folder "
+            "or a run folder"
         )
     if folds := sorted(folder for folder in path.glob("fold*") if (folder / CONFIG).is_file()):
         raise UserError(f"{path} holds the runs of {len(folds)} folds; name one of them, as {folds[0]}")
@@ -104,7 +116,7 @@ def locate(spec: str, weights_dir: Path | None = None) -> Path:
 
 def label(spec: str) -> str:
     """A short name for tables and folders: the spec itself, or what the card at its path says."""
-    if spec in weights.PUBLISHED or is_random(spec):
+    if weights.is_known(spec) or is_random(spec):
         return spec
     return re.sub(r"[^\w.-]+", "-", weights.read_card(locate(spec)).name).strip("-")
 

@@ -34,7 +34,9 @@ class TrainConfig:
     folds_dir: Path | None = None
     """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
     weights_dir: Path | None = None
-    """holds imagenet/ and radimagenet/; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
+    """of converted weights, one folder per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
+    download: bool = False
+    """download the weights that --init names if they are not there"""
     workdir: Path = Path("runs")
     """run folders are made here: <dataset>/<init>-<freeze|nofreeze>/fold<k>"""
     cache_dir: Path | None = None
@@ -113,7 +115,7 @@ class TrainConfig:
 SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
 _PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
 # Settings in which a resumed run may differ: those above, locations, and storage, which changes rounding only.
-INCIDENTAL = (*_PLACES, "storage", "allow_leakage", *SIGHT_AND_HOSTS)
+INCIDENTAL = (*_PLACES, "download", "storage", "allow_leakage", *SIGHT_AND_HOSTS)
 
 
 def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
