@@ -10,7 +10,7 @@ from tljax.weights import networks
 
 def place_of(spec: str) -> str:
     """The folder of a network that lies in one; empty for those that have a name of their own."""
-    return "" if spec in weights.PUBLISHED or networks.is_random(spec) else str(Path(spec).expanduser().resolve())
+    return "" if weights.is_known(spec) or networks.is_random(spec) else str(Path(spec).expanduser().resolve())
 
 
 def names_of(specs: Sequence[str], labels: Sequence[str]) -> list[str]:
