@@ -234,22 +234,48 @@ def probability_best(values: Float[np.ndarray, "f m"], test_to_train: float, see
     return (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
+class Influence(NamedTuple):
+    """The AUC of one network on one fold, and what each patient adds to its error.
+
+    The squares of `added` sum to DeLong's variance; those of the difference of two networks, to that of the difference.
+    """
+
+    auc: float
+    added: Float[np.ndarray, " u"]
+
+
+def influence(
+    labels: Labels, probabilities: Probabilities | SeedProbabilities, patients: Sequence[str] | None = None
+) -> Influence | None:
+    """Returns the influence of each patient on the AUC of one network, averaged over seeds where there are several.
+
+    None where the AUC is undefined, or where a class has a single patient, of whose spread nothing is known.
+    """
+    unit = _units(labels, patients)
+    if _smallest_class(labels, unit, probabilities.shape[-1]) < 2:
+        return None
+    return Influence(*_over_seeds(labels, probabilities, unit))
+
+
 def delong(folds: Sequence[FoldPredictions], *, level: float = LEVEL) -> Comparison:
     """Returns DeLong's test between two networks, on all test predictions of their folds together.
 
     Images are ranked within their fold and seed, because each run has its own scale of scores. The difference is that
     of the mean AUCs over folds and seeds. Images of a patient count together (Obuchowski 1997), and so do the seeds:
     they are averaged image by image. With one fold, one seed and no patients it is the test of DeLong, DeLong &
-    Clarke-Pearson (1988). More than two classes: one against the rest, weighted by prevalence. Folds where an AUC is
-    undefined are left out, and those where a class has a single patient, of whose spread nothing is known; NaN where
-    none is left. Where the two networks rank all images alike, the interval and p are NaN.
+    Clarke-Pearson (1988). More than two classes: one against the rest, weighted by prevalence. Folds without an
+    `influence` are left out; NaN where none is left. Where the two networks rank all images alike, the interval and p
+    are NaN.
     """
-    parts = []
-    for fold in folds:
-        unit = _units(fold.labels, fold.patients)
-        if _smallest_class(fold.labels, unit, fold.probabilities[0].shape[-1]) > 1:
-            (a, u), (b, v) = (_over_seeds(fold.labels, probabilities, unit) for probabilities in fold.probabilities)
-            parts.append((a - b, u - v))
+    first, second = zip(*([influence(f.labels, p, f.patients) for p in f.probabilities] for f in folds), strict=True)
+    return delong_of(first, second, level=level)
+
+
+def delong_of(
+    first: Sequence[Influence | None], second: Sequence[Influence | None], *, level: float = LEVEL
+) -> Comparison:
+    """Returns `delong` from the influences of two networks fold by fold, which many pairs can share."""
+    parts = [(a.auc - b.auc, a.added - b.added) for a, b in zip(first, second, strict=True) if a and b]
     if not parts:
         return Comparison(*[float("nan")] * 5)
     difference = float(np.mean([part for part, _ in parts]))

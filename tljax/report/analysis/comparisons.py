@@ -129,15 +129,15 @@ def _predictions(arm: ArmResult, fold: int) -> FoldPredictions:
 def compare_pairs(evidence: Evidence) -> list[PairTest]:
     """Tests every pair of initialisations, the one with the higher mean first."""
     ranked = sorted(evidence.aucs, key=lambda init: -evidence.mean(init))
+    influences = {
+        init: [intervals.influence(fold.labels, fold.probabilities[0], fold.patients) for fold in folds]
+        for init, folds in evidence.predictions.items()
+    }
     pairs = []
     for first, second in combinations(ranked, 2):
         differences = np.subtract(evidence.aucs[first], evidence.aucs[second])
-        both = [
-            FoldPredictions(a.labels, (*a.probabilities, *b.probabilities), a.patients)
-            for a, b in zip(evidence.predictions[first], evidence.predictions[second], strict=True)
-        ]
         t = intervals.corrected_t(differences, evidence.test_to_train)
-        pairs.append(PairTest(first, second, t, intervals.delong(both), t.p))
+        pairs.append(PairTest(first, second, t, intervals.delong_of(influences[first], influences[second]), t.p))
     return pairs
 
 

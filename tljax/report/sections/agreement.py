@@ -22,7 +22,7 @@ def make(study: Study, gallery: Gallery) -> Section:
         "Are the networks wrong on the same images?",
         [prediction_similarity.draw(gallery, study), similarity_table(study), published_table(study)],
         "Two accurate networks agree often, because both are often right. What matters is how much more often they "
-        "agree than two networks with independent errors.",
+        "agree than two networks whose errors are independent within each class.",
         absent="Prediction similarity needs two initialisations on the same folds.",
     )
 
@@ -33,19 +33,21 @@ def similarity_table(study: Study) -> Table:
         [
             task, condition_name(condition), " – ".join(map(init_name, found.inits)), plain(found.test.observed),
             interval(found.test.low, found.test.high), plain(found.test.independent),
-            plain(found.test.authors_independent), plain(found.test.kappa), p_value(found.test.mcnemar_p),
-            str(found.test.n),
+            plain(found.test.independent_within_class), plain(found.test.authors_independent),
+            plain(found.test.kappa), p_value(found.test.mcnemar_p), str(found.test.n),
         ]
         for task, condition, found in _all(study)
     ]  # fmt: skip
     columns = (
         "task", "condition", "pair", "both right or both wrong", "95 % interval", "if errors were independent",
-        "authors' baseline", "kappa", "p (McNemar)", "test images",
+        "if independent within each class", "authors' baseline", "kappa", "p (McNemar)", "test images",
     )  # fmt: skip
     caption = (
         "Prediction similarity: the share of test images on which both networks are right or both are wrong, and what "
-        "it would be if their errors were independent. The authors' baseline is that of the published code, which "
-        f"squares the accuracy of the first network.{lowest_seed(study.tasks)}"
+        "it would be if their errors were independent. Classes differ in difficulty, which makes all networks wrong on "
+        "the same ones: the next column is for errors that are independent within each class, and is the baseline to "
+        "compare with. The authors' baseline is that of the published code, which squares the accuracy of the first "
+        f"network. McNemar's test asks whether both networks are equally accurate.{lowest_seed(study.tasks)}"
     )
     return Table("prediction-similarity", caption, columns, rows, words=3)
 
