@@ -17,8 +17,9 @@ from PIL import Image
 
 from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
-from tljax.datasets import store, tasks
-from tljax.datasets.archive import listing_hash, open_archive
+from tljax.datasets import cache_folders, store, tasks
+from tljax.datasets.archive import open_archive
+from tljax.datasets.cache_folders import source_hint
 from tljax.datasets.dataset import Card, Dataset, Example
 from tljax.datasets.decoding import to_image
 from tljax.datasets.duplicate_images import DUPLICATES, DuplicatePair, find_duplicates, kept_pairs
@@ -58,7 +59,7 @@ def load(
     if not 1 <= size <= MAX_SIZE:
         raise UserError(f"an image size of {size} pixels makes no sense; give a number from 1 to {MAX_SIZE}")
     try:
-        folder = _folder(task, data_dir, cache_dir)
+        folder = cache_folders.folder_of(task.CARD, data_dir, cache_dir)
         target = folder / f"{size}px"
         if not target.is_dir():
             with store.locked(folder):
@@ -73,10 +74,8 @@ def load(
 
 
 def prepared(name: str, cache_dir: str | Path | None = None) -> list[Path]:
-    """The cache folders in which this task lies prepared, in any image size."""
-    task = _task(name)
-    found = (cache_home(cache_dir) / task.CARD.name).glob(f"*{_version(task)}")
-    return sorted(folder for folder in found if (folder / "tfds").is_dir() or any(folder.glob("*px")))
+    """Returns the cache folders in which this task lies prepared, in any image size."""
+    return cache_folders.prepared(_task(name).CARD, cache_dir)
 
 
 def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
@@ -114,33 +113,6 @@ def _task(name: str) -> ModuleType:
     if name not in _tasks():
         raise UserError(f"there is no data set {name!r}; there are {', '.join(names())}")
     return _tasks()[name]
-
-
-def _version(task: ModuleType) -> str:
-    """The version of the rules by which a task's images are prepared: a new one prepares every archive again."""
-    return f"v{store.FORMAT}.{task.CARD.version}"
-
-
-def _folder(task: ModuleType, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
-    name, version = task.CARD.name, _version(task)
-    root = cache_home(cache_dir) / name
-    if not task.CARD.needs_archive:
-        return root / version
-    if data_dir is not None:
-        if not Path(data_dir).exists():
-            raise UserError(f"--data-dir {data_dir}: there is no such file or folder; {_hint(task.CARD)}")
-        return root / f"{listing_hash(Path(data_dir))}-{version}"
-    match prepared(name, cache_dir):
-        case [folder]:
-            return folder
-        case []:
-            raise UserError(f"{name} is not prepared yet: give its archive with --data-dir; {_hint(task.CARD)}")
-        case several:
-            raise UserError(f"{name} is prepared from {len(several)} archives in {root}; say which with --data-dir")
-
-
-def _hint(card: Card) -> str:
-    return f"get it from {card.source}"
 
 
 def _prepare(
@@ -187,11 +159,13 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
 def check_examples(card: Card, examples: list[Example], data_dir: str | Path) -> tuple[str, ...]:
     """The classes, after making sure that each has an image and that no two images share a name."""
     if not examples:
-        raise UserError(f"{data_dir} holds no image of {card.name}; {_hint(card)}")
+        raise UserError(f"{data_dir} holds no image of {card.name}; {source_hint(card)}")
     labels = {example.label for example in examples}
     classes = card.classes or tuple(sorted(labels))
     if absent := [name for name in classes if name not in labels]:
-        raise UserError(f"{data_dir} holds no image of the class {', '.join(absent)}: half unpacked? {_hint(card)}")
+        raise UserError(
+            f"{data_dir} holds no image of the class {', '.join(absent)}: half unpacked? {source_hint(card)}"
+        )
     if unknown := sorted(labels - set(classes)):
         raise UserError(f"{data_dir}: unknown class {', '.join(unknown)}; {card.name} has {', '.join(classes)}")
     if len(classes) < 2:

@@ -1,0 +1,85 @@
+"""Where a prepared task lies in the cache, and which rules prepared it.
+
+A folder is named by its archive and by the version of the rules: `<archive>-v<FORMAT>.<version>`. `FORMAT` belongs to
+decoding and to the store, for all tasks; a card's `version` to the task alone. Raise one of them where pixels change:
+`tests/datasets/test_task_pixels.py` fails until then.
+"""
+
+from pathlib import Path
+
+from tljax.core.cache import cache_home
+from tljax.core.errors import UserError
+from tljax.datasets import store
+from tljax.datasets.archive import listing_hash
+from tljax.datasets.dataset import Card
+
+LEGACY = {  # a hash of the source text took the place of a version in 0.1.0; its pixels are those of v1.1
+    "breast": "59b7c838b023",
+    "chest": "5eef2f02263a",
+    "isic": "ecc9b8afbc97",
+    "kimia": "5dfd65409e3d",
+    "knee": "6327c5f0f2d6",
+    "mammograms": "8da30a3cf942",
+    "medmnist": "6635312cb447",
+    "pcam-middle": "1522a733fdeb",
+    "pcam-small": "4d25fbfa4fcb",
+    "phantom": "249902b8ebe1",
+    "phantom-source": "43a22e523e2a",
+    "rad_thyroid": "cd1593f2ebec",
+    "thyroid": "54e1ea78c9a2",
+}
+LEGACY_VERSION = "v1.1"
+
+
+def version_of(card: Card) -> str:
+    """Returns the version of the rules by which a task's images are prepared."""
+    return f"v{store.FORMAT}.{card.version}"
+
+
+def prepared(card: Card, cache_dir: str | Path | None = None) -> list[Path]:
+    """Returns the folders in which a task lies prepared by the present rules, in any image size; one per archive."""
+    root, found = cache_home(cache_dir) / card.name, {}
+    for version in reversed(_versions(card)):  # the present name goes before the legacy one
+        for folder in root.glob(f"*{version}"):
+            if (folder / "tfds").is_dir() or any(folder.glob("*px")):
+                found[folder.name.removesuffix(version)] = folder
+    return sorted(found.values())
+
+
+def folder_of(card: Card, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
+    """Returns the folder of a task and its archive, or of the only archive that is prepared already.
+
+    Raises `UserError` where there is no such archive, or where none or several are prepared.
+    """
+    root = cache_home(cache_dir) / card.name
+    ready = prepared(card, cache_dir)
+    if not card.needs_archive:
+        return ready[0] if ready else root / version_of(card)
+    if data_dir is not None:
+        if not Path(data_dir).exists():
+            raise UserError(f"--data-dir {data_dir}: there is no such file or folder; {source_hint(card)}")
+        archive = listing_hash(Path(data_dir))
+        return next(
+            (folder for folder in ready if folder.name.startswith(f"{archive}-")),
+            root / f"{archive}-{version_of(card)}",
+        )
+    match ready:
+        case [folder]:
+            return folder
+        case []:
+            raise UserError(f"{card.name} is not prepared yet: give its archive with --data-dir; {source_hint(card)}")
+        case several:
+            raise UserError(
+                f"{card.name} is prepared from {len(several)} archives in {root}; say which with --data-dir"
+            )
+
+
+def source_hint(card: Card) -> str:
+    """Says where to get the archive of a task."""
+    return f"get it from {card.source}"
+
+
+def _versions(card: Card) -> list[str]:
+    """The present version, and the name that 0.1.0 gave to it."""
+    present = version_of(card)
+    return [present, LEGACY[card.name]] if present == LEGACY_VERSION and card.name in LEGACY else [present]
