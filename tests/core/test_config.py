@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tljax.core.config import StudyConfig, TrainConfig, load_config, parse
+from tljax.core.config import StudyConfig, TrainConfig, examples, load_config, parse
 from tljax.core.errors import UserError
 
 OLD = """\
@@ -45,3 +45,14 @@ def test_a_mistake_in_a_config_file_is_one_message(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(UserError, match=said):
         load_config(path, TrainConfig)
+
+
+def test_an_example_config_is_found_by_name_and_copied_once(tmp_path):
+    assert {"paper", "my_images", "demo"} <= set(examples.names())
+    assert load_config(examples.find("demo"), StudyConfig).tasks == ("phantom",)
+    copied = examples.copy("my_images", tmp_path)
+    assert load_config(copied, StudyConfig) == load_config(examples.find("my_images"), StudyConfig)
+    with pytest.raises(UserError, match="exists; move it away"):
+        examples.copy("my_images", tmp_path)
+    with pytest.raises(UserError, match="no example of that name; examples are .*paper"):
+        examples.find("papers")

@@ -2,12 +2,17 @@
 
 import shlex
 import sys
+from pathlib import Path
 
-from tljax.core.config import StudyConfig, parse
-from tljax.core.errors import run_command
+from tljax.core.config import StudyConfig, examples, parse
+from tljax.core.errors import UserError, run_command
 
 
 def main() -> None:
+    """Run a study, or copy an example config with `--init-config NAME`."""
+    if sys.argv[1:2] == ["--init-config"]:
+        _copy_example(sys.argv[2:])
+        return
     config = parse(StudyConfig, "python -m tljax.study")
     command = shlex.join(["python", "-m", "tljax.study", *sys.argv[1:]])
     from tljax.study import study
@@ -18,6 +23,13 @@ def main() -> None:
     else:
         study(config, command)
         show_results(config)
+
+
+def _copy_example(names: list[str]) -> None:
+    if len(names) != 1:
+        raise UserError(f"--init-config takes the name of one example: {', '.join(examples.names())}")
+    path = examples.copy(names[0], Path.cwd())
+    print(f"wrote {path}; edit it, then run: tljax study --config {path.name}")
 
 
 if __name__ == "__main__":

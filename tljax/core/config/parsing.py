@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from tljax.core.config import examples
 from tljax.core.errors import UserError
 from tljax.core.typed import typed
 
@@ -25,7 +26,7 @@ FORMER_MODULE = "tljax.config"  # where config files of tljax 0.1.0 import the c
 def load_config(path: Path, kind: type[T]) -> T:
     """Returns the object named `config` of a config file. Raises UserError that names the file and line at fault."""
     if not path.is_file():
-        raise UserError(f"no config file {path}; examples are in configs/")
+        raise UserError(f"no config file {path}")
     try:
         with _former_module():
             found = runpy.run_path(str(path)).get("config")
@@ -53,7 +54,8 @@ def _former_module() -> Iterator[None]:
 def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
     """Returns the settings of a command: defaults, then `--config FILE`, then the flags."""
     about = (
-        "--config FILE reads the settings from a Python file that ends in `config` (see configs/); flags override it."
+        "--config FILE reads the settings from a Python file that ends in `config`, or from an example by its name "
+        f"({', '.join(examples.names())}); flags override it."
     )
     args = list(sys.argv[1:] if args is None else args)
     given = {}
@@ -62,7 +64,7 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
         if name == "--config":
             if not value and index + 1 == len(args):
                 raise UserError("--config needs a file")
-            given = {"default": load_config(Path(value or args[index + 1]), kind)}
+            given = {"default": load_config(examples.find(value or args[index + 1]), kind)}
             del args[index : index + (1 if value else 2)]
             break
     return tyro.cli(kind, args=args, prog=program, description=f"{kind.__doc__}\n\n{about}", **given)
