@@ -54,5 +54,5 @@ def test_an_example_config_is_found_by_name_and_copied_once(tmp_path):
     assert load_config(copied, StudyConfig) == load_config(examples.find("my_images"), StudyConfig)
     with pytest.raises(UserError, match="exists; move it away"):
         examples.copy("my_images", tmp_path)
-    with pytest.raises(UserError, match="no example of that name; examples are .*paper"):
+    with pytest.raises(UserError, match=r"no example of that name; examples are .*paper"):
         examples.find("papers")

@@ -26,7 +26,7 @@ def find(given: str) -> Path:
 
 
 def copy(name: str, folder: Path) -> Path:
-    """Copies an example into a folder and returns the new file. Raises UserError for an unknown name or a file there."""
+    """Copies an example into a folder; returns the new file. Raises UserError for an unknown name, or a file there."""
     if name not in names():
         raise UserError(f"there is no example config {name!r}; there are {', '.join(names())}")
     target = folder / f"{name}.py"
