@@ -114,9 +114,12 @@ def test_images_of_like_names_are_no_masks(tmp_path):
         (("Cat", "cat"), "the classes Cat and cat differ in case only; give them one name"),
         (
             ("cat", "cat "),
-            "the classes cat and cat  differ in spaces, in invisible characters or in how letters are",
+            "the classes cat and cat  differ in spaces, in invisible characters or in how letters",
         ),
-        (("Kätzchen", "Ka\u0308tzchen"), "differ in spaces, in invisible characters or in how letters are stored only"),
+        (
+            ("Kätzchen", "Ka\u0308tzchen"),
+            "differ in spaces, in invisible characters or in how letters and dashes are",
+        ),
         (("cat\nand dog",), r"the class 'cat\\nand dog' has a line break in its name"),
     ],
 )

@@ -155,3 +155,11 @@ def test_a_set_of_medmnist_that_is_not_covered_is_described_rightly(tmp_path, ki
     np.savez(path, **arrays)
     with pytest.raises(UserError, match=message):
         load("medmnist", path)
+
+
+def test_parts_of_a_split_inside_the_classes_are_refused_with_what_to_do(tmp_path):
+    write_images(tmp_path / label / part / "0.png" for label in ("cat", "dog") for part in ("train", "test"))
+    with pytest.raises(
+        UserError, match=r"cat and dog hold the parts of a split \(test, train\). Put the parts outside"
+    ):
+        list(folder.examples(tmp_path))

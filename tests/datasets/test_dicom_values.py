@@ -208,3 +208,20 @@ def test_an_unknown_photometric_interpretation_is_refused_by_name(tmp_path):
         decoded(tmp_path / "a.dcm", pixels(0), PhotometricInterpretation="HSV")
     with pytest.raises(BadImage, match="rescale slope of 0"):
         decoded(tmp_path / "b.dcm", RAMP, RescaleSlope=0, RescaleIntercept=5)
+
+
+def test_what_is_missing_or_no_number_is_named(tmp_path):
+    write_dicom(tmp_path / "a.dcm", RAMP)
+    header = pydicom.dcmread(tmp_path / "a.dcm")
+    del header.PhotometricInterpretation
+    header.save_as(tmp_path / "a.dcm")
+    with pytest.raises(BadImage, match="without PhotometricInterpretation, which say what its pixels mean"):
+        decode_file(tmp_path / "a.dcm")
+    with pytest.raises(BadImage, match="look-up table without LUTDescriptor"):
+        decoded(tmp_path / "b.dcm", RAMP, VOILUTSequence=Sequence([Dataset()]))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
+def test_a_slope_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(BadImage, match="whose RescaleSlope is nan"):
+        decoded(tmp_path / "a.dcm", RAMP, RescaleSlope="nan", RescaleIntercept="0")

@@ -1,5 +1,10 @@
 """Names that are one, or none: in tables, in folders, in fold lists."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from archives import write_csv, write_images
@@ -11,10 +16,14 @@ from tljax.datasets.foldlists import read_parts
 from tljax.datasets.naming import comparable, first_clash, several_in_one
 from tljax.datasets.tasks import folder as task
 
+ROOT = Path(__file__).resolve().parents[2]
+
 ONE = [
     ("1", "1.0"), ("1", "01"), ("7", "７"), ("0.5", ".50"), ("benign", "benign\u200b"), ("benign", "\ufeffbenign"),
     ("benign", "be\u00adnign"), ("benign", " Benign\u00a0"), ("two words", "two  words"), ("Käse", "Ka\u0308se"),
-    ("straße", "STRASSE"), ("ﬁbroma", "fibroma"), ("\u202abenign\u202c", "benign"),
+    ("straße", "STRASSE"),
+    ("pre-op", "pre‑op"), ("a–b", "a-b"), ("cat", "c\u0430t"), ("Crohn’s", "Crohn's"),
+    ("ﬁbroma", "fibroma"), ("\u202abenign\u202c", "benign"),
 ]  # fmt: skip
 
 
@@ -141,3 +150,19 @@ def test_fold_lists_may_be_written_in_many_ways(tmp_path, train):
 def test_fold_lists_that_cannot_be_read_are_refused_by_name(tmp_path, train, message):
     with pytest.raises(UserError, match=message):
         lists(tmp_path, train)
+
+
+def test_the_commands_need_no_home_directory(tmp_path):
+    """As in a container that runs under a user number without an account."""
+    code = (
+        "import pwd, runpy, sys\n"
+        "def none(*_): raise KeyError('no account')\n"
+        "pwd.getpwuid = none\n"
+        "sys.argv = ['tljax.datasets']\n"
+        "runpy.run_module('tljax.datasets', run_name='__main__')"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "TLJAX_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "folder-inner" in done.stdout

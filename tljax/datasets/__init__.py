@@ -1,4 +1,4 @@
-"""The tasks, one a file. A file beside this one that holds a `CARD` and `examples(archive)` is a task.
+"""The data sets. A file in `tasks/` that holds a `CARD` and `examples(archive)` is one.
 
 A task that needs no archive holds `examples(image_size)` instead.
 """
@@ -67,7 +67,7 @@ def load(
                     _prepare(task, data_dir, folder, target, size, progress)
     except OSError as error:  # a full disk, no permission
         raise UserError(
-            f"{name} cannot be prepared ({' '.join(str(error).split())}); mend that and try again (the cache is "
+            f"{name} cannot be prepared ({' '.join(str(error).split())}); fix that and try again (the cache is "
             f"{cache_home(cache_dir)}; --cache-dir names another)"
         ) from error
     return _open(task.CARD, target, skip_bad)
@@ -196,7 +196,7 @@ def _open(card: Card, folder: Path, skip_bad: bool) -> Dataset:
         if not skip_bad:
             raise UserError(
                 f"{len(found.skipped)} images of {card.name} cannot be used:\n{listing}\n"
-                f"mend or remove them, or leave them out with --skip-bad"
+                f"fix or remove them, or leave them out with --skip-bad"
             )
         print(f"{card.name}: {len(found.skipped)} images left out:\n{listing}", file=sys.stderr)
     labels = {row.label for row in found.rows}

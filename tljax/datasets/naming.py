@@ -14,6 +14,9 @@ MISSING = frozenset({"", "-", "?", "na", "n/a", "#n/a", "<na>", "nan", "nat", "n
 UNKNOWN_PATIENT = MISSING | {"none", "unknown"}
 """Of patients, no name either; but a class may well be called so."""
 
+_DASHES, _QUOTES, _CYRILLIC = "\u2010\u2011\u2012\u2013\u2014\u2212", "\u2018\u2019\u02bc", "аеорсухіјѕ"
+_LIKE = str.maketrans(_DASHES + _QUOTES + _CYRILLIC, "-" * len(_DASHES) + "'" * len(_QUOTES) + "aeopcyxijs")
+"""Dashes and apostrophes that word processors exchange, and Cyrillic letters that look like Latin ones."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
 _SEVERAL = re.compile(r"\s*[|;,/+&]\s*")
 
@@ -22,12 +25,12 @@ _SEVERAL = re.compile(r"\s*[|;,/+&]\s*")
 def comparable(name: str) -> str:
     """Returns a name as names are compared.
 
-    Case, outer and repeated spaces, invisible characters, the ways in which Unicode stores one letter, and the ways in
-    which one number is written (`1`, `01`, `1.0`) make no difference.
+    Case, outer and repeated spaces, invisible characters, the ways in which Unicode stores one letter, letters and
+    dashes that look the same, and the ways in which one number is written (`1`, `01`, `1.0`) make no difference.
     """
     text = unicodedata.normalize("NFKC", name)
     text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc") or letter.isspace())
-    text = unicodedata.normalize("NFKC", " ".join(text.split()).casefold())
+    text = unicodedata.normalize("NFKC", " ".join(text.split()).casefold()).translate(_LIKE)
     return str(Decimal(text).normalize()) if _NUMBER.fullmatch(text) else text
 
 
@@ -46,7 +49,7 @@ def how_they_differ(one: str, other: str) -> str:
         return "case"
     if _NUMBER.fullmatch(one.strip()) and _NUMBER.fullmatch(other.strip()):
         return "how a number is written"
-    return "spaces, in invisible characters or in how letters are stored"
+    return "spaces, in invisible characters or in how letters and dashes are stored"
 
 
 def several_in_one(labels: Iterable[str]) -> str | None:

@@ -1,6 +1,7 @@
 """python -m tljax.predict: class probabilities of images, by a fine-tuned run or by converted weights."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def main() -> None:
     if not classes:
         raise UserError(
             f"{config.network} has no classification head; fine-tune it first: "
-            f"python -m tljax.train --init {config.network}"
+            f"python -m tljax.train --init {shlex.quote(config.network)}"
         )
     run = run_at(Path(config.network).expanduser())
     size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,9 +32,8 @@ def show_results(config: StudyConfig) -> None:
     if before_after := _before_after(runs, representations):
         output.print(before_after, soft_wrap=False)
     output.print(f"tables   {config.workdir / RESULTS}")
-    output.print(
-        f"report   python -m tljax.report {config.workdir}  ->  {config.workdir / 'report' / 'index.html'}",
-    )
+    command = shlex.join(["python", "-m", "tljax.report", str(config.workdir)])
+    output.print(f"report   {command}  ->  {config.workdir / 'report' / 'index.html'}")
 
 
 def _aucs(runs: Rows) -> Table:

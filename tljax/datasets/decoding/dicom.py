@@ -5,6 +5,7 @@ functional groups of the frame.
 """
 
 import io
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,6 +31,7 @@ from tljax.datasets.decoding.luts import apply_palette, read_table
 from tljax.datasets.decoding.scaling import ROWS, refuse_not_finite, scale, stretch
 
 DECODERS = "pip install python-gdcm brings those of lossless JPEG and of JPEG-LS"
+NEEDED = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation")
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -58,6 +60,8 @@ def _read(content: bytes) -> pydicom.Dataset:
 def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
     if not any(name in header for name in PIXELS):
         raise BadImage("is a DICOM file without pixels")
+    if absent := [name for name in NEEDED if header.get(name) in (None, "")]:
+        raise BadImage(f"is a DICOM file without {', '.join(absent)}, which say what its pixels mean")
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
         raise BadImage(f"is a DICOM file of {frames} frames; keep the one that is meant, as a file of its own")
@@ -167,7 +171,12 @@ def _number(header: pydicom.Dataset, name: str) -> float | None:
     value = _element(header, name)
     if isinstance(value, MultiValue):
         value = value[0] if value else None
-    return None if value in (None, "") else float(value)
+    if value in (None, ""):
+        return None
+    number = float(value)
+    if not math.isfinite(number):
+        raise BadImage(f"is a DICOM file whose {name} is {number}")
+    return number
 
 
 def _element(header: pydicom.Dataset, name: str):

@@ -32,6 +32,8 @@ class Table:
 
 def read_table(item: pydicom.Dataset, descriptor: str = "LUTDescriptor", data: str = "LUTData") -> Table:
     """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` where it is not whole."""
+    if descriptor not in item or data not in item:
+        raise BadImage(f"has a look-up table without {descriptor if descriptor not in item else data}")
     count, first, declared = (int(value) for value in item[descriptor].value)
     count = count % (1 << 16) or 1 << 16  # 0 stands for 65,536
     if not 1 <= declared <= 16:

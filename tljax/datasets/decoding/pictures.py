@@ -13,6 +13,7 @@ from tljax.datasets.decoding.scaling import stretch
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")  # none that starts a program, as EPS does
 PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
+PNG_GREY_AND_ALPHA = 4  # what the byte behind it then says
 JPEG_2000_DEPTH = 40  # bytes from the start of a codestream to the depth of its first component
 MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; more is a bomb or a whole slide, and would not fit in memory
 _opening = threading.Lock()
@@ -37,7 +38,7 @@ def decode_picture(content: bytes) -> Image.Image:
     _check(image, content)
     bits = _bits(image, content)
     if bits > 8 and image.mode not in ("L", "I", "I;16", "I;16B", "F"):
-        refuse_deep_colours(bits, "grey with transparency" if image.mode == "LA" else "colours")
+        refuse_deep_colours(bits, "grey with transparency" if _is_grey(image, content) else "colours")
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     return to_8_bits(image)
@@ -77,6 +78,11 @@ def _bits(image: Image.Image, content: bytes) -> int:
         depth = content[content.find(damage.JPEG_2000_START) + JPEG_2000_DEPTH]
         return (depth & 0x7F) + 1
     return 8
+
+
+def _is_grey(image: Image.Image, content: bytes) -> bool:
+    """Whether a picture of more than 8 bits is grey with transparency, which Pillow may open as colours."""
+    return image.mode == "LA" or (image.format == "PNG" and content[PNG_DEPTH + 1] == PNG_GREY_AND_ALPHA)
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:

@@ -23,10 +23,12 @@ from tljax.datasets.decoding.scaling import stretch
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR = range(7)
 COLOURS = {RGB: "RGB", PALETTE: "palette", CMYK: "CMYK", YCBCR: "YCbCr"}
+CHANNELS = {RGB: 3, CMYK: 4, YCBCR: 3}
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 FORMATS = {UNSIGNED: "unsigned", SIGNED: "signed", FLOAT: "floating-point"}
 NONE, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE = 1, 5, 7, 8, 32773, 32946
 BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, ORIENTATION = 258, 259, 262, 274
+SAMPLES_PER_PIXEL, EXTRA_SAMPLES = 277, 338
 COLOUR_MAP, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING = 320, 339, 347, 530
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, and the large files of either
 
@@ -59,6 +61,9 @@ class _Tags:
         self.compression = int(self._found.get(COMPRESSION, NONE))
         self.bits = self._same(BITS_PER_SAMPLE, 1, "bits a sample")
         self.format = self._same(SAMPLE_FORMAT, UNSIGNED, "a sample format")
+        self.channels = int(self._found.get(SAMPLES_PER_PIXEL, 1))
+        extra = self._found.get(EXTRA_SAMPLES, ())
+        self.extra = tuple(extra) if isinstance(extra, tuple) else (extra,)
         self.is_subsampled = set(self._found.get(SUBSAMPLING, (2, 2))) != {1}
 
     def _same(self, tag: int, default: int, what: str) -> int:
@@ -78,6 +83,9 @@ def _in_8_bits(tags: _Tags) -> bool:
     grey = photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO)
     if not grey and photometric not in COLOURS:
         raise BadImage(f"is a TIFF of photometric interpretation {photometric}; grey, RGB, palettes, CMYK are read")
+    more = tags.channels - CHANNELS.get(photometric, 1)
+    if more not in (0, 1) or (more and grey and tags.extra not in ((1,), (2,))):
+        raise BadImage(f"is a TIFF of {tags.channels} channels, of which nothing says what they show")
     if photometric == YCBCR and tags.compression != JPEG and tags.is_subsampled:
         raise BadImage("is a TIFF of subsampled YCbCr colours without JPEG compression, which is not read")
     if kind == UNSIGNED and bits in ((1, 2, 4, 8) if grey or photometric == PALETTE else (8,)):

@@ -58,6 +58,11 @@ def _refuse_recurring(archive: Path, parts: Sequence[tuple[str, ...]]) -> None:
     if not recurring:
         return
     one, other = sorted(holders[recurring[0]])[:2]
+    if set(recurring) <= SPLIT_OF.keys():
+        raise UserError(
+            f"{archive}: {one} and {other} hold the parts of a split ({', '.join(recurring)}). Put the parts outside, "
+            f"as {recurring[-1]}/{one}, or name them in the column split of a {TABLE}"
+        )
     raise UserError(
         f"{archive}: {one} and {other} hold folders of the same names ({', '.join(recurring[:SHOWN])}). If these are "
         f"the classes, use --dataset folder-inner; if {one} and {other} are, --dataset folder-outer. A {TABLE} "
