@@ -253,7 +253,7 @@ def test_a_study_that_an_earlier_version_left_is_still_reported(tmp_path):
     page = write_report(tmp_path / "study").read_text(encoding="utf-8")
     assert "No verdict: only random initialisation was trained." in page and "1 of 1 runs finished" in page
     assert "Before and after fine-tuning: phantom, mean CCA, paper protocol" in page
-    assert "First layer: phantom, random fine-tuned" in page and "Grad-CAM: phantom, random fine-tuned" in page
+    assert "First layer: phantom, random (fine-tuned)" in page and "Grad-CAM: phantom, random (fine-tuned)" in page
     assert "python -m tljax.study --config config.py" in page
     interrupted = write_report(tmp_path / "interrupted").read_text(encoding="utf-8")
     assert "Unfinished run phantom/random-freeze/fold1: stopped after 3 epochs" in interrupted

@@ -243,4 +243,4 @@ def test_tasks_stand_in_the_order_of_the_plan(tmp_path):
     gallery = Gallery(tmp_path / "figures")
     with gallery.style():
         titles = [drawing.title for drawing in filters.make(study, gallery).drawings]
-    assert titles == [f"First layer: {task.name}, ImageNet fine-tuned" for task in study.tasks]
+    assert titles == [f"First layer: {task.name}, ImageNet (fine-tuned)" for task in study.tasks]

@@ -99,7 +99,7 @@ def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
     paper, _, full, _ = drawn
     assert "paper protocol" in paper.title and "Left out" not in paper.caption
     assert "Left out: block4 (too few samples)." in full.caption and "block4" not in full.markup.partition("<g")[2]
-    assert "ImageNet fine-tuned – ImageNet" in paper.markup and "head first" not in paper.markup
+    assert "ImageNet (fine-tuned) – ImageNet" in paper.markup and "head first" not in paper.markup
     assert "standard deviation over folds" in paper.caption
 
 

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from tljax.report.analysis.explanations import Explanation
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.elements import Drawing
-from tljax.report.wording.names import network_name
+from tljax.report.wording.names import init_name, network_name
 
 SHOWN = 64  # filters at most
 ACROSS = 8
@@ -20,10 +20,10 @@ def draw(gallery: Gallery, found: Explanation) -> Drawing:
     change = np.linalg.norm(after - before) / np.linalg.norm(before)
     left, right = (tiles(kernels[..., :SHOWN]) for kernels in (before, after))
     picture = np.concatenate([left, np.ones((left.shape[0], 24, 3)), right], axis=1)
-    name, count = network_name(found.network), before.shape[-1]
+    name, init, count = network_name(found.network), init_name(found.network.init), before.shape[-1]
     some = f"{SHOWN} of the {count} filters" if count > SHOWN else "The filters"
     caption = (
-        f"{some} of the first layer of {name} on {found.task}, before (left) and after fine-tuning (right). Each "
+        f"{some} of the first layer of {init}, before (left) and after fine-tuning on {found.task} (right). Each "
         f"filter is scaled to its own range. Fine-tuning changed the filters by {100 * change:.1f} % of their norm."
     )
     pixels = np.round(255 * picture).astype(np.uint8)

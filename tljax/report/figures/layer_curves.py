@@ -86,9 +86,7 @@ def _figure(gallery: Gallery, found: Representations, curves: Curves, kind: str,
     caption = f"{heading}. Similarity of representations, layer by layer. {_bars(curves)}"
     if not ticks:
         caption += " The networks have different layers: each is compared with the layer at the nearest relative depth."
-    caption += (
-        " Dotted: the chance level, which two networks reach that are shown different images." if by_chance else ""
-    )
+    caption += " Dotted: the chance level, measured on mismatched images." if by_chance else ""
     caption += " Hollow diamonds: published means." if compared else ""
     if found.flagged:
         left_out = sorted({f"{layer} ({flag})" for layer, flag in found.flagged})

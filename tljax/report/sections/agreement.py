@@ -21,8 +21,8 @@ def make(study: Study, gallery: Gallery) -> Section:
         "agreement",
         "Are the networks wrong on the same images?",
         [prediction_similarity.draw(gallery, study), similarity_table(study), published_table(study)],
-        "Two accurate networks agree often, because both are often right. What matters is how much more often they "
-        "agree than two networks whose errors are independent within each class.",
+        "Two accurate networks agree often, because both are often right. The question is whether they agree more "
+        "often than two networks whose errors are unrelated.",
         absent="Prediction similarity needs two initialisations on the same folds.",
     )
 
@@ -43,11 +43,11 @@ def similarity_table(study: Study) -> Table:
         "if independent within each class", "authors' baseline", "kappa", "p (McNemar)", "test images",
     )  # fmt: skip
     caption = (
-        "Prediction similarity: the share of test images on which both networks are right or both are wrong, and what "
-        "it would be if their errors were independent. Classes differ in difficulty, which makes all networks wrong on "
-        "the same ones: the next column is for errors that are independent within each class, and is the baseline to "
-        "compare with. The authors' baseline is that of the published code, which squares the accuracy of the first "
-        f"network. McNemar's test asks whether both networks are equally accurate.{lowest_seed(study.tasks)}"
+        "Prediction similarity is the share of test images on which both networks are right or both are wrong. It is "
+        "high even if their errors are independent. It is also high because some classes are harder than others for "
+        "every network; the column for errors that are independent within each class allows for both. The authors' "
+        "baseline is that of the published code, which squares the accuracy of the first network. McNemar's test asks "
+        f"whether both networks are equally accurate.{lowest_seed(study.tasks)}"
     )
     return Table("prediction-similarity", caption, columns, rows, words=3)
 

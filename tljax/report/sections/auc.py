@@ -29,8 +29,7 @@ def make(study: Study, gallery: Gallery) -> Section:
             *map(scores_table, study.tasks),
             pairs_table(study),
         ],
-        "Each fold trains every initialisation once per seed. The AUC is measured on the test images of the fold, "
-        "which played no part in any choice.",
+        "Every initialisation is trained once per fold and seed. The AUC is measured on the test images of the fold.",
     )
 
 

@@ -22,8 +22,8 @@ TERMS = (
     ),
     (
         "95 % interval",
-        "The range in which the true value lies in 95 of 100 studies like this one, if the assumptions of the method "
-        "hold.",
+        "A range computed so that it contains the true value in 95 of 100 studies like this one, if the assumptions of "
+        "the method hold.",
     ),
     (
         "p over folds, p over images",

@@ -68,8 +68,8 @@ def _answers(study: Study) -> dict[int, str]:
         28: "AUC (two classes: of the second class; more classes: each class against the rest, weighted by "
         "prevalence); accuracy, balanced accuracy, F1, sensitivity at 95 % specificity, Brier score, expected "
         "calibration error.",
-        29: "Each run: an interval of the AUC over patients, or over images where patients are not known. "
-        + settings.TESTS,
+        29: "Each run: an interval of the AUC that takes patients as independent, or images where patients are not "
+        "known. " + settings.TESTS,
         30: _robustness(study),
         31: "Grad-CAM maps of the test images classified most confidently, right and wrong, and the filters of the "
         "first layer before and after fine-tuning, where this report shows them. Representations are compared layer "
@@ -130,4 +130,4 @@ def _failures(study: Study) -> str:
         wrong = sum((t.test.probabilities.argmax(axis=1) != t.test.labels).sum() for t in arm.trials)
         total = sum(len(t.test.labels) for t in arm.trials)
         sentences.append(f"{task.name}: {init_name(arm.init)} misclassifies {wrong} of {total} test images")
-    return "; ".join(sentences) + ". The most confident errors are listed below."
+    return "; ".join(sentences) + ". The report lists the most confident errors."

@@ -13,7 +13,7 @@ def methods_paragraph(study: Study) -> str:
     inits = listed(list(dict.fromkeys(init_name(trial.arm.init) for trial in trials)))
     return " ".join(
         [
-            f"We fine-tuned {settings.networks(trials)} Networks started from {inits}, on "
+            f"We fine-tuned {settings.networks(trials)} Training started from {inits}. The data were those of "
             f"{listed([task.name for task in study.tasks])}.",
             *map(settings.partitions, study.tasks),
             *map(settings.disjointness, study.tasks),

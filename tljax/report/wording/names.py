@@ -26,6 +26,11 @@ def init_phrase(init: str) -> str:
     return "random initialisation" if init == "random" else init_name(init)
 
 
+def init_start(init: str) -> str:
+    """Returns the name of an initialisation at the start of a sentence; names of the user's stay as they are."""
+    return sentence(init_phrase(init)) if init == "random" else init_phrase(init)
+
+
 def condition_name(condition: Condition, without: str = "") -> str:
     """Returns `all layers at once, paper preprocessing`; `without` leaves one of the settings out."""
     parts = {
@@ -37,8 +42,8 @@ def condition_name(condition: Condition, without: str = "") -> str:
 
 
 def network_name(network: ComparedNetwork) -> str:
-    """Returns `ImageNet`, or `ImageNet fine-tuned`."""
-    tuned = " fine-tuned" + " (head first)" * network.freeze if network.tuned else ""
+    """Returns `ImageNet`, or `ImageNet (fine-tuned)`."""
+    tuned = f" (fine-tuned{', head first' * network.freeze})" if network.tuned else ""
     return init_name(network.init) + tuned
 
 

@@ -7,7 +7,7 @@ from tljax.report.analysis import notes
 from tljax.report.analysis.conditions import Arm
 from tljax.report.analysis.notes import Note
 from tljax.report.analysis.study import Study
-from tljax.report.wording.names import condition_name, init_name, listed, sentence
+from tljax.report.wording.names import condition_name, init_name, init_start, listed
 
 
 def what_is_missing(study: Study) -> list[str]:
@@ -86,7 +86,7 @@ def note_sentence(note: Note) -> str:
 
 
 def _arm(arm: Arm) -> str:
-    return f"{sentence(init_name(arm.init))} ({condition_name(arm.condition)})"
+    return f"{init_start(arm.init)} ({condition_name(arm.condition)})"
 
 
 def _entries(value: Any) -> list[str]:

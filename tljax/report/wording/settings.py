@@ -99,10 +99,10 @@ def partitions(task: Task) -> str:
     first = trials[0]
     counts = first.images.counts
     published = first.run.settings.get("folds_dir")
-    source = "the published fold lists" if published else f"the rule {setting(trials, 'folds')!r}"
+    source = "published lists" if published else f"the {setting(trials, 'folds')} rule"
     return (
-        f"{task.name}: {len(task.facts.folds)} folds by {source}; fold {first.fold} has {counts['train']} training, "
-        f"{counts['val']} validation and {counts['test']} test images."
+        f"{task.name}: {len(task.facts.folds)} folds, made by {source}; fold {first.fold} has {counts['train']} "
+        f"training, {counts['val']} validation and {counts['test']} test images."
     )
 
 

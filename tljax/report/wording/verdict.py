@@ -9,11 +9,11 @@ from tljax.report.analysis.study import Study, Task
 from tljax.report.analysis.verdict import FOLDS, Verdict
 from tljax.report.wording.names import (
     init_phrase,
+    init_start,
     listed,
     p_equals,
     plain,
     probability,
-    sentence,
     with_interval,
 )
 from tljax.statistics import power
@@ -40,7 +40,7 @@ def study_headline(study: Study) -> tuple[str, list[str]]:
     won = {
         init: [t.name for t in judged if t.verdict.kind == "winner" and t.verdict.leaders[0] == init] for init in inits
     }
-    wins = [f"{sentence(init_phrase(init))} is the best on {listed(names)}." for init, names in won.items() if names]
+    wins = [f"{init_start(init)} is the best on {listed(names)}." for init, names in won.items() if names]
     below = (wins or ["No initialisation is shown to be the best on any task."]) + _per_task(judged)
     if unbeaten:
         names = listed([init_phrase(init) for init in unbeaten], "or")
@@ -72,7 +72,7 @@ def headline(verdict: Verdict) -> str:
                 f"{init_phrase(closest.second)} ({with_interval(closest.t)})."
             )
         case "tie":
-            others = f"{sentence(_are(leaders[1:]))} not shown to be worse. " if leaders[1:] else ""
+            others = f"{_are(verdict.leaders[1:])} not shown to be worse. " if leaders[1:] else ""
             return f"Start from {leaders[0]}. {others}{_better_than(verdict)}"
         case "none":
             return f"No difference between {listed(leaders)} is shown on these data."
@@ -93,7 +93,8 @@ def headline(verdict: Verdict) -> str:
             return f"No verdict yet: {leaders[0]} leads, but {evidence.folds} folds are too few to be sure."
 
 
-def _are(names: Sequence[str]) -> str:
+def _are(inits: Sequence[str]) -> str:
+    names = [init_start(inits[0]), *map(init_phrase, inits[1:])]
     return f"{listed(names)} {'is' if len(names) == 1 else 'are'}"
 
 
@@ -104,7 +105,7 @@ def _better_than(verdict: Verdict) -> str:
     if len(losers) > 1 and all(beaten == everyone for beaten in losers.values()):
         return f"{'Both' if len(losers) == 2 else 'All'} are better than {listed(list(map(init_phrase, everyone)))}."
     return " ".join(
-        f"{sentence(init_phrase(leader))} is better than {listed(list(map(init_phrase, beaten)))}."
+        f"{init_start(leader)} is better than {listed(list(map(init_phrase, beaten)))}."
         for leader, beaten in losers.items()
         if beaten
     )
@@ -149,9 +150,9 @@ def _on_one_fold(pair: PairTest) -> str:
 
 
 def _shown(pair: PairTest, evidence: Evidence) -> str:
-    first, second = init_phrase(pair.first), init_phrase(pair.second)
+    second = init_phrase(pair.second)
     return (
-        f"{sentence(first)} has a higher AUC than {second}: {plain(evidence.mean(pair.first))} against "
+        f"{init_start(pair.first)} has a higher AUC than {second}: {plain(evidence.mean(pair.first))} against "
         f"{plain(evidence.mean(pair.second))} on average over {evidence.folds} folds, a difference of "
         f"{plain(pair.t.value)} ({with_interval(pair.t)}; {p_equals(pair.adjusted_p)} over folds, "
         f"{p_equals(pair.delong.p)} over test images)."
@@ -178,10 +179,10 @@ def _correction(pair: PairTest, evidence: Evidence) -> str:
 
 def _undecided(pair: PairTest, evidence: Evidence) -> str:
     """What is known of two initialisations between which these data cannot decide."""
-    first, second = init_phrase(pair.first), init_phrase(pair.second)
+    second = init_phrase(pair.second)
     if pair.t.value == 0 and np.isnan(pair.t.p):
-        return f"{sentence(first)} and {second} have the same AUC on every fold."
-    start = f"{sentence(first)} leads {second} by {plain(pair.t.value)} AUC ({with_interval(pair.t)}). "
+        return f"{init_start(pair.first)} and {second} have the same AUC on every fold."
+    start = f"{init_start(pair.first)} leads {second} by {plain(pair.t.value)} AUC ({with_interval(pair.t)}). "
     if np.isnan(pair.t.p):
         return start + (
             "Every fold differs by exactly the same amount, which does not say how certain the difference is. The "
