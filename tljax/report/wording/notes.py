@@ -37,6 +37,8 @@ def warnings(study: Study) -> list[str]:
         if not allowed:
             continue
         shared = set().union(*(trial.images.in_several_parts for trial in allowed))
+        if not shared:
+            continue
         folds = folds_of([str(fold) for fold in sorted({trial.fold for trial in allowed})])
         lines.append(
             f"{task.name}: the same {task.facts.group}s are in training and test. {len(shared)} {task.facts.group}s "
