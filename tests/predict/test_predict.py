@@ -76,7 +76,10 @@ def test_the_folder_above_the_folds_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(
         command, "parse", lambda *_: PredictConfig(str(tmp_path / "breast" / "imagenet-nofreeze"), (tmp_path,))
     )
-    with pytest.raises(UserError, match=r"holds the runs of 2 folds; name one of them, as .*fold1"):
+    with pytest.raises(UserError, match=r"holds 2 runs; name the folder of one fold, as .*fold1"):
+        command.main()
+    monkeypatch.setattr(command, "parse", lambda *_: PredictConfig(str(tmp_path), (tmp_path,)))
+    with pytest.raises(UserError, match=r"holds 2 runs; name the folder of one fold, as .*imagenet-nofreeze/fold1"):
         command.main()
 
 

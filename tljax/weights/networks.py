@@ -109,8 +109,9 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
             + " It is no checkpoint of `tljax weights list`, not random or random:SEED, no path of a weights folder "
             "or a run folder"
         )
-    if folds := sorted(folder for folder in path.glob("fold*") if (folder / CONFIG).is_file()):
-        raise UserError(f"{path} holds the runs of {len(folds)} folds; name one of them, as {folds[0]}")
+    below = (path.glob(f"{above}fold*/{CONFIG}") for above in ("", "*/", "*/*/"))
+    if runs := next(filter(None, map(sorted, below)), None):
+        raise UserError(f"{path} holds {len(runs)} runs; name the folder of one fold, as {runs[0].parent}")
     return path
 
 
