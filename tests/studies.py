@@ -1,11 +1,14 @@
-"""Small studies of the embedded data, their tables, and a launcher that does their work in this process."""
+"""Small studies of the embedded data, their work and tables, and a launcher that does the work in this process."""
 
 import csv
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tljax.core.config import StudyConfig, TrainConfig
-from tljax.study.units import attempt
+from tljax.study.grid import Grid
+from tljax.study.plan import Plan
+from tljax.study.stages import make_work, write_tables
+from tljax.study.work import WorkItem, attempt
 
 TINY = TrainConfig(backbone="resnet_tiny", image_size=32, epochs=1, augment="none")
 
@@ -14,6 +17,18 @@ def phantom_study(workdir: Path, **settings: Any) -> StudyConfig:
     """Two folds from random initialisation, but for `settings`."""
     defaults = {"tasks": ("phantom",), "inits": ("random",), "freezes": (False,), "folds": (1, 2), "train": TINY}
     return StudyConfig(workdir=workdir, **defaults | settings)
+
+
+def work_of(config: StudyConfig, grid: Grid) -> list[WorkItem]:
+    """What is to be done for the runs of a grid."""
+    return make_work(Plan(config, grid, grid.runs))
+
+
+def tables_of(config: StudyConfig, grid: Grid) -> Path:
+    """The folder of tables, written again."""
+    plan = Plan(config, grid, grid.runs)
+    write_tables(plan)
+    return plan.results
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

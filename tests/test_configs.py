@@ -35,14 +35,14 @@ def test_the_grid_has_as_many_runs_as_the_config_says(name, runs, everything_at_
     config = load_config(CONFIGS[0].with_name(f"{name}.py"), StudyConfig)
     grid = make_grid(config)
     assert not grid.left_out
-    assert len(grid.cells) == len({cell.folder for cell in grid.cells}) == runs
+    assert len(grid.runs) == len({cell.folder for cell in grid.runs}) == runs
 
 
 def test_the_demo_wants_nothing_from_the_network():
     config = load_config(CONFIGS[0].with_name("demo.py"), StudyConfig)
     grid = make_grid(config)
     assert not grid.left_out
-    assert all(not datasets.card(cell.config.dataset).needs_archive for cell in (*grid.pretrain, *grid.cells))
+    assert all(not datasets.card(cell.config.dataset).needs_archive for cell in (*grid.pretrain, *grid.runs))
 
 
 @pytest.fixture

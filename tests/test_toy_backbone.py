@@ -13,7 +13,7 @@ import torch
 from studies import Inline, phantom_study, rows_of
 from torch import nn
 
-from tljax import models, study, weights
+from tljax import models, weights
 from tljax.compare.__main__ import main as compare_command
 from tljax.core import runs
 from tljax.core.config import TrainConfig
@@ -21,6 +21,7 @@ from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.predict.__main__ import main as predict_command
 from tljax.report.__main__ import main as report_command
+from tljax.study.run import run_study
 from tljax.train.loop import train
 from tljax.weights import command, networks, verify
 
@@ -178,7 +179,7 @@ def test_predict_and_compare(run, converted, tmp_path):
 
 
 def test_a_study_and_its_report(converted, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "LocalLauncher", Inline)
+    monkeypatch.setattr("tljax.study.run.LocalLauncher", lambda per_device: Inline())
     config = phantom_study(
         tmp_path / "study",
         inits=(str(converted), "random"),
@@ -187,7 +188,7 @@ def test_a_study_and_its_report(converted, tmp_path, monkeypatch):
         protocols=("paper",),
         measures=("cca",),
     )
-    study.study(config)
+    run_study(config)
     layers = {row["layer1"] for row in rows_of(tmp_path / "study" / "results" / "representations.csv")}
     assert layers == set(LAYERS)
     call(report_command, tmp_path / "study")

@@ -10,10 +10,10 @@ import pytest
 from studies import TINY, phantom_study, without_clock
 
 from slurm.cluster import one_node, why_not
-from tljax import study
 from tljax.core import runs
 from tljax.core.config import SlurmConfig
 from tljax.core.errors import UserError
+from tljax.study.run import run_study
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM is here")
 
@@ -33,14 +33,14 @@ def test_both_launchers_make_the_same_tables_and_a_pre_empted_run_goes_on(cluste
     first = config.workdir / "phantom" / "random-nofreeze" / "fold1"
     preempting = threading.Thread(target=preempt_after, args=(first, 2))
     preempting.start()
-    by_slurm = without_clock(study.study(config))
+    by_slurm = without_clock(run_study(config))
     preempting.join()
     logs = "".join(path.read_text() for path in (config.workdir / ".slurm").glob("*.err"))
     assert "Requeued job" in logs
     assert len(runs.read_run(first).metrics) == train.epochs
 
     local = dataclasses.replace(config, workdir=tmp_path / "local", launcher="local")
-    assert without_clock(study.study(local)) == by_slurm
+    assert without_clock(run_study(local)) == by_slurm
 
 
 def preempt_after(run: Path, epochs: int) -> None:
@@ -58,4 +58,4 @@ def preempt_after(run: Path, epochs: int) -> None:
 def test_a_partition_that_does_not_exist_is_one_clear_message(cluster, tmp_path):
     slurm = SlurmConfig(partition="nowhere")
     with pytest.raises(UserError, match="SLURM refuses the jobs"):
-        study.study(phantom_study(tmp_path, launcher="slurm", slurm=slurm))
+        run_study(phantom_study(tmp_path, launcher="slurm", slurm=slurm))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import tiny  # noqa: F401  registers the network of these folders
-from studies import rows_of, without_clock
+from studies import rows_of, without_clock, work_of
 
-from tljax import study
 from tljax.core import runs
 from tljax.core.config import StudyConfig, TrainConfig, load_config
 from tljax.core.errors import UserError
 from tljax.study.grid import make_grid
+from tljax.study.run import run_study
 from tljax.train.loop import train
 from tljax.train.runwriter import RunWriter
 from tljax.train.setup import describe, prepare
@@ -39,8 +39,8 @@ def test_a_finished_study_is_continued_without_repeating_anything(config):
     before = without_clock(config.workdir / "results")
     assert before["runs.csv"][0]["status"] == "finished"
     grid = make_grid(config)
-    assert not study.make_units(config, grid, grid.cells)
-    study.study(config)
+    assert not work_of(config, grid)
+    run_study(config)
     assert without_clock(config.workdir / "results").keys() == before.keys()
     assert rows_of(config.workdir / "results" / "CCA_phantom.csv") == before["CCA_phantom.csv"]
 

@@ -1,7 +1,6 @@
 """A study from beginning to end, killed and gone on with, and what can go wrong."""
 
 import dataclasses
-import functools
 import json
 import signal
 import subprocess
@@ -12,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from studies import TINY, Inline, fail, phantom_study, rows_of, without_clock
+from studies import TINY, Inline, fail, phantom_study, rows_of, without_clock, work_of
 
-from tljax import study
 from tljax.core import runs
+from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
 from tljax.study.grid import make_grid
+from tljax.study.run import alone, run_study
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,9 @@ def images(tmp_path_factory) -> Path:
 @pytest.fixture
 def own_study(images, tmp_path, monkeypatch):
     """A real one, of images of one's own."""
+    monkeypatch.setenv(
+        "JAX_COMPILATION_CACHE_DIR", str(cache_home() / "xla")
+    )  # for other processes; the images are new
     monkeypatch.setenv("TLJAX_CACHE", str(tmp_path / "cache"))
     train = dataclasses.replace(TINY, data_dir=images, batch_size=8)
     return phantom_study(tmp_path / "study", tasks=("folder",), train=train, protocols=("paper",), measures=("cca",))
@@ -44,7 +47,7 @@ def own_study(images, tmp_path, monkeypatch):
 
 @pytest.fixture
 def inline(monkeypatch):
-    monkeypatch.setattr(study, "LocalLauncher", Inline)
+    monkeypatch.setattr("tljax.study.run.LocalLauncher", lambda per_device: Inline())
 
 
 def same(one: str, other: str) -> bool:
@@ -71,7 +74,7 @@ def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_table
     deadline = time.monotonic() + 60  # the worker of a killed study ends by itself
     while True:
         try:
-            study.study(own_study)
+            run_study(own_study)
             break
         except UserError as error:
             assert "is training" in str(error) and time.monotonic() < deadline, error
@@ -80,7 +83,7 @@ def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_table
     again = without_clock(own_study.workdir / "results")
 
     whole = dataclasses.replace(own_study, workdir=tmp_path / "uninterrupted")
-    results = study.study(whole)
+    results = run_study(whole)
     assert without_clock(results).keys() == again.keys()
     for name, rows in without_clock(results).items():
         for row, other in zip(rows, again[name], strict=True):
@@ -90,29 +93,29 @@ def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_table
     assert [row["fold"] for row in again["CCA_folder.csv"]] == ["fold1", "fold2"] * 2
 
     written = {path: path.stat().st_mtime_ns for path in whole.workdir.rglob("*") if path.name != "study.json"}
-    assert not study.make_units(whole, make_grid(whole), make_grid(whole).cells)
+    assert not work_of(whole, make_grid(whole))
     assert written
 
 
 def test_two_studies_do_not_meet_in_one_folder(tmp_path):
-    with study.alone(tmp_path), pytest.raises(UserError, match="another study is at work"), study.alone(tmp_path):
+    with alone(tmp_path), pytest.raises(UserError, match="another study is at work"), alone(tmp_path):
         pass
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_message(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*choose another --workdir"):
-        study.study(phantom_study(tmp_path / "file" / "study"))
+        run_study(phantom_study(tmp_path / "file" / "study"))
 
 
 def test_study_json_tells_what_failed_and_what_was_left_out(own_study, inline, monkeypatch):
     monkeypatch.setattr(
-        study, "_train", functools.partial(lambda config: fail(UserError(f"fold {config.fold} is bad")))
+        "tljax.study.stages.train.train_run", lambda config: fail(UserError(f"fold {config.fold} is bad"))
     )
     config = dataclasses.replace(own_study, inits=("radimagenet", "random"), train=dataclasses.replace(own_study.train))
     monkeypatch.setenv("TLJAX_WEIGHTS", str(own_study.workdir / "none"))
     with pytest.raises(UserError, match="fold 1 is bad"):
-        study.study(config, "python -m tljax.study")
+        run_study(config, "python -m tljax.study")
     facts = json.loads((config.workdir / "study.json").read_text())
     assert facts["failed"]["folder random-nofreeze fold 2"] == "fold 2 is bad"
     assert set(facts["left_out"]) == {"radimagenet"}

@@ -6,16 +6,15 @@ import time
 
 import numpy as np
 import pytest
-from studies import TINY, phantom_study, rows_of
+from studies import TINY, phantom_study, rows_of, tables_of, work_of
 from workdirs import write_run
 
-from tljax import study
 from tljax.core import runs
 from tljax.core.files import write_csv
 from tljax.core.paper import LAYERS
-from tljax.study import comparing
 from tljax.study.grid import make_grid
-from tljax.study.tables import comparable, write_tables
+from tljax.study.planned import comparable
+from tljax.study.stages import compare
 
 
 @pytest.fixture
@@ -34,13 +33,13 @@ def finished(tmp_path):
 def grid(finished, monkeypatch):
     monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
     found = make_grid(finished)
-    for cells in comparable(found.cells):
+    for planned in comparable(found.runs):
         rows = [
             (
                 "phantom",
                 one.name,
                 other.name,
-                cells[0].config.fold,
+                planned[0].config.fold,
                 "test",
                 "paper",
                 "cca",
@@ -49,7 +48,7 @@ def grid(finished, monkeypatch):
                 0.1 * number,
                 "",
             )
-            for one, other in comparing.pairs(comparing.states(cells))
+            for one, other in compare.pairs(compare.states(planned))
             for number, layer in enumerate(LAYERS)
         ]
         columns = (
@@ -65,12 +64,12 @@ def grid(finished, monkeypatch):
             "value",
             "flag",
         )
-        write_csv(comparing.table_path(cells[0]), columns, rows)
+        write_csv(compare.table_path(planned[0]), columns, rows)
     return found
 
 
 def test_the_compared_pairs_are_the_published_ones(grid):
-    names = {(one.name, other.name) for one, other in comparing.pairs(comparing.states(grid.cells[:3]))}
+    names = {(one.name, other.name) for one, other in compare.pairs(compare.states(grid.runs[:3]))}
     assert names == {
         ("imagenet-nofreeze", "random-nofreeze"),
         ("imagenet-nofreeze", "imagenet-freeze"),
@@ -84,7 +83,7 @@ def test_the_compared_pairs_are_the_published_ones(grid):
 
 
 def test_the_authors_tables_have_the_authors_schemas_and_names(finished, grid, shared):
-    results = write_tables(finished, grid)
+    results = tables_of(finished, grid)
     published = shared / "reference" / "published" / "results"
     for name, theirs in [
         ("AUC.csv", "AUC.csv"),
@@ -115,7 +114,7 @@ def test_the_authors_tables_have_the_authors_schemas_and_names(finished, grid, s
     ],
 )
 def test_the_authors_tables_have_their_order(finished, grid, shared, name, theirs, columns):
-    ours = rows_of(write_tables(finished, grid) / name)
+    ours = rows_of(tables_of(finished, grid) / name)
     wanted = [
         tuple(row[column] for column in columns)
         for row in rows_of(shared / "reference" / "published" / "results" / theirs)
@@ -126,31 +125,31 @@ def test_the_authors_tables_have_their_order(finished, grid, shared, name, their
 
 
 def test_all_folds_of_two_networks_stand_together(finished, grid):
-    rows = rows_of(write_tables(finished, grid) / "CCA_phantom.csv")
+    rows = rows_of(tables_of(finished, grid) / "CCA_phantom.csv")
     pairs = [(row["model1"], row["model2"]) for row in rows]
     assert [row["fold"] for row in rows] == ["fold1", "fold2"] * len(set(pairs))
     assert pairs[::2] == pairs[1::2]
 
 
 def test_a_flagged_figure_stays_in_the_tidy_table_alone(finished, grid):
-    path = comparing.table_path(grid.cells[0])
+    path = compare.table_path(grid.runs[0])
     path.write_text(path.read_text().replace("block4,block4,0.4,", "block4,block4,0.4,too few samples"))
-    results = write_tables(finished, grid)
+    results = tables_of(finished, grid)
     assert any(row["flag"] and row["value"] == "0.4" for row in rows_of(results / "representations.csv"))
     assert {row["block4"] for row in rows_of(results / "CCA_phantom.csv") if row["fold"] == "fold1"} == {""}
     assert "block4" not in {row["layer"] for row in rows_of(results / "gain.csv") if row["fold"] == "1"}
 
 
 def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
-    results = write_tables(finished, grid)
+    results = tables_of(finished, grid)
     aucs = {(r["source"], r["freeze"], r["fold"]): float(r["AUC"]) for r in rows_of(results / "AUC.csv")}
     assert len(aucs) == 6
-    for cell in grid.cells:
-        source = {"imagenet": "ImageNet"}.get(cell.label, cell.label)
-        auc = runs.read_run(cell.folder).result["test"]["auc"]
-        assert aucs[source, f"freeze{cell.config.freeze}", f"fold{cell.config.fold}"] == auc
+    for run in grid.runs:
+        source = {"imagenet": "ImageNet"}.get(run.label, run.label)
+        auc = runs.read_run(run.folder).result["test"]["auc"]
+        assert aucs[source, f"freeze{run.config.freeze}", f"fold{run.config.fold}"] == auc
 
-    one, other = (runs.read_run(cell.folder).predictions.of_split("test") for cell in (grid.cells[0], grid.cells[2]))
+    one, other = (runs.read_run(run.folder).predictions.of_split("test") for run in (grid.runs[0], grid.runs[2]))
     right = [(p.probabilities.argmax(1) == p.labels) for p in (one, other)]
     row = rows_of(results / "agreement.csv")[0]
     assert (row["model1"], row["model2"]) == ("imagenet-nofreeze", "random-nofreeze")
@@ -167,29 +166,29 @@ def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
 
 
 def test_comparisons_of_a_run_that_was_trained_again_are_forgotten(grid):
-    cells = comparable(grid.cells)[0]
-    known = len(comparing.read(cells))
-    assert not comparing.missing(cells, ("paper",), ("cca",))
+    planned = comparable(grid.runs)[0]
+    known = len(compare.read(planned))
+    assert not compare.missing(planned, ("paper",), ("cca",))
     later = time.time() + 10
-    result = cells[1].folder / runs.RESULT
+    result = planned[1].folder / runs.RESULT
     os.utime(result, (later, later))
-    (wanted,) = comparing.missing(cells, ("paper",), ("cca",)).values()
-    assert all(cells[1].variant in {state.name for state in pair} for pair in wanted)
-    assert len(comparing.read(cells)) == known - len(LAYERS) * len(wanted)
+    (wanted,) = compare.missing(planned, ("paper",), ("cca",)).values()
+    assert all(planned[1].variant in {state.name for state in pair} for pair in wanted)
+    assert len(compare.read(planned)) == known - len(LAYERS) * len(wanted)
 
 
 def test_nothing_is_left_to_do_of_a_finished_study(finished, grid):
     config = dataclasses.replace(finished, protocols=("paper",), measures=("cca",))
-    todo = study.make_units(config, grid, grid.cells)
-    assert {unit.name.split()[0] for unit in todo} == {"explain"}
+    todo = work_of(config, grid)
+    assert {item.name.split()[0] for item in todo} == {"explain"}
 
 
 def test_weights_go_only_after_all_that_needs_them(finished, grid):
     config = dataclasses.replace(finished, keep="none")
-    (grid.cells[0].folder / runs.CHECKPOINT).mkdir()
-    units = study.make_units(config, grid, grid.cells)
-    (last,) = [unit for unit in units if unit.name.startswith("forget")]
-    earlier = {unit.name for unit in units if "fold 1" in unit.name} - {last.name}
+    (grid.runs[0].folder / runs.CHECKPOINT).mkdir()
+    items = work_of(config, grid)
+    (last,) = [item for item in items if item.name.startswith("forget")]
+    earlier = {item.name for item in items if "fold 1" in item.name} - {last.name}
     assert last.needs == earlier
     last.work()
-    assert not (grid.cells[0].folder / runs.CHECKPOINT).exists()
+    assert not (grid.runs[0].folder / runs.CHECKPOINT).exists()

@@ -10,22 +10,23 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from studies import TINY, phantom_study, rows_of
+from studies import TINY, phantom_study, rows_of, tables_of, work_of
 from workdirs import write_run
 
-from tljax import study
 from tljax.core import runs
 from tljax.core.errors import Requeue, UserError
 from tljax.core.files import write_csv
 from tljax.core.paper import LAYERS
 from tljax.core.progress import console
-from tljax.study import comparing, twins
+from tljax.study import repeats
 from tljax.study.display import StudyDisplay
 from tljax.study.grid import make_grid
 from tljax.study.local import LocalLauncher
+from tljax.study.planned import comparable
+from tljax.study.run import run_study
 from tljax.study.schedule import run_all
-from tljax.study.tables import comparable, write_tables
-from tljax.study.units import Outcome, Unit
+from tljax.study.stages import compare
+from tljax.study.work import Outcome, WorkItem
 from tljax.weights import networks
 
 PLACE = "phantom/random-nofreeze/fold"
@@ -35,7 +36,7 @@ TRAIN = dataclasses.replace(TINY, epochs=200)
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """Three finished folds, of which nothing is to be compared or drawn."""
-    monkeypatch.setattr("tljax.study.explaining.is_done", lambda _: True)
+    monkeypatch.setattr("tljax.study.stages.explain.is_done", lambda _: True)
     for fold in (1, 2, 3):
         write_run(tmp_path, "phantom", "random", fold=fold, image_size=32, augment="none", dropout=0.0)
     return phantom_study(tmp_path, folds=(1, 2, 3), train=TRAIN, protocols=())
@@ -62,8 +63,8 @@ def facts_of(config):
 def test_a_damaged_run_is_named_and_the_tables_are_made_of_the_others(config, name, content):
     path = config.workdir / f"{PLACE}2" / name
     path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(UserError, match=rf"(?s)1 of the runs cannot be read.*{name}.*remove .*fold2 to train it anew"):
-        study.study(config)
+    with pytest.raises(UserError, match=rf"(?s)1 of the runs cannot be read.*{name}.*remove .*fold2 to train it again"):
+        run_study(config)
     results = config.workdir / "results"
     assert [row["status"] for row in rows_of(results / "runs.csv")] == ["finished", "corrupt", "finished"]
     assert [row["fold"] for row in rows_of(results / "AUC.csv")] == ["fold1", "fold3"]
@@ -71,10 +72,10 @@ def test_a_damaged_run_is_named_and_the_tables_are_made_of_the_others(config, na
 
 
 def test_a_run_that_was_damaged_after_it_was_seen_finished_is_no_longer(config):
-    cell = make_grid(config).cells[0]
-    assert cell.finished
-    (cell.folder / runs.PREDICTIONS).unlink()
-    assert cell.status == "corrupt" and not cell.finished
+    run = make_grid(config).runs[0]
+    assert run.finished
+    (run.folder / runs.PREDICTIONS).unlink()
+    assert run.status == "corrupt" and not run.finished
 
 
 # Comparisons
@@ -85,21 +86,21 @@ def test_each_condition_has_rows_of_its_own(tmp_path, monkeypatch):
     config = phantom_study(
         tmp_path, inits=("imagenet", "random"), folds=(1,), preprocessings=("paper", "native"), train=TRAIN
     )
-    cells = make_grid(config).cells
-    for cell in cells:
-        settings = {"preprocessing": cell.config.preprocessing, "dropout": 0.0 if cell.label == "random" else 0.5}
-        tag = cell.condition
-        write_run(tmp_path, "phantom", cell.label, tag=tag, image_size=32, augment="none", **settings)
+    planned = make_grid(config).runs
+    for run in planned:
+        settings = {"preprocessing": run.config.preprocessing, "dropout": 0.0 if run.label == "random" else 0.5}
+        tag = run.condition
+        write_run(tmp_path, "phantom", run.label, tag=tag, image_size=32, augment="none", **settings)
     columns = ("task", "model1", "model2", "fold", "split", "protocol", "measure", "layer1", "layer2", "value", "flag")
-    for number, group in enumerate(comparable(cells)):
-        pairs = comparing.pairs(comparing.states(group))
+    for number, group in enumerate(comparable(planned)):
+        pairs = compare.pairs(compare.states(group))
         rows = [
             ("phantom", one.name, other.name, 1, "test", "paper", "cca", layer, layer, (0.25, 0.75)[number], "")
             for one, other in pairs
             for layer in LAYERS
         ]
-        write_csv(comparing.table_path(group[0]), columns, rows)
-    results = write_tables(config, make_grid(config))
+        write_csv(compare.table_path(group[0]), columns, rows)
+    results = tables_of(config, make_grid(config))
     rows = rows_of(results / "representations.csv")
     keys = [tuple(row[key] for key in ("condition", "model1", "model2", "layer1")) for row in rows]
     assert len(set(keys)) == len(keys)
@@ -116,18 +117,18 @@ def test_a_measure_that_is_added_does_not_repeat_the_others(config, monkeypatch)
         ]
 
     data = SimpleNamespace(patients=None, images=[0])
-    monkeypatch.setattr(comparing, "load", lambda _: (data, SimpleNamespace(test=0)))
-    monkeypatch.setattr(comparing, "network_of", lambda state: state.name)
+    monkeypatch.setattr(compare, "load", lambda _: (data, SimpleNamespace(test=0)))
+    monkeypatch.setattr(compare, "network_of", lambda state: state.name)
     monkeypatch.setattr("tljax.compare.compare", compared)
-    cells = comparable(make_grid(config).cells)[0]
+    planned = comparable(make_grid(config).runs)[0]
     for measures in (("cca",), ("cca", "pwcca")):
-        comparing.compare_cells(cells, ("paper",), measures)
-    keys = [tuple(row.values()) for row in rows_of(comparing.table_path(cells[0]))]
-    assert len(keys) == len(set(keys)) == 2 * len(comparing.pairs(comparing.states(cells)))
+        compare.compare_group(planned, ("paper",), measures)
+    keys = [tuple(row.values()) for row in rows_of(compare.table_path(planned[0]))]
+    assert len(keys) == len(set(keys)) == 2 * len(compare.pairs(compare.states(planned)))
 
 
 def test_weights_that_were_not_kept_say_how_to_have_them_again(config):
-    with pytest.raises(UserError, match=r"not kept .*remove the folder to train it anew"):
+    with pytest.raises(UserError, match=r"not kept .*remove the folder to train it again"):
         networks.locate(str(config.workdir / f"{PLACE}1"))
 
 
@@ -136,13 +137,13 @@ def test_weights_that_were_not_kept_say_how_to_have_them_again(config):
 
 @pytest.mark.parametrize("stop", [Requeue("told to"), KeyboardInterrupt()])
 def test_a_study_that_is_stopped_leaves_its_plan_and_its_tables(config, monkeypatch, stop):
-    def stopped(config, picked, units, outcomes):
+    def stopped(plan, items, outcomes):
         outcomes["compare phantom fold 1"] = Outcome("failed", "out of luck")
         raise stop
 
-    monkeypatch.setattr(study, "run_units", stopped)
+    monkeypatch.setattr("tljax.study.run.do_work", stopped)
     with pytest.raises(type(stop)):
-        study.study(dataclasses.replace(config, folds=(1, 2, 3, 4)))
+        run_study(dataclasses.replace(config, folds=(1, 2, 3, 4)))
     statuses = [row["status"] for row in rows_of(config.workdir / "results" / "runs.csv")]
     assert statuses == ["finished"] * 3 + ["unfinished"]
     assert facts_of(config)["planned"] == [f"{PLACE}{fold}" for fold in (1, 2, 3, 4)]
@@ -150,11 +151,14 @@ def test_a_study_that_is_stopped_leaves_its_plan_and_its_tables(config, monkeypa
 
 
 def test_what_cannot_save_is_stopped_not_failed_and_nothing_that_needs_it_either():
-    units = [Unit("compares", functools.partial(time.sleep, 300)), Unit("needs it", int, needs=frozenset({"compares"}))]
+    items = [
+        WorkItem("compares", functools.partial(time.sleep, 300)),
+        WorkItem("needs it", int, needs=frozenset({"compares"})),
+    ]
     launcher, outcomes = LocalLauncher(), {}
-    with StudyDisplay(console, [], len(units)) as display, pytest.raises(Requeue):
+    with StudyDisplay(console, [], len(items)) as display, pytest.raises(Requeue):
         threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        run_all(units, launcher, display, outcomes)
+        run_all(items, launcher, display, outcomes)
     assert outcomes == {"compares": Outcome("stopped")}
 
 
@@ -164,7 +168,7 @@ def test_what_cannot_save_is_stopped_not_failed_and_nothing_that_needs_it_either
 def test_every_command_that_worked_in_the_folder_is_recorded(config):
     full = "python -m tljax.study --config a.py"
     for command, only in ((f"{full} --only fold1", "fold1"), (full, ""), (f"{full} --only fold2", "fold2"), (full, "")):
-        study.study(dataclasses.replace(config, only=only), command)
+        run_study(dataclasses.replace(config, only=only), command)
     assert facts_of(config)["command"] == full
     assert facts_of(config)["commands"] == [f"{full} --only fold1", full, f"{full} --only fold2"]
     assert facts_of(config)["runs"] == 3
@@ -172,19 +176,19 @@ def test_every_command_that_worked_in_the_folder_is_recorded(config):
 
 def test_the_plan_and_the_failures_of_an_earlier_command_stay_until_they_are_settled(config, monkeypatch):
     def done(outcomes_now):
-        monkeypatch.setattr(study, "run_units", lambda *given: given[-1].update(outcomes_now))
+        monkeypatch.setattr("tljax.study.run.do_work", lambda *given: given[-1].update(outcomes_now))
 
     tasks = ("phantom", "phantom-source")
     done({"phantom random-nofreeze fold 4": Outcome("failed", "no luck"), "compare x": Outcome("failed", "nor here")})
     with pytest.raises(UserError, match="2 failed"):
-        study.study(dataclasses.replace(config, folds=(1, 4), tasks=tasks))
+        run_study(dataclasses.replace(config, folds=(1, 4), tasks=tasks))
     assert f"{PLACE}1" in facts_of(config)["planned"] and len(facts_of(config)["planned"]) == 4
     done({"compare x": Outcome("done")})
-    study.study(dataclasses.replace(config, folds=(2, 5)))
+    run_study(dataclasses.replace(config, folds=(2, 5)))
     assert facts_of(config)["planned"] == [f"{PLACE}{fold}" for fold in (2, 5, 1)]  # nothing else was ever begun
     assert facts_of(config)["failed"] == {"phantom random-nofreeze fold 4": "no luck"}
     write_run(config.workdir, "phantom", "random", fold=4, image_size=32, augment="none", dropout=0.0)
-    study.study(dataclasses.replace(config, folds=(4, 5)))
+    run_study(dataclasses.replace(config, folds=(4, 5)))
     assert facts_of(config)["failed"] == {}
 
 
@@ -193,28 +197,28 @@ def test_the_plan_and_the_failures_of_an_earlier_command_stay_until_they_are_set
 
 def test_a_run_whose_native_input_is_the_papers_is_trained_once(config, monkeypatch):
     trained = []
-    monkeypatch.setattr(study, "_train", lambda of: trained.append((of.init, of.preprocessing)))
+    monkeypatch.setattr("tljax.study.stages.train.train_run", lambda of: trained.append((of.init, of.preprocessing)))
     monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
     both = dataclasses.replace(config, preprocessings=("native", "paper"), inits=("random", "radimagenet"), folds=(1,))
     for fold in (1, 2, 3):
         (config.workdir / f"{PLACE}{fold}" / runs.CHECKPOINT).mkdir()
     grid = make_grid(both)
-    units = study.make_units(both, grid, grid.cells)
-    native, paper = (next(c for c in grid.cells if c.label == "random" and c.condition == tag) for tag in ("", "paper"))
-    (unit,) = [unit for unit in units if unit.folder == paper.folder]
-    assert unit.after == {str(native)}
-    for unit in units:
-        unit.work()
+    items = work_of(both, grid)
+    native, paper = (next(c for c in grid.runs if c.label == "random" and c.condition == tag) for tag in ("", "paper"))
+    (item,) = [item for item in items if item.folder == paper.folder]
+    assert item.after == {str(native)}
+    for item in items:
+        item.work()
     assert trained == [("radimagenet", "native"), ("radimagenet", "paper")]
-    one, other = (runs.read_run(cell.folder) for cell in (native, paper))
+    one, other = (runs.read_run(run.folder) for run in (native, paper))
     assert paper.finished and other.result == one.result
     assert other.settings["preprocessing"] == "paper" and other.config["must_match"]["tag"] == "paper"
     assert other.config["copy_of"] == f"{PLACE}1"
     make_grid(both)  # which takes the copy for the run that it means
 
 
-def test_without_its_weights_a_twin_is_trained(config):
+def test_without_its_weights_a_repeated_run_is_trained(config):
     both = dataclasses.replace(config, preprocessings=("native", "paper"), folds=(1,))
-    native, paper = make_grid(both).cells
-    assert not twins.copy(paper, native)
+    native, paper = make_grid(both).runs
+    assert not repeats.copy(paper, native)
     assert not paper.folder.exists()

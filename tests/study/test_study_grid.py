@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from archives import write_images
 from PIL import Image
-from studies import TINY, phantom_study
+from studies import TINY, phantom_study, work_of
 from workdirs import write_run
 
-from tljax import datasets, models, study, weights
+from tljax import datasets, models, weights
 from tljax.core import runs
 from tljax.core.config import StudyConfig, TrainConfig, load_config
 from tljax.core.errors import UserError
 from tljax.datasets.folds import load_data
 from tljax.study.grid import make_grid, pick
+from tljax.study.run import run_study
 from tljax.weights import networks
 
 
@@ -35,33 +36,33 @@ def test_the_grid_is_the_product_of_its_axes_fold_by_fold(tmp_path):
     config = phantom_study(
         tmp_path, tasks=("phantom", "phantom-source"), seeds=(0, 7), preprocessings=("native", "paper")
     )
-    cells = make_grid(config).cells
-    assert len(cells) == 2 * 2 * 2 * 2
-    assert [cell.config.fold for cell in cells[:8]] == [1] * 4 + [2] * 4
-    assert cells[0].folder == tmp_path / "phantom" / "random-nofreeze" / "fold1"
-    assert {cell.config.seed for cell in cells} == {0, 7}
-    assert {cell.condition for cell in cells} == {"", "paper", "seed7", "paper-seed7"}
+    planned = make_grid(config).runs
+    assert len(planned) == 2 * 2 * 2 * 2
+    assert [run.config.fold for run in planned[:8]] == [1] * 4 + [2] * 4
+    assert planned[0].folder == tmp_path / "phantom" / "random-nofreeze" / "fold1"
+    assert {run.config.seed for run in planned} == {0, 7}
+    assert {run.condition for run in planned} == {"", "paper", "seed7", "paper-seed7"}
 
 
 def test_an_axis_that_grows_leaves_the_runs_before_where_they_lie(tmp_path):
-    before = {cell.folder for cell in make_grid(phantom_study(tmp_path)).cells}
-    seeds = make_grid(phantom_study(tmp_path, seeds=(1, 0))).cells
-    inputs = make_grid(phantom_study(tmp_path, preprocessings=("paper", "native"))).cells
-    assert before < {cell.folder for cell in seeds} and before < {cell.folder for cell in inputs}
-    of_one = {cell.folder for cell in make_grid(phantom_study(tmp_path, seeds=(1,))).cells}
-    assert of_one == {cell.folder for cell in seeds} - before
+    before = {run.folder for run in make_grid(phantom_study(tmp_path)).runs}
+    seeds = make_grid(phantom_study(tmp_path, seeds=(1, 0))).runs
+    inputs = make_grid(phantom_study(tmp_path, preprocessings=("paper", "native"))).runs
+    assert before < {run.folder for run in seeds} and before < {run.folder for run in inputs}
+    of_one = {run.folder for run in make_grid(phantom_study(tmp_path, seeds=(1,))).runs}
+    assert of_one == {run.folder for run in seeds} - before
 
 
 def test_a_random_backbone_is_never_frozen(tmp_path):
-    cells = make_grid(phantom_study(tmp_path, freezes=(False, True))).cells
-    assert not any(cell.config.freeze for cell in cells)
+    planned = make_grid(phantom_study(tmp_path, freezes=(False, True))).runs
+    assert not any(run.config.freeze for run in planned)
 
 
 def test_recipes_and_overrides_reach_the_runs_they_are_meant_for(tmp_path):
     recipes = ({"learning_rate": 1e-2, "tag": "fast"}, {"learning_rate": 1e-4, "tag": "slow", "train": "head"})
     overrides = {"phantom-source": {"image_size": 16}}
     config = phantom_study(tmp_path, tasks=("phantom", "phantom-source"), recipes=recipes, overrides=overrides)
-    found = {(c.config.dataset, c.condition): c.config for c in make_grid(config).cells}
+    found = {(c.config.dataset, c.condition): c.config for c in make_grid(config).runs}
     assert found["phantom", "fast"].learning_rate == 1e-2
     assert found["phantom", "head-slow"].train == "head"
     assert [found[task, "fast"].image_size for task in ("phantom", "phantom-source")] == [32, 16]
@@ -73,12 +74,12 @@ def test_a_pre_training_of_the_study_is_an_initialisation(tmp_path):
     grid = make_grid(config)
     (first,) = grid.pretrain
     assert first.folder == tmp_path / "phantom-source" / "random-nofreeze" / "fold1"
-    tuned = [cell for cell in grid.cells if cell.source]
-    assert {cell.config.init for cell in tuned} == {str(first.folder)}
-    assert {cell.variant for cell in tuned} == {f"phantom-source-random-{freeze}" for freeze in ("freeze", "nofreeze")}
-    units = study.make_units(config, grid, grid.cells)
-    assert units[0].name == str(first)
-    assert all(units[0].name in unit.needs for unit in units if unit.folder in {cell.folder for cell in tuned})
+    tuned = [run for run in grid.runs if run.source]
+    assert {run.config.init for run in tuned} == {str(first.folder)}
+    assert {run.variant for run in tuned} == {f"phantom-source-random-{freeze}" for freeze in ("freeze", "nofreeze")}
+    items = work_of(config, grid)
+    assert items[0].name == str(first)
+    assert all(items[0].name in item.needs for item in items if item.folder in {run.folder for run in tuned})
 
 
 def test_what_is_absent_is_named_once_and_left_out(tmp_path):
@@ -88,7 +89,7 @@ def test_what_is_absent_is_named_once_and_left_out(tmp_path):
     assert set(grid.left_out) == {"chest", "radimagenet"}
     assert "chest-xray-pneumonia" in grid.left_out["chest"]
     assert "tljax weights get radimagenet --from FILE" in grid.left_out["radimagenet"]
-    assert {(cell.config.dataset, cell.label) for cell in grid.cells} == {("phantom", "random")}
+    assert {(run.config.dataset, run.label) for run in grid.runs} == {("phantom", "random")}
 
 
 def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
@@ -99,8 +100,8 @@ def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
         Image.fromarray(rng.integers(255, size=(8, 8, 3), dtype=np.uint8)).save(folder / "a.png")
     train = dataclasses.replace(TINY, data_dir=tmp_path / "own", cache_dir=tmp_path / "cache")
     grid = make_grid(phantom_study(tmp_path, tasks=("phantom", "folder"), folds=(1, 2, 3), train=train))
-    assert [cell.config.fold for cell in grid.cells if cell.config.dataset == "folder"] == [1]
-    assert [cell.config.fold for cell in grid.cells if cell.config.dataset == "phantom"] == [1, 2, 3]
+    assert [run.config.fold for run in grid.runs if run.config.dataset == "folder"] == [1]
+    assert [run.config.fold for run in grid.runs if run.config.dataset == "phantom"] == [1, 2, 3]
     assert list(grid.left_out) == ["folder fold 2 3"]
 
 
@@ -128,22 +129,22 @@ def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
 )
 def test_each_mistake_is_one_clear_message_before_anything_is_run(settings, said, tmp_path):
     with pytest.raises(UserError, match=said):
-        study.study(phantom_study(tmp_path / "study", **settings))
+        run_study(phantom_study(tmp_path / "study", **settings))
     assert not (tmp_path / "study").exists()
 
 
 def test_only_picks_by_axis(tmp_path):
-    cells = make_grid(phantom_study(tmp_path, tasks=("phantom", "phantom-source"), folds=(1, 2, 3))).cells
-    picked = pick(cells, "phantom,fold1,fold3")
-    assert [(cell.config.dataset, cell.config.fold) for cell in picked] == [("phantom", 1), ("phantom", 3)]
-    assert pick(cells, "") == list(cells)
+    planned = make_grid(phantom_study(tmp_path, tasks=("phantom", "phantom-source"), folds=(1, 2, 3))).runs
+    picked = pick(planned, "phantom,fold1,fold3")
+    assert [(run.config.dataset, run.config.fold) for run in picked] == [("phantom", 1), ("phantom", 3)]
+    assert pick(planned, "") == planned
 
 
 def test_only_that_leaves_nothing_is_a_mistake(tmp_path, monkeypatch):
     monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
-    cells = make_grid(phantom_study(tmp_path, inits=("imagenet", "random"), freezes=(False, True))).cells
+    planned = make_grid(phantom_study(tmp_path, inits=("imagenet", "random"), freezes=(False, True))).runs
     with pytest.raises(UserError, match="'fold1,random,freeze' leaves no run"):
-        pick(cells, "fold1,random,freeze")
+        pick(planned, "fold1,random,freeze")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_only_that_leaves_nothing_is_a_mistake(tmp_path, monkeypatch):
 )
 def test_a_value_of_another_type_is_one_clear_message(setting, value, said, tmp_path):
     with pytest.raises(UserError, match=said):
-        study.study(wrong(phantom_study(tmp_path / "study"), setting, value))
+        run_study(wrong(phantom_study(tmp_path / "study"), setting, value))
     assert not (tmp_path / "study").exists()
 
 
@@ -196,7 +197,7 @@ def test_two_weights_of_one_name_are_told_apart(tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         save_network(tmp_path / name, "tiny", seed)
     inits = tuple(str(tmp_path / name) for name in ("one", "two"))
-    with pytest.raises(UserError, match=r"one and .*two both go by the name tiny.*card\.json"):
+    with pytest.raises(UserError, match=r"one and .*two are both called tiny.*card\.json"):
         make_grid(phantom_study(tmp_path / "study", inits=inits))
 
 
@@ -210,7 +211,7 @@ def test_a_config_with_a_typo_names_its_file_and_line(tmp_path):
 def test_a_run_of_other_settings_is_not_taken_for_one_of_the_grid(tmp_path):
     write_run(tmp_path, "phantom", "random", image_size=32, augment="none", learning_rate=1e-5, dropout=0.0)
     train = dataclasses.replace(TINY, epochs=200)
-    assert make_grid(phantom_study(tmp_path, train=train)).cells[0].finished
+    assert make_grid(phantom_study(tmp_path, train=train)).runs[0].finished
     faster = dataclasses.replace(train, learning_rate=1e-2)
     with pytest.raises(UserError, match=r"learning rate was 1e-05, is now 0\.01"):
         make_grid(phantom_study(tmp_path, train=faster))
@@ -237,7 +238,7 @@ def test_weights_of_the_same_name_from_elsewhere_are_another_initialisation(tmp_
     folder = write_run(tmp_path, "phantom", "tiny", spec=here, image_size=32, augment="none")
     record_hash(folder, "weights", weights.read_card(Path(here)).sha256)
     config = phantom_study(tmp_path, inits=(here,), train=dataclasses.replace(TINY, epochs=200))
-    assert make_grid(config).cells[0].finished
+    assert make_grid(config).runs[0].finished
     with pytest.raises(UserError, match=r"the weights of .*/b/tiny were"):
         make_grid(dataclasses.replace(config, inits=(there,)))
 
@@ -249,7 +250,7 @@ def test_a_run_of_other_images_of_ones_own_is_not_taken_either(tmp_path, own):
     config = phantom_study(tmp_path, tasks=("folder",), train=train, folds=(1,))
     folder = write_run(tmp_path, "folder", "random", image_size=32, augment="none", dropout=0.0)
     record_hash(folder, "data", load_data(dataclasses.replace(train, dataset="folder")).fingerprint)
-    assert make_grid(config).cells[0].finished
+    assert make_grid(config).runs[0].finished
     record_hash(folder, "data", "f" * 16)
     with pytest.raises(UserError, match=r"the data of .* were ffffffffffff"):
         make_grid(config)

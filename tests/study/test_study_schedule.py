@@ -11,36 +11,36 @@ from tljax.core.progress import console
 from tljax.study.display import StudyDisplay
 from tljax.study.local import LocalLauncher
 from tljax.study.schedule import run_all
-from tljax.study.units import Outcome, Unit
+from tljax.study.work import Outcome, WorkItem
 
 
-def do(units):
+def do(items):
     launcher, outcomes = Inline(), {}
-    with StudyDisplay(console, [], len(units)) as display:
-        run_all(units, launcher, display, outcomes)
+    with StudyDisplay(console, [], len(items)) as display:
+        run_all(items, launcher, display, outcomes)
     return outcomes, launcher.order
 
 
 def test_work_waits_for_what_it_follows_and_needs():
     nothing = functools.partial(int)
-    units = [
-        Unit("c", nothing, needs=frozenset({"b"})),
-        Unit("b", nothing, after=frozenset({"a"})),
-        Unit("a", nothing),
+    items = [
+        WorkItem("c", nothing, needs=frozenset({"b"})),
+        WorkItem("b", nothing, after=frozenset({"a"})),
+        WorkItem("a", nothing),
     ]
-    assert do(units)[1] == ["a", "b", "c"]
+    assert do(items)[1] == ["a", "b", "c"]
 
 
 def test_a_failure_stops_what_builds_on_it_and_nothing_else():
-    units = [
-        Unit("bad", functools.partial(fail, UserError("no such image"))),
-        Unit("needs it", int, needs=frozenset({"bad"})),
-        Unit("needs that", int, needs=frozenset({"needs it"})),
-        Unit("follows it", int, after=frozenset({"bad"})),
-        Unit("crashes", functools.partial(fail, RuntimeError("a bug"))),
-        Unit("other", int),
+    items = [
+        WorkItem("bad", functools.partial(fail, UserError("no such image"))),
+        WorkItem("needs it", int, needs=frozenset({"bad"})),
+        WorkItem("needs that", int, needs=frozenset({"needs it"})),
+        WorkItem("follows it", int, after=frozenset({"bad"})),
+        WorkItem("crashes", functools.partial(fail, RuntimeError("a bug"))),
+        WorkItem("other", int),
     ]
-    outcomes, order = do(units)
+    outcomes, order = do(items)
     assert {name for name, outcome in outcomes.items() if outcome.status == "done"} == {"follows it", "other"}
     assert order == ["bad", "follows it", "crashes", "other"]
     assert outcomes["bad"].message == "no such image"
@@ -56,16 +56,16 @@ def test_a_full_disk_ends_the_study_at_once(tmp_path):
 
     full = functools.partial(fail, OSError(errno.ENOSPC, "No space left on device", "/w/run"))
     for work in (refuse, full):
-        outcomes, order = do([Unit("first", work, folder=tmp_path), Unit("second", int)])
+        outcomes, order = do([WorkItem("first", work, folder=tmp_path), WorkItem("second", int)])
         assert order == ["first"]
         assert outcomes["first"] == Outcome("failed", f"No space left on device: {tmp_path}", halts=True)
 
 
 def test_a_worker_that_dies_is_one_failure_and_is_replaced():
-    units = [Unit("dies", functools.partial(os._exit, 1)), Unit("lives", int)]
+    items = [WorkItem("dies", functools.partial(os._exit, 1)), WorkItem("lives", int)]
     outcomes = {}
-    with StudyDisplay(console, [], len(units)) as display:
-        run_all(units, LocalLauncher(), display, outcomes)
+    with StudyDisplay(console, [], len(items)) as display:
+        run_all(items, LocalLauncher(), display, outcomes)
     assert outcomes == {
         "dies": Outcome("failed", "its process died: out of memory, or killed", died=True),
         "lives": Outcome("done"),

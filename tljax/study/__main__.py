@@ -9,19 +9,21 @@ from tljax.core.errors import UserError, run_command
 
 
 def main() -> None:
-    """Run a study, or copy an example config with `--init-config NAME`."""
+    """Runs a study, or copies an example config with `--init-config NAME`."""
     if sys.argv[1:2] == ["--init-config"]:
         _copy_example(sys.argv[2:])
         return
     config = parse(StudyConfig, "python -m tljax.study")
     command = shlex.join(["python", "-m", "tljax.study", *sys.argv[1:]])
-    from tljax.study import study
-    from tljax.study.summary import show_grid, show_results
-
     if config.dry_run:
+        from tljax.study.preview import show_grid
+
         show_grid(config)
     else:
-        study(config, command)
+        from tljax.study.run import run_study
+        from tljax.study.summary import show_results
+
+        run_study(config, command)
         show_results(config)
 
 

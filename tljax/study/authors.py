@@ -1,7 +1,8 @@
-"""The tables in the authors' own schemas and order, so that their plotting scripts draw our results unchanged.
+"""Tables in the schemas and order of the paper's authors, so that their plotting scripts draw our results unchanged.
 
-Their scripts know one condition of each network: of every task the first that the grid has finished is written. They
-take the grid of `configs/paper.py` for granted, over any of its tasks (docs/architecture.md says which needs what).
+Their scripts know one condition of each network, so for every task the first condition that the grid has finished is
+written. They expect the grid of `configs/paper.py`, over any of its tasks (docs/architecture.md says which script needs
+what).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,80 +10,95 @@ from pathlib import Path
 
 from tljax.core import paper, runs
 from tljax.core.files import write_csv
-from tljax.study.cell import Cell
+from tljax.study.planned import PlannedRun
+
+CCA_KEYS = ("task", "condition", "fold", "model1", "model2", "layer1", "value")
+"""Of `representations.csv`, the columns from which mean CCA by the paper's protocol is tabulated."""
 
 
-def write_authors(
-    folder: Path, finished: Sequence[Cell], representations: Sequence[Mapping[str, str]], agreements: Sequence[tuple]
-) -> None:
-    """Writes `AUC.csv`, `CCA_<task>.csv`, `similarity.csv` and `simVSauc{ImNet,RadNet}.csv`.
+def write_scores(folder: Path, finished: Sequence[PlannedRun], agreements: Iterable[tuple]) -> None:
+    """Writes `AUC.csv` and `similarity.csv`.
 
-    representations, agreements: the rows of the tidy tables of the same names, those without a flag.
+    agreements: the rows of `agreement.csv`.
     """
-    first = {cell.config.dataset: cell.condition for cell in reversed(finished)}
-    cells = [cell for cell in finished if cell.condition == first[cell.config.dataset]]
-    representations = [row for row in representations if row["condition"] == first[row["task"]]]
-    of_variant = {cell.variant: cell for cell in cells}
-    tasks = list(dict.fromkeys(cell.config.dataset for cell in cells))
-    cells.sort(key=lambda cell: (cell.label == "random", tasks.index(cell.config.dataset), cell.config.freeze))
-    write_csv(folder / "AUC.csv", paper.AUC_COLUMNS, map(_auc_row, cells))
-    similar = list(_cca_rows(representations, of_variant))
-    for task in tasks:
-        write_csv(
-            folder / f"CCA_{task}.csv", paper.CCA_COLUMNS, _pair_by_pair([row for row in similar if row[3] == task])
-        )
+    chosen = _of_first_condition(finished)
+    tasks = _positions(run.config.dataset for run in chosen)
+    order = sorted(chosen, key=lambda run: (run.label == "random", tasks[run.config.dataset], run.config.freeze))
+    write_csv(folder / "AUC.csv", paper.AUC_COLUMNS, map(_auc_row, order))
+    write_csv(folder / "similarity.csv", paper.SIMILARITY_COLUMNS, _similarity_rows(agreements, chosen))
+
+
+def write_representations(folder: Path, finished: Sequence[PlannedRun], mean_cca: Iterable[Mapping[str, str]]) -> None:
+    """Writes `CCA_<task>.csv` and `simVSauc{ImNet,RadNet}.csv`.
+
+    mean_cca: the unflagged mean CCA by the paper's protocol, as mappings of CCA_KEYS.
+    """
+    chosen = _of_first_condition(finished)
+    condition_of = {run.config.dataset: run.condition for run in chosen}
+    found = list(_cca_rows((row for row in mean_cca if row["condition"] == condition_of[row["task"]]), chosen))
+    by_task: dict[str, list[tuple]] = {task: [] for task in condition_of}
+    for row in found:
+        by_task[row[3]].append(row)
+    for task, rows in by_task.items():
+        pairs = _positions(row[:2] for row in rows)
+        write_csv(folder / f"CCA_{task}.csv", paper.CCA_COLUMNS, sorted(rows, key=lambda row: pairs[row[:2]]))
     for init, short in (("imagenet", "ImNet"), ("radimagenet", "RadNet")):
         name = paper.INIT_NAMES[init]
-        before_after = [row for row in similar if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]
+        before_after = [row for row in found if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]
         if before_after:
             write_csv(folder / f"simVSauc{short}.csv", paper.CCA_COLUMNS, before_after)
-    write_csv(folder / "similarity.csv", paper.SIMILARITY_COLUMNS, _similarity_rows(agreements, of_variant))
 
 
-def _auc_row(cell: Cell) -> tuple:
-    auc = runs.read_run(cell.folder).result["test"]["auc"]
-    return cell.config.dataset, _name(cell.label), _frozen(cell), f"fold{cell.config.fold}", auc
+def _of_first_condition(finished: Sequence[PlannedRun]) -> list[PlannedRun]:
+    first = {run.config.dataset: run.condition for run in reversed(finished)}
+    return [run for run in finished if run.condition == first[run.config.dataset]]
 
 
-def _cca_rows(representations: Iterable[Mapping[str, str]], of_variant: Mapping[str, Cell]) -> Iterator[tuple]:
-    """Mean CCA by the paper's protocol, a row for two networks and a fold."""
+def _positions(values: Iterable) -> dict:
+    """Returns the values without repetition, each with its position."""
+    return {value: number for number, value in enumerate(dict.fromkeys(values))}
+
+
+def _auc_row(run: PlannedRun) -> tuple:
+    auc = runs.read_json(run.folder / runs.RESULT)["test"]["auc"]
+    return run.config.dataset, _name(run.label), _frozen(run), f"fold{run.config.fold}", auc
+
+
+def _cca_rows(mean_cca: Iterable[Mapping[str, str]], chosen: Sequence[PlannedRun]) -> Iterator[tuple]:
+    """Yields mean CCA by the paper's protocol, one row per pair of networks and fold."""
+    of_variant = {run.variant: run for run in chosen}
+    labels = {run.label for run in of_variant.values()}
     layers: dict[tuple, dict[str, str]] = {}
-    for row in representations:
-        if row["protocol"] == "paper" and row["measure"] == "cca":
-            models = (_model(row["task"], row[side], of_variant) for side in ("model1", "model2"))
-            layers.setdefault((*models, f"fold{row['fold']}", row["task"]), {})[row["layer1"]] = row["value"]
+    for row in mean_cca:
+        models = (_model(row["task"], row[side], of_variant, labels) for side in ("model1", "model2"))
+        layers.setdefault((*models, f"fold{row['fold']}", row["task"]), {})[row["layer1"]] = row["value"]
     for key, values in layers.items():
-        if None not in key:
+        if None not in key and not values.keys().isdisjoint(paper.LAYERS):
             yield *key, *(values.get(layer, "") for layer in paper.LAYERS)
 
 
-def _pair_by_pair(rows: Sequence[tuple]) -> list[tuple]:
-    """All folds of two networks together, as the authors have them."""
-    pairs = list(dict.fromkeys(row[:2] for row in rows))
-    return sorted(rows, key=lambda row: pairs.index(row[:2]))
-
-
-def _model(task: str, name: str, of_variant: Mapping[str, Cell]) -> str | None:
-    """None for a network of another condition."""
+def _model(task: str, name: str, of_variant: Mapping[str, PlannedRun], labels: set[str]) -> str | None:
+    """Returns the authors' name of a network; None for a network of another condition."""
     if name in of_variant:
         return f"{task}-{_name(of_variant[name].label)}-{_frozen(of_variant[name])}"
-    is_before = name.startswith("random:") or name in {cell.label for cell in of_variant.values()}
-    return _name(name.partition(":")[0]) if is_before else None
+    return _name(name.partition(":")[0]) if name.startswith("random:") or name in labels else None
 
 
-def _similarity_rows(agreements: Iterable[tuple], of_variant: Mapping[str, Cell]) -> Iterator[tuple]:
-    """Of the first two initialisations of the grid, as their figure does not tell pairs apart.
+def _similarity_rows(agreements: Iterable[tuple], chosen: Sequence[PlannedRun]) -> Iterator[tuple]:
+    """Yields the rows of the first two initialisations of the grid, as the authors' figure shows one pair.
 
-    `rand` is the right formula, not theirs, which squares one accuracy: that is in `agreement.csv`.
+    `rand` is the correct formula. The authors' own, which squares one accuracy, is in `agreement.csv`.
     """
-    pair = list(dict.fromkeys(cell.label for cell in of_variant.values()))[:2]
+    of_variant = {run.variant: run for run in chosen}
+    pair = list(dict.fromkeys(run.label for run in of_variant.values()))[:2]
     agreements = list(agreements)
-    tasks = list(dict.fromkeys(row[0] for row in agreements))
-    agreements.sort(key=lambda row: (tasks.index(row[0]), row[3] == "freeze"))
-    for task, one, other, _, fold, observed, independent, *_ in agreements:
-        cells = [of_variant[name] for name in (one, other) if name in of_variant]
-        if [cell.label for cell in cells] == pair:
-            key = (task, *map(_name, pair), _frozen(cells[0]), f"fold{fold}")
+    tasks = _positions(row[0] for row in agreements)
+    for task, one, other, _, fold, observed, independent, *_ in sorted(
+        agreements, key=lambda row: (tasks[row[0]], row[3] == "freeze")
+    ):
+        both = [of_variant[name] for name in (one, other) if name in of_variant]
+        if [run.label for run in both] == pair:
+            key = (task, *map(_name, pair), _frozen(both[0]), f"fold{fold}")
             yield *key, "real", observed
             yield *key, "rand", independent
 
@@ -91,5 +107,5 @@ def _name(init: str) -> str:
     return paper.INIT_NAMES.get(init, init)
 
 
-def _frozen(cell: Cell) -> str:
-    return f"freeze{cell.config.freeze}"
+def _frozen(run: PlannedRun) -> str:
+    return f"freeze{run.config.freeze}"

@@ -1,17 +1,19 @@
-"""Mistakes in the config of a study, and runs of another study in its place: found before anything is run."""
+"""Finds mistakes in the config of a study, and runs of another study in its folder, before anything runs."""
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tljax import datasets, similarity, weights
 from tljax.core import runs
 from tljax.core.config import INCIDENTAL, StudyConfig, TrainConfig, completed, to_json
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, require_at_least
 from tljax.core.typed import typed, typed_settings
 from tljax.datasets.folds import load_data
-from tljax.study.cell import Cell
+from tljax.study.planned import PlannedRun
 from tljax.train.settings import resolve
 from tljax.weights import networks
 
@@ -23,7 +25,7 @@ _SETTINGS = [field.name for field in dataclasses.fields(TrainConfig)]
 
 
 def checked(config: StudyConfig) -> StudyConfig:
-    """The config with every value of its type. Raises UserError for a name or a value that is wrong in itself."""
+    """Returns the config with every value of its type. Raises UserError for an unknown name or a wrong value."""
     config = typed(config)
     for axis in ("tasks", "inits", "freezes", "folds", "seeds", "preprocessings", "recipes"):
         values = getattr(config, axis)
@@ -37,6 +39,9 @@ def checked(config: StudyConfig) -> StudyConfig:
     for name, axis in _OF_THE_GRID.items():
         if getattr(config.train, name) != getattr(TrainConfig(), name):
             raise UserError(f"train.{name}: the grid decides it; set {axis} instead")
+    if config.per_device != "auto":
+        require_at_least(1, config, "per_device")
+    require_at_least(1, config.slurm, "pack", "minutes", "parallel")
     similarity.named(config.measures)
     for task in config.overrides:
         datasets.card(task)
@@ -57,49 +62,53 @@ def _checked(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return typed_settings(TrainConfig, settings, f"{place}: ")
 
 
-def refuse_shared_folders(cells: Sequence[Cell]) -> None:
-    """Raises UserError where two runs would lie in one place."""
-    there: dict[Any, Cell] = {}
-    for cell in cells:
-        other = there.setdefault(cell.folder, cell)
-        if other is cell:
+def refuse_shared_folders(planned: Sequence[PlannedRun]) -> None:
+    """Raises UserError if two runs would share a folder."""
+    first: dict[Path, PlannedRun] = {}
+    for run in planned:
+        other = first.setdefault(run.folder, run)
+        if other is run:
             continue
-        one, two = other.config.init, cell.config.init
+        one, two = other.config.init, run.config.init
         if one != two:
             raise UserError(
-                f"{one} and {two} both go by the name {cell.label}, which is that of their card.json; "
-                "change it in one of them"
+                f"{one} and {two} are both called {run.label}, as their card.json says; change the name in one of them"
             )
-        raise UserError(f"two runs of the grid would share {cell.folder}; give each recipe a tag of its own")
+        raise UserError(f"two runs of the grid would share {run.folder}; give each recipe a tag of its own")
 
 
-def refuse_other_settings(cell: Cell) -> None:
-    """Raises UserError where a run that lies there already is not the one that the grid means."""
-    path = cell.folder / runs.CONFIG
-    if cell.status == "corrupt" or not path.exists():
-        return
-    facts = runs.read_json(path)
-    old = runs.with_present_names(completed(facts.get("config", {})))
-    differing = [
-        f"{key.replace('_', ' ')} was {old[key]}, is now {value}"
-        for key, value in _resolved(cell.config, str(facts.get("devices", ""))).items()
-        if key not in (*INCIDENTAL, "init") and old[key] != value
-    ]
-    hashes = {"weights": (cell.config.init, _weights_of(cell)), "data": (cell.config.data_dir, _images_of(cell.config))}
-    for what, (place, now) in hashes.items():
-        before = facts.get("must_match", {}).get(what)
-        if now and before is not None and before != now:
-            differing.append(f"the {what} of {place} were {before[:12]}…, are now {now[:12]}…")
-    if differing:
-        raise UserError(
-            f"{cell.folder} holds a run of other settings ({'; '.join(differing)}); give the study another --workdir"
-        )
+def refuse_other_settings(planned: Iterable[PlannedRun]) -> None:
+    """Raises UserError if a run on disk was not trained with the settings, weights and images of the planned one."""
+    weights_of, images_of = cache(_weights_of), cache(_images_of)
+    for run in planned:
+        path, config = run.folder / runs.CONFIG, run.config
+        if run.status == "corrupt" or not path.exists():
+            continue
+        facts = runs.read_json(path)
+        old = runs.with_present_names(completed(facts.get("config", {})))
+        differing = [
+            f"{key.replace('_', ' ')} was {old[key]}, is now {value}"
+            for key, value in _resolved(config, str(facts.get("devices", ""))).items()
+            if key not in (*INCIDENTAL, "init") and old[key] != value
+        ]
+        hashes = {
+            "weights": (config.init, "" if run.source else weights_of(config.init, config.weights_dir)),
+            "data": (config.data_dir, images_of(data_settings(config))),
+        }
+        for what, (place, now) in hashes.items():
+            before = facts.get("must_match", {}).get(what)
+            if now and before is not None and before != now:
+                differing.append(f"the {what} of {place} were {before[:12]}…, are now {now[:12]}…")
+        if differing:
+            raise UserError(
+                f"{run.folder} holds a run of other settings ({'; '.join(differing)}); give the study another --workdir"
+            )
 
 
 def _resolved(config: TrainConfig, devices: str) -> dict[str, Any]:
-    """The settings as a run records them, with the defaults of its task and of the devices that it was trained on.
+    """Returns the settings as a run records them, with the defaults of its task and of the devices that trained it.
 
-    Not of this process, whose devices need not be those, and which must not take a GPU from the workers.
+    This process may have other devices, and must not take a GPU from the workers by asking.
     """
     on_cpu = devices.partition(" x ")[2].startswith("cpu")
     precision = config.precision or ("float32" if on_cpu else "bfloat16")
@@ -107,16 +116,22 @@ def _resolved(config: TrainConfig, devices: str) -> dict[str, Any]:
     return to_json(resolve(dataclasses.replace(config, precision=precision), card))
 
 
-def _weights_of(cell: Cell) -> str:
-    """The hash of the weights that it starts from; nothing where they are random, not at hand, or of this study."""
-    if cell.source or networks.is_random(cell.config.init):
+def _weights_of(init: str, weights_dir: Path | None) -> str:
+    """Returns the hash of an initialisation; nothing if it is random or missing."""
+    if networks.is_random(init):
         return ""
     try:
-        return weights.read_card(networks.locate(cell.config.init, cell.config.weights_dir)).sha256
+        return weights.read_card(networks.locate(init, weights_dir)).sha256
     except UserError:
         return ""
 
 
+def data_settings(config: TrainConfig) -> TrainConfig:
+    """Returns a config with those settings alone that decide which images a run has."""
+    names = ("dataset", "data_dir", "cache_dir", "image_size", "skip_bad")
+    return TrainConfig(**{name: getattr(config, name) for name in names})
+
+
 def _images_of(config: TrainConfig) -> str:
-    """The fingerprint of images of one's own, which any folder may hold; nothing for a published set."""
+    """Returns the fingerprint of a user's own images, which any folder may hold; nothing for a published set."""
     return "" if datasets.card(config.dataset).classes else load_data(config).fingerprint

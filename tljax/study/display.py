@@ -1,4 +1,4 @@
-"""What a person sees of a study: the grid with every run in its place, or a line for each that ends."""
+"""What a person sees of a study: the grid with every run in its place, or one line for each work item that ends."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,18 +10,25 @@ from rich.table import Table
 from rich.text import Text
 
 from tljax.core import runs
-from tljax.study.cell import Cell
-from tljax.study.units import Outcome, Unit
+from tljax.study.planned import PlannedRun
+from tljax.study.work import Outcome, WorkItem
+
+ROWS = 40  # networks that the grid shows; of a larger study those at work first
 
 
 class StudyDisplay:
-    """On a terminal the grid, redrawn as it fills; elsewhere a line for each unit that ends."""
+    """Shows on a terminal the grid, redrawn as it fills; elsewhere one line for each item that ends."""
 
-    def __init__(self, console: Console, cells: Sequence[Cell], total: int):
-        self._console, self._cells, self._total = console, cells, total
-        self._ended, self._running, self._failed, self._scores = 0, [], set(), {}
+    def __init__(self, console: Console, planned: Sequence[PlannedRun], total: int):
+        self._console, self._total, self._ended = console, total, 0
+        self._running: list[WorkItem] = []
         self._start = time.monotonic()
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._states: dict[Path, Text] = {}
+        self._rows: dict[tuple[str, str], dict[int, PlannedRun]] = {}  # task and network to the runs of its folds
+        for run in planned if self._live else ():
+            self._rows.setdefault((run.config.dataset, run.variant), {})[run.config.fold] = run
+            self._states[run.folder] = _state(run)
 
     def __enter__(self) -> "StudyDisplay":
         if self._live:
@@ -32,26 +39,27 @@ class StudyDisplay:
         if self._live:
             self._live.stop()
 
-    def update(self, running: Iterable[Unit]) -> None:
-        """These run now."""
+    def update(self, running: Iterable[WorkItem]) -> None:
+        """Shows that these items run now."""
         self._running = list(running)
         if self._live:
             self._live.update(Group(self._grid(), self._line()), refresh=True)
 
-    def ended(self, unit: Unit, outcome: Outcome) -> None:
-        """A unit came to its end."""
+    def ended(self, item: WorkItem, outcome: Outcome) -> None:
+        """Shows that an item has ended."""
         self._ended += 1
-        if outcome.status != "done":
-            self._failed.add(unit.folder)
-        said = outcome.status if unit.folder is None or outcome.status != "done" else f"test AUC {_score(unit.folder)}"
-        line = f"{self._ended}/{self._total}  {unit.name}: {said}{outcome.message and f' ({outcome.message})'}"
+        done = outcome.status == "done"
+        if item.folder in self._states:
+            self._states[item.folder] = Text(_score(item.folder), "green") if done else Text("failed", "red")
+        said = f"test AUC {_score(item.folder)}" if done and item.folder else outcome.status
+        line = f"{self._ended}/{self._total}  {item.name}: {said}{outcome.message and f' ({outcome.message})'}"
         if not self._live:
             self._console.print(f"{line}{self._left()}")
-        elif outcome.status != "done":
+        elif not done:
             self._live.console.print(line)
 
     def _line(self) -> str:
-        names = "; ".join(unit.name for unit in self._running)
+        names = "; ".join(item.name for item in self._running)
         return f"{self._ended} of {self._total} done{self._left()}   {names}"
 
     def _left(self) -> str:
@@ -61,42 +69,46 @@ class StudyDisplay:
         return f", about {duration(seconds)} left"
 
     def _grid(self) -> Table:
-        folds = sorted({cell.config.fold for cell in self._cells})
+        training = {item.folder for item in self._running if item.folder}
+        shown = self._rows
+        if len(shown) > ROWS:
+            at_work = {key: row for key, row in shown.items() if any(run.folder in training for run in row.values())}
+            shown = dict(list((at_work | shown).items())[:ROWS])
+        folds = sorted({fold for row in shown.values() for fold in row})
         table = Table("task", "network", *(f"fold {fold}" for fold in folds), box=None, header_style="bold")
-        rows: dict[tuple[str, str], dict[int, Cell]] = {}
-        for cell in self._cells:
-            rows.setdefault((cell.config.dataset, cell.variant), {})[cell.config.fold] = cell
-        for (task, variant), by_fold in rows.items():
-            table.add_row(task, variant, *(self._state(by_fold.get(fold)) for fold in folds))
+        for (task, network), row in shown.items():
+            table.add_row(task, network, *(self._cell(row.get(fold), training) for fold in folds))
+        if more := len(self._rows) - len(shown):
+            table.add_row(f"and {more} more", "")
         return table
 
-    def _state(self, cell: Cell | None) -> Text:
-        if cell is None:
+    def _cell(self, run: PlannedRun | None, training: set[Path]) -> Text:
+        if run is None:
             return Text("")
-        if cell.folder in self._failed:
-            return Text("failed", "red")
-        if any(unit.folder == cell.folder for unit in self._running):
-            return Text(f"epoch {len(runs.read_run(cell.folder).metrics)}", "yellow")
-        if cell.status == "corrupt":
-            return Text("unreadable", "red")
-        if cell.folder not in self._scores and cell.finished:
-            self._scores[cell.folder] = _score(cell.folder)
-        return Text(self._scores[cell.folder], "green") if cell.folder in self._scores else Text("·", "dim")
+        if run.folder in training:
+            return Text(f"epoch {len(runs.read_run(run.folder).metrics)}", "yellow")
+        return self._states[run.folder]
+
+
+def _state(run: PlannedRun) -> Text:
+    if run.status == "corrupt":
+        return Text("unreadable", "red")
+    return Text(_score(run.folder), "green") if run.finished else Text("·", "dim")
 
 
 def _score(folder: Path) -> str:
-    auc = runs.read_run(folder).result["test"]["auc"]
+    auc = runs.read_json(folder / runs.RESULT)["test"]["auc"]
     return "undefined" if auc is None else f"{auc:.3f}"
 
 
 def show_left_out(console: Console, left_out: Mapping[str, str]) -> None:
-    """What is not at hand, a line each, with how to get it."""
+    """Prints what is missing, one line each, with how to get it."""
     for what, why in left_out.items():
         console.print(f"left out {what}: {why}")
 
 
 def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    """Returns `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
     for size, name in ((86400, "days"), (3600, "h")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {name}"

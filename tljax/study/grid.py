@@ -1,4 +1,4 @@
-"""The grid of a study: which runs there are, what each depends on, and what is left out because it is not at hand."""
+"""The grid of a study: its runs, what each depends on, and what is left out because it is missing."""
 
 import dataclasses
 import itertools
@@ -13,73 +13,73 @@ from tljax.core.config import StudyConfig, TrainConfig
 from tljax.core.errors import UserError
 from tljax.datasets.folds import load_data, make_folds, read_fold
 from tljax.datasets.leakage import refuse_shared_patients
-from tljax.study.cell import Cell
 from tljax.study.checks import checked, refuse_other_settings, refuse_shared_folders
+from tljax.study.planned import PlannedRun
 from tljax.train.settings import check
 from tljax.weights import networks
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Every run of a study in the order in which they are best made: fold by fold, so that comparisons come early."""
+    """Every run of a study, fold by fold, so that comparisons come early."""
 
-    pretrain: tuple[Cell, ...]
-    cells: tuple[Cell, ...]
+    pretrain: tuple[PlannedRun, ...]
+    runs: tuple[PlannedRun, ...]
     left_out: Mapping[str, str]
-    """What is not at hand, and how to get it."""
+    """What is missing, and how to get it."""
 
 
 def make_grid(config: StudyConfig) -> Grid:
-    """The runs of a study. Raises UserError for an unknown name, for other settings than before, for an empty grid."""
+    """Returns the runs of a study. Raises UserError for an unknown name, changed settings or an empty grid."""
     config = checked(config)
     left_out = {}
-    tasks = list(_at_hand(config.tasks, lambda task: _need_data(config, task), left_out))
-    pretrain = {cell.config.dataset: cell for cell in _pretrainings(config)}
-    wanted = _at_hand(config.inits, lambda init: _need_weights(config, init, pretrain), left_out)
+    tasks = list(_available(config.tasks, lambda task: _need_data(config, task), left_out))
+    pretrain = {run.config.dataset: run for run in _pretrainings(config)}
+    wanted = _available(config.inits, lambda init: _need_weights(config, init, pretrain), left_out)
     inits = [_Init.of(init, pretrain) for init in wanted]
     axes = (config.seeds, config.preprocessings, config.recipes, inits, config.freezes)
-    cells = tuple(
-        _cell(config, task, *values)
+    planned = tuple(
+        _planned(config, task, *values)
         for task in tasks
         for values in itertools.product(_folds(config, task, left_out), *axes)
         if not (values[-1] and networks.is_random(values[-2].spec))
     )
-    if not cells:
+    if not planned:
         reasons = "".join(f"\n  {what}: {why}" for what, why in left_out.items())
         raise UserError(
-            f"the grid is empty: no run is left of tasks {list(config.tasks)}, inits {list(config.inits)}{reasons}"
+            f"the grid is empty: no run is left for tasks {list(config.tasks)}, inits {list(config.inits)}{reasons}"
         )
-    refuse_shared_folders(cells)
-    for cell in (*pretrain.values(), *cells):
-        check(cell.config)
-        refuse_other_settings(cell)
-    return Grid(tuple(pretrain.values()), cells, left_out)
+    refuse_shared_folders(planned)
+    for run in (*pretrain.values(), *planned):
+        check(run.config)
+    refuse_other_settings((*pretrain.values(), *planned))
+    return Grid(tuple(pretrain.values()), planned, left_out)
 
 
-def pick(cells: Sequence[Cell], only: str) -> list[Cell]:
-    """The cells that `--only` names: of every axis that it speaks of, those it names; of the others, all.
+def pick(planned: Sequence[PlannedRun], only: str) -> tuple[PlannedRun, ...]:
+    """Returns the runs that `--only` names: on every axis that it mentions the named ones, on the others all.
 
-    Raises UserError for a word that names nothing, and where no cell is left.
+    Raises UserError for a word that names nothing, and if no run is left.
     """
     words = set(only.replace(",", " ").split())
-    known = [set(axis) for axis in zip(*map(_words, cells), strict=True)]
+    known = [set(axis) for axis in zip(*map(_words, planned), strict=True)]
     if unknown := sorted(words - set().union(*known)):
         listed = ", ".join(sorted(filter(None, set().union(*known))))
         raise UserError(f"--only: nothing in the grid is called {', '.join(unknown)}; it has {listed}")
-    picked = [
-        cell
-        for cell in cells
-        if all(word in words or not words & axis for word, axis in zip(_words(cell), known, strict=True))
-    ]
+    wanted = [words & axis for axis in known]
+    picked = tuple(
+        run
+        for run in planned
+        if all(word in named or not named for word, named in zip(_words(run), wanted, strict=True))
+    )
     if not picked:
-        raise UserError(f"--only {only!r} leaves no run: no run of the grid is all of that; see them with --dry-run")
+        raise UserError(f"--only {only!r} leaves no run: no run of the grid has all of these; list them with --dry-run")
     return picked
 
 
-def _words(cell: Cell) -> tuple[str, ...]:
-    c = cell.config
-    freeze = "freeze" if c.freeze else "nofreeze"
-    return (c.dataset, cell.label, freeze, f"fold{c.fold}", f"seed{c.seed}", c.preprocessing, cell.condition)
+def _words(run: PlannedRun) -> tuple[str, ...]:
+    c = run.config
+    return (c.dataset, run.label, run.freeze_name, f"fold{c.fold}", f"seed{c.seed}", c.preprocessing, run.condition)
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class _Init:
     source: Path | None
 
     @classmethod
-    def of(cls, init: str, pretrain: Mapping[str, Cell]) -> "_Init":
+    def of(cls, init: str, pretrain: Mapping[str, PlannedRun]) -> "_Init":
         if init not in pretrain:
             return cls(init, networks.label(init), None)
-        cell = pretrain[init]
-        return cls(str(cell.folder), f"{cell.config.dataset}-{cell.label}", cell.folder)
+        run = pretrain[init]
+        return cls(str(run.folder), f"{run.config.dataset}-{run.label}", run.folder)
 
 
-def _cell(
+def _planned(
     config: StudyConfig,
     task: str,
     fold: int,
@@ -107,7 +107,7 @@ def _cell(
     recipe: Mapping[str, Any],
     init: _Init,
     freeze: bool,
-) -> Cell:
+) -> PlannedRun:
     tags = (
         recipe.get("tag", config.train.tag),
         preprocessing if len(config.preprocessings) > 1 and preprocessing != "native" else "",
@@ -116,16 +116,16 @@ def _cell(
     settings = dict(recipe) | dict(config.overrides.get(task, {}))
     settings |= {"dataset": task, "init": init.spec, "freeze": freeze, "fold": fold, "seed": seed, "quiet": True}
     settings |= {"preprocessing": preprocessing, "tag": "-".join(filter(None, tags)), "workdir": config.workdir}
-    return Cell(dataclasses.replace(config.train, **settings), init.label, init.source)
+    return PlannedRun(dataclasses.replace(config.train, **settings), init.label, init.source)
 
 
-def _pretrainings(config: StudyConfig) -> Iterator[Cell]:
+def _pretrainings(config: StudyConfig) -> Iterator[PlannedRun]:
     for run in config.pretrain:
-        yield Cell(dataclasses.replace(run, workdir=config.workdir, quiet=True), networks.label(run.init))
+        yield PlannedRun(dataclasses.replace(run, workdir=config.workdir, quiet=True), networks.label(run.init))
 
 
-def _at_hand(names: Iterable[str], need: Any, left_out: dict[str, str]) -> Iterator[str]:
-    """The names of which `need` raises no _Absent; of the others the reason is noted."""
+def _available(names: Iterable[str], need: Any, left_out: dict[str, str]) -> Iterator[str]:
+    """Yields the names for which `need` raises no _Absent; notes the reason for the others."""
     for name in names:
         try:
             need(name)
@@ -135,7 +135,7 @@ def _at_hand(names: Iterable[str], need: Any, left_out: dict[str, str]) -> Itera
 
 
 class _Absent(Exception):
-    """What the user has not got yet; the rest of the study can do without."""
+    """Something that the user does not have yet; the rest of the study can run without it."""
 
 
 def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
@@ -143,7 +143,7 @@ def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
 
 
 def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int]:
-    """The folds of the grid that a task has: images that bring their own train, val and test have one."""
+    """Returns the folds of the grid that a task has: images with their own train, val and test have one."""
     run = dataclasses.replace(_settings_of(config, task), dataset=task)
     if datasets.card(task).images is not None:
         return list(config.folds)
@@ -175,7 +175,7 @@ def _need_data(config: StudyConfig, task: str) -> None:
         raise _Absent(f"no archive: set {where}; get it from {card.source}")
 
 
-def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, Cell]) -> None:
+def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, PlannedRun]) -> None:
     if init in pretrain or networks.is_random(init):
         return
     try:

@@ -1,106 +1,203 @@
-"""The local launcher: one worker process for each GPU, or one on CPU."""
+"""The local launcher: worker processes on this machine, one or several for each GPU, or on CPU."""
 
+import functools
 import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Literal
 
-from tljax.study.units import Outcome, Unit, attempt
+from tljax.core.errors import UserError
+from tljax.study.sharing import Sharing
+from tljax.study.work import Outcome, WorkItem, attempt
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked jax does not work
 
+MEMORY = 0.9  # of a GPU, that all its workers take together, unless XLA_PYTHON_CLIENT_MEM_FRACTION says another share
+DIED = "its process died: out of memory, or killed"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What the workers run on."""
+
+    platform: str  # cpu, gpu or tpu
+    count: int
+    memory: int | None  # bytes of one of them that jax may use; None where it does not report it
+
 
 class LocalLauncher:
-    """Runs units in worker processes that live on from unit to unit; one that dies is replaced."""
+    """Runs work items in worker processes that live on from item to item; one that dies is replaced.
 
-    def __init__(self):
-        self._devices, self._workers = _find_devices()
-        self._running: dict[Future, tuple[int, Unit]] = {}
+    per_device: workers that share a device, each with its share of the memory; `auto` adds workers as long as that
+    raises the throughput.
+    """
+
+    def __init__(self, per_device: int | Literal["auto"] = 1):
+        self._workers: dict[tuple[int, int], _Worker] = {}  # by device and place on it
+        self._gpus, devices = self._find_devices(keep=per_device == 1)
+        self._sharing = Sharing(per_device, devices.memory)
+        self._environment = _environment(per_device, devices.platform)
 
     @property
     def free(self) -> int:
-        """How many more units can run now."""
-        return len(self._devices) - len(self._running)
+        """How many more items can run now."""
+        return len(self._idle())
 
-    def submit(self, units: list[Unit]) -> None:
-        """Starts at most `free` units."""
-        busy = {number for number, _ in self._running.values()}
-        idle = [number for number in range(len(self._devices)) if number not in busy]
-        for number, unit in zip(idle, units, strict=False):
-            if number not in self._workers:
-                self._workers[number] = _worker(self._devices[number])
-            self._running[self._workers[number].submit(attempt, unit)] = number, unit
+    def submit(self, items: list[WorkItem]) -> None:
+        """Starts at most `free` items."""
+        for place, item in zip(self._idle(), items, strict=False):
+            worker = self._workers.get(place)
+            if not worker or not worker.is_alive():
+                worker = self._workers[place] = _Worker(self._environment | _visible(self._gpus[place[0]]))
+            worker.item = item
+            worker.start(functools.partial(attempt, item))
+        self._sharing.changed(self._training())
 
-    def collect(self, seconds: float) -> list[tuple[Unit, Outcome]]:
-        """The units that ended, after at most this many seconds."""
-        done, _ = wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
-        return [self._outcome(future) for future in done]
+    def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
+        """Returns the items that ended, after at most this many seconds."""
+        busy = {worker.pipe: place for place, worker in self._workers.items() if worker.item}
+        ended = [self._outcome(busy[pipe]) for pipe in wait(list(busy), timeout=seconds)]
+        self._sharing.measure(self._training())
+        return ended
 
-    def _outcome(self, future: Future) -> tuple[Unit, Outcome]:
-        number, unit = self._running.pop(future)
+    def _outcome(self, place: tuple[int, int]) -> tuple[WorkItem, Outcome]:
+        worker = self._workers[place]
+        item, worker.item = worker.item, None
         try:
-            return unit, future.result()
-        except BrokenProcessPool:
-            self._workers.pop(number).shutdown(wait=False)
-            return unit, Outcome("failed", "its process died: out of memory, or killed", died=True)
+            outcome = worker.result()
+        except EOFError:
+            outcome = Outcome("failed", DIED, died=True)
+        if outcome.died or place[1] >= self._sharing.count:
+            self._workers.pop(place).kill()
+        return item, outcome
+
+    def _idle(self) -> list[tuple[int, int]]:
+        """The places at which an item can run now; those on less busy devices first."""
+        places = [(device, number) for number in range(self._sharing.count) for device in range(len(self._gpus))]
+        return [place for place in places if place not in self._workers or not self._workers[place].item]
+
+    def _training(self) -> list[list[Path]]:
+        """The folders of the runs that are trained now, by device; none for a device with other work as well."""
+        running = [
+            [worker.item for place, worker in self._workers.items() if worker.item and place[0] == device]
+            for device in range(len(self._gpus))
+        ]
+        return [[item.folder for item in items] if all(item.folder for item in items) else [] for items in running]
 
     def stop(self) -> bool:
-        """Asks the running units to save their state and end, which is worth waiting for."""
-        self._signal(signal.SIGTERM)
+        """Asks the running items to save their state and end, for which it is worth waiting."""
+        for worker in self._workers.values():
+            worker.terminate()
         return True
 
     def close(self) -> None:
         """Ends the workers, whatever they do."""
-        self._signal(signal.SIGKILL)
         for worker in self._workers.values():
-            worker.shutdown(wait=True, cancel_futures=True)
+            worker.kill()
 
-    def _signal(self, number: signal.Signals) -> None:
-        for worker in self._workers.values():
-            for pid in list(worker._processes or {}):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+    def _find_devices(self, keep: bool) -> tuple[list[str | None], Devices]:
+        """Returns the GPU of each device's workers (None: whatever there is), and the devices.
+
+        Another process is asked, since jax would reserve the GPUs for this one. `keep` makes it the first worker.
+        """
+        asked = _Worker({})
+        asked.start(_describe)
+        try:
+            devices: Devices = asked.result()
+        except EOFError:
+            asked.kill()
+            raise UserError("jax cannot use the devices of this machine; the message above says why") from None
+        if devices.platform == "cpu" or (keep and devices.count == 1):
+            self._workers[0, 0] = asked
+            return [None], devices
+        asked.kill()
+        if devices.platform != "gpu" or devices.count == 1:
+            return [None], devices
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return visible.split(",") if visible else [str(number) for number in range(devices.count)], devices
 
 
-def _worker(gpu: str | None) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, _SPAWN, _begin, (gpu, os.getpid()))
+def _environment(per_device: int | Literal["auto"], platform: str) -> dict[str, str]:
+    """The variables that give each worker its share of a GPU's memory."""
+    if per_device == 1 or platform != "gpu":
+        return {}
+    if per_device == "auto":  # their number is not known yet: each takes what it needs when it needs it
+        return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    total = float(os.environ.get("XLA_PYTHON_CLIENT_MEM_FRACTION") or MEMORY)
+    return {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{total / per_device:.3f}"}
 
 
-def _begin(gpu: str | None, parent: int) -> None:
-    """Makes a new process a worker, of one GPU if one is named, that ends with its parent and leaves Ctrl-C to it."""
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+def _visible(gpu: str | None) -> dict[str, str]:
+    return {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+
+
+class _Worker:
+    """A process that does one thing after the other."""
+
+    def __init__(self, environment: Mapping[str, str]):
+        self.item: WorkItem | None = None
+        self.pipe, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_serve, args=(theirs, dict(environment), os.getpid()))
+        self._process.start()
+        theirs.close()  # so that the pipe ends when the process does
+
+    def start(self, do: Callable[[], Any]) -> None:
+        """Gives it something to do. A process that has died is noticed by `result`."""
+        with suppress(BrokenPipeError):
+            self.pipe.send(do)
+
+    def result(self) -> Any:
+        """Waits for what it was given to do, and returns its result. Raises EOFError if the process died."""
+        try:
+            return self.pipe.recv()
+        except ConnectionResetError:
+            raise EOFError from None
+
+    def is_alive(self) -> bool:
+        """Returns whether the process lives."""
+        return self._process.is_alive()
+
+    def terminate(self) -> None:
+        """Sends it SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: Connection, environment: Mapping[str, str], parent: int) -> None:
+    """Runs in a worker: does what it is sent until the pipe or the parent process ends; leaves Ctrl-C to the parent."""
+    os.environ.update(environment)  # before jax looks for devices
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what orbax logs at length it raises as well
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs at length what it also raises
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    while True:
+        try:
+            do = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(do())
 
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
-    os._exit(1)  # what the running unit has saved is whole
+    os._exit(1)  # what the running item has saved is complete
 
 
-def _find_devices() -> tuple[list[str | None], dict[int, ProcessPoolExecutor]]:
-    """The GPU of each worker to be (None: whatever there is), and the workers that run already.
-
-    A process of its own is asked: jax would keep the GPUs to this one.
-    """
-    asked = _worker(None)
-    platform, count = asked.submit(_describe).result()
-    if platform != "gpu" or count == 1:
-        return [None], {0: asked}
-    asked.shutdown()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",") if visible else [str(number) for number in range(count)], {}
-
-
-def _describe() -> tuple[str, int]:
+def _describe() -> Devices:
     import jax
 
-    return jax.default_backend(), jax.local_device_count()
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return Devices(jax.default_backend(), jax.local_device_count(), stats.get("bytes_limit"))

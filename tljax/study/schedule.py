@@ -1,36 +1,37 @@
-"""Does all units of a study, each as soon as those before it have ended."""
+"""Does all work items of a study, each as soon as those before it have ended."""
 
-from collections.abc import Sequence
+import graphlib
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol, runtime_checkable
 
 from tljax.core.errors import Requeue
 from tljax.core.signals import Termination
-from tljax.study.display import StudyDisplay
-from tljax.study.units import Outcome, Unit
+from tljax.study.work import Outcome, WorkItem
 
 POLL = 1.0  # seconds
 
 
 @runtime_checkable
 class Launcher(Protocol):
-    """Where units run. `local.py` and `slurm.py` hold one each."""
+    """Where work items run. `local.py` and `slurm.py` hold one each."""
 
     @property
     def free(self) -> int:
-        """How many more units it takes now."""
+        """How many more items it takes now."""
         ...
 
-    def submit(self, units: list[Unit]) -> None:
-        """Starts units."""
+    def submit(self, items: list[WorkItem]) -> None:
+        """Starts items."""
         ...
 
-    def collect(self, seconds: float) -> list[tuple[Unit, Outcome]]:
-        """The units that have ended, after at most this many seconds."""
+    def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
+        """Returns the items that have ended, after at most this many seconds."""
         ...
 
     def stop(self) -> bool:
-        """This process was asked to end; whether it is to wait for the running units."""
+        """Tells it that this process was asked to end; returns whether to wait for the running items."""
         ...
 
     def close(self) -> None:
@@ -38,47 +39,89 @@ class Launcher(Protocol):
         ...
 
 
-def run_all(units: Sequence[Unit], launcher: Launcher, display: StudyDisplay, outcomes: dict[str, Outcome]) -> None:
-    """Puts the outcome of every unit into `outcomes`, by name, as it ends: who is interrupted still has those so far.
+@runtime_checkable
+class Display(Protocol):
+    """What is told of the progress."""
 
-    Raises Requeue after SIGTERM, once all that ran has been saved.
+    def update(self, running: Iterable[WorkItem]) -> None:
+        """Shows that these items run now."""
+        ...
+
+    def ended(self, item: WorkItem, outcome: Outcome) -> None:
+        """Shows that an item has ended."""
+        ...
+
+
+class Queue:
+    """The work items that wait for others, and those that are ready, in the order in which they were given."""
+
+    def __init__(self, items: Sequence[WorkItem]):
+        self._items = {item.name: item for item in items}
+        self._position = {name: number for number, name in enumerate(self._items)}
+        graph = {item.name: (item.after | item.needs) & self._items.keys() for item in items}
+        self._waiting = graphlib.TopologicalSorter(graph)
+        self._waiting.prepare()
+        self._ready: list[tuple[int, str]] = []
+        self._lost: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return self._waiting.is_active()
+
+    def take(self, count: int) -> list[WorkItem]:
+        """Takes at most `count` items that are ready."""
+        for name in self._waiting.get_ready():
+            heapq.heappush(self._ready, (self._position[name], name))
+        return [self._items[heapq.heappop(self._ready)[1]] for _ in range(min(count, len(self._ready)))]
+
+    def ended(self, item: WorkItem, outcome: Outcome) -> None:
+        """Settles an item that was taken, so that those after it can become ready."""
+        if outcome.status != "done":
+            self._lost.add(item.name)
+        self._waiting.done(item.name)
+
+    def is_lost(self, item: WorkItem) -> bool:
+        """Returns whether something that an item needs has failed."""
+        return not item.needs.isdisjoint(self._lost)
+
+
+def run_all(items: Sequence[WorkItem], launcher: Launcher, display: Display, outcomes: dict[str, Outcome]) -> None:
+    """Puts the outcome of every item into `outcomes` by name as it ends, so that an interruption keeps those so far.
+
+    Raises Requeue after SIGTERM, once everything that ran is saved.
     """
-    waiting, running = {unit.name: unit for unit in units}, {}
-    stopping = False
+    queue, running, stopping = Queue(items), {}, False
+
+    def settle(item: WorkItem, outcome: Outcome) -> None:
+        outcomes[item.name] = outcome
+        queue.ended(item, outcome)
+        display.ended(item, outcome)
+
     with Termination() as signal, closing(launcher):
-        while waiting or running:
-            while not stopping and (unit := _hopeless(waiting, outcomes)):
-                outcomes[unit.name] = Outcome("failed", "what it builds on failed")
-                display.ended(waiting.pop(unit.name), outcomes[unit.name])
-            ready = [] if stopping else _ready(waiting, running)[: launcher.free]
-            for unit in ready:
-                running[unit.name] = waiting.pop(unit.name)
-            if ready:
+        while queue and (running or not stopping):
+            if not stopping and (ready := list(_ready(queue, launcher.free, settle))):
+                running |= {item.name: item for item in ready}
                 launcher.submit(ready)
             display.update(running.values())
-            for unit, outcome in launcher.collect(POLL):
-                del running[unit.name]
-                if outcome.died and signal.received:  # it cannot save, or heard the signal before it was passed on
+            for item, outcome in launcher.collect(POLL) if running else ():
+                del running[item.name]
+                if outcome.died and signal.received:  # it cannot save, or ended before it was asked to
                     outcome = Outcome("stopped")
-                outcomes[unit.name] = outcome
-                display.ended(unit, outcome)
+                settle(item, outcome)
                 stopping |= outcome.halts
             if signal.received and not stopping:
                 stopping = True
                 if not launcher.stop():
                     break
-            if stopping and not running:
-                break
     if signal.received:
-        raise Requeue("the study is saved; run the same command again to go on")
+        raise Requeue("the study is saved; run the same command again to continue")
 
 
-def _ready(waiting: dict[str, Unit], running: dict[str, Unit]) -> list[Unit]:
-    unsettled = waiting.keys() | running.keys()
-    return [unit for unit in waiting.values() if not (unit.after | unit.needs) & unsettled]
-
-
-def _hopeless(waiting: dict[str, Unit], outcomes: dict[str, Outcome]) -> Unit | None:
-    """A unit of which something that it needs failed."""
-    lost = {name for name, outcome in outcomes.items() if outcome.status != "done"}
-    return next((unit for unit in waiting.values() if unit.needs & lost), None)
+def _ready(queue: Queue, count: int, settle: Callable[[WorkItem, Outcome], None]) -> Iterator[WorkItem]:
+    """Yields at most `count` items that can run now; settles those that cannot run any more."""
+    while count > 0 and (taken := queue.take(count)):
+        for item in taken:
+            if queue.is_lost(item):
+                settle(item, Outcome("failed", "something that it needs has failed"))
+            else:
+                count -= 1
+                yield item

@@ -1,41 +1,66 @@
-"""The SLURM launcher: units as job arrays through submitit; a pre-empted or timed-out job goes on in the queue."""
+"""The SLURM launcher: work items as job arrays through submitit; a pre-empted or timed-out job is queued again."""
 
 import hashlib
 import signal
 import subprocess
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tljax.core.config import SlurmConfig
-from tljax.core.errors import UserError
-from tljax.study.units import Outcome, Unit, attempt
+from tljax.core.errors import Requeue, UserError
+from tljax.study.local import LocalLauncher
+from tljax.study.schedule import run_all
+from tljax.study.work import Outcome, WorkItem, attempt
 
 FOLDER = ".slurm"
-MANY = 1000  # units in one array
-GRACE = 60.0  # seconds that a result may take to show on a shared file system after its job has left the queue
+MANY = 1000  # jobs in one array
+GRACE = 60.0  # seconds until a result shows on a shared file system after its job has left the queue
 POLL = 5.0
 RETRIES = 1000  # time-outs of one job
 
 
-class Job:
-    """What a job runs. It is repeated after pre-emption, since units go on from where they were."""
+class PackedJob:
+    """What a job runs: one work item, or several side by side.
 
-    def __call__(self, unit: Unit) -> Outcome:
-        outcome = attempt(unit)
-        if outcome.status == "stopped":
+    It is repeated after pre-emption. Items that are done by then end at once, and the others continue.
+    """
+
+    def __call__(self, items: Sequence[WorkItem]) -> list[Outcome]:
+        outcomes = [attempt(items[0])] if len(items) == 1 else side_by_side(items)
+        if any(outcome.status == "stopped" for outcome in outcomes):
             signal.raise_signal(signal.SIGUSR2)  # submitit puts the job back into the queue and ends the process
-        return outcome
+        return outcomes
 
-    def checkpoint(self, unit: Unit) -> Any:
-        """The job anew; called by submitit when SLURM announces that it will end it."""
+    def checkpoint(self, items: Sequence[WorkItem]) -> Any:
+        """Returns the same job again; submitit calls it when SLURM announces that it will end the job."""
         import submitit
 
-        return submitit.helpers.DelayedSubmission(self, unit)
+        return submitit.helpers.DelayedSubmission(self, items)
+
+
+class _NoDisplay:
+    """Shows nothing: the study's own process does."""
+
+    def update(self, running: Iterable[WorkItem]) -> None:
+        pass
+
+    def ended(self, item: WorkItem, outcome: Outcome) -> None:
+        pass
+
+
+def side_by_side(items: Sequence[WorkItem]) -> list[Outcome]:
+    """Does work items at the same time, each in a process of its own; SIGTERM stops all of them."""
+    outcomes: dict[str, Outcome] = {}
+    with suppress(Requeue):  # the outcomes tell which were stopped
+        run_all(items, LocalLauncher(per_device=len(items)), _NoDisplay(), outcomes)
+    return [outcomes.get(item.name, Outcome("stopped")) for item in items]
 
 
 class SlurmLauncher:
-    """Submits units to the queue and watches for what they leave."""
+    """Submits work items to the queue and collects their results."""
 
     def __init__(self, config: SlurmConfig, workdir: Path):
         import submitit
@@ -46,59 +71,60 @@ class SlurmLauncher:
                 f"jobs of this study are still in the queue: {', '.join(sorted(queued))}; wait for them, or end them: "
                 f"scancel --name {self._name}"
             )
-        self._jobs: dict[str, tuple[Unit, Any]] = {}
+        self._pack = config.pack
+        self._jobs: dict[str, tuple[list[WorkItem], Any]] = {}
         self._gone: dict[str, float] = {}
         self._executor = submitit.SlurmExecutor(workdir / FOLDER, max_num_timeout=RETRIES)
         self._executor.update_parameters(job_name=self._name, time=config.minutes, **_wanted(config))
 
     @property
     def free(self) -> int:
-        """The queue takes all."""
-        return MANY
+        """How many items it takes at once; the queue has room for all."""
+        return MANY * self._pack
 
-    def submit(self, units: list[Unit]) -> None:
-        """One job array."""
+    def submit(self, items: list[WorkItem]) -> None:
+        """Submits one job array; trainings are packed with trainings, so that the jobs take about equally long."""
         import submitit
 
+        trainings, others = ([item for item in items if bool(item.folder) == trains] for trains in (True, False))
+        packs = [list(pack) for kind in (trainings, others) for pack in _packs(kind, self._pack)]
         try:
-            jobs = self._executor.map_array(Job(), units)
+            jobs = self._executor.map_array(PackedJob(), packs)
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
             raise UserError(f"SLURM refuses the jobs: {error}; see --slurm.partition and the like") from error
-        self._jobs |= {job.job_id: (unit, job) for unit, job in zip(units, jobs, strict=True)}
+        self._jobs |= {job.job_id: (pack, job) for pack, job in zip(packs, jobs, strict=True)}
 
-    def collect(self, seconds: float) -> list[tuple[Unit, Outcome]]:
-        """The units whose jobs have left a result, or have left the queue without one."""
+    def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
+        """Returns the items whose jobs have left a result, or have left the queue without one."""
         time.sleep(max(seconds, POLL))
         queued = self._queue("--jobs", ",".join({number.partition("_")[0] for number in self._jobs}))
-        ended = []
-        for number, (unit, job) in list(self._jobs.items()):
-            outcome = self._outcome(number, job, number in queued)
-            if outcome:
+        ended: list[tuple[WorkItem, Outcome]] = []
+        for number, (pack, job) in list(self._jobs.items()):
+            if outcomes := self._outcomes(number, len(pack), job, number in queued):
                 del self._jobs[number]
-                ended.append((unit, outcome))
+                ended += zip(pack, outcomes, strict=True)
         return ended
 
-    def _outcome(self, number: str, job: Any, queued: bool) -> Outcome | None:
+    def _outcomes(self, number: str, count: int, job: Any, queued: bool) -> list[Outcome] | None:
         if job.paths.result_pickle.exists():
             error = job.exception()
-            return Outcome("failed", str(error).strip().splitlines()[-1]) if error else job.result()
+            return [Outcome("failed", str(error).strip().splitlines()[-1])] * count if error else job.result()
         if queued:
             self._gone.pop(number, None)
         elif time.monotonic() - self._gone.setdefault(number, time.monotonic()) > GRACE:
-            return Outcome(
-                "failed", f"job {number} ended without a result: out of memory or cancelled? {job.paths.stderr}"
-            )
+            message = f"job {number} ended without a result: out of memory or cancelled? {job.paths.stderr}"
+            return [Outcome("failed", message)] * count
         return None
 
     def stop(self) -> bool:
-        """Nothing to wait for: the jobs do not need this process, and stay in the queue."""
+        """Returns False, as there is nothing to wait for: the jobs do not need this process and stay in the queue."""
         return False
 
     def close(self) -> None:
-        """Nothing of it is on this machine."""
+        """Does nothing: this machine holds nothing of it."""
 
     def _queue(self, *which: str) -> set[str]:
-        """The numbers of jobs that wait or run; arrays told out job by job."""
+        """The numbers of the jobs that wait or run, with every job of an array."""
         command = ["squeue", "--noheader", "--array", "--format=%i", *which]
         try:
             done = subprocess.run(command, capture_output=True, text=True)
@@ -108,9 +134,14 @@ class SlurmLauncher:
             ) from None
         if done.returncode and "Invalid job id" not in done.stderr:
             raise UserError(
-                f"SLURM does not answer; ask those who run it, or use --launcher local: {done.stderr.strip()}"
+                f"SLURM does not answer; ask its administrators, or use --launcher local: {done.stderr.strip()}"
             )
         return set(done.stdout.split())
+
+
+def _packs(items: Sequence[WorkItem], size: int) -> list[Sequence[WorkItem]]:
+    """Divides items into packs of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _wanted(config: SlurmConfig) -> dict[str, Any]:

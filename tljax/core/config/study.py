@@ -17,12 +17,14 @@ class SlurmConfig:
     gres: str | None = None
     """e.g. gpu:1"""
     minutes: int = 720
-    """of a job; a run that is unfinished by then goes on in another one"""
+    """of a job; a run that is unfinished by then continues in another one"""
     memory: str | None = None
     """e.g. 32G"""
     cpus: int | None = None
     parallel: int = 64
     """jobs at a time, at most"""
+    pack: int = 1
+    """runs that share a job and its devices, each with its share of their memory; for small data sets, e.g. 4"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,27 +49,29 @@ class StudyConfig:
 
     # The settings of every run
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-    """shared by all runs, but for what the grid says"""
+    """shared by all runs, except for what the grid says"""
     overrides: Fixed[dict[str, dict[str, Any]]] = dataclasses.field(default_factory=dict)
-    """settings of TrainConfig that one task has for itself, by task: data_dir, image_size, ..."""
+    """settings of TrainConfig for one task alone, by task: data_dir, image_size, ..."""
     pretrain: Fixed[tuple[TrainConfig, ...]] = ()
-    """runs that come first, and whose networks are initialisations, named by their data set"""
+    """runs that come first and whose networks are initialisations, named by their data set"""
 
     # The comparisons
     protocols: tuple[Literal["paper", "full"], ...] = ("paper", "full")
-    """how hidden representations are compared; without a name, not at all"""
+    """how hidden representations are compared; none: not at all"""
     measures: tuple[str, ...] = ("cca", "debiased_cka")
 
-    # How it is run
+    # How it runs
     workdir: Path = Path("study")
-    """run folders, comparisons and tables are made here; a study that was interrupted goes on"""
+    """holds run folders, comparisons and tables; an interrupted study continues"""
     keep: Literal["best", "none"] = "best"
-    """what stays of a run's weights once it is compared: those of its best epoch, or nothing, and then no comparison
+    """which weights of a run stay after its comparisons: those of its best epoch, or none. With none, no comparison
     (protocol, measure, initialisation) can be added later"""
     only: str = ""
     """of the grid, e.g. 'breast,imagenet,fold1': words are tasks, inits, freeze, nofreeze, fold<k>, seed<n> or tags"""
     dry_run: bool = False
-    """print the grid and what it will take, and stop"""
+    """print the grid and an estimate of time and disk, and stop"""
     launcher: Literal["local", "slurm"] = "local"
-    """local: one worker process for each GPU, or one on CPU; slurm: job arrays"""
+    """local: worker processes on this machine, for each GPU or on CPU; slurm: job arrays"""
+    per_device: int | Literal["auto"] = 1
+    """worker processes that share a GPU, or the CPU, with the local launcher; auto: as many as raise the throughput"""
     slurm: SlurmConfig = SlurmConfig()

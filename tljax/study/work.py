@@ -1,7 +1,8 @@
-"""What a launcher is given to do, and what comes of it."""
+"""What a launcher is given to do, and how it ended."""
 
 import errno
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,47 +13,49 @@ from tljax.core.errors import Requeue, UserError
 
 
 @dataclass(frozen=True)
-class Unit:
+class WorkItem:
     """A piece of work for one process on one device. It can be repeated at any time: what is done is not done again."""
 
     name: str
     work: Callable[[], None]  # picklable
     after: frozenset[str] = frozenset()
-    """Units that must have ended before, well or not."""
+    """Names of the items that must have ended before, whether they succeeded or not."""
     needs: frozenset[str] = frozenset()
-    """Units that must have ended well before."""
+    """Names of the items that must have succeeded before."""
+    place: tuple[str, int, str] | None = field(default=None, kw_only=True)
+    """Task, fold and condition of the runs that it concerns; None: all of them."""
     folder: Path | None = field(default=None, kw_only=True)
-    """The run folder that tells how far it is."""
+    """The folder of the run that it trains."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a unit ended."""
+    """How a work item ended."""
 
     status: Literal["done", "failed", "stopped"]
     message: str = ""
     halts: bool = False
-    """The other units would fail in the same way."""
+    """The other items would fail in the same way."""
     died: bool = False
-    """Its process ended under it."""
+    """Its process ended before it did."""
 
 
-def attempt(unit: Unit) -> Outcome:
-    """Does a unit; whatever goes wrong is its outcome."""
+def attempt(item: WorkItem) -> Outcome:
+    """Does a work item; whatever goes wrong is its outcome."""
     try:
-        unit.work()
+        item.work()
     except Requeue as stop:
         return Outcome("stopped", str(stop))
     except Exception as error:
-        if full := _full(error):
-            return Outcome("failed", f"{full}: {unit.folder or unit.name}", halts=True)
-        return Outcome("failed", _told(error))
+        if refusal := _refusal_of_disk(error):
+            return Outcome("failed", f"{refusal}: {item.folder or item.name}", halts=True)
+        return Outcome("failed", _description(error))
     finally:
-        _forget_programs()
+        _release_programs()
     return Outcome("done")
 
 
-def _told(error: Exception) -> str:
+def _description(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -60,8 +63,8 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {said} ({Path(place.filename).name}, line {place.lineno})"
 
 
-def _full(error: BaseException | None) -> str:
-    """What the system says of a disk that takes no more, if that is at the bottom of an error; else nothing."""
+def _refusal_of_disk(error: BaseException | None) -> str:
+    """Returns the system's message about a full or read-only disk if that caused an error, else nothing."""
     while error:
         for said in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
             if said in str(error):
@@ -70,8 +73,7 @@ def _full(error: BaseException | None) -> str:
     return ""
 
 
-def _forget_programs() -> None:
-    """Compiled programs of finished work would pile up in a worker's memory; the cache on disk keeps them."""
-    import jax
-
-    jax.clear_caches()
+def _release_programs() -> None:
+    """Drops the compiled programs of finished work, which fill a worker's memory; the cache on disk keeps them."""
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()

@@ -1,7 +1,8 @@
-"""One run of a study: what it is trained with, where it lies, and how far it is."""
+"""A run of a study as planned: its settings, its folder, and how far it is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from tljax.core import runs
@@ -10,29 +11,42 @@ from tljax.train.settings import tag_of
 
 _FILES = (runs.CONFIG, runs.RESULT, runs.PREDICTIONS, runs.SPLIT, runs.METRICS)
 
+Place = tuple[str, int, str]
+
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedRun:
     """One run of the grid."""
 
     config: TrainConfig
     label: str
     """Of the initialisation, in folder names and tables."""
     source: Path | None = None
-    """The run folder of the pre-training that it starts from, if that is of this study."""
+    """The run folder of the pre-training from which it starts, if that is part of this study."""
 
-    @property
+    @cached_property
     def condition(self) -> str:
         """What runs must have in common to be compared: recipe, preprocessing and seed, as far as they are named."""
         return tag_of(self.config)
 
     @property
-    def place(self) -> tuple[str, int, str]:
-        """Task, fold and condition: runs that share it are compared."""
+    def place(self) -> Place:
+        """Task, fold and condition: runs that share them are compared."""
         return self.config.dataset, self.config.fold, self.condition
 
     @property
+    def place_name(self) -> str:
+        """Its place in words."""
+        return " ".join(filter(None, (self.config.dataset, f"fold {self.config.fold}", self.condition)))
+
+    @property
+    def freeze_name(self) -> str:
+        """`freeze` or `nofreeze`."""
+        return "freeze" if self.config.freeze else "nofreeze"
+
+    @cached_property
     def folder(self) -> Path:
+        """The run folder."""
         c = self.config
         return runs.run_folder(c.workdir, c.dataset, self.label, c.freeze, c.fold, self.condition)
 
@@ -43,29 +57,38 @@ class Cell:
 
     @property
     def status(self) -> runs.Status:
-        """`finished` only where everything that tables need can be read."""
+        """`finished` only if everything that tables need can be read."""
         return _state(self.folder)[0]
 
     @property
     def problem(self) -> str:
-        """Why it is not finished."""
+        """Why it is corrupt or unfinished."""
         return _state(self.folder)[1]
 
     @property
     def finished(self) -> bool:
+        """Whether its status is `finished`."""
         return self.status == "finished"
 
     def __str__(self) -> str:
         return f"{self.config.dataset} {self.variant} fold {self.config.fold}"
 
 
+def comparable(planned: Iterable[PlannedRun]) -> list[list[PlannedRun]]:
+    """Returns the runs in groups that share task, fold and condition."""
+    groups: dict[Place, list[PlannedRun]] = {}
+    for run in planned:
+        groups.setdefault(run.place, []).append(run)
+    return list(groups.values())
+
+
 def _state(folder: Path) -> tuple[runs.Status, str]:
-    return _read_state(folder, tuple(map(_stamp, (folder / name for name in _FILES))))
+    return _read_state(folder, tuple(_stamp(folder / name) for name in _FILES))
 
 
-@lru_cache(maxsize=10_000)
+@cache
 def _read_state(folder: Path, stamps: tuple) -> tuple[runs.Status, str]:
-    """Of the files as they were at these times: a study asks often, and reading them takes milliseconds a run."""
+    """Reads the status of a run; `stamps` are the times of its files, so that a change is read again."""
     run = runs.read_run(folder)
     return run.status, run.problem
 

@@ -1,0 +1,52 @@
+"""The stages of a study, one file each, found by its name.
+
+A stage declares
+
+    ORDER: int                                      # its place among the stages
+    work(plan, earlier) -> Iterator[WorkItem]       # what is still to be done; earlier: the items of the stages before
+    write_tables(plan) -> None                      # its tables in `plan.results`, from what is on disk
+
+Another installed package offers a stage through an entry point of the group `tljax.study.stages`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from tljax.core import plugins
+from tljax.study.plan import Plan
+from tljax.study.work import WorkItem
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """What a module of this package declares."""
+
+    ORDER: int
+
+    def work(self, plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
+        """Yields what is still to be done. earlier: the items of the stages before."""
+        ...
+
+    def write_tables(self, plan: Plan) -> None:
+        """Writes the tables of the stage from what is on disk."""
+        ...
+
+
+def stages() -> list[Stage]:
+    """Returns all stages in their order."""
+    return sorted(plugins.find(__name__, __path__).values(), key=lambda stage: stage.ORDER)
+
+
+def make_work(plan: Plan) -> list[WorkItem]:
+    """Returns everything that is still to be done, group by group, so that comparisons come early."""
+    items: list[WorkItem] = []
+    for stage in stages():
+        items += stage.work(plan, tuple(items))
+    position = {group[0].place: number for number, group in enumerate(plan.groups)}
+    return sorted(items, key=lambda item: position.get(item.place, -1))  # stable: stages stay in their order
+
+
+def write_tables(plan: Plan) -> None:
+    """Writes `results/` from every finished run and comparison of the grid."""
+    for stage in stages():
+        stage.write_tables(plan)
