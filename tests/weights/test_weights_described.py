@@ -230,3 +230,63 @@ def test_the_rule_names_the_other_input(tmp_path):
     state = in_format(random_tensors("small", "keras_v1"), "keras")
     path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
     assert "--normalisation radimagenet" in weights.convert(path).remarks[0]
+
+
+def average(x):
+    return keras.layers.GlobalAveragePooling2D()(x)
+
+
+def largest(x):
+    return keras.layers.GlobalMaxPooling2D()(x)
+
+
+def both(x):
+    return keras.layers.Average()([average(x), largest(x)])
+
+
+HEADS = {  # of a model: features of the network -> classes, and what is said of it
+    "plain": (lambda x: keras.layers.Dense(3, "softmax")(average(x)), None),
+    "logits": (lambda x: keras.layers.Dense(3)(average(x)), None),
+    "dropout": (lambda x: keras.layers.Dense(3, "softmax")(keras.layers.Dropout(0.5)(average(x))), None),
+    "flattened": (
+        lambda x: keras.layers.Softmax()(
+            keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.GlobalAveragePooling2D(keepdims=True)(x)))
+        ),
+        None,
+    ),
+    "activation": (lambda x: keras.layers.Activation("softmax")(keras.layers.Dense(3)(average(x))), None),
+    "maximum": (lambda x: keras.layers.Dense(3)(largest(x)), "GlobalMaxPooling2D"),
+    "two poolings": (lambda x: keras.layers.Dense(3)(both(x)), "Average"),
+    "norm": (lambda x: keras.layers.Dense(3)(keras.layers.UnitNormalization()(average(x))), "UnitNormalization"),
+    "map": (lambda x: keras.layers.Dense(3)(average(keras.layers.UnitNormalization()(x))), "UnitNormalization"),
+    "temperature": (
+        lambda x: keras.layers.Softmax()(keras.layers.Rescaling(0.5)(keras.layers.Dense(3)(average(x)))),
+        "Rescaling",
+    ),
+    "sigmoid": (lambda x: keras.layers.Dense(3, "sigmoid")(average(x)), "sigmoid"),
+    "two ends": (lambda x: keras.layers.Add()([d := keras.layers.Dense(3)(average(x)), d]), "Add"),
+}
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_is_taken_only_where_its_description_is_ours(kind, nested, network, tmp_path):
+    head, fault = HEADS[kind]
+    images = keras.Input(SIZE)
+    model = keras.Model(images, head(network(images))) if nested else keras.Model(network.input, head(network.output))
+    model.save(tmp_path / "w.keras")
+    keras.saving.save_model(model, tmp_path / "w.h5")
+    for path in (tmp_path / "w.keras", tmp_path / "w.h5"):
+        conversion = weights.convert(path)
+        said = [remark for remark in conversion.remarks if remark.startswith("head kept aside")]
+        assert ("head.kernel" in conversion.tensors) == (fault is None), said
+        assert (fault is None) == (not said) and all(fault in remark for remark in said)
+
+
+def test_pooling_within_the_network_itself_is_seen(network, tmp_path):
+    """As keras.applications gives it with `pooling="max"`."""
+    inner = keras.Model(network.input, largest(network.output))
+    keras.Sequential([inner, keras.layers.Dense(3)]).save(tmp_path / "w.keras")
+    conversion = weights.convert(tmp_path / "w.keras")
+    assert "head.kernel" not in conversion.tensors
+    assert any("GlobalMaxPooling2D" in remark for remark in conversion.remarks)

@@ -318,6 +318,11 @@ def test_resnet50_of_keras_before_2_3():
 
 def test_the_thousand_classes_are_imagenets(tmp_path):
     state = in_format(random_tensors("small", "torch_v1.5", 1000), "torchvision")
-    classes = convert(write_torch(tmp_path / "w.pth", state)).card.classes
+    card = convert(write_torch(tmp_path / "w.pth", state)).card
+    classes = card.classes
     assert len(set(classes)) == 1000
     assert (classes[0], classes[281], classes[999]) == ("tench", "tabby", "toilet tissue")
+    assert "1000 outputs are taken for ImageNet's classes" in card.note
+    own = {name.replace("fc.", "classifier."): value for name, value in state.items()}
+    card = convert(write_torch(tmp_path / "own.pth", own)).card
+    assert card.classes[:2] == ("class 0", "class 1") and "does not name its classes" in card.note

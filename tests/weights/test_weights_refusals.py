@@ -1,5 +1,6 @@
 """What is not exactly a network that we have is refused, with the tensor or the fact by name, and leaves nothing."""
 
+import json
 import os
 import pickle
 import shutil
@@ -65,6 +66,66 @@ def test_one_tensor_of_a_wrong_shape(state, tmp_path):
     state["layer2.0.conv2.weight"] = state["layer2.0.conv2.weight"][:, :5]
     message = refusal(write_torch(tmp_path / "w.pth", state))
     assert "'layer2.0.conv2.weight'" in message and "(16, 5, 3, 3)" in message and "(16, 16, 3, 3)" in message
+
+
+@pytest.mark.parametrize(
+    ("shape", "fact"),
+    [
+        ((8, 1, 7, 7), "takes images of 1 channels, ours of 3"),
+        ((8, 4, 7, 7), "takes images of 4 channels, ours of 3"),
+        ((8, 3, 3, 3), "this kernel is 3 x 3, that of the network 7 x 7"),
+        ((8, 3, 7, 7, 7), "three dimensions"),
+    ],
+)
+def test_a_stem_of_another_kind_is_called_by_its_kind(shape, fact, state, tmp_path):
+    state["conv1.weight"] = np.ones(shape, np.float32)
+    message = refusal(write_torch(tmp_path / "w.pth", state))
+    assert "'conv1.weight'" in message and fact in message and "Wide" not in message
+
+
+def test_relatives_of_a_resnet_are_called_by_their_names(state, tmp_path):
+    wide = state | {f"layer1.0.bn1.{leaf}": np.ones(16, np.float32) for leaf in ("weight", "bias")}
+    assert "a Wide ResNet or a ResNeXt" in refusal(write_torch(tmp_path / "w.pth", wide))
+    deep = {name.replace("conv1.weight", "conv1.0.weight") if name == "conv1.weight" else name: value
+            for name, value in state.items()}  # fmt: skip
+    assert "stem is several convolutions" in refusal(write_torch(tmp_path / "w.pth", deep))
+
+
+def test_shards_are_read_by_their_index_alone(state, tmp_path):
+    names = sorted(state)
+    parts = {"model-00001-of-00002.safetensors": names[:100], "model-00002-of-00002.safetensors": names[100:]}
+    for file, held in parts.items():
+        write_safetensors(tmp_path / file, {name: state[name] for name in held})
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(
+        json.dumps({"metadata": {}, "weight_map": {n: file for file, held in parts.items() for n in held}})
+    )
+    whole = weights.convert(write_safetensors(tmp_path / "whole", state))
+    conversion = weights.convert(index)
+    assert all(np.array_equal(conversion.tensors[name], whole.tensors[name]) for name in whole.tensors)
+    for file in parts:
+        assert "name model.safetensors.index.json" in refusal(tmp_path / file)
+    before = conversion.card.sha256
+    write_safetensors(tmp_path / file, {name: 2 * state[name] for name in held})
+    assert weights.convert(index).card.sha256 != before
+    write_safetensors(tmp_path / file, {name: state[name] for name in names[90:]})
+    assert "again, which another shard holds" in refusal(index)
+    (tmp_path / file).unlink()
+    assert f"'{file}', which must lie next to it" in refusal(index)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_arrays_of_numpy_are_refused_with_what_to_do(protocol, state, tmp_path):
+    np.savez(tmp_path / "w.npz", **state)
+    np.save(tmp_path / "w.npy", np.ones(3))
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"blobs": state}, protocol=protocol))
+    for name, kind in (
+        ("w.npz", "NumPy archive"),
+        ("w.npy", "single NumPy array"),
+        ("w.pkl", "pickle of NumPy arrays"),
+    ):
+        message = refusal(tmp_path / name)
+        assert kind in message and "safetensors.numpy.save_file" in message
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -229,7 +290,9 @@ def test_two_networks_in_one_file(state, tmp_path):
 
 def test_a_folder_or_a_description_for_the_weights(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text('{\n  "weight_map": {}}')
-    assert "name the file" in refusal(tmp_path / "model.safetensors.index.json")
+    assert "names no files" in refusal(tmp_path / "model.safetensors.index.json")
+    (tmp_path / "config.json").write_text('{\n  "depths": [3, 4, 6, 3]}')
+    assert "name the file of weights" in refusal(tmp_path / "config.json")
     assert "name the weights file in it" in refusal(tmp_path)
 
 

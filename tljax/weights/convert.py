@@ -1,9 +1,7 @@
 """Turns a checkpoint made elsewhere into our tensors and a card: exactly, or refuses it with the reason."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -13,13 +11,15 @@ from tljax import models
 from tljax.core.errors import UserError
 from tljax.models import HEAD
 from tljax.weights.card import NORMALISATIONS, WeightsCard
+from tljax.weights.classes import classes_of
 from tljax.weights.files import Source, read
 from tljax.weights.formats import Description
 from tljax.weights.heads import Head, find_head
 from tljax.weights.keras.input import layers_before
 from tljax.weights.match import Match
-from tljax.weights.names import Where, in_file, some, their_shapes, to_ours
+from tljax.weights.names import Layout, Shape, Where, in_file, our_shape, some, their_shapes, to_ours
 from tljax.weights.recognise import recognise
+from tljax.weights.shards import lesson_for_one
 
 LEAST_VARIANCE = -1e-5  # an epsilon: what is left of 0 where a conversion fitted another one
 
@@ -46,25 +46,27 @@ def convert(
     not exactly one network that we have.
     """
     source = read(path)
-    match = recognise(source)
+    match = _whole_match(source)
     _refuse_other(source, match, backbone, variant, normalisation)
-    _require_whole(source, match)
     head = find_head(source, match)
     names = match.body | dict(head.names)
     aside = _aside(source, match, names, head)
     shapes = _checked_shapes(source, match, names)
     tensors = {ours: to_ours(where, match.form.layout, shapes[ours], source.tensors) for ours, where in names.items()}
     described = _description(source, match)
+    outputs = len(tensors.get(f"{HEAD}bias", ()))
+    classes, assumed = classes_of(source, match, outputs)
     chosen = variant or described.variant or match.variant
     remarks = (
         *_remarks(source, match, head, described),
+        *assumed,
         *_own_input(source, match, normalisation),
         *([f"variant {variant}, as asked for"] if variant else []),
         *([f"input normalised for {normalisation}, as asked for"] if normalisation else []),
         *_fit(tensors, match, chosen, described),
     )
     card = replace(
-        _card(source, match, _classes(tensors)),
+        _card(source, match, classes, outputs),
         variant=chosen,
         sha256=source.sha256,
         note="; ".join(remarks),
@@ -90,7 +92,7 @@ def _refuse_other(
         )
 
 
-def _card(source: Source, match: Match, classes: tuple[str, ...] | None) -> WeightsCard:
+def _card(source: Source, match: Match, classes: tuple[str, ...] | None, outputs: int) -> WeightsCard:
     """The file's own, where tljax wrote it, or one of what the format implies; refuses one of other tensors."""
     own = source.card
     if own is None:
@@ -106,9 +108,7 @@ def _card(source: Source, match: Match, classes: tuple[str, ...] | None) -> Weig
             licence=match.form.licence,
             note="",
         )
-    told, found = (
-        f"{net}, {len(names or ())} classes" for net, names in ((own.backbone, own.classes), (match.backbone, classes))
-    )
+    told, found = f"{own.backbone}, {len(own.classes or ())} classes", f"{match.backbone}, {outputs} classes"
     if told != found:
         raise UserError(
             f"{source.path} was changed since tljax wrote it: its metadata say {told}, its tensors {found}; "
@@ -117,9 +117,17 @@ def _card(source: Source, match: Match, classes: tuple[str, ...] | None) -> Weig
     return own
 
 
-def _require_whole(source: Source, match: Match) -> None:
-    if match.missing:
-        raise UserError(f"{source.path} ({match.form.title}) lacks {some(match.missing)}")
+def _whole_match(source: Source) -> Match:
+    """The network in a file. Raises UserError where there is none or a part of it is missing."""
+    try:
+        match = recognise(source)
+        if match.missing:
+            raise UserError(f"{source.path} ({match.form.title}) lacks {some(match.missing)}")
+    except UserError as error:
+        if lesson := lesson_for_one(source.path):
+            raise UserError(f"{error}; {lesson}") from error
+        raise
+    return match
 
 
 def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head) -> tuple[str, ...]:
@@ -148,7 +156,8 @@ def _checked_shapes(source: Source, match: Match, names: Mapping[str, Where]) ->
 
 def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_variance: bool) -> str | None:
     if tensor.shape != wanted:
-        return f"has shape {tensor.shape}; {match.backbone} ({match.form.title}) has {wanted} there"
+        hint = _hint(tensor.shape, wanted, match.form.layout)
+        return f"has shape {tensor.shape}; {match.backbone} ({match.form.title}) has {wanted} there{hint}"
     if not jnp.issubdtype(tensor.dtype, jnp.floating):
         return f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
     if not np.isfinite(tensor).all():
@@ -156,6 +165,21 @@ def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_vari
     if is_variance and tensor.min() < LEAST_VARIANCE:
         return f"holds a variance below zero, {tensor.min():.3g}; these weights are broken"
     return None
+
+
+def _hint(found: Shape, wanted: Shape, layout: Layout) -> str:
+    """What a kernel of another shape says of the network that it comes from."""
+    if len(found) == 5 and len(wanted) == 4:
+        return ": this kernel has three dimensions, as networks of volumes or videos have"
+    if len(found) != 4 or len(wanted) != 4:
+        return ""
+    height, width, inputs, _ = our_shape(layout, found)
+    our_height, our_width, our_inputs, _ = our_shape(layout, wanted)
+    if (height, width) != (our_height, our_width):
+        return f": this kernel is {height} x {width}, that of the network {our_height} x {our_width}"
+    if our_inputs in (1, 3) and inputs != our_inputs:
+        return f": this network takes images of {inputs} channels, ours of {our_inputs}"
+    return ""
 
 
 def _description(source: Source, match: Match) -> Description:
@@ -201,18 +225,3 @@ def _fit(tensors: dict[str, np.ndarray], match: Match, variant: str, described: 
     if ours != wanted:
         raise UserError(f"--variant {variant} is a network of other tensors than {match.variant}, which the file holds")
     return []
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """Returns the 1000 classes in the order of every ImageNet head; the two names that occur twice carry their WordNet
-    id.
-    """
-    text = resources.files("tljax.weights").joinpath("imagenet_classes.csv").read_text()
-    return tuple(row["name"] for row in csv.DictReader(text.splitlines()))
-
-
-def _classes(tensors: Mapping[str, np.ndarray]) -> tuple[str, ...] | None:
-    if f"{HEAD}bias" not in tensors:
-        return None
-    count = len(tensors[f"{HEAD}bias"])
-    return imagenet_classes() if count == 1000 else tuple(f"class {index}" for index in range(count))

@@ -20,6 +20,7 @@ from tljax.core.errors import UserError
 from tljax.weights.card import WeightsCard
 from tljax.weights.keras.files import Layer, read_archive, read_hdf5
 from tljax.weights.names import Layout, some
+from tljax.weights.shards import read_shards, shards_of
 
 WRAPPERS = (  # keys around the tensors, the wanted ones first
     *("state_dict", "model", "model_state_dict", "model_state", "params", "net", "network", "backbone", "encoder"),
@@ -29,14 +30,21 @@ WRAPPERS = (  # keys around the tensors, the wanted ones first
 
 SAVE_TENSORS = "where it was made, save its tensors alone: torch.save(model.state_dict(), 'weights.pth')"
 
+SAVE_ARRAYS = "save the arrays by name: safetensors.numpy.save_file({name: array}, 'weights.safetensors')"
+NUMPY_PICKLE = (b"numpy.core.multiarray", b"numpy._core.multiarray", b"numpy.core.numeric", b"numpy._core.numeric")
+
 NO_WEIGHTS = {  # how a file begins -> what it is and what to do
     (b"version https://git-lfs",): "is a Git LFS pointer, not the weights; fetch them with: git lfs pull",
     (b"<!doctype", b"<html", b"<?xml"): "is a web page, not weights: the download gave an error page; "
     "fetch the file again",
-    (b"{", b"["): "is a description in JSON; name the file of weights that lies beside it",
-    (b"gguf",): "is a GGUF file of a language model; what can be converted is a ResNet50",
+    (b"{", b"["): "is a description in JSON, not weights; name the file of weights that lies next to it",
+    (b"gguf",): "is a GGUF file of a language model; what can be converted are networks of images",
+    (b"\x93numpy",): f"is a single NumPy array, not tensors by name; {SAVE_ARRAYS}",
     (b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"): "is compressed; unpack it, name the file in it",
 }
+
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+START_BYTES = 4096
 
 CARD_KEY = "tljax"  # in the metadata of a safetensors file that we wrote
 
@@ -57,33 +65,52 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Reads any file that `tljax weights convert` knows. Raises UserError that says what the file is instead."""
+    """Reads a PyTorch, safetensors or Keras file, or the index of one in several files.
+
+    Raises UserError that says what the file is instead.
+    """
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder; name the weights file in it")
     if not path.is_file():
         raise UserError(f"there is no file {path}")
+    files = [path]
     try:
-        layout, reader = _recognise(path)
-        fields = reader(path)
+        if shards := _shards(path):
+            files += shards
+            layout, reader = _recognise(shards[0])
+            fields = read_shards(shards, reader)
+        else:
+            layout, reader = _recognise(path)
+            fields = reader(path)
     except UserError:
         raise
     except Exception as error:  # the libraries raise whatever a damaged file brings them to
         raise UserError(f"{path} is truncated or damaged ({_reason(error)}); fetch the file again") from error
-    return Source(path=path, layout=layout, sha256=_sha256(path), **fields)
+    return Source(path=path, layout=layout, sha256=_sha256(files), **fields)
+
+
+def _shards(path: Path) -> list[Path] | None:
+    try:
+        with path.open("rb") as file:
+            return shards_of(path) if file.read(64).lstrip().startswith(b"{") else None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
     try:
         with path.open("rb") as file:
-            start = file.read(512)
+            start = file.read(START_BYTES)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if start[5:9] == b"\0\0\0{":  # the length of a header in JSON, and the header
         return "torch", _read_safetensors
     if start.startswith(b"PK\x03\x04"):
         return _recognise_zip(path)
-    if start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+    if start.startswith(PICKLES) and any(name in start for name in NUMPY_PICKLE):
+        raise UserError(f"{path} is a pickle of NumPy arrays, which was not opened as it could run code; {SAVE_ARRAYS}")
+    if start.startswith(PICKLES):
         return "torch", _read_torch
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "keras", read_hdf5
@@ -108,6 +135,8 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
             if broken:
                 raise UserError(f"{path} is damaged: the checksum of its '{broken}' is wrong; fetch the file again")
             return "torch", _read_torch
+    if members and all(member.endswith(".npy") for member in members):
+        raise UserError(f"{path} is a NumPy archive (.npz) of {some(members)}; {SAVE_ARRAYS}")
     if {"config.json", "model.weights.h5"} <= set(members):
         return "keras", read_archive
     raise UserError(f"{path} is a zip archive of {some(members)}, and no weights file; unpack it, name the file in it")
@@ -205,6 +234,10 @@ def _reason(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0] or type(error).__name__
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(paths: list[Path]) -> str:
+    """Of the file's bytes; of several files, of all their hashes."""
+    hashes = []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

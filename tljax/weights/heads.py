@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from tljax import models
 from tljax.models import HEAD
 from tljax.weights.files import Source
+from tljax.weights.keras import head as described
 from tljax.weights.match import Match
-from tljax.weights.names import Where, dense_leaves, dense_shape, in_file, some
+from tljax.weights.names import Where, dense_leaves, in_file, our_shape, some
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,24 @@ class Head:
 
 
 def find_head(source: Source, match: Match) -> Head:
-    """Returns the head: the format's own, or the one dense layer on the features that is left over."""
+    """Returns the head of classes: the format's own, or the one dense layer on the features that is left over.
+
+    One that a Keras file describes as more than average pooling, a dense layer and softmax is kept aside.
+    """
+    head = _by_tensors(source, match)
+    if not head.names:
+        return head
+    kernel, *_ = in_file(head.names[f"{HEAD}kernel"])
+    own = {theirs.split("/")[-2] for where in match.body.values() for theirs in in_file(where) if "/" in theirs}
+    fault = described.fault(source.models, kernel.split("/")[-2], own) if "/" in kernel else None
+    if fault is None:
+        return head
+    parts = frozenset(theirs for where in head.names.values() for theirs in in_file(where))
+    return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(parts))}",))
+
+
+def _by_tensors(source: Source, match: Match) -> Head:
+    """The head by what its layers take."""
     if match.has_head:
         return Head({ours: where for ours, where in match.names.items() if ours.startswith(HEAD)})
     network = {theirs for where in match.body.values() for theirs in in_file(where)}
@@ -43,7 +61,7 @@ def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tup
     suffix = dense_leaves(match.form.layout)["kernel"]
     for name in names:
         if name.endswith(suffix) and source.tensors[name].ndim == 2 and not match.is_within(name):
-            yield name.removesuffix(suffix), dense_shape(match.form.layout, source.tensors[name].shape)
+            yield name.removesuffix(suffix), our_shape(match.form.layout, source.tensors[name].shape)
 
 
 def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

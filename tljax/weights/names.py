@@ -149,9 +149,9 @@ def _read(part: Part, layout: Layout, shape: Shape, tensors: Mapping[str, np.nda
     return theirs.transpose(_axes(part, layout, theirs.ndim)).reshape(shape)
 
 
-def dense_shape(layout: Layout, shape: Shape) -> Shape:
-    """Returns inputs and outputs of a dense kernel of the layout."""
-    return tuple(shape[axis] for axis in _TO_OURS[layout].get(2, (0, 1)))
+def our_shape(layout: Layout, shape: Shape) -> Shape:
+    """Returns the shape of a kernel of the layout in our order of axes: (h w in out) or (in out)."""
+    return tuple(shape[axis] for axis in _TO_OURS[layout].get(len(shape), range(len(shape))))
 
 
 def dense_leaves(layout: Layout) -> dict[str, str]:

@@ -85,6 +85,7 @@ class NameMap:
         if not blocks:
             raise KeyError(self.conv)
         is_bottleneck = any(conv == 2 for _, _, conv in found)
+        self._refuse_relatives(shapes)
         for name, size in ARCHITECTURES.items():
             if (size.blocks, size.bottleneck) == (blocks, is_bottleneck) and self._fits(size, shapes):
                 return name
@@ -92,6 +93,24 @@ class NameMap:
             f"a ResNet of {blocks} {'bottleneck' if is_bottleneck else 'basic'} blocks; what can be converted is "
             f"{', '.join(ARCHITECTURES)}"
         )
+
+    def _refuse_relatives(self, shapes: Shapes) -> None:
+        """Raises NotConvertible for networks of the same blocks that are no ResNet as He et al. describe it."""
+        if any(name.startswith((f"{self.stem_conv}.0.", f"{self.stem_conv}.1.")) for name in shapes):
+            raise NotConvertible("a ResNet whose stem is several convolutions (ResNet-C, -D or -S), which is not known")
+        stem, first = (
+            norm(self.layout, "", layer, statistics=False)[".scale"] for layer in (self.stem_norm, self._first)
+        )
+        if stem in shapes and shapes.get(first, shapes[stem]) > shapes[stem]:
+            raise NotConvertible(
+                f"a Wide ResNet or a ResNeXt, which is not known: its first block is {shapes[first][0]} channels wide, "
+                f"its stem {shapes[stem][0]}"
+            )
+
+    @property
+    def _first(self) -> str:
+        """The first normalisation of the first block."""
+        return self.block_layers(Architecture((1,), 1), 0, 0)["stages.0.0.bn1"]
 
     def _fits(self, size: Architecture, shapes: Shapes) -> bool:
         """Whether the first BatchNorm has the architecture's width, as far as the file has it."""

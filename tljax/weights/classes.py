@@ -1,0 +1,30 @@
+"""The names of a head's classes."""
+
+import csv
+from importlib import resources
+
+from tljax.weights.files import Source
+from tljax.weights.match import Match
+
+IMAGENET = 1000  # classes
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """Returns the 1000 classes in the order of every ImageNet head; the two names that occur twice carry their WordNet
+    id.
+    """
+    text = resources.files("tljax.weights").joinpath("imagenet_classes.csv").read_text()
+    return tuple(row["name"] for row in csv.DictReader(text.splitlines()))
+
+
+def classes_of(source: Source, match: Match, outputs: int) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Returns the names of the classes of a head of so many outputs, and what was assumed of them.
+
+    outputs: 0 where the file has no head, which has no names.
+    """
+    if source.card is not None or not outputs:
+        return (source.card.classes if source.card and outputs else None), []
+    if outputs == IMAGENET and match.has_head:
+        return imagenet_classes(), [f"its {outputs} outputs are taken for ImageNet's classes, in the usual order"]
+    names = tuple(f"class {index}" for index in range(outputs))
+    return names, [f"the file does not name its classes: they are called 'class 0' to 'class {outputs - 1}'"]

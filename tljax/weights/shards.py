@@ -1,0 +1,51 @@
+"""Checkpoints in several files, as transformers saves large ones: shards, and an index that says which holds what."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tljax.core.errors import UserError
+from tljax.weights.names import some
+
+INDEX_BYTES = 1 << 26  # no index is as large
+
+
+def shards_of(path: Path) -> list[Path] | None:
+    """Returns the files that an index names, in their order; None where the file is no index of shards.
+
+    Raises UserError for a shard that does not lie next to the index.
+    """
+    if path.stat().st_size > INDEX_BYTES:
+        return None
+    try:
+        held = json.loads(path.read_bytes())["weight_map"]
+        names = sorted({str(name) for name in held.values()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    outside = [name for name in names if Path(name).name != name]
+    missing = [name for name in names if not (path.parent / name).is_file()]
+    if outside or missing or not names:
+        what = f"{some(outside or missing)}, which must lie next to it" if names else "no files"
+        raise UserError(f"{path} is the index of a checkpoint in several files and names {what}")
+    return [path.parent / name for name in names]
+
+
+def read_shards(paths: list[Path], read: Callable[[Path], dict]) -> dict:
+    """Returns the tensors of all shards as one. Raises UserError for a tensor that lies in two of them."""
+    tensors = {}
+    for path in paths:
+        found = read(path)["tensors"]
+        if twice := tensors.keys() & found.keys():
+            raise UserError(f"{path} holds {some(sorted(twice))} again, which another shard holds")
+        tensors |= found
+    return {"tensors": tensors, "remarks": (f"read from {len(paths)} shards",)}
+
+
+def lesson_for_one(path: Path) -> str | None:
+    """Returns what to do where a file is, by its name, one shard of several; None where it is not."""
+    found = re.search(r"^(.*)-(\d{5})-of-(\d{5})(\.\w+)$", path.name)
+    if found is None or int(found[3]) < 2:
+        return None
+    index = f"{found[1]}{found[4]}.index.json"
+    return f"it is shard {int(found[2])} of {int(found[3])}: name {index}, which lies next to the shards"
