@@ -18,6 +18,7 @@ from tljax.report.analysis.explanations import Explanation, find_explanations
 from tljax.report.analysis.notes import Note, PreTraining, Repeated, Unreadable
 from tljax.report.analysis.prediction_similarity import PredictionSimilarity, prediction_similarities
 from tljax.report.analysis.representations import Representations, of_verdict, read_representations
+from tljax.report.analysis.screening import Screening, read_screening
 from tljax.report.analysis.tasks import ArmResult, TaskFacts, TaskRuns, group_task
 from tljax.report.analysis.trials import RunRecord, Trial, read_trials
 from tljax.report.analysis.verdict import Verdict, judge
@@ -42,6 +43,7 @@ class Task:
     """The paper's protocol and CCA first."""
     main_representations: Representations | None
     """Those under the verdict's condition, by the first protocol and measure."""
+    screening: Screening | None
     notes: tuple[Note, ...]
 
     @property
@@ -121,15 +123,16 @@ def analyse(workdir: Path) -> Study:
         of_task[trial.run.task].append(trial)
     representations, more = read_representations(workdir, runs)
     notes += more
-    tasks = tuple(
-        _analyse_task(group_task(name, of_task[name]), representations.get(name, ()))
-        for name in _in_planned_order(of_task, settings)
-    )
+    tasks = []
+    for name in _in_planned_order(of_task, settings):
+        grouped = group_task(name, of_task[name])
+        screening = read_screening(workdir, grouped, len(of_task) == 1, notes)
+        tasks.append(_analyse_task(grouped, representations.get(name, ()), screening))
     explanations, more = find_explanations(workdir, [task.name for task in tasks])
-    return Study(workdir, settings, tuple(runs), tasks, explanations, (*notes, *more))
+    return Study(workdir, settings, tuple(runs), tuple(tasks), explanations, (*notes, *more))
 
 
-def _analyse_task(runs: TaskRuns, representations: tuple[Representations, ...]) -> Task:
+def _analyse_task(runs: TaskRuns, representations: tuple[Representations, ...], screening: Screening | None) -> Task:
     results, left_out = compare_task(runs)
     of_condition = {
         condition: [arm for arm in runs.arms if arm.condition == condition] for condition in results
@@ -145,6 +148,7 @@ def _analyse_task(runs: TaskRuns, representations: tuple[Representations, ...]) 
         contrasts={axis: contrasts(runs.arms, runs.facts.test_to_train, axis) for axis in (PREPROCESSING, FREEZE)},
         representations=representations,
         main_representations=of_verdict(representations, runs),
+        screening=screening,
         notes=(*runs.notes, *left_out),
     )
 

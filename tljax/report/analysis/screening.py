@@ -1,0 +1,114 @@
+"""Reads what a screening left in a study's folder, and compares it with fine-tuning.
+
+The files are those of `tljax screen`: `screen.csv` and `shortlist.csv`, in `screening/<task>/`, or in `screening/`
+where the study has one task.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tljax.report.analysis.notes import Note
+from tljax.report.analysis.representations import cell, read_table
+from tljax.report.analysis.tasks import ArmResult, TaskRuns
+from tljax.statistics import intervals
+from tljax.statistics.intervals import Comparison
+
+FOLDER = "screening"
+
+
+@dataclass(frozen=True)
+class ScreeningScore:
+    """One score of one candidate over all folds; the interval is NaN where the score has none."""
+
+    network: str
+    score: str
+    value: float
+    low: float
+    high: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place of the shortlist."""
+
+    rank: str
+    network: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Regret:
+    """How much the best candidate of the shortlist loses against the best of all candidates, after fine-tuning."""
+
+    best: str
+    chosen: str
+    fine_tuned: int
+    """How many candidates of the screening were fine-tuned."""
+    difference: Comparison
+    """Mean test AUC of `best` minus that of `chosen`, over folds: the corrected resampled t-test."""
+    folds: int
+
+
+@dataclass(frozen=True)
+class Screening:
+    """The screening of one task."""
+
+    scores: tuple[ScreeningScore, ...]
+    shortlist: tuple[Place, ...]
+    regret: Regret | None
+    """None where no candidate of the shortlist, or fewer than two candidates, were fine-tuned."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The candidates, those of the shortlist first."""
+        return tuple(dict.fromkeys([*(p.network for p in self.shortlist), *(s.network for s in self.scores)]))
+
+    def of(self, score: str) -> dict[str, ScreeningScore]:
+        """Returns the values of one score by network."""
+        return {each.network: each for each in self.scores if each.score == score}
+
+
+def read_screening(workdir: Path, task: TaskRuns, one_task: bool, notes: list[Note]) -> Screening | None:
+    """Returns the screening of a task; None where there is none. Adds a note for a file that cannot be read."""
+    folder = workdir / FOLDER / task.facts.name
+    if one_task and not (folder / "screen.csv").exists():
+        folder = workdir / FOLDER
+    if not (folder / "screen.csv").exists():
+        return None
+    scores = tuple(_scores(folder / "screen.csv", notes))
+    shortlist: tuple[Place, ...] = ()
+    if (folder / "shortlist.csv").exists():
+        rows = read_table(folder / "shortlist.csv", notes)
+        shortlist = tuple(Place(row.get("rank", ""), row.get("network", ""), row.get("reason", "")) for row in rows)
+    arms = [arm for arm in task.arms if arm.condition == task.condition]
+    candidates = {score.network for score in scores}
+    return Screening(scores, shortlist, regret(arms, candidates, shortlist, task.facts.test_to_train))
+
+
+def _scores(path: Path, notes: list[Note]) -> Iterator[ScreeningScore]:
+    for row in read_table(path, notes):
+        if not row.get("fold"):  # those of single folds are what the others are computed from
+            numbers = (cell(row, key) for key in ("value", "low", "high", "seconds"))
+            yield ScreeningScore(row.get("network", ""), row.get("score", ""), *numbers)
+
+
+def regret(
+    arms: Sequence[ArmResult], candidates: set[str], shortlist: Sequence[Place], test_to_train: float
+) -> Regret | None:
+    """Compares the best fine-tuned candidate with the best one of the shortlist, on the folds that both finished."""
+    known = sorted((arm for arm in arms if arm.init in candidates and arm.aucs), key=lambda arm: -arm.mean.value)
+    kept = {place.network for place in shortlist}
+    chosen = next((arm for arm in known if arm.init in kept), None)
+    if len(known) < 2 or chosen is None:
+        return None
+    best = known[0]
+    folds = sorted(best.aucs.keys() & chosen.aucs.keys())
+    if not folds:
+        return None
+    differences = np.array([best.aucs[fold] - chosen.aucs[fold] for fold in folds])
+    difference = intervals.corrected_t(differences, test_to_train)
+    return Regret(best.init, chosen.init, len(known), difference, len(folds))
