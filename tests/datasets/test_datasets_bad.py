@@ -189,7 +189,7 @@ BAD_ARCHIVES: list[tuple[str, Callable[[Path], None], str]] = [
     ("breast", remove("normal*.png"), "normal holds no .png file: half unpacked"),
     ("chest", remove("*IM-002[1-4]-0001.jpeg"), "val/NORMAL holds no .jpeg file: half unpacked"),
     ("breast", rename("malignant", "malign"), "not the whole archive of breast: there is no malignant"),
-    ("thyroid", remove("7.xml"), r"7_1.jpg has no 7.xml beside it"),
+    ("thyroid", remove("7.xml"), r"7_1.jpg has no 7.xml next to it"),
     ("thyroid", remove("8_*.jpg"), r"8.xml describes a case of which there is no image"),
     ("thyroid", rename("9_1.jpg", "copy.jpg"), r"copy.jpg is not named <patient>_<number>.jpg"),
     ("thyroid", rewrite("1.xml", "</case>", ""), r"1.xml is not the XML of a case"),

@@ -48,7 +48,7 @@ def load(
     skip_bad: bool = False,
     progress: bool = True,
 ) -> Dataset:
-    """The task as one memory-mapped array, prepared on the first call and found in the cache on the next ones.
+    """Returns the task as one memory-mapped array, prepared on the first call and found in the cache afterwards.
 
     `data_dir` is the task's archive or its unpacked folder; it may be left out once the task is prepared. `image_size`
     is the side in pixels, the paper's by default. Unreadable images are an error that names them, or with `skip_bad`
@@ -74,12 +74,12 @@ def load(
 
 
 def prepared(name: str, cache_dir: str | Path | None = None) -> list[Path]:
-    """Returns the cache folders in which this task lies prepared, in any image size."""
+    """Returns the cache folders of this task, prepared in any image size."""
     return cache_folders.prepared(_task(name).CARD, cache_dir)
 
 
 def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
-    """How many images were of each (width, height) before they were resized; empty for a generated set."""
+    """Counts the images of each (width, height) before they were resized; empty for a generated set."""
     folder = Path(dataset.images.filename).parents[1] / "tfds"
     if not folder.is_dir():
         return Counter()

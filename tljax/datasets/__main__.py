@@ -110,12 +110,12 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
 def show_duplicates(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
     """Prints how many pairs of images show one picture, and which of them have different labels."""
     kinds = Counter(pair.how for pair in pairs)
-    output.print(f"pictures that are there twice: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
+    output.print(f"duplicate pictures: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
     _show_pairs(dataset, pairs)
-    torn = [pair for pair in pairs if dataset.labels[pair.first] != dataset.labels[pair.second]]
-    if torn:
-        output.print(f"of different classes: {len(torn)} pairs", style="bold red")
-        _show_pairs(dataset, torn)
+    differing = [pair for pair in pairs if dataset.labels[pair.first] != dataset.labels[pair.second]]
+    if differing:
+        output.print(f"duplicates of different classes: {len(differing)} pairs", style="bold red")
+        _show_pairs(dataset, differing)
 
 
 def _show_pairs(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
@@ -138,7 +138,7 @@ def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, leaks: Seque
         where = f" in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: {', '.join(shared)}"
         output.print(Text("leak", "bold red").append(where, "not bold default"))
     if not leaks:
-        output.print(f"no picture and no known {unit} on both sides of a fold")
+        output.print(f"no picture and no known {unit} is in two parts of a fold")
     elif dataset.splits is None and any(leak.pairs for leak in leaks):
         output.print("--group-duplicates keeps images of one picture in one part")
 

@@ -43,8 +43,8 @@ def listing_hash(data_dir: Path) -> str:
 def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Path:
     """The folder of the archive: `data_dir` itself, or what it unpacks to in `scratch` (whole or not at all).
 
-    A folder that holds downloads as they came, packed files and at most tables beside them, is unpacked, too, and so
-    are gzipped files in a packed one.
+    A folder of downloads (packed files, and at most tables next to them) is unpacked, too, and so are gzipped files in
+    a packed one.
     """
     packed = _packed_files(data_dir)
     if not packed:
@@ -72,7 +72,7 @@ def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Pa
 
 
 def _packed_files(data_dir: Path) -> list[Path]:
-    """What has to be unpacked: the file itself, or those of a folder in which no data lie unpacked."""
+    """What has to be unpacked: the file itself, or the packed files of a folder without unpacked data."""
     if not data_dir.is_dir():
         if not data_dir.name.lower().endswith(PACKED_SUFFIXES):
             raise UserError(

@@ -1,6 +1,6 @@
-"""Where a prepared task lies in the cache, and which rules prepared it.
+"""Names the cache folder of a prepared task by its archive and by the rules that prepared it.
 
-A folder is named by its archive and by the version of the rules: `<archive>-v<FORMAT>.<version>`. `FORMAT` belongs to
+A folder is called `<archive>-v<FORMAT>.<version>`. `FORMAT` belongs to
 decoding and to the store, for all tasks; a card's `version` to the task alone. Raise one of them where pixels change:
 `tests/datasets/test_task_pixels.py` fails until then.
 """
@@ -37,7 +37,7 @@ def version_of(card: Card) -> str:
 
 
 def prepared(card: Card, cache_dir: str | Path | None = None) -> list[Path]:
-    """Returns the folders in which a task lies prepared by the present rules, in any image size; one per archive."""
+    """Returns the folders of a task prepared by the present rules, in any image size; one per archive."""
     root, found = cache_home(cache_dir) / card.name, {}
     for version in reversed(_versions(card)):  # the present name goes before the legacy one
         for folder in root.glob(f"*{version}"):

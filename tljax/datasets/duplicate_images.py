@@ -1,4 +1,4 @@
-"""Images that are there twice: the same pixels, or the same picture flipped, resized or compressed anew.
+"""Finds duplicate images: the same pixels, or the same picture flipped, resized or compressed again.
 
 Near-duplicates are found by a perceptual hash (imagehash's pHash of 256 bits) of every thumbnail and of its flips, and
 kept where the thumbnails also agree pixel by pixel, which those of ultrasound of one organ in two patients do not.
@@ -27,7 +27,7 @@ IDENTICAL = "identical"
 DUPLICATES = "duplicates-1.json"  # in the cache; a new number where the rules above find other pairs
 BLOCK = 256  # images compared at a time with as many as keep the distances in the processor's cache
 WIDTH = 512
-HALF = 2  # words of a hash's four: where these alone differ in too many bits, the others need no look
+HALF = 2  # words of a hash's four: if these alone differ in too many bits, the others are not compared
 
 FLIPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as it is": lambda pixels: pixels,
@@ -39,7 +39,7 @@ FLIPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two rows of a data set, `first < second`, and how the second shows the first: a flip, or `IDENTICAL`."""
+    """Two rows of a data set, `first < second`, and how the second shows the same picture: a flip, or `IDENTICAL`."""
 
     first: int
     second: int
@@ -49,7 +49,7 @@ class DuplicatePair:
 def find_duplicates(
     thumbnails: UInt8[np.ndarray, "n side side"], digests: UInt8[np.ndarray, "n bytes"], *, progress: bool = False
 ) -> list[DuplicatePair]:
-    """All pairs of rows that show one picture, in order; time grows with n squared, memory with n."""
+    """Returns all pairs of rows that show one picture, in order; time grows with n squared, memory with n."""
     found = dict.fromkeys(exact_duplicates(digests), IDENTICAL)
     for first, second, how in near_duplicates(thumbnails, progress=progress):
         found.setdefault((first, second), how)
@@ -57,7 +57,7 @@ def find_duplicates(
 
 
 def kept_pairs(path: Path, find: Callable[[], list[DuplicatePair]]) -> list[DuplicatePair]:
-    """Reads the pairs that lie in `path`; where there are none, finds them and writes them there if it may."""
+    """Reads the pairs kept in `path`; if there are none, finds them and keeps them there if the folder is writable."""
     with suppress(OSError, ValueError, TypeError):
         return [DuplicatePair(*pair) for pair in json.loads(path.read_text(encoding="utf-8"))]
     pairs = find()
@@ -67,7 +67,7 @@ def kept_pairs(path: Path, find: Callable[[], list[DuplicatePair]]) -> list[Dupl
 
 
 def exact_duplicates(digests: UInt8[np.ndarray, "n bytes"]) -> Iterator[tuple[int, int]]:
-    """All pairs of rows whose originals have the same pixels; of one colour, too, in which there is nothing to hash."""
+    """Yields all pairs of rows whose originals have the same pixels, also those of one colour, which have no hash."""
     rows_of = defaultdict(list)
     for row, digest in enumerate(digests):
         rows_of[digest.tobytes()].append(row)
@@ -78,9 +78,9 @@ def exact_duplicates(digests: UInt8[np.ndarray, "n bytes"]) -> Iterator[tuple[in
 def near_duplicates(
     thumbnails: UInt8[np.ndarray, "n side side"], *, progress: bool = False
 ) -> Iterator[tuple[int, int, str]]:
-    """All pairs of rows whose pictures agree, and the flip under which they do."""
+    """Yields all pairs of rows whose pictures agree, and the flip under which they do."""
     starts = range(0, len(thumbnails), BLOCK)
-    with ThreadPoolExecutor(THREADS) as pool, progress_bar("pictures there twice", len(starts), progress) as advance:
+    with ThreadPoolExecutor(THREADS) as pool, progress_bar("duplicates", len(starts), progress) as advance:
         hashes = np.ascontiguousarray(np.stack(list(pool.map(_hashes, thumbnails)), axis=-1))
         for candidates in pool.map(lambda start: list(_candidates(hashes, start)), starts):
             for first, second, how in candidates:
@@ -114,7 +114,7 @@ def _candidates(hashes: UInt64[np.ndarray, "words flips n"], start: int) -> Iter
 def _distances(
     some: UInt64[np.ndarray, "words ..."], others: UInt64[np.ndarray, "words ..."]
 ) -> UInt16[np.ndarray, "..."]:
-    """In how many bits the ones differ from the others."""
+    """The number of bits in which the hashes differ."""
     return sum(np.bitwise_count(one ^ other).astype(np.uint16) for one, other in zip(some, others, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Fold lists that were written elsewhere: their paths joined to the images of a data set, exactly or not at all."""
+"""Joins the paths of fold lists that were written elsewhere to the images of a data set, exactly or not at all."""
 
 import re
 import unicodedata
@@ -18,7 +18,7 @@ from tljax.datasets.naming import comparable
 from tljax.datasets.tables import read_table
 
 SHOWN = 5
-FINDING = re.compile(r"#\d+$")  # several findings in one image are rows of their own, told apart by #2, #3
+FINDING = re.compile(r"#\d+$")  # several findings in one image are separate rows, distinguished by #2, #3
 
 
 class Names:
@@ -38,14 +38,14 @@ class Names:
             self._of_stem[_stem(parts[-1])].append(parts)
 
     def find(self, path: str) -> list[list[int]]:
-        """The rows of each file that `path` may mean, best matches alone; rows of one file are its findings."""
+        """Returns the rows of each file that `path` may mean, the best matches only. Rows of one file are findings."""
         wanted = _parts(path)
         files = [parts for parts in self._of_stem.get(_stem(wanted[-1]), []) if _agree(parts[:-1], wanted[:-1])]
         ranks = [(parts[-1] == wanted[-1], min(len(parts), len(wanted)), parts == wanted) for parts in files]
         return [self._rows[parts] for parts, rank in zip(files, ranks, strict=True) if rank == max(ranks)]
 
     def elsewhere(self, path: str) -> list[tuple[str, ...]]:
-        """Files of that name in other folders."""
+        """Returns files of that name in other folders."""
         return self._of_stem.get(_stem(_parts(path)[-1]), [])
 
 
@@ -56,21 +56,21 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _stem(base: str) -> str:
-    """The name without an image's suffix: in a DICOM file's `1.2.840.113619.2.100` the dots part no suffix."""
+    """The name without an image's suffix; the last dot of a DICOM name such as `1.2.840.113619.2.100` begins none."""
     stem, dot, suffix = base.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES | DICOM_SUFFIXES else base
 
 
 def _agree(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Are the inner folders the same, as far as both are known?"""
+    """Whether the inner folders are the same, as far as both are known."""
     return all(one == other for one, other in zip(reversed(some), reversed(others), strict=False))
 
 
 def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[np.ndarray, " m"]]:
-    """The sorted rows of the three parts of fold `number`, from `folder/{train,val,test}_fold<number>.csv`.
+    """Returns the sorted rows of the three parts of fold `number`, from `folder/{train,val,test}_fold<number>.csv`.
 
-    A listed image that the data lack, or that may be one of several, is an error; images in no list or listed twice,
-    and classes that differ from the data's own, are warned of by name.
+    Raises `UserError` for a listed image that the data lack, or that may be one of several. Warns, by name, of images
+    in no list, of images listed twice, and of classes that differ from the data's own.
     """
     place = f"{folder}, fold {number}"
     names = Names([*dataset.files, *dataset.skipped])

@@ -1,4 +1,4 @@
-"""What an image is recognised by, taken from the original so that it is the same at every image size."""
+"""Signatures by which duplicates are found, taken from the originals so that the image size makes no difference."""
 
 import hashlib
 
@@ -22,7 +22,7 @@ def signature_of(image: Image.Image) -> Signature:
 
 def _digest(image: Image.Image) -> UInt8[np.ndarray, " bytes"]:
     digest = hashlib.blake2b(repr((image.mode, image.size)).encode(), digest_size=DIGEST_BYTES)
-    for top in range(0, image.height, ROWS):  # in strips, as a large image should not lie in memory twice
+    for top in range(0, image.height, ROWS):  # in strips, so that a large image is not in memory twice
         digest.update(image.crop((0, top, image.width, min(top + ROWS, image.height))).tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
 

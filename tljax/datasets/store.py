@@ -1,10 +1,10 @@
 """The cache of pixels: one uint8 array a task and image size, decoded once on all cores and then memory-mapped.
 
-Beside the pixels lie a thumbnail and a digest of every original, by which `duplicates` works at any image size.
+Next to the pixels are a thumbnail and a digest of every original, so that `duplicates` works at any image size.
 
-A store is built in blocks, each written whole or not at all, so that an interrupted preparation goes on where it was;
-the finished store appears by one rename. Threads, not processes: Pillow, numpy and scipy let go of the interpreter
-lock while they work, nothing is pickled, and JAX's process is never forked.
+A store is built in blocks, each written whole or not at all, so that an interrupted preparation continues;
+the finished store appears by one rename. Threads are used, not processes: Pillow, numpy and scipy release the
+interpreter lock while they work, nothing is pickled, and JAX's process is never forked.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ THREADS = min(os.cpu_count() or 1, 16)
 
 @dataclass(frozen=True)
 class Row:
-    """What is kept of an example beside its pixels."""
+    """What is kept of an example apart from its pixels."""
 
     file: str
     label: str
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Store:
-    """A finished store as it lies on disk."""
+    """A finished store on disk."""
 
     images: UInt8[np.ndarray, "n h w 3"]
     rows: tuple[Row, ...]
@@ -74,8 +74,8 @@ class Source(Protocol):
 def build(folder: Path, source: Source, size: int, *, title: str, progress: bool) -> None:
     """Writes the store `folder`.
 
-    Images that cannot be read are left out and recorded with those of `source.skipped`; whether that is acceptable is
-    for the caller to decide. An interrupted build goes on at its last whole block.
+    Images that cannot be read are left out and recorded with those of `source.skipped`; the caller decides whether that
+    is acceptable. An interrupted build continues after its last whole block.
     """
     rows = source.rows
     partial = folder.with_name(folder.name + ".partial")
@@ -180,7 +180,7 @@ def describe_bad(bad: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One process at a time prepares what lies in `folder`; the others wait and then find it prepared."""
+    """Lets one process at a time prepare `folder`; the others wait and then find it prepared."""
     folder.mkdir(parents=True, exist_ok=True)
     with in_turn(folder / ".lock"):
         yield

@@ -17,7 +17,7 @@ def predict(
 ) -> tuple[list[Path], Float[np.ndarray, "n k"], list[str]]:
     """Returns the images that can be read, their class probabilities, and what is wrong with the others.
 
-    One batch at a time lies in memory.
+    Only one batch at a time is in memory.
     """
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""Image files of every kind, told apart by their content.
+"""Decodes image files of every kind, recognised by their content.
 
 * 8-bit images are converted as Pillow converts them: grey is repeated, palettes are looked up, CMYK becomes RGB, an
   alpha channel is dropped. They are turned upright as their EXIF orientation says.

@@ -135,7 +135,7 @@ def _windowed(
     pixels: Num[np.ndarray, "h w"], slope: float, intercept: float, view: pydicom.Dataset
 ) -> UInt8[np.ndarray, "h w"]:
     grey = np.empty(pixels.shape, np.uint8)
-    for start in range(0, len(pixels), ROWS):  # in parts, as a large image should not lie in memory as floats
+    for start in range(0, len(pixels), ROWS):  # in parts, so that a large image is not in memory as floats
         rescaled = pixels[start : start + ROWS] * slope + intercept
         with np.errstate(over="ignore"):  # a sigmoid's exponential, far below the window
             grey[start : start + ROWS] = np.rint(apply_windowing(rescaled, view))

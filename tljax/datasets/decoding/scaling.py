@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Num, UInt8
 from tljax.datasets.decoding.errors import BadImage
 
 Number = int | float
-ROWS = 256  # of an image that are scaled at a time, as a large one should not lie in memory as floats
+ROWS = 256  # of an image that are scaled at a time, so that a large one is not in memory as floats
 
 
 def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None = None) -> UInt8[np.ndarray, "..."]:

@@ -117,7 +117,7 @@ def _by_pillow(content: bytes, page: tifffile.TiffPage) -> Image.Image:
 def _grey(content: bytes, page: tifffile.TiffPage) -> UInt8[np.ndarray, "h w"]:
     """Numbers of any kind, stretched from the least to the greatest; WhiteIsZero is inverted."""
     pixels = _numbers(content, page)
-    if pixels.ndim == 3:  # transparency behind the grey, or before it where the channels lie apart
+    if pixels.ndim == 3:  # grey, then transparency, in one plane or in two
         pixels = pixels[0] if page.planarconfig == 2 else pixels[..., 0]
     shown = stretch(pixels)
     return 255 - shown if int(page.photometric) == WHITE_IS_ZERO else shown

@@ -1,8 +1,8 @@
 """PatchCamelyon and a seeded draw of its patches.
 
-From its HDF5 files, from a TFDS `patch_camelyon` that is already prepared, or from PNG files `<number>_label=<0|1>.png`
-as the authors exported them (theirs alone carry the names of the published fold lists). The slides that the patches are
-of are the groups of the grouped folds where they are known: from the HDF5 files with their three tables beside them.
+Read from its HDF5 files, from a prepared TFDS `patch_camelyon`, or from PNG files `<number>_label=<0|1>.png` as the
+authors exported them; only these have the names of the published fold lists. Slides are known from the three tables
+next to the HDF5 files. They are the groups of the grouped folds.
 """
 
 import re
@@ -94,7 +94,7 @@ def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], E
 
 
 def _slides(files: list[Path], counts: list[int]) -> list[list[str]] | None:
-    """The slide of each patch of each part, by the tables that lie beside the HDF5 files; None where one is absent."""
+    """The slide of each patch of each part, by the tables next to the HDF5 files; None if one is absent."""
     path_of = {path.name: path for path in without_copies(path for path in files if path.name in META.values())}
     if absent := [name for name in META.values() if name not in path_of]:
         if path_of:

@@ -32,7 +32,7 @@ PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2-)?IM-(\d+)-|(?:NORMAL|BACTERIA|VI
 
 def examples(archive: Path) -> Iterator[Example]:
     needed = (f"{part}/{label}" for part in ("train", "test") for label in CARD.classes)
-    root = find_folder(archive, CARD.name, *needed)  # the classes, too: the retinal scans beside them are parted alike
+    root = find_folder(archive, CARD.name, *needed)  # with classes: retinal scans next to them have these parts
     for part in (part for part in ("train", "val", "test") if (root / part).is_dir()):
         for label in CARD.classes:
             for path in files_in(root / part / label, ".jpeg"):

@@ -1,7 +1,7 @@
-"""Skin lesions of seven kinds (ISIC 2018, task 3). Lesions are the groups of the grouped folds where they are known.
+"""Skin lesions of seven kinds (ISIC 2018, task 3). Lesions, if known, are the groups of the grouped folds.
 
-The same images go by the name of HAM10000, with their classes in the column `dx` of its metadata: read where the
-challenge's table is not there, in the order of that table.
+The same images are also called HAM10000, with their classes in the column `dx` of its metadata. It is read if the
+challenge's table is absent, in the order of that table.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ CARD = Card(
     unit="lesion",
 )
 
-FOLDERS = ("isic2018_task3_training_input", "ham10000_images_part_")  # other images may lie beside them
+FOLDERS = ("isic2018_task3_training_input", "ham10000_images_part_")  # other images may be next to them
 TRUTH = "ISIC2018_Task3_Training_GroundTruth.csv"
 METADATA = "HAM10000_metadata"  # of doi:10.7910/DVN/DBW86T; .csv, .tab or no suffix
 MARKS = {"1": True, "1.0": True, "0": False, "0.0": False}
@@ -46,7 +46,7 @@ def examples(archive: Path) -> Iterator[Example]:
                 f"{table}, line {line} names {name}, but there is no {name}.jpg: the archive is half unpacked"
             )
         if lesions and name not in lesions:
-            raise UserError(f"{name} is in {table}, but not in the table of lesions that lies beside it")
+            raise UserError(f"{name} is in {table}, but not in the table of lesions next to it")
         named.add(name)
         path = images[name]
         yield Example(path.relative_to(archive).as_posix(), label, path, lesions.get(name))

@@ -1,4 +1,4 @@
-"""Full mammograms (CBIS-DDSM), a row for each finding: an image with two findings is there twice, as in the paper.
+"""Full mammograms (CBIS-DDSM), one row per finding: an image with two findings appears twice, as in the paper.
 
 `BENIGN_WITHOUT_CALLBACK` is benign. The images are TCIA's DICOM tree. A view without a DICOM file may have a PNG or
 JPEG file in its place, in a folder named after the series, as Kaggle has them, or named after its first folder.

@@ -37,7 +37,7 @@ def graded_examples(archive: Path) -> Iterator[tuple[Example, str | None]]:
     for path in sorted(images, key=_number):
         patient = path.stem.split("_")[0]
         if patient not in cases:
-            raise UserError(f"{path} has no {patient}.xml beside it, so its class is unknown; fetch the archive again")
+            raise UserError(f"{path} has no {patient}.xml next to it, so its class is unknown; fetch the archive again")
         grade = _grade(cases[patient])
         label = GRADES[grade[0]] if grade else "benign"
         yield Example(path.relative_to(archive).as_posix(), label, path, patient), grade
