@@ -104,7 +104,7 @@ class Theirs:
 
 def resnet(toy: bool = False) -> nn.Module:
     """A ResNet50 of torchvision's layout that gives logits; toy: one small block a stage."""
-    from tljax.weights import reference_torch
+    from tljax.weights.resnet import reference_torch
 
     class Logits(reference_torch.ResNet):
         def forward(self, x: Tensor) -> Tensor:
