@@ -7,8 +7,9 @@ Set ARCHIVES and FOLDS below first; a task that has no archive is left out. The 
 or where --train.weights-dir says (see tools/convert_weights.py). The paper fed RadImageNet's weights inputs 255 times
 larger than they were trained on: --preprocessings paper native runs both, in a --workdir of its own.
 
-Expect mean test AUCs such as breast 0.905 (ImageNet) and 0.882 (RadImageNet) without freeze; the report sets the
-published figures beside every one of yours. Source: Juodelyte et al. 2023, https://arxiv.org/abs/2302.08272.
+Expect AUCs over validation and test images together such as breast 0.905 (ImageNet) and 0.882 (RadImageNet) without
+freeze; the report shows the published ones next to yours over the same images. Source: Juodelyte et al. 2023,
+https://arxiv.org/abs/2302.08272.
 """
 
 from pathlib import Path
@@ -26,6 +27,6 @@ config = StudyConfig(
     tasks=TASKS,
     inits=("imagenet", "radimagenet", "random"),
     preprocessings=("paper",),
-    train=TrainConfig(folds_dir=FOLDS, select="val_loss"),
+    train=TrainConfig(folds_dir=FOLDS, select="val_loss", head_select="last"),
     overrides={task: {"data_dir": ARCHIVES / task} for task in TASKS},
 )
