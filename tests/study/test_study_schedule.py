@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+import time
 
 from studies import Inline, fail
 
@@ -70,3 +71,38 @@ def test_a_worker_that_dies_is_one_failure_and_is_replaced():
         "dies": Outcome("failed", "its process died: out of memory, or killed", died=True),
         "lives": Outcome("done"),
     }
+
+
+class Counting(Inline):
+    """Ends everything at once, well, and counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.free = 1000
+
+    def submit(self, items):
+        self.order += [item.name for item in items]
+        self._ended += [(item, Outcome("done")) for item in items]
+
+
+def test_thirty_thousand_items_are_scheduled_in_seconds():
+    """Each group of six waits for its own trainings, and is compared; a quadratic schedule would take an hour."""
+    items = []
+    for group in range(5000):
+        trainings = [WorkItem(f"train {group} {number}", int) for number in range(6)]
+        after = frozenset(item.name for item in trainings)
+        items += [*trainings, WorkItem(f"compare {group}", int, after=after)]
+    launcher, outcomes = Counting(), {}
+    began = time.process_time()
+    run_all(items, launcher, Silent(), outcomes)
+    assert time.process_time() - began < 10
+    assert len(outcomes) == len(items) == 35_000
+    assert all(launcher.order.index(f"compare {g}") > launcher.order.index(f"train {g} 5") for g in (0, 2500, 4999))
+
+
+class Silent:
+    def update(self, running):
+        pass
+
+    def ended(self, item, outcome):
+        pass

@@ -59,7 +59,7 @@ class Sharing:
         epochs = {folder: _epochs(folder)[begun[folder] :] for folder in folders}
         if any(len(rows) < STEADY_EPOCHS for rows in epochs.values()):
             return None
-        return sum(rows[-1]["images_per_second"] * _pixels(folder) for folder, rows in epochs.items())
+        return float(sum(rows[-1]["images_per_second"] * _pixels(folder) for folder, rows in epochs.items()))
 
     def _has_room(self, folders: Sequence[Path]) -> bool:
         """Returns whether one more worker like the present ones fits into the memory."""
