@@ -1,4 +1,4 @@
-"""python -m benchmarks.cost [--images-per-second 3800]: what studies of three sizes cost on one chip, eight and a cluster.
+"""python -m benchmarks.cost [--images-per-second 3800]: what three studies cost on one chip, eight and a cluster.
 
 Arithmetic, no measurement: training images times epochs over a throughput. The throughput is that of a ResNet50 step at
 224 px in bfloat16; smaller images cost less in proportion to their area. Every run is taken to use all its epochs.
