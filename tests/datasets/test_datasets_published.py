@@ -10,7 +10,7 @@ import pytest
 from archives import CBIS_COLUMNS, ISIC_CLASSES, write_csv
 
 from tljax import datasets
-from tljax.datasets import Dataset
+from tljax.datasets import Dataset, preparation
 from tljax.datasets.folds import PARTS, make_folds, read_folds
 
 TASKS = ("breast", "chest", "isic", "knee", "mammograms", "pcam-small", "rad_thyroid", "thyroid")
@@ -111,9 +111,9 @@ def from_names(folds_dir, tmp_path_factory) -> Callable[[str], Dataset]:
         if task not in sets:
             root = tmp_path_factory.mktemp(task)
             WRITERS[task](root, pandas.concat(published(folds_dir, task, 1).values()))
-            examples = datasets.name_by_basename(list(datasets._task(task).examples(root)))
+            examples = preparation.name_by_basename(list(datasets._task(task).examples(root)))
             card = datasets.card(task)
-            datasets.check_examples(card, examples, root)
+            preparation.check_examples(card, examples, root)
             patients = [example.patient for example in examples]
             sets[task] = Dataset(
                 card=card,

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 from PIL import Image
@@ -37,7 +38,7 @@ class TaskBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def __init__(self, card: Card, classes: tuple[str, ...], examples: list[tuple[Example, Path]], data_dir: Path):
         self._card, self._classes, self._examples = card, classes, examples
-        self.name = card.name.replace("-", "_")
+        self.name = card.name.replace("-", "_")  # pyright: ignore[reportAttributeAccessIssue] (TFDS reads it so)
         super().__init__(data_dir=str(data_dir), file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -66,9 +67,10 @@ class TaskBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         that need tensorflow.
         """
         self.data_path.mkdir(parents=True)
-        writer = tfds.core.SequentialWriter(self.info, SHARD, file_format=self.info.file_format)
+        writer = tfds.core.SequentialWriter(self.info, SHARD, file_format="array_record")
         writer.initialize_splits([SPLIT])
-        writer.add_examples({SPLIT: (example for _, example in self._generate_examples())})
+        examples: Any = (example for _, example in self._generate_examples())  # a list would be in memory at once
+        writer.add_examples({SPLIT: examples})
         writer.close_all()
 
     def _generate_examples(self) -> Iterator[tuple[int, dict]]:
@@ -90,9 +92,9 @@ class Reader:
 
     def __init__(self, folder: Path):
         (info,) = folder.glob("*/*/dataset_info.json")
-        builder = tfds.builder_from_directory(str(info.parent))
+        builder: Any = tfds.builder_from_directory(str(info.parent))
         self.classes: list[str] = builder.info.features["label"].names
-        raw = {"image": tfds.decode.SkipDecoding()}
+        raw: Any = {"image": tfds.decode.SkipDecoding()}
         self._source = builder.as_data_source(SPLIT, decoders=raw)
         self.rows, self.memory = [], 0
         for example in builder.as_data_source(SPLIT, decoders=raw):

@@ -4,6 +4,7 @@ Near-duplicates are found by a perceptual hash (imagehash's pHash of 256 bits) o
 kept where the thumbnails also agree pixel by pixel, which those of ultrasound of one organ in two patients do not.
 """
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -115,7 +116,8 @@ def _distances(
     some: UInt64[np.ndarray, "words ..."], others: UInt64[np.ndarray, "words ..."]
 ) -> UInt16[np.ndarray, "..."]:
     """The number of bits in which the hashes differ."""
-    return sum(np.bitwise_count(one ^ other).astype(np.uint16) for one, other in zip(some, others, strict=True))
+    counts = (np.bitwise_count(one ^ other).astype(np.uint16) for one, other in zip(some, others, strict=True))
+    return functools.reduce(np.add, counts)
 
 
 def _correlation(first: Shaped[np.ndarray, "side side"], second: Shaped[np.ndarray, "side side"]) -> float:

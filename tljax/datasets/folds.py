@@ -115,11 +115,11 @@ def fold_of(
         raise UserError(
             f"--group-duplicates makes folds of its own, and --folds-dir {folds_dir} lists others; leave one out"
         )
-    folds = make_folds(dataset, rule, group_duplicates=group_duplicates) if folds_dir is None else None
-    count = len(folds) if folds else FOLDS
+    folds = make_folds(dataset, rule, group_duplicates=group_duplicates) if folds_dir is None else []
+    count = FOLDS if folds_dir is not None else len(folds)
     if not 1 <= number <= count:
         raise UserError(f"there is no fold {number}; {dataset.card.name} has folds 1..{count}")
-    return folds[number - 1] if folds else read_fold(folds_dir, dataset.card.name, dataset, number)
+    return folds[number - 1] if folds_dir is None else read_fold(folds_dir, dataset.card.name, dataset, number)
 
 
 def read_fold(folds_dir: str | Path, task: str, dataset: Dataset, number: int) -> Fold:

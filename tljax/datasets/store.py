@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +62,25 @@ class Store:
 class Source(Protocol):
     """Where the images of a store come from."""
 
-    rows: Sequence[Row]
-    classes: Sequence[str]
-    skipped: dict[str, str]  # images that are known to be bad already: file and reason
-    memory: int  # bytes that it takes to make the largest image
+    @property
+    def rows(self) -> Sequence[Row]: ...
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Images that are known to be bad already: file and reason."""
+        ...
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes to make the largest image."""
+        ...
 
     def image(self, index: int) -> Image.Image:
-        """The image of `rows[index]`, in 8 bits; called from many threads. Raises `BadImage`."""
+        """Returns the image of `rows[index]`, in 8 bits; called from many threads. Raises `BadImage`."""
+        ...
 
 
 def build(folder: Path, source: Source, size: int, *, title: str, progress: bool) -> None:

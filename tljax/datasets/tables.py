@@ -72,7 +72,7 @@ def _read(path: Path) -> str:
 
 def _is_empty(row: dict[str | None, str | list[str] | None]) -> bool:
     """Spreadsheets leave rows of delimiters behind, of any number."""
-    fields = [*row.get(None, []), *(value for name, value in row.items() if name is not None)]
+    fields = [*(row.get(None) or []), *(value for name, value in row.items() if name is not None)]
     return not any(field and field.strip() for field in fields)
 
 

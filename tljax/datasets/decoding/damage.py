@@ -13,6 +13,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import simplejpeg
 
@@ -49,7 +50,9 @@ def check_jpeg(content: bytes, channels: int) -> None:
     process, precision = _jpeg_frame(content)
     if precision != 8 or process not in (*JPEG_SCALABLE, JPEG_LOSSLESS):
         return  # not read by Pillow either
-    small = {"min_height": 1, "min_width": 1} if process in JPEG_SCALABLE else {}  # a lossless one has one size only
+    small: dict[str, Any] = (
+        {"min_height": 1, "min_width": 1} if process in JPEG_SCALABLE else {}
+    )  # a lossless one has one size only
     try:
         simplejpeg.decode_jpeg(content, {1: "GRAY", 4: "CMYK"}.get(channels, "RGB"), **small)
     except ValueError as error:

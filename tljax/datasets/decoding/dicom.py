@@ -13,7 +13,8 @@ import pydicom
 from jaxtyping import Bool, Num, UInt8
 from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
-from pydicom.pixels import apply_windowing, get_decoder
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,

@@ -32,8 +32,9 @@ def opened(source: Path | bytes) -> Image.Image:
 def decode_picture(content: bytes) -> Image.Image:
     """Returns a picture of 8 bits, upright. Raises `BadImage`, or whatever Pillow raises where it is damaged."""
     image = opened(content)
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph, then its previews
-        refuse_frames(image.n_frames)
+    frames = getattr(image, "n_frames", 1)
+    if image.format != "MPO" and frames > 1:  # MPO: a photograph, then its previews
+        refuse_frames(frames)
     refuse_too_large(image.width, image.height)
     _check(image, content)
     bits = _bits(image, content)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -120,7 +121,8 @@ def _from_png(archive: Path, paths: list[Path]) -> tuple[int, Callable[[int], Ex
 def _labels(path: Path, images: Path) -> Int64[np.ndarray, " n"]:
     try:
         with h5py.File(path) as file, h5py.File(images) as pixels:
-            labels, shape = file["y"][:].reshape(-1).astype(np.int64), pixels["x"].shape
+            labels = np.asarray(_array(file, "y")[:]).reshape(-1).astype(np.int64)
+            shape = _array(pixels, "x").shape
     except (OSError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} and {images.name} are not the HDF5 files of PatchCamelyon ({reason})") from error
@@ -131,10 +133,17 @@ def _labels(path: Path, images: Path) -> Int64[np.ndarray, " n"]:
     return labels
 
 
+def _array(file: h5py.File, name: str) -> h5py.Dataset:
+    found = file[name]
+    if not isinstance(found, h5py.Dataset):
+        raise KeyError(f"{name} is no array")
+    return found
+
+
 def _read_patch(path: Path, row: int) -> UInt8[np.ndarray, "h w 3"]:
     try:
         with h5py.File(path) as file:
-            return file["x"][row]
+            return np.asarray(_array(file, "x")[row])
     except OSError as error:
         raise BadImage(f"cannot be read from {path.name} ({error})") from error
 
@@ -143,9 +152,9 @@ def _from_tfds(folder: Path) -> tuple[int, Callable[[int], Example]]:
     """A prepared TFDS data set, in TFRecord or ArrayRecord files; neither needs tensorflow."""
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(str(folder))
-    features, raw = builder.info.features, {"image": tfds.decode.SkipDecoding()}
-    records: list[tuple[str, Callable[[], dict]]] = []
+    builder: Any = tfds.builder_from_directory(str(folder))
+    features, raw = builder.info.features, cast(Any, {"image": tfds.decode.SkipDecoding()})
+    records: list[tuple[str, Callable[[], Any]]] = []
     for split, info in sorted(builder.info.splits.items()):
         if builder.info.file_format.file_suffix == "tfrecord":
             places = [(path, offset) for path in map(Path, info.filepaths) for offset in _record_offsets(path)]

@@ -106,7 +106,8 @@ def envelope(scatterers: Float[np.ndarray, "2 grid grid"], texture: Texture) -> 
     """The magnitude of the echo: scatterers (real and imaginary part) convolved with the point-spread function."""
     grid = scatterers.shape[-1]
     echo = convolve1d(scatterers, _gaussian(texture.lateral * grid), axis=2, mode="wrap")
-    return np.hypot(*convolve1d(echo, _gaussian(texture.axial * grid), axis=1, mode="wrap"))
+    real, imaginary = convolve1d(echo, _gaussian(texture.axial * grid), axis=1, mode="wrap")
+    return np.hypot(real, imaginary)
 
 
 def _gaussian(sigma: float) -> Float[np.ndarray, " taps"]:

@@ -4,5 +4,6 @@ from functools import partial
 
 from tljax.datasets.tasks import _patches as patches
 
-CARD = patches.card("pcam-middle", 100_000)
-examples = partial(patches.draw, count=CARD.images)
+IMAGES = 100_000
+CARD = patches.card("pcam-middle", IMAGES)
+examples = partial(patches.draw, count=IMAGES)

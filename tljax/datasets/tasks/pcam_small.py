@@ -4,5 +4,6 @@ from functools import partial
 
 from tljax.datasets.tasks import _patches as patches
 
-CARD = patches.card("pcam-small", 10_000)
-examples = partial(patches.draw, count=CARD.images)
+IMAGES = 10_000
+CARD = patches.card("pcam-small", IMAGES)
+examples = partial(patches.draw, count=IMAGES)
