@@ -17,6 +17,14 @@ from tljax.weights import export, verify
 from tljax.weights.formats import formats
 
 SMALL = Architecture((2, 1, 1, 1), 8)  # every kind of block: with and without a projection
+BASIC = Architecture((2, 1, 1, 1), 8, bottleneck=False)
+TEN = Architecture((1, 1, 1, 1), 64, bottleneck=False)
+SAMPLES = 500  # values of a layer in a golden file
+
+
+def sample(values: np.ndarray) -> np.ndarray:
+    """At most about SAMPLES evenly spaced values, as golden files keep them."""
+    return values.ravel()[:: max(1, values.size // SAMPLES)]
 
 
 def random_tensors(backbone: str, variant: str, num_classes: int = 3, seed: int = 0) -> dict[str, np.ndarray]:

@@ -9,18 +9,12 @@ One array a layer and epsilon: `samples` evenly spaced values of the flattened a
 from pathlib import Path
 
 import numpy as np
-from weight_files import in_format, random_tensors
+from weight_files import in_format, random_tensors, sample
 
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights import verify
 from tljax.weights.resnet import reference_keras
-
-SAMPLES = 500
-
-
-def sample(values: np.ndarray) -> np.ndarray:
-    return values.ravel()[:: max(1, values.size // SAMPLES)]
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
-from weight_files import SMALL, in_format, outputs, random_tensors, to_torch
+from weight_files import BASIC, SMALL, TEN, in_format, outputs, random_tensors, sample, to_torch
 
 from tljax import models
 from tljax.core.errors import UserError
@@ -26,6 +26,8 @@ FORMATS = {"keras_v1": "keras-port", "torch_v1.5": "torchvision"}  # with which 
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+    monkeypatch.setitem(ARCHITECTURES, "basic", BASIC)
+    monkeypatch.setitem(ARCHITECTURES, "ten", TEN)
     return "small"
 
 
@@ -44,7 +46,10 @@ def plain_pytorch(tensors, variant, backbone):
     return network
 
 
-@pytest.mark.parametrize(("backbone", "variant"), [("resnet50", "torch_v1.5"), ("small", "keras_v1")])
+NETWORKS = [("resnet50", "torch_v1.5"), ("small", "keras_v1"), ("basic", "keras_v1")]
+
+
+@pytest.mark.parametrize(("backbone", "variant"), NETWORKS)
 def test_outputs_equal_plain_pytorch(backbone, variant, small):
     tensors = random_tensors(backbone, variant)
     images = verify.images(NORMALISATIONS["imagenet"])
@@ -61,9 +66,25 @@ def test_outputs_equal_keras_applications():
     )
     golden = np.load(GOLDEN)
     for layer, values in ours.items():
-        flat = values.ravel()
-        step = max(1, flat.size // 500)
-        assert np.abs(flat[::step] - golden[layer]).max() < 1e-5 * np.abs(golden[layer]).max(), layer
+        assert np.abs(sample(values) - golden[layer]).max() < 1e-5 * np.abs(golden[layer]).max(), layer
+
+
+@pytest.mark.parametrize(
+    ("backbone", "source"), [("basic", "transformers"), ("small", "transformers"), ("ten", "timm")]
+)
+def test_layers_and_features_equal_other_libraries(backbone, source, small):
+    """Goldens by golden/make_resnet_peers.py."""
+    golden = np.load(GOLDEN.with_name("resnet_peers.npz"))
+    tensors = random_tensors(backbone, "torch_v1.5")
+    images = verify.images(NORMALISATIONS["imagenet"])
+    ours = outputs(tensors, backbone, "torch_v1.5", images)
+    del ours["logits"]
+    ours["features"] = ours["block4"].mean(axis=(1, 2))
+    layers = {name.rpartition(" ")[2] for name in golden if name.startswith(f"{source} {backbone} ")}
+    assert layers == ours.keys()
+    for layer, values in ours.items():
+        wanted = golden[f"{source} {backbone} {layer}"]
+        assert np.abs(sample(values) - wanted).max() < 1e-5 * np.abs(wanted).max(), layer
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -5,14 +5,18 @@ import json
 import os
 import platform
 import subprocess
+import tarfile
+from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from weight_cards import CARD
 
 from tljax import weights
 from tljax.core.errors import UserError
-from tljax.weights import WeightsCard
+from tljax.models.resnet import ARCHITECTURES, Architecture
+from tljax.weights import NORMALISATIONS, WeightsCard, networks
 
 
 def test_what_was_saved_is_loaded_to_the_bit(tmp_path, tensors):
@@ -91,3 +95,17 @@ def test_a_card_that_is_none_is_refused(tmp_path, tensors, text):
     (tmp_path / "w" / "card.json").write_text(text)
     with pytest.raises(UserError, match="not the card"):
         weights.load(tmp_path / "w")
+
+
+def test_a_folder_written_by_0_1_0_computes_what_it_did(tmp_path, monkeypatch):
+    """Made by golden/weights_folder.py."""
+    monkeypatch.setitem(ARCHITECTURES, "resnet_micro", Architecture((1,), 8))
+    with tarfile.open(Path(__file__).parents[1] / "golden" / "weights_0.1.0.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    network = networks.resolve(str(tmp_path / "old"))
+    assert network.card.normalisation == NORMALISATIONS["radimagenet"]
+    assert (network.card.variant, network.card.classes) == ("keras_v1", ("a", "b", "c"))
+    with np.load(tmp_path / "outputs.npz") as old:
+        found = network.model(jnp.asarray(old["images"]))
+        np.testing.assert_allclose(found.logits, old["logits"], rtol=1e-5)
+        np.testing.assert_allclose(found.activations["block1"], old["block1"], rtol=1e-5, atol=1e-5)

@@ -4,16 +4,18 @@ import csv
 from importlib import resources
 
 import numpy as np
+import pytest
 
 from tljax import weights
 from tljax.predict.probabilities import predict
 from tljax.weights import networks
 
 
-def test_the_real_weights_name_photographs(shared, tmp_path):
+@pytest.mark.parametrize(("backbone", "least"), [("resnet50", 15), ("resnet18", 15)])
+def test_the_real_weights_name_photographs(backbone, least, shared, tmp_path):
     """Plain PyTorch names 16 of the 20 rightly; the photographs' names begin with their WordNet ids."""
-    conversion = weights.convert(shared / "weights" / "imagenet_resnet50_torchvision.pth")
-    assert (conversion.card.backbone, conversion.card.variant) == ("resnet50", "torch_v1.5")
+    conversion = weights.convert(shared / "weights" / f"imagenet_{backbone}_torchvision.pth")
+    assert (conversion.card.backbone, conversion.card.variant) == (backbone, "torch_v1.5")
     weights.save(tmp_path / "imagenet", conversion.tensors, conversion.card)
 
     network = networks.resolve("imagenet", tmp_path)
@@ -25,7 +27,7 @@ def test_the_real_weights_name_photographs(shared, tmp_path):
     text = resources.files("tljax.weights").joinpath("imagenet_classes.csv").read_text()
     wordnet = [row["wordnet"] for row in csv.DictReader(text.splitlines())]
     right = [wordnet[index] == file.name.partition("_")[0] for file, index in zip(files, found, strict=True)]
-    assert np.sum(right) >= 15
+    assert np.sum(right) >= least
     named = {file.name: network.card.classes[index] for file, index in zip(files, found, strict=True)}
     assert named["n01491361_tiger_shark.JPEG"] == "tiger shark"
     assert named["n07753275_pineapple.JPEG"] == "pineapple"
