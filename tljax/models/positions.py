@@ -26,6 +26,12 @@ class Interpolation:
     offset: float = 0.0
 
 
+SIZED = Interpolation()  # transformers, MAE
+SCALED = Interpolation(offset=0.1)  # DINO, DINOv2: by a factor, a little too large
+ANTIALIASED = Interpolation(antialias=True)  # timm, open_clip; DINOv2 with registers, in transformers too
+CORNERS = Interpolation(align_corners=True)  # torchvision
+
+
 def resize(grid: Float[Array, "h w c"], size: tuple[int, int], interpolation: Interpolation) -> Float[Array, "h2 w2 c"]:
     """Resizes a grid of position embeddings to `size` (rows, columns); returns it as it is where it has that size."""
     if grid.shape[:2] == size:

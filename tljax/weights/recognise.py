@@ -91,11 +91,7 @@ def _match(
     old: Mapping[str, str],
 ) -> Match:
     """old: the names that `form.rename` changed -> those in the file. Raises NotConvertible or KeyError."""
-    inner = {
-        tensor.removeprefix(prefix): shape
-        for tensor, shape in shapes.items()
-        if tensor.startswith(prefix) and not is_aside(tensor, form, prefix)
-    }
+    inner = {tensor.removeprefix(prefix): shape for tensor, shape in shapes.items() if tensor.startswith(prefix)}
     backbone, variant = form.identify(inner)
     names = renamed(form.names(backbone, variant), lambda theirs: old.get(prefix + theirs, prefix + theirs))
     head = {ours: where for ours, where in names.items() if ours.startswith(HEAD)}

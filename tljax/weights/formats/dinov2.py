@@ -1,0 +1,35 @@
+"""DINOv2 as its authors keep it (https://github.com/facebookresearch/dinov2), with or without registers.
+
+`dinov2_vits14_pretrain.pth` names blocks `blocks.0.`; the training code, in chunks, `blocks.0.0.`.
+"""
+
+from dataclasses import replace
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import Format, Shapes, timm_dinov2
+from tljax.weights.names import Names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, renaming, require, rule, tensor_names
+
+LAYERS = replace(TIMM, registers="register_tokens", head=None)
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, has=r"blocks\.0\.ls1\.")
+    require(shapes, has="mask_token")
+    variant = "dinov2_reg" if "register_tokens" in shapes else "dinov2"
+    return architecture(LAYERS, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
+
+
+def names(backbone: str, variant: str) -> Names:
+    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+
+
+FORMAT: Format = replace(
+    timm_dinov2.FORMAT,
+    title="DINOv2, its authors' names",
+    identify=identify,
+    names=names,
+    rename=renaming((r"blocks\.\d+\.(\d+)\.", r"blocks.\1.")),
+    rule=rule("the names of DINOv2's authors", CLASS_TOKEN, "1e-6", IMAGENET),
+    aside=(*timm_dinov2.FORMAT.aside, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),
+)

@@ -1,0 +1,50 @@
+"""Hugging Face transformers' `Dinov2Model` and `Dinov2WithRegistersModel`: DINOv2, RAD-DINO.
+
+The head of `Dinov2ForImageClassification` takes the class token and the mean of the patches and is kept aside.
+"""
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import Format, Shapes, timm_dinov2
+from tljax.weights.formats.huggingface_vit import ATTENTION
+from tljax.weights.names import Names
+from tljax.weights.transformer import (
+    CLASS_TOKEN,
+    IMAGENET,
+    TRANSFORMERS,
+    architecture,
+    renaming,
+    require,
+    rule,
+    tensor_names,
+)
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, has=r"encoder\.layer\.0\.layer_scale1\.")
+    variant = "dinov2_reg" if "embeddings.register_tokens" in shapes else "dinov2_transformers"
+    return architecture(TRANSFORMERS, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
+
+
+def names(backbone: str, variant: str) -> Names:
+    return tensor_names(TRANSFORMERS, ARCHITECTURES[backbone], VARIANTS[variant])
+
+
+FORMAT = Format(
+    title="Hugging Face transformers, DINOv2",
+    family="vit",
+    layout="torch",
+    stem=("embeddings.patch_embeddings.projection.weight",),
+    identify=identify,
+    names=names,
+    rename=renaming(*ATTENTION),
+    normalisation="imagenet",
+    rule=rule(
+        "transformers' names of DINOv2",
+        CLASS_TOKEN,
+        "1e-6",
+        IMAGENET,
+        "if it is RAD-DINO's, say --normalisation rad_dino",
+    ),
+    licence=timm_dinov2.LICENCE,
+    aside=(r"(^|\.)mask_token$",),
+)

@@ -1,0 +1,62 @@
+"""Hugging Face transformers' `ViTModel` and `ViTForImageClassification`: Google's ViT, Meta's DINO and others.
+
+Files on its hub have `encoder.layer.0.attention.attention.query`, as has all that it saves; transformers 5 names the
+same layer `layers.0.attention.q_proj` in memory.
+"""
+
+from dataclasses import replace
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import Format, Shapes
+from tljax.weights.names import Names
+from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, architecture, renaming, require, rule, tensor_names
+
+LAYERS = replace(
+    TRANSFORMERS, norm1="layernorm_before", norm2="layernorm_after", up="intermediate.dense", down="output.dense"
+)
+ATTENTION = tuple(
+    (rf"encoder\.layer\.(\d+)\.attention\.{new}\.", rf"encoder.layer.\1.attention.{old}.")
+    for new, old in (
+        ("q_proj", "attention.query"),
+        ("k_proj", "attention.key"),
+        ("v_proj", "attention.value"),
+        ("o_proj", "output.dense"),
+    )
+)
+RENAME = renaming(
+    (r"layers\.(\d+)\.(?=attention\.|layernorm_|mlp\.)", r"encoder.layer.\1."),
+    *ATTENTION,
+    (r"encoder\.layer\.(\d+)\.mlp\.fc1\.", r"encoder.layer.\1.intermediate.dense."),
+    (r"encoder\.layer\.(\d+)\.mlp\.fc2\.", r"encoder.layer.\1.output.dense."),
+)
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, has=r"encoder\.layer\.0\.layernorm_before\.")
+    return architecture(LAYERS, shapes, VARIANTS["transformers"].placed, ARCHITECTURES), "transformers"
+
+
+def names(backbone: str, variant: str) -> Names:
+    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+
+
+FORMAT = Format(
+    title="Hugging Face transformers, ViT",
+    family="vit",
+    layout="torch",
+    stem=("embeddings.patch_embeddings.projection.weight",),
+    identify=identify,
+    names=names,
+    rename=RENAME,
+    normalisation="inception",
+    rule=rule(
+        "transformers' names of a ViT",
+        CLASS_TOKEN,
+        "1e-12",
+        "input RGB in -1..1, as Google's weights take it",
+        "if it is DINO's, say --normalisation imagenet; if the encoder of MAE, --variant mae_transformers "
+        "--normalisation imagenet",
+    ),
+    licence="Apache-2.0 for Google's and Meta's weights",
+    aside=(r"(^|\.)pooler\.", r"(^|\.)mask_token$"),
+)

@@ -1,0 +1,44 @@
+"""A plain vision transformer of timm's as the trunk of an open_clip model, as BiomedCLIP's.
+
+Its input is that of BiomedCLIP's `open_clip_config.json`: OpenAI's mean and deviation.
+"""
+
+from dataclasses import replace
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import Shapes, timm_clip
+from tljax.weights.names import Names
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, require, rule, tensor_names
+
+TRUNK = "visual.trunk."
+LAYERS = replace(
+    TIMM,
+    **{name: TRUNK + getattr(TIMM, name) for name in ("patch", "class_token", "positions", "norm", "block")},
+    head=None,
+)
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, not_has=r"visual\.trunk\.(blocks\.0\.ls1|norm_pre|fc_norm|reg_token)")
+    return architecture(LAYERS, shapes, VARIANTS["timm"].placed, ARCHITECTURES), "timm"
+
+
+def names(backbone: str, variant: str) -> Names:
+    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+
+
+FORMAT = replace(
+    timm_clip.FORMAT,
+    title="open_clip, image tower of timm's",
+    stem=(f"{TRUNK}patch_embed.proj.weight",),
+    identify=identify,
+    names=names,
+    rule=rule(
+        "a plain trunk of timm's in an open_clip model, as BiomedCLIP's",
+        CLASS_TOKEN,
+        "1e-6",
+        OPENAI,
+        timm_clip.PROJECTION,
+    ),
+    aside=(*timm_clip.FORMAT.aside, r"^(module\.)?(text\.|visual\.head\.|logit_(scale|bias)$)"),
+)

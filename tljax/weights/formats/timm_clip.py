@@ -1,0 +1,32 @@
+"""CLIP's image tower as timm keeps it, alone or as the trunk of an open_clip model (`visual.trunk.`)."""
+
+from dataclasses import replace
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import Shapes, timm_vit
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, require, rule
+
+PROJECTION = "the projection to the space shared with texts, and the tower of the texts, are kept aside"
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, has=r"norm_pre\.", not_has=r"blocks\.0\.ls1\.|fc_norm\.|reg_token")
+    return architecture(TIMM, shapes, VARIANTS["clip"].placed, ARCHITECTURES), "clip"
+
+
+FORMAT = replace(
+    timm_vit.FORMAT,
+    title="timm, CLIP",
+    identify=identify,
+    normalisation="clip",
+    rule=rule(
+        "timm's names with `norm_pre` are taken for CLIP's image tower",
+        CLASS_TOKEN,
+        "1e-5",
+        OPENAI,
+        PROJECTION,
+        "if it is OpenAI's, say --variant clip_quick",
+    ),
+    licence="not known: that of whoever made the file",
+    exports=False,
+)

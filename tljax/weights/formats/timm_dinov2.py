@@ -1,0 +1,33 @@
+"""DINOv2 as timm keeps it (https://huggingface.co/timm/vit_small_patch14_dinov2.lvd142m), with or without registers."""
+
+import math
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import TRAINING, Format, Shapes
+from tljax.weights.formats.timm_vit import names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule
+
+LICENCE = "Apache-2.0 for Meta's weights"
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, has=r"blocks\.0\.ls1\.", not_has="mask_token")
+    variant = "dinov2_timm"
+    if "reg_token" in shapes:  # timm's positions are those of the patches alone; we export the class token's too
+        places = shapes["pos_embed"][-2]
+        variant = "dinov2_reg_timm" if math.isqrt(places) ** 2 == places else "dinov2_reg"
+    return architecture(TIMM, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
+
+
+FORMAT = Format(
+    title="timm, DINOv2",
+    family="vit",
+    layout="torch",
+    stem=("patch_embed.proj.weight",),
+    identify=identify,
+    names=names,
+    normalisation="imagenet",
+    rule=rule("timm's names with LayerScale are taken for DINOv2", CLASS_TOKEN, "1e-6", IMAGENET),
+    licence=LICENCE,
+    aside=TRAINING,
+)

@@ -1,0 +1,40 @@
+"""DINOv3 as timm keeps it (https://huggingface.co/timm/vit_small_patch16_dinov3.lvd1689m), with or without biases."""
+
+from dataclasses import replace
+
+from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import Shapes, huggingface_dinov3
+from tljax.weights.names import Names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule, tensor_names
+
+LAYERS = replace(
+    TIMM, positions=None, scale1="gamma_1", scale2="gamma_2", query_bias="attn.q_bias", value_bias="attn.v_bias"
+)
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, has=r"blocks\.0\.gamma_1", not_has="pos_embed")
+    variant = "qv_bias" if "blocks.0.attn.q_bias" in shapes else "no_bias"
+    return architecture(LAYERS, shapes, None, ARCHITECTURES), variant
+
+
+def names(backbone: str, variant: str) -> Names:
+    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+
+
+FORMAT = replace(
+    huggingface_dinov3.FORMAT,
+    title="timm, DINOv3",
+    stem=("patch_embed.proj.weight",),
+    identify=identify,
+    names=names,
+    rename=None,
+    rule=rule(
+        "timm's names of DINOv3",
+        f"{CLASS_TOKEN} (timm's default is the mean over the patches)",
+        "1e-5",
+        f"{IMAGENET}, of the networks trained on web images",
+    ),
+    aside=(*huggingface_dinov3.FORMAT.aside, r"(^|\.)attn\.k_bias$", r"(^|\.)rope\."),
+    exports=True,
+)

@@ -1,0 +1,42 @@
+"""timm's supervised vision transformers, and all that names its tensors like them: DINO, DeiT, the encoder of MAE."""
+
+from tljax.models.vit import ARCHITECTURES, VARIANTS
+from tljax.weights.formats import TRAINING, Format, Shapes
+from tljax.weights.names import Names
+from tljax.weights.transformer import CLASS_TOKEN, TIMM, architecture, require, rule, tensor_names
+
+OTHERS = (
+    r"blocks\.0\.ls1\.|norm_pre\.|mask_token|decoder_|head\.(mlp|last_layer)\."  # of the formats of other pre-trainings
+)
+
+
+def names(backbone: str, variant: str) -> Names:
+    return tensor_names(TIMM, ARCHITECTURES[backbone], VARIANTS[variant])
+
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    require(shapes, not_has=OTHERS)
+    variant = "timm_reg" if "reg_token" in shapes else "timm"
+    return architecture(TIMM, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
+
+
+FORMAT = Format(
+    title="timm, vision transformer",
+    family="vit",
+    layout="torch",
+    stem=("patch_embed.proj.weight",),
+    identify=identify,
+    names=names,
+    normalisation="inception",
+    rule=rule(
+        "timm's names are taken for a supervised network",
+        CLASS_TOKEN,
+        "1e-6",
+        "input RGB in -1..1, as timm's `augreg` weights take it",
+        "if it is DINO's, say --variant dino --normalisation imagenet; if the encoder of MAE, --variant mae "
+        "--normalisation imagenet",
+    ),
+    licence="Apache-2.0 for timm's own weights",
+    aside=TRAINING,
+    exports=True,
+)

@@ -1,0 +1,184 @@
+"""Where weights files keep the tensors of a vision transformer: the layers' names as data, for all formats of it."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tljax.models.transformer import Architecture, Variant
+from tljax.weights.formats import NotConvertible, Shapes, count
+from tljax.weights.names import Joined, Names, Part, Where, kernel, norm
+
+CLASS_TOKEN = "features are the class token's"
+MEAN = "features are the mean over the patches"
+IMAGENET = "input as ImageNet's (RGB / 255, mean and std)"
+OPENAI = "input as OpenAI's (RGB / 255, its mean and std)"
+
+
+def rule(names: str, features: str, epsilon: str, taken: str, *more: str, gelu: str = "an exact GELU") -> str:
+    """Returns what the tensors cannot tell of a format. names: what it is recognised by. taken: the input."""
+    assumed = (features, f"LayerNorm's epsilon {epsilon}", gelu, "heads of 64 channels", taken)
+    return "; ".join((f"{names}: {', '.join(assumed)}", *more))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The names that a format gives the layers and tensors of a transformer.
+
+    `block` comes before the names of a block's layers, `{}` in it is the block's number. qkv: the layer that holds
+    queries, keys and values, or three layers. joint: it is a bare tensor ('in_proj_weight') and not a layer's.
+    vectors: the class token and the positions have no axis of length one in front.
+    """
+
+    patch: str
+    class_token: str
+    positions: str | None
+    norm: str
+    block: str
+    norm1: str
+    qkv: str | tuple[str, str, str]
+    out: str
+    norm2: str
+    up: str
+    down: str
+    scale1: str | None = None
+    scale2: str | None = None
+    query_bias: str | None = None  # where it is no bias of the layer
+    value_bias: str | None = None
+    registers: str | None = None
+    norm_tokens: str | None = None
+    head: str | None = None
+    joint: bool = False
+    vectors: bool = False
+
+
+TIMM = Layers(
+    patch="patch_embed.proj",
+    class_token="cls_token",
+    positions="pos_embed",
+    registers="reg_token",
+    norm_tokens="norm_pre",
+    norm="norm",
+    block="blocks.{}.",
+    norm1="norm1",
+    qkv="attn.qkv",
+    out="attn.proj",
+    norm2="norm2",
+    up="mlp.fc1",
+    down="mlp.fc2",
+    scale1="ls1.gamma",
+    scale2="ls2.gamma",
+    head="head",
+)
+TRANSFORMERS = Layers(
+    patch="embeddings.patch_embeddings.projection",
+    class_token="embeddings.cls_token",
+    positions="embeddings.position_embeddings",
+    registers="embeddings.register_tokens",
+    norm="layernorm",
+    block="encoder.layer.{}.",
+    norm1="norm1",
+    qkv=tuple(f"attention.attention.{part}" for part in ("query", "key", "value")),
+    out="attention.output.dense",
+    norm2="norm2",
+    up="mlp.fc1",
+    down="mlp.fc2",
+    scale1="layer_scale1.lambda1",
+    scale2="layer_scale2.lambda1",
+)
+
+
+def architecture(layers: Layers, shapes: Shapes, placed: int | None, known: Mapping[str, Architecture]) -> str:
+    """Returns which of `known` has these shapes.
+
+    placed: how many tokens before the patches have a position; None: no token has one. Raises NotConvertible that says
+    what the file holds, or KeyError for a tensor that it lacks.
+    """
+    width, _, patch, _ = _of_rank(shapes, f"{layers.patch}.weight", 4)
+    depth = count(shapes, re.escape(layers.block).replace(re.escape("{}"), r"(\d+)"))
+    tokens = 0 if placed is None else _of_rank(shapes, layers.positions, 2 if layers.vectors else 3)[-2]
+    image = patch * math.isqrt(max(tokens - (placed or 0), 0))
+    for name, size in known.items():
+        if (size.width, size.depth, size.patch, size.image) == (width, depth, patch, image):
+            return name
+    of_images = f", for images of {image} pixels" if image else ""
+    raise NotConvertible(
+        f"a vision transformer of {depth} blocks, width {width} and patches of {patch} pixels{of_images}; what can be "
+        f"converted is {', '.join(known)}"
+    )
+
+
+def _of_rank(shapes: Shapes, name: str, rank: int) -> tuple[int, ...]:
+    """The shape of a tensor. Raises KeyError where it has another number of axes, as another network's would."""
+    if len(shapes[name]) != rank:
+        raise KeyError(name)
+    return shapes[name]
+
+
+def tensor_names(layers: Layers, size: Architecture, variant: Variant) -> Names:
+    """Returns where a file keeps each of our tensors."""
+    rows = () if layers.vectors else (1,)
+    found = kernel("torch", "patch", layers.patch, bias=variant.patch_bias)
+    found["class_token"] = _plain(layers.class_token, (*rows, *rows, size.width))
+    if variant.registers:
+        found["registers"] = _plain(layers.registers, (*rows, variant.registers, size.width))
+    if variant.placed is not None:
+        found["positions"] = _plain(layers.positions, (*rows, variant.placed + size.grid**2, size.width))
+    if variant.norm_tokens:
+        found |= norm("torch", "norm_tokens", layers.norm_tokens, statistics=False)
+    for block in range(size.depth):
+        found |= _block_names(layers, variant, f"blocks.{block}.", layers.block.format(block))
+    found |= norm("torch", "norm", layers.norm, statistics=False)
+    return found | (kernel("torch", "head", layers.head) if layers.head else {})
+
+
+def _plain(name: str, shape: tuple[int, ...]) -> Part:
+    """A tensor that is no kernel: its axes keep their order."""
+    return Part(name, axes=tuple(range(len(shape))), shape=shape)
+
+
+def _block_names(layers: Layers, variant: Variant, ours: str, theirs: str) -> Names:
+    found: dict[str, Where] = {}
+    for name in ("norm1", "norm2"):
+        found |= norm("torch", ours + name, theirs + getattr(layers, name), statistics=False)
+    for name, layer in (("attention.out", layers.out), ("mlp.up", layers.up), ("mlp.down", layers.down)):
+        found |= kernel("torch", ours + name, theirs + layer)
+    parts = (layers.qkv,) if isinstance(layers.qkv, str) else layers.qkv
+    weight, bias = ("_weight", "_bias") if layers.joint else (".weight", ".bias")
+    found[f"{ours}attention.qkv.kernel"] = Joined(tuple(theirs + part + weight for part in parts))
+    if variant.qkv_biases == "all":
+        found[f"{ours}attention.qkv.bias"] = Joined(tuple(theirs + part + bias for part in parts))
+    elif variant.qkv_biases == "query_value":
+        found[f"{ours}attention.query_bias"] = theirs + layers.query_bias
+        found[f"{ours}attention.value_bias"] = theirs + layers.value_bias
+    if variant.layer_scale is not None:
+        found |= {f"{ours}scale1": theirs + layers.scale1, f"{ours}scale2": theirs + layers.scale2}
+    return found
+
+
+def renaming(*changes: tuple[str, str]) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    r"""Returns a `Format.rename` that brings other names of a layer to those of the format.
+
+    changes: patterns and what replaces them, each tried at a name's start and after every dot.
+    """
+
+    def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
+        found = {}
+        for name in tensors:
+            canonical = name
+            for pattern, replacement in changes:
+                canonical = re.sub(rf"(?<![^.]){pattern}", replacement, canonical)
+            if canonical != name:
+                found[name] = canonical
+        return found
+
+    return rename
+
+
+def require(shapes: Shapes, has: str | None = None, not_has: str | None = None) -> None:
+    """Raises KeyError, by which a file is another format's, unless names begin as `has` says and none as `not_has`."""
+    if has and not any(re.match(has, name) for name in shapes):
+        raise KeyError(has)
+    if not_has and any(re.match(not_has, name) for name in shapes):
+        raise KeyError(not_has)
