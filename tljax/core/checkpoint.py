@@ -101,7 +101,7 @@ class ResumePoint:
         if step is None:
             return None
         items = self._ocp.args.Composite(facts=self._ocp.args.JsonRestore())
-        found = self._manager.restore(step, args=items).facts
+        found = dict(self._manager.restore(step, args=items)["facts"])
         self._layout = found.pop(LAYOUT, None)
         return found
 
@@ -113,7 +113,7 @@ class ResumePoint:
                 f"remove {self._folder.parent} to train it from the beginning"
             )
         items = self._ocp.args.Composite(arrays=self._ocp.args.StandardRestore(_numbered(like)))
-        found = self._manager.restore(self._manager.latest_step(), args=items).arrays
+        found = self._manager.restore(self._manager.latest_step(), args=items)["arrays"]
         return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in sorted(found)])
 
     def save(self, step: int, arrays: Any, facts: Mapping[str, Any], *, wait: bool = False) -> None:

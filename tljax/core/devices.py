@@ -25,7 +25,7 @@ CPU_RESIDENT_BYTES = 4 << 30  # on CPU "device memory" is the machine's own
 
 def use_compilation_cache(cache_dir: Path | None = None) -> None:
     """Keeps compiled programs on disk, so that a second run with the same shapes starts at once."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if getattr(jax.config, "jax_compilation_cache_dir") is None:  # noqa: B009 (jax makes it at run time)
         jax.config.update("jax_compilation_cache_dir", str(cache_home(cache_dir) / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 

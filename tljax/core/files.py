@@ -2,10 +2,12 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 @contextmanager
@@ -32,3 +34,10 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> None:
+    """Writes an `.npz` file of arrays by name."""
+    by_name: dict[str, Any] = dict(arrays)
+    with replacing(path) as partial, open(partial, "wb") as file:
+        (np.savez_compressed if compressed else np.savez)(file, **by_name)

@@ -41,8 +41,9 @@ def stream(
     options = grain.ReadOptions(num_threads=WORKERS, prefetch_buffer_size=AHEAD)
     batches = iter(grain.MapDataset.source(list(table[:, mine])).map(read).to_iter_dataset(options))
 
-    def place(batch: tuple[np.ndarray, ...]) -> tuple[Array, ...]:
-        return tuple(jax.make_array_from_process_local_data(spread(mesh), part) for part in batch)
+    def place(batch: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[Array, Array, Array]:
+        images, labels, mask = (jax.make_array_from_process_local_data(spread(mesh), part) for part in batch)
+        return images, labels, mask
 
     coming = next(batches, None)
     ahead = None if coming is None else place(coming)

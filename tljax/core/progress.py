@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 # Both print text as it stands: a class called [b] or :warning: is no markup, and paths are neither coloured nor broken.
-_PLAIN = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
+_PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
 PRINTED_WIDTH = 160  # columns of tables that do not go to a terminal
 
 console = Console(stderr=True, **_PLAIN)

@@ -19,8 +19,9 @@ def typed(config: T, place: str = "") -> T:
 
     place: put before the name of a setting in messages. Raises UserError for a value of another type.
     """
-    settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return dataclasses.replace(config, **typed_settings(type(config), settings, place))
+    given: Any = config
+    settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+    return dataclasses.replace(given, **typed_settings(type(given), settings, place))
 
 
 def typed_settings(kind: type, settings: Mapping[str, Any], place: str = "") -> dict[str, Any]:
@@ -45,7 +46,7 @@ def _typed_value(value: Any, hint: Any, name: str) -> Any:
         value = tuple(value)
     if isinstance(value, tuple) and within and dataclasses.is_dataclass(within[0]):
         value = tuple(typed(one, f"{name}[{k}].") if type(one) is within[0] else one for k, one in enumerate(value))
-    if dataclasses.is_dataclass(hint) and type(value) is hint:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value) is hint:
         return typed(value, f"{name}.")
     if isinstance(value, bool) and (hint in (int, float) or int in within):  # which Python takes for a number
         raise UserError(f"{name} is {value!r}; it must be {_shown(hint)}")

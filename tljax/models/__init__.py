@@ -1,8 +1,9 @@
 """Backbones by name, and their tensors by flat name: `stages.0.1.conv2.kernel`, `bn1.mean`, `head.bias`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -154,5 +155,5 @@ def load_flat(model: nnx.Module, tensors: Mapping[str, np.ndarray]) -> None:
     nnx.update(model, nnx.from_flat_state(loaded))
 
 
-def _name(path: tuple[str | int, ...]) -> str:
+def _name(path: Sequence[Any]) -> str:
     return ".".join(map(str, path))

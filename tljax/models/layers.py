@@ -126,7 +126,8 @@ class Conv(nnx.Module):
         height, width = (size, size) if isinstance(size, int) else size
         self.kernel = nnx.Param(drawn(init, rng, (height, width, inputs, outputs)))
         self.bias = nnx.Param(constant(0.0, outputs)) if bias else None
-        keeping = height // 2 if height == width else ((height // 2,) * 2, (width // 2,) * 2)
+        above, left = height // 2, width // 2
+        keeping: Padding = above if height == width else ((above, above), (left, left))
         self.stride, self.padding, self.dtype = stride, keeping if padding is None else padding, dtype
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 o"]:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tljax.core.errors import UserError
-from tljax.core.files import replacing, write_text
+from tljax.core.files import write_arrays, write_text
 
 Arrays = dict[str, Float[np.ndarray, "_n _c"]]  # by name: `features`, `layer:<name>`
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -61,7 +61,8 @@ class FeatureFolder:
         """The block that begins at image `start`; None where it is absent or lacks one of the names."""
         file = self._block(start)
         found = {name: self._read(file, name, rows, absent_is_damage=False) for name in names}
-        return None if any(array is None for array in found.values()) else found
+        known = {name: array for name, array in found.items() if array is not None}
+        return known if len(known) == len(found) else None
 
     def write_block(self, start: int, arrays: Mapping[str, Float[np.ndarray, "_n _c"]]) -> None:
         """Keeps one block of a pass that is not complete yet."""
@@ -76,8 +77,7 @@ class FeatureFolder:
 
     @staticmethod
     def _save(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-        with replacing(file) as partial, open(partial, "wb") as stream:
-            np.savez(stream, **arrays)
+        write_arrays(file, arrays)
 
     @staticmethod
     def _read(file: Path, name: str, rows: int, *, absent_is_damage: bool = True) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from tljax import datasets
 from tljax.core import devices
 from tljax.core.config import FeaturesConfig, parse
 from tljax.core.errors import UserError, require_at_least
-from tljax.core.files import replacing
+from tljax.core.files import write_arrays
 from tljax.core.progress import progress_bar
 from tljax.core.runs import run_at
 from tljax.datasets.imagefiles import find_images, read_batches, refuse_bad
@@ -106,7 +106,6 @@ def require_finite(features: np.ndarray, files: Sequence[Path], label: str) -> N
 def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes a `.npz` file, whole or not at all."""
     try:
-        with replacing(path) as partial, open(partial, "wb") as stream:
-            np.savez(stream, **arrays)
+        write_arrays(path, arrays)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); make room, or name another --out") from error

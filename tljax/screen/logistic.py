@@ -73,8 +73,8 @@ def _minimum(problem: "_Problem", start: Solution, tolerance: Float[Array, ""]) 
         return ~jnp.all(state[2]) & (state[3] < NEWTON_STEPS)
 
     nothing_done = jnp.zeros(problem.masks.shape[1], bool)
-    start = (start, problem.logits(start), nothing_done, jnp.array(0, jnp.int32))
-    return lax.while_loop(unfinished, step, start)[0]
+    state = (start, problem.logits(start), nothing_done, jnp.array(0, jnp.int32))
+    return lax.while_loop(unfinished, step, state)[0]
 
 
 def log_probabilities(logits: Float[Array, "*some k"]) -> Float[Array, "*some classes"]:

@@ -44,11 +44,13 @@ def load_config(path: Path, kind: type[T]) -> T:
 def _former_module() -> Iterator[None]:
     """Makes this package importable under its former name."""
     package, present = sys.modules["tljax"], sys.modules["tljax.core.config"]
-    sys.modules[FORMER_MODULE] = package.config = present
+    sys.modules[FORMER_MODULE] = present
+    setattr(package, FORMER_MODULE.rpartition(".")[2], present)
     try:
         yield
     finally:
-        del sys.modules[FORMER_MODULE], package.config
+        del sys.modules[FORMER_MODULE]
+        delattr(package, FORMER_MODULE.rpartition(".")[2])
 
 
 def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
@@ -58,7 +60,7 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
         f"({', '.join(examples.names())}); flags override it."
     )
     args = list(sys.argv[1:] if args is None else args)
-    given = {}
+    given: dict[str, Any] = {}
     for index, argument in enumerate(args):
         name, _, value = argument.partition("=")
         if name == "--config":
