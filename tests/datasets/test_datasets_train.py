@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import archives
+import numpy as np
 import pytest
 
 from tljax import datasets
@@ -15,6 +16,7 @@ from tljax.study.grid import make_grid
 from tljax.train import runwriter
 from tljax.train.__main__ import main
 from tljax.train.loop import train
+from tljax.train.phases import plan
 
 # Streamed batches of one shape, and one cache of compiled programs: a program is compiled once for each number of
 # classes. That all layers learn is the concern of the tests of training.
@@ -77,3 +79,10 @@ def test_settings_that_an_earlier_version_recorded_are_the_same_settings_now(tmp
     runwriter._refuse_other_settings(tmp_path, old | {"folds": "honest"}, new)
     with pytest.raises(UserError, match="group duplicates was False, is now True"):
         runwriter._refuse_other_settings(tmp_path, old, new | {"group_duplicates": True})
+
+
+def test_a_validation_part_of_one_class_is_selected_by_loss_and_says_so():
+    """Its AUC is undefined in every epoch, so `result.json` must not claim that it selected."""
+    one, both = np.zeros(4, np.int32), np.array([0, 1], np.int32)
+    config = TrainConfig(select="val_auc")
+    assert [plan(config, labels)[-1].rule for labels in (one, both)] == ["val_loss", "val_auc"]
