@@ -1,6 +1,7 @@
 """The SLURM launcher on a real SLURM: the same tables as the local one, and a pre-empted run goes on."""
 
 import dataclasses
+import functools
 import subprocess
 import threading
 import time
@@ -10,10 +11,16 @@ import pytest
 from studies import TINY, phantom_study, without_clock
 
 from slurm.cluster import one_node, why_not
+from slurm.short_work import work_a_second
 from tljax.core import runs
 from tljax.core.config import SlurmConfig
 from tljax.core.errors import UserError
+from tljax.core.progress import console
+from tljax.study.display import StudyDisplay
 from tljax.study.run import run_study
+from tljax.study.schedule import run_all
+from tljax.study.slurm import SlurmLauncher
+from tljax.study.work import WorkItem
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM is here")
 
@@ -41,6 +48,26 @@ def test_both_launchers_make_the_same_tables_and_a_pre_empted_run_goes_on(cluste
 
     local = dataclasses.replace(config, workdir=tmp_path / "local", launcher="local")
     assert without_clock(run_study(local)) == by_slurm
+
+
+ITEMS = 1000
+
+
+@pytest.mark.timeout(3600)
+def test_a_thousand_short_items_in_packs_all_finish_though_half_were_pre_empted(cluster, tmp_path, monkeypatch):
+    """Every second item ends once as a training that was told to stop: its job is queued again."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for the jobs
+    items = [
+        WorkItem(str(number), functools.partial(work_a_second, tmp_path, number, number % 2 == 0))
+        for number in range(ITEMS)
+    ]
+    launcher = SlurmLauncher(SlurmConfig(partition="all", minutes=30, memory="100M", cpus=1, pack=4), tmp_path)
+    outcomes = {}
+    with StudyDisplay(console, [], len(items)) as display:
+        run_all(items, launcher, display, outcomes)
+    assert {(outcome.status, outcome.message) for outcome in outcomes.values()} == {("done", "")}
+    assert len(outcomes) == len(list(tmp_path.glob("done-*"))) == ITEMS
+    assert len(list(tmp_path.glob("stopped-*"))) >= ITEMS / 8  # at least one in every job
 
 
 def preempt_after(run: Path, epochs: int) -> None:

@@ -1,6 +1,7 @@
 """The SLURM launcher: work items as job arrays through submitit; a pre-empted or timed-out job is queued again."""
 
 import hashlib
+import re
 import signal
 import subprocess
 import time
@@ -108,7 +109,7 @@ class SlurmLauncher:
     def _outcomes(self, number: str, count: int, job: Any, queued: bool) -> list[Outcome] | None:
         if job.paths.result_pickle.exists():
             error = job.exception()
-            return [Outcome("failed", str(error).strip().splitlines()[-1])] * count if error else job.result()
+            return [Outcome("failed", f"{_reason(error)}; see {job.paths.stderr}")] * count if error else job.result()
         if queued:
             self._gone.pop(number, None)
         elif time.monotonic() - self._gone.setdefault(number, time.monotonic()) > GRACE:
@@ -137,6 +138,13 @@ class SlurmLauncher:
                 f"SLURM does not answer; ask its administrators, or use --launcher local: {done.stderr.strip()}"
             )
         return set(done.stdout.split())
+
+
+def _reason(error: Exception) -> str:
+    """Returns the last line of a traceback that names an exception, from what submitit says of a job that failed."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+    return (named or lines or [type(error).__name__])[-1]
 
 
 def _packs(items: Sequence[WorkItem], size: int) -> list[Sequence[WorkItem]]:
