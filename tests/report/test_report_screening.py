@@ -68,3 +68,28 @@ def test_a_study_without_screening_has_no_section_and_one_run_no_regret(tmp_path
     write_screening(tmp_path / "screening", kept="imagenet")
     task, _ = made(tmp_path)
     assert task.screening.regret is None
+
+
+def test_layer_profile_redundancy_and_label_efficiency_are_drawn_where_they_exist(tmp_path):
+    for fold in (1, 2):
+        write_run(tmp_path, fold=fold)
+    folder = tmp_path / "screening"
+    write_screening(folder, kept="imagenet")
+    _, section = made(tmp_path)
+    assert len(section.drawings) == 1  # the scores alone
+    probe = ("value", "low", "high")
+    layers = [(name, layer, 0.8, 0.7, 0.9) for name in ("imagenet", "mine") for layer in ("a", "b", "pooled")]
+    write_csv(folder / "layers.csv", ("network", "layer", *probe), layers)
+    write_csv(folder / "redundancy.csv", ("first", "second", "debiased_cka"), [("imagenet", "mine", 0.97)])
+    sizes = [("imagenet", share, 480 * share, 5, 0.8, 0.7, 0.9) for share in (0.1, 1.0)]
+    write_csv(folder / "efficiency.csv", ("network", "share", "images", "draws", *probe), sizes)
+    columns = ("first", "second", "images", "low", "high", "of")
+    write_csv(folder / "equivalence.csv", columns, [("imagenet", "mine", 120.4, 60, "", 480)])
+    (folder / "remarks.txt").write_text("No candidate stands out: any of these.\n")
+    task, section = made(tmp_path)
+    names = [drawing.title.partition(":")[0] for drawing in section.drawings]
+    assert names == ["Screening", "Layer profile", "Redundancy", "Label efficiency"]
+    assert task.screening.redundancy == {("imagenet", "mine"): 0.97}
+    (row,) = section.tables[-1].rows
+    assert row == ["ImageNet", "mine", "120", "60", "–", "480"]
+    assert any(getattr(each, "text", "") == "No candidate stands out: any of these." for each in section.others)

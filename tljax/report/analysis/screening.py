@@ -1,7 +1,8 @@
 """Reads what a screening left in a study's folder, and compares it with fine-tuning.
 
-The files are those of `tljax screen`: `screen.csv` and `shortlist.csv`, in `screening/<task>/`, or in `screening/`
-where the study has one task.
+The files are those of `tljax screen`, in `screening/<task>/`, or in `screening/` where the study has one task:
+`screen.csv` and `shortlist.csv`, and, as far as they exist, `layers.csv`, `redundancy.csv`, `efficiency.csv`,
+`equivalence.csv` and `remarks.txt`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.report.analysis.notes import Note
-from tljax.report.analysis.representations import cell, read_table
+from tljax.report.analysis.notes import Note, Unreadable
+from tljax.report.analysis.representations import Row, cell, read_table
 from tljax.report.analysis.tasks import ArmResult, TaskRuns
 from tljax.statistics import intervals
 from tljax.statistics.intervals import Comparison
@@ -41,6 +42,32 @@ class Place:
 
 
 @dataclass(frozen=True)
+class ProbeScore:
+    """The AUC of a linear probe of one network on one layer, or on a share of the training images."""
+
+    network: str
+    layer: str
+    images: float
+    """Training images; NaN where all are used."""
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """The number of training images at which the probe of one network equals that of another on all images."""
+
+    first: str
+    second: str
+    images: float
+    low: float
+    high: float
+    of: float
+    """All training images."""
+
+
+@dataclass(frozen=True)
 class Regret:
     """How much the best candidate of the shortlist loses against the best of all candidates, after fine-tuning."""
 
@@ -59,6 +86,14 @@ class Screening:
 
     scores: tuple[ScreeningScore, ...]
     shortlist: tuple[Place, ...]
+    layers: tuple[ProbeScore, ...]
+    """By network and layer, from input to output."""
+    redundancy: dict[tuple[str, str], float]
+    """Debiased CKA of the features of two candidates, by pair."""
+    efficiency: tuple[ProbeScore, ...]
+    """By network and number of training images."""
+    equivalence: tuple[Equivalence, ...]
+    remarks: tuple[str, ...]
     regret: Regret | None
     """None where no candidate of the shortlist, or fewer than two candidates, were fine-tuned."""
 
@@ -86,7 +121,39 @@ def read_screening(workdir: Path, task: TaskRuns, one_task: bool, notes: list[No
         shortlist = tuple(Place(row.get("rank", ""), row.get("network", ""), row.get("reason", "")) for row in rows)
     arms = [arm for arm in task.arms if arm.condition == task.condition]
     candidates = {score.network for score in scores}
-    return Screening(scores, shortlist, regret(arms, candidates, shortlist, task.facts.test_to_train))
+    pairs = _rows(folder / "redundancy.csv", notes)
+    return Screening(
+        scores,
+        shortlist,
+        layers=tuple(map(_probe, _rows(folder / "layers.csv", notes))),
+        redundancy={(row.get("first", ""), row.get("second", "")): cell(row, "debiased_cka") for row in pairs},
+        efficiency=tuple(map(_probe, _rows(folder / "efficiency.csv", notes))),
+        equivalence=tuple(map(_equivalence, _rows(folder / "equivalence.csv", notes))),
+        remarks=_remarks(folder / "remarks.txt", notes),
+        regret=regret(arms, candidates, shortlist, task.facts.test_to_train),
+    )
+
+
+def _rows(path: Path, notes: list[Note]) -> Iterator[Row]:
+    return read_table(path, notes) if path.exists() else iter(())
+
+
+def _probe(row: Row) -> ProbeScore:
+    numbers = (cell(row, key) for key in ("images", "value", "low", "high"))
+    return ProbeScore(row.get("network", ""), row.get("layer", ""), *numbers)
+
+
+def _equivalence(row: Row) -> Equivalence:
+    numbers = (cell(row, key) for key in ("images", "low", "high", "of"))
+    return Equivalence(row.get("first", ""), row.get("second", ""), *numbers)
+
+
+def _remarks(path: Path, notes: list[Note]) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()
+    except (OSError, UnicodeDecodeError) as error:
+        notes.append(Unreadable(f"{path} cannot be read ({error})."))
+        return ()
 
 
 def _scores(path: Path, notes: list[Note]) -> Iterator[ScreeningScore]:

@@ -4,7 +4,7 @@ from tljax.report.analysis.screening import Screening
 from tljax.report.analysis.study import Study, Task
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.elements import Element, Section, Table, Text, section
-from tljax.report.figures import screening_scores
+from tljax.report.figures import screening_efficiency, screening_layers, screening_redundancy, screening_scores
 from tljax.report.wording.names import NONE, init_name, init_phrase, init_start, interval, plain, with_interval
 
 ORDER = 7
@@ -15,8 +15,10 @@ def make(study: Study, gallery: Gallery) -> Section:
     elements: list[Element | None] = []
     for task in study.tasks:
         if found := task.screening:
-            elements += [screening_scores.draw(gallery, task, found), shortlist_table(task, found)]
-            elements += [scores_table(task, found), _agreement(task, found)]
+            figures = (screening_scores, screening_layers, screening_redundancy, screening_efficiency)
+            elements += [figure.draw(gallery, task, found) for figure in figures]
+            elements += [shortlist_table(task, found), scores_table(task, found), equivalence_table(task, found)]
+            elements += [_remarks(task, found), _agreement(task, found)]
     return section(
         "screening",
         "Which candidates did screening keep?",
@@ -49,6 +51,28 @@ def scores_table(task: Task, found: Screening) -> Table:
                 row.append(interval(each.low, each.high) if each else NONE)
     caption = f"Scores of every candidate on {task.name}, over all folds. A higher score is better."
     return Table(f"screening-{task.name}", caption, columns, rows)
+
+
+def equivalence_table(task: Task, found: Screening) -> Table:
+    """Returns how many images one candidate needs to equal another on all of them."""
+    rows = [
+        [init_name(each.first), init_name(each.second), *map(_count, (each.images, each.low, each.high, each.of))]
+        for each in found.equivalence
+    ]
+    columns = ("start from", "equals", "with images", "low", "high", "of images")
+    caption = (
+        f"Label efficiency on {task.name}: the number of training images with which the probe of one candidate equals "
+        "the probe of another on all images. Low and high: 95 % interval."
+    )
+    return Table(f"equivalence-{task.name}", caption, columns, rows, words=2)
+
+
+def _count(images: float) -> str:
+    return NONE if images != images else f"{images:,.0f}"
+
+
+def _remarks(task: Task, found: Screening) -> Text | None:
+    return Text(f"Remarks of the screening of {task.name}", " ".join(found.remarks)) if found.remarks else None
 
 
 def _agreement(task: Task, found: Screening) -> Text | None:
