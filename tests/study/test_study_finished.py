@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from studies import TINY, phantom_study, rows_of, tables_of, work_of
 from workdirs import write_run
 
@@ -143,11 +144,16 @@ def test_a_flagged_figure_stays_in_the_tidy_table_alone(finished, grid):
 def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
     results = tables_of(finished, grid)
     aucs = {(r["source"], r["freeze"], r["fold"]): float(r["AUC"]) for r in rows_of(results / "AUC.csv")}
-    assert len(aucs) == 6
+    held_out = {(r["source"], r["freeze"], r["fold"]): float(r["AUC"]) for r in rows_of(results / "AUC_held_out.csv")}
+    assert len(aucs) == len(held_out) == 6
     for run in grid.runs:
         source = {"imagenet": "ImageNet"}.get(run.label, run.label)
         auc = runs.read_run(run.folder).result["test"]["auc"]
-        assert aucs[source, f"freeze{run.config.freeze}", f"fold{run.config.fold}"] == auc
+        key = source, f"freeze{run.config.freeze}", f"fold{run.config.fold}"
+        assert aucs[key] == auc
+        predicted = rows_of(run.folder / runs.PREDICTIONS)  # of validation and test images
+        labels = [row["label"] == "malignant" for row in predicted]
+        assert held_out[key] == pytest.approx(roc_auc_score(labels, [float(row["malignant"]) for row in predicted]))
 
     one, other = (runs.read_run(run.folder).predictions.of_split("test") for run in (grid.runs[0], grid.runs[2]))
     right = [(p.probabilities.argmax(1) == p.labels) for p in (one, other)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tljax.core import paper, runs
 from tljax.core.files import write_csv
+from tljax.statistics import metrics
 from tljax.study.planned import PlannedRun
 
 CCA_KEYS = ("task", "condition", "fold", "model1", "model2", "layer1", "value")
@@ -17,14 +18,18 @@ CCA_KEYS = ("task", "condition", "fold", "model1", "model2", "layer1", "value")
 
 
 def write_scores(folder: Path, finished: Sequence[PlannedRun], agreements: Iterable[tuple]) -> None:
-    """Writes `AUC.csv` and `similarity.csv`.
+    """Writes `AUC.csv`, `AUC_held_out.csv` and `similarity.csv`.
+
+    The published AUC.csv is over validation and test images together. Compare it with `AUC_held_out.csv`, which is too;
+    `AUC.csv` has our test AUCs.
 
     agreements: the rows of `agreement.csv`.
     """
     chosen = _of_first_condition(finished)
     tasks = _positions(run.config.dataset for run in chosen)
     order = sorted(chosen, key=lambda run: (run.label == "random", tasks[run.config.dataset], run.config.freeze))
-    write_csv(folder / "AUC.csv", paper.AUC_COLUMNS, map(_auc_row, order))
+    write_csv(folder / "AUC.csv", paper.AUC_COLUMNS, (_auc_row(run, _test_auc(run)) for run in order))
+    write_csv(folder / "AUC_held_out.csv", paper.AUC_COLUMNS, (_auc_row(run, _held_out_auc(run)) for run in order))
     write_csv(folder / "similarity.csv", paper.SIMILARITY_COLUMNS, _similarity_rows(agreements, chosen))
 
 
@@ -59,8 +64,16 @@ def _positions(values: Iterable) -> dict:
     return {value: number for number, value in enumerate(dict.fromkeys(values))}
 
 
-def _auc_row(run: PlannedRun) -> tuple:
-    auc = runs.read_json(run.folder / runs.RESULT)["test"]["auc"]
+def _test_auc(run: PlannedRun) -> float | None:
+    return runs.read_json(run.folder / runs.RESULT)["test"]["auc"]
+
+
+def _held_out_auc(run: PlannedRun) -> float:
+    found = runs.read_predictions(run.folder / runs.PREDICTIONS)  # of validation and test images
+    return metrics.auc(found.labels, found.probabilities)
+
+
+def _auc_row(run: PlannedRun, auc: float | None) -> tuple:
     return run.config.dataset, _name(run.label), _frozen(run), f"fold{run.config.fold}", auc
 
 
