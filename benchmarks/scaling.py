@@ -1,6 +1,6 @@
 """One training on 1, 2, 4 and 8 devices: the same parameters, and what the devices say to each other in a step.
 
-    python benchmarks/scaling.py [--backbone resnet50] [--image-size 64] [--float64]
+    python benchmarks/scaling.py [--backbone resnet50] [--variant torch_v1.5] [--image-size 64] [--float64]
 
 On CPU the devices are forced (`--xla_force_host_platform_device_count`): this shows that sharding is right and what it
 communicates, not how fast it is.
@@ -37,12 +37,14 @@ def collective_bytes(program: str) -> int:
     return sum(BYTES[kind] * math.prod(int(size) for size in sizes.split(",") if size) for kind, sizes in shapes)
 
 
-def train(count: int, backbone: str, image_size: int, steps: int) -> tuple[dict[str, np.ndarray], int, int]:
+def train(
+    count: int, backbone: str, image_size: int, steps: int, variant: str = "torch_v1.5"
+) -> tuple[dict[str, np.ndarray], int, int]:
     """Tensors after some steps on `count` devices, the collective bytes of a step, and the bytes of the parameters."""
     mesh = Mesh(np.array(jax.devices()[:count]), ("data",))
     recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh, WARMUP_STEPS, WEIGHT_DECAY)
     double = jax.config.jax_enable_x64
-    model = models.build(backbone, "torch_v1.5", 2, dropout=0.0, dtype="float64" if double else "float32")
+    model = models.build(backbone, variant, 2, dropout=0.0, dtype="float64" if double else "float32")
     (graph, _), state = engine.split(model, recipe)
     if double:
         state = jax.tree.map(lambda leaf: leaf.astype("float64") if leaf.dtype == "float32" else leaf, state)
@@ -84,7 +86,13 @@ def difference_at_once(one: dict[str, np.ndarray], other: dict[str, np.ndarray])
     return math.sqrt(apart / sum(float(np.square(tensor).sum()) for tensor in one.values()))
 
 
-def main(backbone: str = "resnet50", image_size: int = 64, steps: int = 10, float64: bool = False) -> None:
+def main(
+    backbone: str = "resnet50",
+    variant: str = "torch_v1.5",
+    image_size: int = 64,
+    steps: int = 10,
+    float64: bool = False,
+) -> None:
     jax.config.update("jax_enable_x64", float64)
     force_devices(8)  # of the CPU alone: GPUs are taken as they are
     devices.use_compilation_cache()
@@ -93,7 +101,7 @@ def main(backbone: str = "resnet50", image_size: int = 64, steps: int = 10, floa
     reference = None
     for count in (1, 2, 4, 8):
         if count <= len(jax.devices()):
-            tensors, sent, parameters = train(count, backbone, image_size, steps)
+            tensors, sent, parameters = train(count, backbone, image_size, steps, variant)
             reference = reference or tensors
             print(
                 f"{count} devices: parameters differ by {difference_at_once(reference, tensors):.1e} at once, "
