@@ -91,7 +91,7 @@ class Perceptron(nnx.Module):
     def __init__(self, channels: int, hidden: int, kind: Gelu, dtype: DTypeLike, rng: np.random.Generator | None):
         self.up = Dense(channels, hidden, True, small_normal, dtype, rng)
         self.down = Dense(hidden, channels, True, small_normal, dtype, rng)
-        self.kind = kind
+        self.kind: Gelu = kind
 
     def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b t c"]:
         return self.down(gelu(self.up(x), self.kind))

@@ -173,7 +173,7 @@ class VisionTransformer(BackboneModule):
         the patch.
         """
         patches = self.patch(x)
-        grid, taps = patches.shape[1:3], Taps(layers)
+        grid, taps = (patches.shape[1], patches.shape[2]), Taps(layers)
         y = self._tap(taps, "embedding", self._with_prefix(patches), grid)
         rotation = self._rotation(grid)
         for number, block in enumerate(self.blocks, start=1):

@@ -57,7 +57,7 @@ def layers_of(config: FeaturesConfig, network: Network) -> tuple[str, ...]:
 def of_task(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
     """`features`, `files`, `labels` and the layers of all images of a task."""
     data = datasets.load(
-        config.dataset, config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
+        str(config.dataset), config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
     )
     found = extract(
         network,

@@ -6,7 +6,7 @@ probabilities `n k` (see `tljax.statistics.metrics`). All levels are two-sided.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -139,6 +139,11 @@ def _newcombe(auc: float, positives: float, negatives: float) -> float:
     return auc * (1 - auc) * spread / (positives * negatives)
 
 
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    found: Any = optimize.brentq(function, low, high)
+    return float(found)
+
+
 def _score_interval(value: float, reach: Callable[[float], float]) -> tuple[float, float]:
     """The smallest and largest true value, in 0..1, from which `value` lies within reach."""
 
@@ -147,7 +152,7 @@ def _score_interval(value: float, reach: Callable[[float], float]) -> tuple[floa
 
     within = float(np.clip(value, 1e-9, 1 - 1e-9))  # at 0 and 1 themselves the standard error is 0
     ends = [
-        end if value == end or beyond(outmost) <= 0 else float(optimize.brentq(beyond, outmost, within))
+        end if value == end or beyond(outmost) <= 0 else _root(beyond, outmost, within)
         for end, outmost in ((0.0, _ROUNDING), (1.0, 1 - _ROUNDING))
     ]
     return ends[0], ends[1]
@@ -172,8 +177,8 @@ def share_interval(
     images = len(successes) if units is None else effective_images(successes, units, level)
     if not images:
         return Estimate(share, 0.0, 1.0)
-    low, high = proportion_confint(share * images, images, alpha=1 - level, method="wilson")
-    return Estimate(share, float(low), float(high))
+    ends: Any = proportion_confint(share * images, images, alpha=1 - level, method="wilson")
+    return Estimate(share, *map(float, ends))
 
 
 def effective_images(successes: Bool[np.ndarray, " n"], units: Sequence[str], level: float = LEVEL) -> float:
@@ -208,7 +213,7 @@ def corrected_t(values: Float[np.ndarray, " f"], test_to_train: float, *, level:
     error = float(np.std(values, ddof=1) * np.sqrt(1 / folds + test_to_train)) if folds > 1 else 0.0
     if error < _ROUNDING:
         return Comparison(mean, *[float("nan")] * 4)
-    reach = stats.t.ppf((1 + level) / 2, folds - 1) * error
+    reach = float(stats.t.ppf((1 + level) / 2, folds - 1)) * error
     return Comparison(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, folds - 1)), error)
 
 
@@ -282,7 +287,7 @@ def delong_of(
     error = float(np.sqrt(sum((u**2).sum() for _, u in parts)) / len(parts))
     if error < _ROUNDING:
         return Comparison(difference, *[float("nan")] * 4)
-    reach = stats.norm.ppf((1 + level) / 2) * error
+    reach = float(stats.norm.ppf((1 + level) / 2)) * error
     p = float(2 * stats.norm.sf(abs(difference) / error))
     return Comparison(difference, difference - reach, difference + reach, p, error)
 
@@ -330,7 +335,8 @@ def correlation(
     """
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Comparison(*[float("nan")] * 5)
-    r = float(stats.pearsonr(x, y).statistic)
+    pearson: Any = stats.pearsonr(x, y)
+    r = float(pearson.statistic)
     n = len(x) if tasks is None else len(set(tasks))
     if n < 4:
         return Comparison(r, *[float("nan")] * 4)

@@ -5,6 +5,7 @@ Labels are class numbers `n` in 0..k-1, probabilities `n k`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -40,10 +41,11 @@ def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: 
     predicted = probabilities.argmax(axis=1)
     present, images = np.unique(labels, return_counts=True)
     judged, weights = ([1], [1]) if k == 2 else (present, images)
+    undefined: dict[str, Any] = {"zero_division": 0}  # F1 of a class that is never called is 0
     return {
         "accuracy": float(metrics.accuracy_score(labels, predicted)),
         "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),
-        "f1": float(metrics.f1_score(labels, predicted, labels=judged, average="macro", zero_division=0)),
+        "f1": float(metrics.f1_score(labels, predicted, labels=judged, average="macro", **undefined)),
         "sensitivity": float(
             np.average([sensitivity(labels == c, probabilities[:, c], specificity) for c in judged], weights=weights)
         ),

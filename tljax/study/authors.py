@@ -46,7 +46,7 @@ def write_representations(folder: Path, finished: Sequence[PlannedRun], mean_cca
         by_task[row[3]].append(row)
     for task, rows in by_task.items():
         pairs = _positions(row[:2] for row in rows)
-        write_csv(folder / f"CCA_{task}.csv", paper.CCA_COLUMNS, sorted(rows, key=lambda row: pairs[row[:2]]))
+        write_csv(folder / f"CCA_{task}.csv", paper.CCA_COLUMNS, sorted(rows, key=lambda row: pairs[tuple(row)[:2]]))
     for init, short in (("imagenet", "ImNet"), ("radimagenet", "RadNet")):
         name = paper.INIT_NAMES[init]
         before_after = [row for row in found if row[:2] == (f"{row[3]}-{name}-freezeFalse", name)]

@@ -116,4 +116,4 @@ def _forward_operations(backbone: str, variant: str, size: int) -> float:
     model.eval()
     images = jax.ShapeDtypeStruct((1, size, size, model.input_channels), jnp.float32)
     lowered = jax.jit(lambda x: model(x).logits).lower(images)
-    return lowered.cost_analysis()["flops"]
+    return float((lowered.cost_analysis() or {})["flops"])

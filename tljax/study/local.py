@@ -64,13 +64,15 @@ class LocalLauncher:
     def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
         """Returns the items that ended, after at most this many seconds."""
         busy = {worker.pipe: place for place, worker in self._workers.items() if worker.item}
-        ended = [self._outcome(busy[pipe]) for pipe in wait(list(busy), timeout=seconds)]
+        ready: list[Any] = wait(list(busy), timeout=seconds)
+        ended = [self._outcome(busy[pipe]) for pipe in ready]
         self._sharing.measure(self._training())
         return ended
 
     def _outcome(self, place: tuple[int, int]) -> tuple[WorkItem, Outcome]:
         worker = self._workers[place]
         item, worker.item = worker.item, None
+        assert item is not None, "only busy workers are waited for"
         try:
             outcome = worker.result()
         except EOFError:
@@ -90,7 +92,8 @@ class LocalLauncher:
             [worker.item for place, worker in self._workers.items() if worker.item and place[0] == device]
             for device in range(len(self._gpus))
         ]
-        return [[item.folder for item in items] if all(item.folder for item in items) else [] for items in running]
+        folders = [[item.folder for item in items if item.folder] for items in running]
+        return [found if len(found) == len(items) else [] for found, items in zip(folders, running, strict=True)]
 
     def stop(self) -> bool:
         """Asks the running items to save their state and end, for which it is worth waiting."""
@@ -122,7 +125,7 @@ class LocalLauncher:
         if devices.platform != "gpu" or devices.count == 1:
             return [None], devices
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        return visible.split(",") if visible else [str(number) for number in range(devices.count)], devices
+        return [*(visible.split(",") if visible else map(str, range(devices.count)))], devices
 
 
 def _environment(per_device: int | Literal["auto"], platform: str) -> dict[str, str]:

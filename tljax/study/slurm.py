@@ -85,13 +85,13 @@ class SlurmLauncher:
 
     def submit(self, items: list[WorkItem]) -> None:
         """Submits one job array; trainings are packed with trainings, so that the jobs take about equally long."""
-        import submitit
+        from submitit.core.utils import FailedJobError
 
         trainings, others = ([item for item in items if bool(item.folder) == trains] for trains in (True, False))
         packs = [list(pack) for kind in (trainings, others) for pack in _packs(kind, self._pack)]
         try:
             jobs = self._executor.map_array(PackedJob(), packs)
-        except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
+        except (FailedJobError, subprocess.CalledProcessError) as error:
             raise UserError(f"SLURM refuses the jobs: {error}; see --slurm.partition and the like") from error
         self._jobs |= {job.job_id: (pack, job) for pack, job in zip(packs, jobs, strict=True)}
 

@@ -77,14 +77,15 @@ def split(model: BackboneModule, recipe: Recipe) -> tuple[tuple[Any, Any], Train
 
     filters = (trained, nnx.Param, nnx.BatchStat)
     model.train()
-    for path, module in nnx.iter_modules(model):
+    for path, found in nnx.iter_modules(model):
+        module: Any = found
         if hasattr(module, "use_running_average"):
             own = (".".join(map(str, (*path, *inner))) for inner, _ in nnx.to_flat_state(nnx.state(module)))
             module.use_running_average = not any(map(is_trained, own))
-    training_graph, *parts = nnx.split(model, *filters)
+    training_graph, trained_part, frozen, stats = nnx.split(model, *filters)
     model.eval()
     inference_graph, *_ = nnx.split(model, *filters)
-    state = TrainState(*parts, recipe.optimiser().init(parts[0]))
+    state = TrainState(trained_part, frozen, stats, recipe.optimiser().init(trained_part))
     return (training_graph, inference_graph), state
 
 
@@ -153,7 +154,7 @@ def _to_network(
 ) -> Float[Array, "b h w c"]:
     if key is None:
         return recipe.normalisation(images.astype(jnp.float32))
-    matrices = random_matrices(key, images.shape[0], images.shape[1:3], recipe.flip)
+    matrices = random_matrices(key, images.shape[0], (images.shape[1], images.shape[2]), recipe.flip)
     return jax.lax.optimization_barrier(recipe.normalisation(warp(images, recipe.shard(matrices))))
 
 

@@ -139,13 +139,14 @@ def _epochs(setup: Setup, phase: Phase, position: Position) -> Iterator[tuple[Ke
 
 def recipe_of(setup: Setup, phase: Phase) -> engine.Recipe:
     """Returns what the programs of a phase are compiled for."""
-    steps = -(-len(setup.fold.train) // setup.config.batch_size)
+    batch_size = setup.config.batch_size or setup.data.card.batch_size
+    steps = -(-len(setup.fold.train) // batch_size)
     return engine.Recipe(
         normalisation=setup.network.normalisation,
         augment=setup.config.augment != "none",
         flip=setup.data.card.flip,
         learning_rate=phase.learning_rate,
-        batch_size=setup.config.batch_size,
+        batch_size=batch_size,
         scope=phase.scope,
         mesh=devices.data_mesh(),
         warmup_steps=phase.warmup_epochs * steps,

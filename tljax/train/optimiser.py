@@ -20,7 +20,7 @@ def adam(learning_rate: float, warmup_steps: int = 0, weight_decay: float = 0.0)
     https://arxiv.org/abs/1711.05101; biases, normalisations and embeddings do not decay.
     """
     decay = [optax.add_decayed_weights(weight_decay, mask=_kernels)] if weight_decay else []
-    rate = warmed_up(learning_rate, warmup_steps) if warmup_steps else learning_rate
+    rate: Any = warmed_up(learning_rate, warmup_steps) if warmup_steps else learning_rate
     return optax.chain(scale_by_keras_adam(), *decay, optax.scale_by_learning_rate(rate))
 
 
@@ -31,12 +31,13 @@ def scale_by_keras_adam() -> optax.GradientTransformation:
     its epsilon is `EPSILON / sqrt(1 - BETA2 ** step)`: 3.2e-6 at the first step, and close to EPSILON after thousands.
     """
 
-    def update(gradients: Any, state: optax.ScaleByAdamState, parameters: Any = None) -> tuple:
-        step = optax.safe_increment(state.count).astype(jnp.float32)
+    def update(gradients: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+        step = jnp.asarray(optax.safe_increment(state.count), jnp.float32)
         epsilon = EPSILON / jnp.sqrt(1 - jnp.float32(BETA2) ** step)
         return optax.scale_by_adam(BETA1, BETA2, eps=epsilon).update(gradients, state, parameters)
 
-    return optax.GradientTransformation(optax.scale_by_adam(BETA1, BETA2).init, update)
+    transform: Any = update  # optax's type leaves out further arguments
+    return optax.GradientTransformation(optax.scale_by_adam(BETA1, BETA2).init, transform)
 
 
 def warmed_up(learning_rate: float, steps: int) -> Callable[[Int[Array, ""]], Float[Array, ""]]:

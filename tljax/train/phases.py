@@ -74,7 +74,10 @@ class Position:
     @classmethod
     def found(cls, facts: dict[str, Any] | None) -> "Position":
         """Returns the position that a checkpoint recorded, or the beginning."""
-        return cls(**facts | {"selection": Selection(**facts["selection"])}) if facts else cls()
+        if not facts:
+            return cls()
+        values: dict[str, Any] = facts | {"selection": Selection(**facts["selection"])}
+        return cls(**values)
 
 
 def plan(config: TrainConfig, val_labels: Int[np.ndarray, " n"]) -> list[Phase]:

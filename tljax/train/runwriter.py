@@ -129,8 +129,10 @@ class RunWriter:
 
     def _add_events(self, row: Mapping[str, Any]) -> None:
         from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's thread would hide a full disk
-        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto import event_pb2
         from tensorboardX.summary import scalar
+
+        make_event: Any = vars(event_pb2)["Event"]  # made at run time by protobuf
 
         if self._events is None:
             (self.folder / runs.TENSORBOARD).mkdir(exist_ok=True)
@@ -138,7 +140,7 @@ class RunWriter:
         for name, value in row.items():
             if isinstance(value, float):
                 summary = scalar(f"{row['phase']}/{name}", value)
-                self._events.write_event(Event(wall_time=time.time(), step=row["epoch"], summary=summary))
+                self._events.write_event(make_event(wall_time=time.time(), step=row["epoch"], summary=summary))
         self._events.flush()
 
     def _write_split(self, data: Dataset, fold: Fold) -> None:

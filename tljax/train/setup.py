@@ -48,7 +48,7 @@ def prepare(config: TrainConfig) -> Setup:
         preprocessing=config.preprocessing,
         backbone=config.backbone,
         variant=config.variant,
-        dropout=config.dropout,
+        dropout=config.dropout or 0.0,
         dtype=devices.compute_dtype(config.precision),
         seed=config.seed,
         download=config.download,

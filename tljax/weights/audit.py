@@ -8,7 +8,7 @@ channel order moves them far; another domain of images moves them less.
 import argparse
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -21,6 +21,8 @@ from rich.table import Table
 
 from tljax.core.errors import UserError
 from tljax.core.progress import output
+from tljax.models.backbone import BackboneModule
+from tljax.models.layers import BatchNorm
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 from tljax.weights import networks
 
@@ -98,26 +100,27 @@ def candidates(own: Normalisation) -> dict[str, Normalisation]:
             if known.channels == own.channels and not swapped:
                 found[name] = known
             continue
-        channels = known.channels if not swapped else {"rgb": "bgr", "bgr": "rgb"}[known.channels]
-        found[f"{name}, {channels} order" if swapped else name] = Normalisation(
-            channels, known.scale, known.mean, known.std
-        )
+        other = "rgb" if known.channels == "bgr" else "bgr"
+        if swapped:
+            found[f"{name}, {other} order"] = replace(known, channels=other)
+        else:
+            found[name] = known
     if own.channels in ("rgb", "bgr"):
         for channels in ("rgb", "bgr"):
             found[f"pixels 0..1, {channels} order"] = Normalisation(channels, 1 / 255, (0.0,) * 3, (1.0,) * 3)
     return found
 
 
-def _statistics(model: nnx.Module) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
+def _statistics(model: BackboneModule) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
     """Running mean and variance (epsilon added) of each batch normalisation, by its place in the network."""
+    layers = {path: module for path, module in nnx.iter_modules(model) if isinstance(module, BatchNorm)}
     return {
-        path: (np.asarray(module.mean[...], np.float64), np.asarray(module.var[...], np.float64) + module.epsilon)
-        for path, module in nnx.iter_modules(model)
-        if hasattr(module, "observed")
+        path: (np.asarray(layer.mean[...], np.float64), np.asarray(layer.var[...], np.float64) + layer.epsilon)
+        for path, layer in layers.items()
     }
 
 
-def _observer(model: nnx.Module) -> Callable[[Float[Array, "n h w c"]], dict[tuple, tuple[np.ndarray, np.ndarray]]]:
+def _observer(model: BackboneModule) -> Callable[[Float[Array, "n h w c"]], dict[tuple, tuple[np.ndarray, np.ndarray]]]:
     """A function of images: mean and mean square `n c` of each channel in each image, by batch normalisation."""
     model.eval()
     model.set_attributes(observed=True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 
@@ -35,5 +36,5 @@ class WeightsCard:
         return cls(**values, normalisation=Normalisation(**normalisation), classes=classes)
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from tljax.core.cache import weights_home
 from tljax.core.errors import UserError
@@ -45,10 +46,10 @@ def checkpoints() -> dict[str, Checkpoint]:
 
 
 def _read(row: dict[str, str]) -> Checkpoint:
-    images = row.pop("pretraining_images")
-    parts = {name: tuple(row.pop(name).split()) for name in ("urls", "unconfirmed")}
-    size = int(row.pop("image_size"))
-    return Checkpoint(**row, **parts, image_size=size, pretraining_images=int(images) if images else None)
+    images = row["pretraining_images"]
+    values: dict[str, Any] = row | {name: tuple(row[name].split()) for name in ("urls", "unconfirmed")}
+    values |= {"image_size": int(row["image_size"]), "pretraining_images": int(images) if images else None}
+    return Checkpoint(**values)
 
 
 def checkpoint(name: str) -> Checkpoint:

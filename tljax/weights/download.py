@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -94,7 +95,8 @@ def _retrieve(known: Checkpoint, url: str, root: Path, quiet: bool) -> Path:
     target = f"{known.name}{Path(urlsplit(url).path).suffix}"
     stated = known.hash if known.hash.startswith(("md5:", "sha256:")) else None
     with _bar(known.name, quiet) as bar:
-        downloader = pooch.HTTPDownloader(progressbar=bar, headers=_headers(url), timeout=TIMEOUT)
+        options: dict[str, Any] = {"progressbar": bar, "headers": _headers(url), "timeout": TIMEOUT}
+        downloader: Any = pooch.HTTPDownloader(**options)
         try:
             path = Path(pooch.retrieve(url, stated, fname=target, path=root, downloader=downloader))
         except requests.HTTPError as error:

@@ -61,7 +61,8 @@ def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tup
     suffix = dense_leaves(match.form.layout)["kernel"]
     for name in names:
         if name.endswith(suffix) and source.tensors[name].ndim == 2 and not match.is_within(name):
-            yield name.removesuffix(suffix), our_shape(match.form.layout, source.tensors[name].shape)
+            takes, gives = our_shape(match.form.layout, source.tensors[name].shape)
+            yield name.removesuffix(suffix), (takes, gives)
 
 
 def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

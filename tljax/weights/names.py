@@ -42,7 +42,7 @@ class Part:
 class Joined:
     """Several tensors that are one of ours, joined along an axis of ours: query, key and value, for instance."""
 
-    parts: tuple[str | Part, ...]
+    parts: tuple["Where", ...]
     axis: int = -1
 
 

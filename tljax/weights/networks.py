@@ -13,6 +13,7 @@ from tljax import models, weights
 from tljax.core.errors import UserError
 from tljax.core.runs import CHECKPOINT, CONFIG, RESULT
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
+from tljax.weights.catalogue import checkpoints
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
             raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
         return path / CHECKPOINT
     if not path.exists():
-        near = difflib.get_close_matches(spec, [*weights.catalogue.checkpoints(), "random"], 1)
+        near = difflib.get_close_matches(spec, [*checkpoints(), "random"], 1)
         raise UserError(
             f"unknown initialisation or network '{spec}'"
             + (f"; did you mean {near[0]}?" if near else ".")

@@ -37,7 +37,7 @@ class Layers:
     norm: str
     block: str
     norm1: str
-    qkv: str | tuple[str, str, str]
+    qkv: str | tuple[str, ...]
     out: str
     norm2: str
     up: str
@@ -109,9 +109,9 @@ def architecture(layers: Layers, shapes: Shapes, placed: int | None, known: Mapp
     )
 
 
-def _of_rank(shapes: Shapes, name: str, rank: int) -> tuple[int, ...]:
+def _of_rank(shapes: Shapes, name: str | None, rank: int) -> tuple[int, ...]:
     """The shape of a tensor. Raises KeyError where it has another number of axes, as another network's would."""
-    if len(shapes[name]) != rank:
+    if name is None or len(shapes[name]) != rank:
         raise KeyError(name)
     return shapes[name]
 
@@ -125,7 +125,7 @@ def tensor_names(layers: Layers, size: Architecture, variant: Variant) -> Names:
         found["registers"] = _plain(layers.registers, (*rows, variant.registers, size.width))
     if variant.placed is not None:
         found["positions"] = _plain(layers.positions, (*rows, variant.placed + size.grid**2, size.width))
-    if variant.norm_tokens:
+    if variant.norm_tokens and layers.norm_tokens:
         found |= norm("torch", "norm_tokens", layers.norm_tokens, statistics=False)
     for block in range(size.depth):
         found |= _block_names(layers, variant, f"blocks.{block}.", layers.block.format(block))
@@ -133,7 +133,7 @@ def tensor_names(layers: Layers, size: Architecture, variant: Variant) -> Names:
     return found | (kernel("torch", "head", layers.head) if layers.head else {})
 
 
-def _plain(name: str, shape: tuple[int, ...]) -> Part:
+def _plain(name: str | None, shape: tuple[int, ...]) -> Part:
     """A tensor that is no kernel: its axes keep their order."""
     return Part(name, axes=tuple(range(len(shape))), shape=shape)
 
@@ -150,10 +150,10 @@ def _block_names(layers: Layers, variant: Variant, ours: str, theirs: str) -> Na
     if variant.qkv_biases == "all":
         found[f"{ours}attention.qkv.bias"] = Joined(tuple(theirs + part + bias for part in parts))
     elif variant.qkv_biases == "query_value":
-        found[f"{ours}attention.query_bias"] = theirs + layers.query_bias
-        found[f"{ours}attention.value_bias"] = theirs + layers.value_bias
+        found[f"{ours}attention.query_bias"] = f"{theirs}{layers.query_bias}"
+        found[f"{ours}attention.value_bias"] = f"{theirs}{layers.value_bias}"
     if variant.layer_scale is not None:
-        found |= {f"{ours}scale1": theirs + layers.scale1, f"{ours}scale2": theirs + layers.scale2}
+        found |= {f"{ours}scale1": f"{theirs}{layers.scale1}", f"{ours}scale2": f"{theirs}{layers.scale2}"}
     return found
 
 

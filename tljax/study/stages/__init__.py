@@ -10,7 +10,7 @@ Another installed package offers a stage through an entry point of the group `tl
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tljax.core import plugins
 from tljax.study.plan import Plan
@@ -34,7 +34,8 @@ class Stage(Protocol):
 
 def stages() -> list[Stage]:
     """Returns all stages in their order."""
-    return sorted(plugins.find(__name__, __path__).values(), key=lambda stage: stage.ORDER)
+    found: list[Any] = list(plugins.find(__name__, __path__).values())
+    return sorted(found, key=lambda stage: stage.ORDER)
 
 
 def make_work(plan: Plan) -> list[WorkItem]:
@@ -43,7 +44,11 @@ def make_work(plan: Plan) -> list[WorkItem]:
     for stage in stages():
         items += stage.work(plan, tuple(items))
     position = {group[0].place: number for number, group in enumerate(plan.groups)}
-    return sorted(items, key=lambda item: position.get(item.place, -1))  # stable: stages stay in their order
+
+    def place(item: WorkItem) -> int:
+        return position.get(item.place, -1) if item.place else -1
+
+    return sorted(items, key=place)  # stable: stages stay in their order
 
 
 def write_tables(plan: Plan) -> None:

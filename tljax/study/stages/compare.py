@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tljax.core import runs
 from tljax.core.devices import use_compilation_cache
@@ -23,6 +24,8 @@ ORDER = 40
 
 FOLDER = "comparisons"
 GAIN_COLUMNS = ("task", "init", "freeze", "tag", "fold", "layer", "similarity", "gain")
+
+Protocol = Literal["paper", "full"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def before_tuning(run: PlannedRun) -> NetworkState:
 
 def states(group: Sequence[PlannedRun]) -> list[NetworkState]:
     """Returns the networks of a group: those without freeze first, then with, then before fine-tuning."""
-    after = sorted(map(after_tuning, group), key=lambda state: state.freeze)
+    after = sorted(map(after_tuning, group), key=lambda state: bool(state.freeze))
     before = {run.label: before_tuning(run) for run in group}
     return after + sorted(before.values(), key=lambda state: state.is_random)
 
@@ -94,7 +97,7 @@ def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
             yield WorkItem(f"compare {group[0].place_name}", do, after=trained, place=group[0].place)
 
 
-def compare_group(group: Sequence[PlannedRun], protocols: Sequence[str], measures: Sequence[str]) -> None:
+def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], measures: Sequence[str]) -> None:
     """Compares the networks of the finished runs of a group, as far as that is not done.
 
     Raises UserError if none is finished.
@@ -154,8 +157,8 @@ def table_path(run: PlannedRun) -> Path:
 
 
 def missing(
-    group: Sequence[PlannedRun], protocols: Sequence[str], measures: Sequence[str]
-) -> dict[str, list[tuple[NetworkState, NetworkState]]]:
+    group: Sequence[PlannedRun], protocols: Sequence[Protocol], measures: Sequence[str]
+) -> dict[Protocol, list[tuple[NetworkState, NetworkState]]]:
     """Returns the pairs that are still to be compared, by protocol."""
     done = {_key(row) for row in read(group)}
     todo = {

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,7 +39,8 @@ class Layer:
 
 def read_hdf5(path: Path) -> dict:
     """The fields of a Source. Raises UserError where layers are nameless, or whatever h5py does where it is damaged."""
-    with h5py.File(path) as file:
+    with h5py.File(path) as opened:
+        file: Any = opened  # h5py's own annotations leave open what lies under a name
         saved_model = "model_weights" in file
         config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
         group = file["model_weights"] if saved_model else file
@@ -55,7 +57,7 @@ def read_archive(path: Path) -> dict:
     return {"tensors": tensors, "models": tuple(models(config))}
 
 
-def _tensors(group: h5py.Group, path: Path, places: Mapping[str, str] = MappingProxyType({})) -> dict[str, np.ndarray]:
+def _tensors(group: Any, path: Path, places: Mapping[str, str] = MappingProxyType({})) -> dict[str, np.ndarray]:
     """places: a layer's group -> its name, where the file's description tells."""
     tensors = {}
     for dataset in _datasets(group):
@@ -64,7 +66,7 @@ def _tensors(group: h5py.Group, path: Path, places: Mapping[str, str] = MappingP
     return tensors
 
 
-def _layers(group: h5py.Group) -> tuple[str, ...]:
+def _layers(group: Any) -> tuple[str, ...]:
     """All layers in their order, as Keras 1 and 2 list them; of Keras 3, which keeps no order, those without tensors.
 
     Keras 3 writes no group for an operation.
@@ -74,13 +76,13 @@ def _layers(group: h5py.Group) -> tuple[str, ...]:
     return (*listed, *(name for name, layer in numbered if not any(_datasets(layer))))
 
 
-def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
+def _datasets(group: Any) -> Iterator[Any]:
     for name, member in group.items():
         if name not in NO_LAYERS:
             yield from [member] if isinstance(member, h5py.Dataset) else _datasets(member)
 
 
-def _written_name(dataset: h5py.Dataset, group: h5py.Group) -> str:
+def _written_name(dataset: Any, group: Any) -> str:
     """Keras 1 and 2: '/conv1/conv1_W_1:0', '/conv1_conv/conv1_conv/kernel:0' or '/resnet50/conv1_conv/kernel:0', each
     below `group`.
     """
@@ -103,7 +105,7 @@ def _places(description: Mapping, group: str = "") -> Iterator[tuple[str, str]]:
         yield from _places(entry, place)
 
 
-def _numbered_name(dataset: h5py.Dataset, path: Path, places: Mapping[str, str]) -> str:
+def _numbered_name(dataset: Any, path: Path, places: Mapping[str, str]) -> str:
     """Keras 3: '/layers/conv2d_1/vars/0' or '/layers/functional/layers/conv2d_1/vars/0', where the group `vars` knows
     the layer's name, or else the description.
     """
@@ -143,7 +145,7 @@ def _tensors_in(call: object) -> Iterator[str]:
         yield from _tensors_in(value)
 
 
-def tensor_of(argument: object) -> str | None:
+def tensor_of(argument: Any) -> str | None:
     """The layer that an argument of a call comes from: [layer, node, tensor], and in Keras 2 further arguments."""
     is_tensor = isinstance(argument, list) and len(argument) >= 3 and isinstance(argument[0], str)
     return argument[0] if is_tensor and isinstance(argument[1], int) else None

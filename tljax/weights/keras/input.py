@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import takewhile
+from typing import Any
 
 from tljax.weights.files import Source
 from tljax.weights.keras.files import Layer, models, tensor_of, values
@@ -88,7 +89,7 @@ def _computation(model: Mapping[str, Layer], name: str) -> str:
     return f"{layer.config.get('function', layer.kind)}({arguments})"
 
 
-def _arguments(call: object, model: Mapping[str, Layer]) -> Iterator[str]:
+def _arguments(call: Any, model: Mapping[str, Layer]) -> Iterator[str]:
     """The layers, numbers and ellipses of a call."""
     if isinstance(call, Mapping) and call.get("class_name") == "__keras_tensor__":
         call = call["config"]["keras_history"]  # without the shape

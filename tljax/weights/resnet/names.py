@@ -99,7 +99,7 @@ class NameMap:
         if any(name.startswith((f"{self.stem_conv}.0.", f"{self.stem_conv}.1.")) for name in shapes):
             raise NotConvertible("a ResNet whose stem is several convolutions (ResNet-C, -D or -S), which is not known")
         stem, first = (
-            norm(self.layout, "", layer, statistics=False)[".scale"] for layer in (self.stem_norm, self._first)
+            str(norm(self.layout, "", layer, statistics=False)[".scale"]) for layer in (self.stem_norm, self._first)
         )
         if stem in shapes and shapes.get(first, shapes[stem]) > shapes[stem]:
             raise NotConvertible(

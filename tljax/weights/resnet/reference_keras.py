@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,4 +41,5 @@ def outputs(
     wanted |= {f"block{stage}": f"conv{stage + 1}_block{count}_out" for stage, count in enumerate(blocks, start=1)}
     probe = keras.Model(network.input, {name: network.get_layer(layer).output for name, layer in wanted.items()})
     with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
-        return probe.predict(images, verbose=0)
+        quiet: Any = 0  # Keras' annotation takes text alone
+        return probe.predict(images, verbose=quiet)
