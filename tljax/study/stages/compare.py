@@ -161,7 +161,7 @@ def missing(
 ) -> dict[Protocol, list[tuple[NetworkState, NetworkState]]]:
     """Returns the pairs that are still to be compared, by protocol."""
     done = {_key(row) for row in read(group)}
-    todo = {
+    todo: dict[Protocol, list[tuple[NetworkState, NetworkState]]] = {
         protocol: [
             (one, other)
             for one, other in pairs(states(group))
