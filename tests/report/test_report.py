@@ -142,6 +142,7 @@ def test_names_that_try_to_do_harm_are_text(page, workdir):
 def test_a_figure_and_its_per_cent_stand_on_one_line(page):
     seen = re.sub(r"<(svg|style).*?</\1>|<[^>]*>", "", page, flags=re.DOTALL)
     assert "95\u00a0% interval of the mean" in seen and "95 % interval of the mean" not in seen
+    assert re.search(r"p\u00a0[<=]\u00a0", seen) and not re.search(r"\bp [<=] ", seen)
 
 
 def test_every_figure_is_described_and_well_formed(page):

@@ -1,5 +1,6 @@
 """Writes the page: the answer first, then every section that has something to show."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from importlib.resources import files
@@ -48,7 +49,7 @@ def render(study: Study, folder: Path) -> str:
     absent = [part.absent for part in sections if part.absent and not part.elements]
     first, below = study_headline(study)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")  # "95 %" stays on one line
+    environment.filters["unbroken"] = _unbroken
     return environment.from_string(_read("page.html.j2")).render(
         css=Markup(_read("page.css")),
         markup=Markup,
@@ -71,6 +72,11 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
     taken: set[str] = set()
     for table in tables:
         table.write(folder, file_stem(table.name, taken))
+
+
+def _unbroken(text: str) -> str:
+    """Keeps `95 %` and `p < 0.001` on one line."""
+    return re.sub(r"\bp ([<=]) ", "p\u00a0\\1\u00a0", text.replace(" %", "\u00a0%"))
 
 
 def _read(name: str) -> str:
