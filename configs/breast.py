@@ -1,13 +1,14 @@
-"""ImageNet against random initialisation on breast ultrasound: the paper's question at a size that a CPU bears.
+"""ImageNet against random initialisation on breast ultrasound: the paper's question at a size for a CPU.
 
     python -m tljax.study --config configs/breast.py --workdir breast --train.data-dir Dataset_BUSI_with_GT
 
-The archive: Kaggle aryashah2k/breast-ultrasound-images-dataset. ImageNet weights: in
-~/.cache/tljax/weights/imagenet (see tools/convert_weights.py), or add --train.weights-dir.
+The images are on Kaggle (aryashah2k/breast-ultrasound-images-dataset). `tljax weights get imagenet` downloads the
+ImageNet weights; `--train.weights-dir` names another folder of weights.
 
-It departs from the paper where a CPU has to: 64 pixels for 224, and six epochs (after three of the head) for up to 200,
-the last of which is kept. Learning rate and batch size are the paper's. Expect the AUCs in the README: well above
-random from ImageNet, and well under the published ones, since six epochs at the paper's rate are far from converged.
+Two settings are not the paper's, so that it runs on a CPU: 64 pixels instead of 224, and six epochs (after three of the
+head) instead of up to 200, of which the last one is kept. Learning rate and batch size are the paper's. Expect the AUCs
+in the README: well above random from ImageNet, and well below the published ones, since six epochs at the paper's
+learning rate are far from convergence.
 """
 
 from tljax.core.config import StudyConfig, TrainConfig

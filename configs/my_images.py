@@ -1,12 +1,13 @@
-"""The paper's question for images of your own: which pre-training should I start from, and what does it gain me?
+"""The paper's question for your own images: which pre-training should I start from, and what do I gain?
 
     python -m tljax.study --config configs/my_images.py --workdir mine --train.data-dir IMAGES
     python -m tljax.report mine
 
-IMAGES holds a folder a class, or a labels.csv (file,label,patient). Patients stay together, every image is tested once,
-and inputs are those that the weights were trained on. Weights that you have not got are named and left out.
+IMAGES holds one folder per class, or a labels.csv with the columns file,label,patient. Patients stay together, every
+image is tested once, and each network gets the input of its pre-training. Weights that are missing are named and left
+out; `tljax weights get NAME` downloads them.
 
-Expect a report that says which initialisation won, by how much and how surely, or that your images cannot tell.
+Expect a report that says which initialisation won, by how much and how certainly, or that your images cannot tell.
 """
 
 from tljax.core.config import StudyConfig, TrainConfig

@@ -3,9 +3,9 @@
     python -m tljax.study --config configs/paper.py --workdir paper --dry-run
     python -m tljax.study --config configs/paper.py --workdir paper
 
-Set ARCHIVES and FOLDS below first; a task that has no archive is left out. The weights lie in ~/.cache/tljax/weights
-or where --train.weights-dir says (see tools/convert_weights.py). The paper fed RadImageNet's weights inputs 255 times
-larger than they were trained on: --preprocessings paper native runs both, in a --workdir of its own.
+Set ARCHIVES and FOLDS below first; a task without an archive is left out. `tljax weights get NAME` downloads weights
+to ~/.cache/tljax/weights; `--train.weights-dir` names another folder. The paper gave RadImageNet's weights inputs
+255 times larger than in their pre-training; `--preprocessings paper native` runs both, in a `--workdir` of its own.
 
 Expect AUCs over validation and test images together such as breast 0.905 (ImageNet) and 0.882 (RadImageNet) without
 freeze; the report shows the published ones next to yours over the same images. Source: Juodelyte et al. 2023,

@@ -2,12 +2,12 @@
 
     python -m tljax.study --config configs/radimagenet_replication.py --workdir replication
 
-Set ARCHIVES below first; the weights lie in ~/.cache/tljax/weights, or where --train.weights-dir says.
+Set ARCHIVES below first. The weights are read from ~/.cache/tljax/weights, or from `--train.weights-dir`.
 
-30 epochs at 256 pixels, inputs as RadImageNet was trained on, the best validation loss kept, and a grid of what is
-trained and how fast: everything, the head alone, the last ten layers (Mei et al. 2022,
-https://doi.org/10.1148/ryai.210315, who report RadImageNet ahead). Expect no such lead: the paper that repeated it
-found none.
+The protocol is that of Mei et al. 2022, https://doi.org/10.1148/ryai.210315: 30 epochs at 256 pixels, the input of
+RadImageNet's pre-training, the epoch with the best validation loss, and a grid of what is trained (everything, the head
+alone, the last ten layers) and at which learning rate. They report RadImageNet ahead of ImageNet. Expect no such lead:
+the paper that repeated the comparison found none.
 """
 
 from pathlib import Path
