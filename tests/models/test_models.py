@@ -1,5 +1,6 @@
 """Our ResNet is Keras' and torchvision's: outputs, every activation, and gradients."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,8 +13,10 @@ from weight_files import BASIC, SMALL, TEN, in_format, outputs, random_tensors, 
 
 from tljax import models
 from tljax.core.errors import UserError
-from tljax.models.layers import BatchNorm, conv_as_matmul
+from tljax.models.convolution import convolve, sides
+from tljax.models.layers import BatchNorm
 from tljax.models.normalisation import NORMALISATIONS
+from tljax.models.pooling import average_of_neighbours, average_pool, max_pool
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
 from tljax.weights import verify
 from tljax.weights.resnet import reference_torch
@@ -137,16 +140,80 @@ def test_running_statistics_equal_pytorch():
     np.testing.assert_allclose(ours.var[...], theirs.running_var.numpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "stride", "channels"), [(7, 2, 3), (3, 2, 20), (1, 2, 20)])
-def test_convolution_as_matrix_products_is_the_convolution(size, stride, channels):
+@pytest.mark.parametrize(
+    ("shape", "size", "stride", "padding", "outputs"),
+    [
+        ((2, 13, 16, 3), (7, 7), 2, 3, 5),
+        ((2, 12, 15, 6), (3, 3), 2, ((0, 0), (0, 0)), 5),
+        ((2, 13, 16, 6), (1, 1), 2, 0, 8),
+        ((2, 13, 16, 8), (1, 1), 1, 0, 6),
+        ((2, 9, 8, 6), (1, 7), 1, ((0, 0), (3, 3)), 5),
+        ((2, 9, 8, 6), (3, 3), 1, ((1, 2), (0, 1)), 5),
+        ((2, 2, 2, 4), (3, 3), 1, 1, 5),
+        ((2, 2, 2, 4), (3, 3), 1, 1, 9),
+        ((2, 4, 4, 4), (3, 3), 2, 1, 9),
+    ],
+)
+def test_convolution_and_its_gradients_are_those_of_xla(shape, size, stride, padding, outputs):
     rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(size=(2, 13, 16, channels)).astype(np.float32))
-    kernel = jnp.asarray(rng.normal(size=(size, size, channels, 5)).astype(np.float32))
-    padding = size // 2
-    expected = jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    np.testing.assert_allclose(conv_as_matmul(x, kernel, stride, padding), expected, rtol=1e-4, atol=1e-4)
+    with jax.enable_x64(True):
+        x, kernel = (jnp.asarray(rng.normal(size=s)) for s in (shape, (*size, shape[-1], outputs)))
+
+        def plain(x, kernel):
+            return jax.lax.conv_general_dilated(
+                x, kernel, (stride, stride), sides(padding), dimension_numbers=("NHWC", "HWIO", "NHWC")
+            )
+
+        expected, gradient = jax.vjp(plain, x, kernel)
+        found, own_gradient = jax.vjp(lambda x, kernel: convolve(x, kernel, stride, padding), x, kernel)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+        sent = jnp.asarray(rng.normal(size=expected.shape))
+        for ours, theirs in zip(own_gradient(sent), gradient(sent), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 7), (2, 3)])
+def test_pooling_and_its_gradient_equal_pytorch(size):
+    x = np.random.default_rng(0).normal(size=(2, *size, 3))
+    functional = torch.nn.functional
+    kinds = [
+        (max_pool, lambda x: functional.max_pool2d(x, 3, 2, padding=1)),
+        (average_pool, lambda x: functional.avg_pool2d(x, 2)),
+        (partial(average_of_neighbours, count_padding=True), lambda x: functional.avg_pool2d(x, 3, 1, padding=1)),
+        (
+            partial(average_of_neighbours, count_padding=False),
+            lambda x: functional.avg_pool2d(x, 3, 1, padding=1, count_include_pad=False),
+        ),
+    ]
+    kinds += [(partial(max_pool, padding=0), lambda x: functional.max_pool2d(x, 3, 2))] if min(size) > 2 else []
+    for ours, theirs in kinds:
+        image = torch.from_numpy(np.abs(x)).permute(0, 3, 1, 2).requires_grad_()
+        expected = theirs(image)
+        sent = torch.from_numpy(np.random.default_rng(1).normal(size=expected.shape))
+        expected.backward(sent)
+        with jax.enable_x64(True):
+            found, gradient = jax.vjp(ours, jnp.asarray(np.abs(x)))
+            (dx,) = gradient(jnp.asarray(sent.permute(0, 2, 3, 1).numpy()))
+        np.testing.assert_allclose(found, expected.detach().permute(0, 2, 3, 1), rtol=1e-9)
+        np.testing.assert_allclose(dx, image.grad.permute(0, 2, 3, 1), rtol=1e-9)
+
+
+def test_known_moments_stand_for_those_of_the_first_channels():
+    """Output, running statistics and gradients of a BatchNorm do not depend on who found the moments."""
+    x = jnp.asarray(np.random.default_rng(0).normal(3, 2, size=(2, 4, 5, 6)).astype(np.float32))
+    weight = jnp.asarray(np.random.default_rng(1).normal(size=x.shape).astype(np.float32))
+    mask = jnp.asarray([True, False])
+
+    def outcome(x, is_shared):
+        norm, first = BatchNorm(6, 0.9, 1e-5, jnp.float32), BatchNorm(4, 0.9, 1e-5, jnp.float32)
+        _, known = first.normalise(x[..., :4], mask)
+        y, _ = norm.normalise(x, mask, known if is_shared else None)
+        return jnp.sum(y * weight), (y, norm.mean[...], norm.var[...])
+
+    (_, alone), gradient_alone = jax.value_and_grad(outcome, has_aux=True)(x, False)
+    (_, shared), gradient_shared = jax.value_and_grad(outcome, has_aux=True)(x, True)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), alone, shared)
+    np.testing.assert_allclose(gradient_shared, gradient_alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_network(small):

@@ -5,7 +5,6 @@ Parameters and statistics stay float32 whatever the compute dtype.
 
 import math
 from collections.abc import Callable
-from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +13,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
+from tljax.models.convolution import Padding, convolve
+
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]  # NumPy's: nothing to compile per shape
-Padding = int | tuple[tuple[int, int], tuple[int, int]]  # zeros on all sides, or ((top, bottom), (left, right))
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -40,69 +40,6 @@ def constant(value: float, channels: int) -> Array:
 
 def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def conv_as_matmul(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: Padding
-) -> Float[Array, "b h2 w2 o"]:
-    """The convolution as one matrix product: XLA's own is several times slower on CPU, forward and backward.
-
-    Its gradient is written out so that the windows, kh kw times the input, are made again on the way back instead of
-    being kept for it, and so that the narrower factor of the kernel's gradient is the one that is transposed.
-    """
-    return _windows(x, kernel.shape, stride, padding) @ _flat(kernel)
-
-
-def _windows(
-    x: Float[Array, "b h w c"], kernel_shape: tuple[int, ...], stride: int, padding: Padding
-) -> Float[Array, "b h2 w2 kkc"]:
-    """What the kernel sees from each place."""
-    kh, kw = kernel_shape[:2]
-    x = jnp.pad(x, ((0, 0), *sides(padding), (0, 0))) if padding else x
-    h, w = x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    return jnp.concatenate(
-        [x[:, i : i + h : stride, j : j + w : stride] for i in range(kh) for j in range(kw)], axis=-1
-    )
-
-
-def sides(padding: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Returns ((top, bottom), (left, right))."""
-    return ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding
-
-
-def _flat(kernel: Float[Array, "kh kw c o"]) -> Float[Array, "kkc o"]:
-    return kernel.reshape(-1, kernel.shape[-1])
-
-
-def _conv_forward(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
-    return conv_as_matmul(x, kernel, stride, padding), (x, kernel)
-
-
-def _conv_backward(
-    stride: int, padding: Padding, saved: tuple[Array, Array], dy: Float[Array, "b h2 w2 o"]
-) -> tuple[Float[Array, "b h w c"], Float[Array, "kh kw c o"]]:
-    x, kernel = jax.lax.optimization_barrier(saved)  # else XLA finds the windows again, and keeps them after all
-    windows, to_input = jax.vjp(lambda x: _windows(x, kernel.shape, stride, padding), x)
-    (dx,) = to_input(dy @ _flat(kernel).T)
-    seen, sent = windows.reshape(-1, windows.shape[-1]), _flat(dy)
-    dkernel = seen.T @ sent if seen.shape[1] <= sent.shape[1] else (sent.T @ seen).T
-    return dx, dkernel.reshape(kernel.shape)
-
-
-conv_as_matmul.defvjp(_conv_forward, _conv_backward)
-
-
-def convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: Padding
-) -> Float[Array, "b h2 w2 o"]:
-    """Convolution by whatever is fast where it runs; float32 in full, which GPU and TPU would else round to less."""
-    if jax.default_backend() == "cpu":
-        return conv_as_matmul(x, kernel, stride, padding)
-    layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), sides(padding), dimension_numbers=layout, precision=jax.lax.Precision.HIGHEST
-    )
 
 
 class Conv(nnx.Module):
@@ -138,13 +75,13 @@ class Conv(nnx.Module):
 class BatchNorm(nnx.Module):
     """Batch normalisation over all but the last axis, statistics in float32 (Ioffe and Szegedy 2015).
 
-    One pass over the input: moments are taken about the running mean, which keeps the variance right in float32 where
-    E[x^2] - E[x]^2 would cancel. The running variance is of the unbiased estimate, as PyTorch and TensorFlow keep it.
-    `use_running_average` is set by `model.eval()` and `model.train()`.
+    The running variance is of the unbiased estimate, as PyTorch and TensorFlow keep it. `use_running_average` is set by
+    `model.eval()` and `model.train()`. has_scale: False leaves out the factor, as Keras's `scale=False`.
     """
 
-    def __init__(self, channels: int, momentum: float, epsilon: float, dtype: DTypeLike):
-        self.scale, self.bias = nnx.Param(constant(1.0, channels)), nnx.Param(constant(0.0, channels))
+    def __init__(self, channels: int, momentum: float, epsilon: float, dtype: DTypeLike, has_scale: bool = True):
+        self.scale = nnx.Param(constant(1.0, channels)) if has_scale else None
+        self.bias = nnx.Param(constant(0.0, channels))
         self.mean, self.var = nnx.BatchStat(constant(0.0, channels)), nnx.BatchStat(constant(1.0, channels))
         self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
         self.use_running_average = False
@@ -152,36 +89,96 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None = None) -> Float[Array, "b h w c"]:
         """mask: the rows that count in the batch statistics; None counts all."""
+        return self.normalise(x, mask)[0]
+
+    def normalise(
+        self,
+        x: Float[Array, "b h w c"],
+        mask: Bool[Array, " b"] | None,
+        known: tuple[Float[Array, " c1"], Float[Array, " c1"]] | None = None,
+    ) -> tuple[Float[Array, "b h w c"], tuple[Float[Array, " c"], Float[Array, " c"]] | None]:
+        """Returns the normalised x and the batch's means and variances, None where the running ones were used.
+
+        known: the means and variances of the first channels, which another BatchNorm has found.
+        """
         x = at_least_float32(x)
         if self.observed:
             self.seen_mean, self.seen_var = map(nnx.Intermediate, self._batch_moments(x, mask)[:2])
         if self.use_running_average:
-            mean, var = self.mean[...], self.var[...]
+            mean, var, moments = self.mean[...], self.var[...], None
         else:
-            mean, var, count = self._batch_moments(x, mask)
+            count = (x.shape[0] if mask is None else jnp.sum(mask).astype(x.dtype)) * (x.shape[1] * x.shape[2])
+            count = jnp.asarray(count, x.dtype)
+            first = 0 if known is None else known[0].shape[0]
+            shift = jax.lax.stop_gradient(self.mean[...])
+            moments = _moments(x[..., first:], shift[first:], mask, count)
+            if known is not None:
+                moments = tuple(jnp.concatenate(parts) for parts in zip(known, moments, strict=True))
+            mean, var = moments
             self.mean[...] = self._running(self.mean[...], mean)
             self.var[...] = self._running(self.var[...], var * (count / jnp.maximum(count - 1, 1)))
-        factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-        y = (x - mean[None, None, None, :]) * factor[None, None, None, :] + self.bias[...][None, None, None, :]
-        return y.astype(self.dtype)
-
-    def _batch_moments(
-        self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None
-    ) -> tuple[Float[Array, " c"], Float[Array, " c"], Float[Array, ""]]:
-        """Mean and (biased) variance, and over how many values."""
-        shift = jax.lax.stop_gradient(self.mean[...])
-        centred = x - shift[None, None, None, :]
-        if mask is None:
-            count = jnp.asarray(x.shape[0] * x.shape[1] * x.shape[2], x.dtype)
-        else:
-            centred = jnp.where(mask[:, None, None, None], centred, 0)
-            count = jnp.sum(mask).astype(x.dtype) * (x.shape[1] * x.shape[2])
-        first = jnp.sum(centred, axis=(0, 1, 2)) / count
-        second = jnp.sum(jnp.square(centred), axis=(0, 1, 2)) / count
-        return shift + first, jnp.maximum(second - jnp.square(first), 0), count
+        factor = jax.lax.rsqrt(var + self.epsilon)
+        factor = factor if self.scale is None else factor * self.scale[...]
+        return _affine(x, mean, factor, self.bias[...]).astype(self.dtype), moments
 
     def _running(self, old: Float[Array, " c"], new: Float[Array, " c"]) -> Float[Array, " c"]:
         return jax.lax.stop_gradient(self.momentum * old + (1 - self.momentum) * new)
+
+
+# The gradients of BatchNorm's two halves are written out: as JAX derives them they keep more arrays of the size of x,
+# and sum terms that cancel.
+
+
+@jax.custom_vjp
+def _moments(
+    x: Float[Array, "b h w c"], shift: Float[Array, " c"], mask: Bool[Array, " b"] | None, count: Float[Array, ""]
+) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    """Mean and (biased) variance over the rows of `mask`, in one pass.
+
+    The moments are taken about `shift`, the running mean, which keeps the variance right in float32 where
+    E[x^2] - E[x]^2 would cancel.
+    """
+    centred = x - shift[None, None, None, :]
+    centred = centred if mask is None else jnp.where(mask[:, None, None, None], centred, 0)
+    first = jnp.sum(centred, axis=(0, 1, 2)) / count
+    second = jnp.sum(jnp.square(centred), axis=(0, 1, 2)) / count
+    return shift + first, jnp.maximum(second - jnp.square(first), 0)
+
+
+def _moments_forward(x: Array, shift: Array, mask: Array | None, count: Array) -> tuple[tuple[Array, Array], tuple]:
+    mean, var = _moments(x, shift, mask, count)
+    return (mean, var), (x, mean, mask, count)
+
+
+def _moments_backward(saved: tuple, gradient: tuple[Float[Array, " c"], Float[Array, " c"]]) -> tuple:
+    x, mean, mask, count = saved
+    of_mean, of_var = (part / count for part in gradient)
+    dx = (x - mean[None, None, None, :]) * (2 * of_var)[None, None, None, :] + of_mean[None, None, None, :]
+    return dx if mask is None else jnp.where(mask[:, None, None, None], dx, 0), None, None, None
+
+
+_moments.defvjp(_moments_forward, _moments_backward)
+
+
+@jax.custom_vjp
+def _affine(
+    x: Float[Array, "b h w c"], mean: Float[Array, " c"], factor: Float[Array, " c"], bias: Float[Array, " c"]
+) -> Float[Array, "b h w c"]:
+    return (x - mean[None, None, None, :]) * factor[None, None, None, :] + bias[None, None, None, :]
+
+
+def _affine_forward(x: Array, mean: Array, factor: Array, bias: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    return _affine(x, mean, factor, bias), (x, mean, factor)
+
+
+def _affine_backward(saved: tuple[Array, Array, Array], dy: Float[Array, "b h w c"]) -> tuple:
+    x, mean, factor = saved
+    dbias = jnp.sum(dy, axis=(0, 1, 2))
+    dfactor = jnp.sum(dy * (x - mean[None, None, None, :]), axis=(0, 1, 2))
+    return dy * factor[None, None, None, :], -factor * dbias, dfactor, dbias
+
+
+_affine.defvjp(_affine_forward, _affine_backward)
 
 
 class LayerNorm(nnx.Module):
@@ -231,22 +228,3 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "b c"]) -> Float[Array, "b k"]:
         return jnp.matmul(x, self.kernel[...], precision=jax.lax.Precision.HIGHEST) + self.bias[...][None, :]
-
-
-def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    """3x3 maxima at stride 2, one pixel of padding: after a ReLU, Keras's zeros and torch's -inf are the same.
-
-    Made of slices: the gradient of XLA's own pooling adds in no fixed order on a GPU, and is slow on CPU.
-    """
-    return _largest_of_three(_largest_of_three(x, axis=2), axis=1)
-
-
-def _largest_of_three(x: Float[Array, "b h w c"], axis: int) -> Float[Array, "b h2 w2 c"]:
-    """The largest of three neighbours, at stride 2. Of equals the first has the gradient, as in PyTorch; NaN stays."""
-    size = x.shape[axis]
-    half = -(-size // 2)
-    pads = [(0, 0)] * x.ndim
-    pads[axis] = (1, 2 * half - size)
-    x = jnp.pad(x, pads)
-    neighbours = [jax.lax.slice_in_dim(x, i, i + 2 * half - 1, stride=2, axis=axis) for i in range(3)]
-    return reduce(lambda a, b: jnp.where((a >= b) | jnp.isnan(a), a, b), neighbours)

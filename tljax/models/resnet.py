@@ -14,7 +14,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from tljax.models.backbone import HEAD, BackboneModule, Taps, mean_over_positions
-from tljax.models.layers import BatchNorm, Conv, Initialiser, glorot_uniform, he_normal, max_pool
+from tljax.models.layers import BatchNorm, Conv, Initialiser, glorot_uniform, he_normal
+from tljax.models.pooling import max_pool
 
 NORMALISATION = "caffe"  # the paper's; BatchNorm after conv1 makes the scale immaterial
 
