@@ -11,13 +11,13 @@ from toynets import network, pictures
 from tljax import datasets
 from tljax.compare import __main__ as command
 from tljax.compare import compare
-from tljax.compare.naming import names_of, place_of
 from tljax.compare.plot import over_layers
 from tljax.compare.table import authors_rows, require_place, write_authors
 from tljax.core.config import CompareConfig
 from tljax.core.errors import UserError
 from tljax.core.paper import CCA_COLUMNS
 from tljax.weights import networks
+from tljax.weights.naming import names_of, place_of
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,9 @@ def test_no_more_than_keep_are_kept_best_first():
     aucs = {"a": 0.80, "b": 0.83, "c": 0.81, "d": 0.79, "e": 0.82}
     found = choose([candidate(name, auc, spread=0.06) for name, auc in aucs.items()], 3, RATIO)
     assert [each.name for each in found.choices] == ["b", "e", "c"]
-    assert any("No candidate stands out: any of these (b, e, c, or 2 others)" in remark for remark in found.remarks)
+    assert any(
+        "No candidate stands out: any of these (b, e, c; 2 more are no worse)" in remark for remark in found.remarks
+    )
 
 
 def test_a_score_never_chooses_between_architectures():

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from tljax import datasets, models
 from tljax.compare import Row, compare
-from tljax.compare.naming import names_of, place_of
 from tljax.compare.plot import draw
 from tljax.compare.sweep import unique_labels
 from tljax.compare.table import authors_path, require_place, write_authors, write_rows
@@ -23,6 +22,7 @@ from tljax.datasets import Dataset
 from tljax.datasets.folds import fold_of
 from tljax.similarity import measures
 from tljax.weights import networks
+from tljax.weights.naming import names_of, place_of
 from tljax.weights.networks import Network
 
 PRINTED_WIDTH = 140  # characters, where the output is no terminal

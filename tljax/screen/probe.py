@@ -13,12 +13,14 @@ from tljax.screen import logistic
 from tljax.screen.geometry import Labels, isometric
 
 STRENGTHS = 10.0 ** np.arange(-1, 5)  # inverse penalties (scikit-learn's C) on features of mean squared length 1
-USUAL = 2  # which of them where none can be chosen: 10
+USUAL = 10.0  # the strength where none can be chosen
 INNER = 4  # folds inside the training images
 TOLERANCE = 1e-9  # nats
-BUCKET = 64  # coordinates are padded to a multiple, so that networks share a compiled program
+MEMORY = 400 << 20  # bytes of log-probabilities at a time
+BUCKET = 64  # sizes are padded to a multiple, so that networks share a compiled program
 
 Rows = Int[np.ndarray, " _"]
+Groups = Integer[np.ndarray, " n"] | None
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,11 @@ def fit(
     features: Float[np.ndarray, "n d"],
     labels: Labels,
     sets: Sequence[Rows],
-    groups: Integer[np.ndarray, " n"] | None = None,
-    classes: int | None = None,
+    groups: Groups = None,
     seed: int = 0,
+    strengths: Sequence[float] | None = None,
+    choices: Float[np.ndarray, " s"] = STRENGTHS,
+    tolerance: float = TOLERANCE,
 ) -> Probes:
     """Fits a probe to each set of rows, all of them, for all strengths and inner folds, in one program on the device.
 
@@ -45,51 +49,57 @@ def fit(
     group; where a class is too small to be divided, it is 10.
 
     Args:
-        labels: class numbers from 0. classes: how many there are; None: as the labels say.
+        labels: class numbers from 0.
         groups: what must stay together, one number per image.
         seed: of the inner folds.
+        strengths: of each set; None: chosen inside it, from `choices` in rising order.
+        tolerance: by how many nats the loss of a probe may lie above its least value.
 
     Raises:
-        UserError: all features are equal, or a set lacks a class.
+        UserError: all features are equal, or a set is of one class.
     """
-    classes = classes or int(labels.max()) + 1
     points = isometric(features)
     if not points.shape[1]:
         raise UserError("all images have the same features: there is nothing to distinguish them by")
-    inner = [list(inner_folds(labels, rows, groups, seed)) for rows in sets]
-    masks, scales = [], []
-    for rows, parts in zip(sets, inner, strict=True):
-        for fitted in (rows, *(part for part, _ in parts)):
-            masks.append(np.isin(np.arange(len(labels)), fitted))
-            scales.append(np.square(points[rows] - points[rows].mean(axis=0)).sum() / len(rows))
-    targets = labels[:, None] == (np.array([1]) if classes == 2 else np.arange(classes))
-    penalties = np.array(scales)[None, :] / STRENGTHS[:, None]
-    found = _log_probabilities(points, targets, np.array(masks), penalties)
-    chosen, position, probabilities = [], 0, []
-    for parts in inner:
-        best = USUAL
-        if parts:
-            loss = np.zeros(len(STRENGTHS))
-            for number, (_, held_out) in enumerate(parts, start=1):
-                loss -= found[:, held_out, position + number, labels[held_out]].sum(axis=1)
-            best = int(loss.argmin())
-        chosen.append(STRENGTHS[best])
-        probabilities.append(np.exp(found[best, :, position]))
-        position += 1 + len(parts)
-    return Probes(np.array(probabilities), np.array(chosen))
+    padded = np.pad(points, ((0, 0), (0, -points.shape[1] % BUCKET)))
+    targets = _targets(labels)
+    numbers = len(labels) * len(choices) * (1 + INNER) * (targets.shape[1] + 1)
+    together = max(MEMORY // (8 * numbers), 1)  # sets in one program
+    probabilities, chosen = [], []
+    for start in range(0, len(sets), together):
+        few = sets[start : start + together]
+        known = None if strengths is None else np.array(strengths[start : start + together], float)
+        inner = [tuple(inner_folds(labels, rows, groups, seed)) if known is None else () for rows in few]
+        fitted = [[rows, *(part for part, _ in parts)] for rows, parts in zip(few, inner, strict=True)]
+        masks = np.array([np.isin(np.arange(len(labels)), rows) for each in fitted for rows in each])
+        scales = np.array([_scale(points[each[0]]) for each in fitted for _ in each])
+        grid = choices[:, None] if known is None else known[None]
+        with jax.enable_x64(True):
+            found = np.asarray(_told(*map(jnp.asarray, (padded, targets, masks, scales / grid, tolerance))))
+        position = 0
+        for number, parts in enumerate(inner):
+            problems = found[:, :, position : position + 1 + len(parts)]
+            best = 0
+            if known is None:
+                best = _best(parts, labels, problems) if parts else int(np.abs(choices - USUAL).argmin())
+            chosen.append(choices[best] if known is None else known[number])
+            probabilities.append(np.exp(problems[best, :, 0]))
+            position += 1 + len(parts)
+    return Probes(np.array(probabilities), np.array(chosen, float))
 
 
-def inner_folds(
-    labels: Labels, rows: Rows, groups: Integer[np.ndarray, " n"] | None, seed: int
-) -> Iterator[tuple[Rows, Rows]]:
-    """Divides training rows into (fitted, held out), stratified and grouped; nothing where a class is too small."""
+def inner_folds(labels: Labels, rows: Rows, groups: Groups, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """Divides training rows into (fitted, held out), stratified and grouped; nothing where a class is too small.
+
+    Raises UserError where the rows are of one class.
+    """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     own = None if groups is None else groups[rows]
-    units = [len(rows_of) if own is None else len(np.unique(own[rows_of])) for rows_of in _by_class(labels[rows])]
-    if len(units) < 2:
+    classes = [np.flatnonzero(labels[rows] == c) for c in np.unique(labels[rows])]
+    if len(classes) < 2:
         raise UserError(f"the {len(rows)} training images are of one class: there is nothing to distinguish")
-    count = min(INNER, *units)
+    count = min(INNER, *(len(members) if own is None else len(np.unique(own[members])) for members in classes))
     if count < 2:
         return
     splitter = (StratifiedKFold if own is None else StratifiedGroupKFold)(count, shuffle=True, random_state=seed)
@@ -97,27 +107,33 @@ def inner_folds(
         yield rows[fitted], rows[held_out]
 
 
-def _by_class(labels: Labels) -> list[Rows]:
-    return [np.flatnonzero(labels == c) for c in np.unique(labels)]
+def _scale(points: Float64[np.ndarray, "m r"]) -> float:
+    """The mean squared distance of points from their mean."""
+    return float(np.square(points - points.mean(axis=0)).sum() / len(points))
 
 
-def _log_probabilities(
-    points: Float64[np.ndarray, "n r"],
-    targets: Bool[np.ndarray, "n k"],
-    masks: Bool[np.ndarray, "p n"],
-    penalties: Float64[np.ndarray, "s p"],
-) -> Float64[np.ndarray, "s n p c"]:
-    padded = np.pad(points, ((0, 0), (0, -points.shape[1] % BUCKET)))
-    with jax.enable_x64(True):
-        return np.asarray(
-            _fitted(jnp.asarray(padded), jnp.asarray(targets, jnp.float64), jnp.asarray(masks), jnp.asarray(penalties))
-        )
+def _targets(labels: Labels) -> Float64[np.ndarray, "n k"]:
+    """One column, the second class, for two classes; else one for each."""
+    classes = int(labels.max()) + 1
+    return (labels[:, None] == (np.array([1]) if classes == 2 else np.arange(classes))).astype(np.float64)
+
+
+def _best(parts: Sequence[tuple[Rows, Rows]], labels: Labels, found: Float64[np.ndarray, "s n p c"]) -> int:
+    """The place of the strength with the least log loss on the parts held out, each by its own problem."""
+    losses = [
+        -found[:, held_out, number, labels[held_out]].sum(axis=1) for number, (_, held_out) in enumerate(parts, start=1)
+    ]
+    return int(np.sum(losses, axis=0).argmin())
 
 
 @jax.jit
-def _fitted(
-    points: Float[Array, "n r"], targets: Float[Array, "n k"], masks: Bool[Array, "p n"], penalties: Float[Array, "s p"]
+def _told(
+    points: Float[Array, "n r"],
+    targets: Float[Array, "n k"],
+    masks: Bool[Array, "p n"],
+    penalties: Float[Array, "s p"],
+    tolerance: Float[Array, ""],
 ) -> Float[Array, "s n p c"]:
-    found = logistic.solve(points, targets, masks, penalties, jnp.asarray(TOLERANCE, points.dtype))
-    logits = jnp.einsum("nr,srpk->snpk", points, found.weights, precision=jax.lax.Precision.HIGHEST)
-    return logistic.log_probabilities(logits + found.bias[:, None])
+    found = logistic.solve(points, targets, masks, penalties, tolerance)
+    products = jnp.einsum("nr,srpk->snpk", points, found.weights, precision=jax.lax.Precision.HIGHEST)
+    return logistic.log_probabilities(products + found.bias[:, None])

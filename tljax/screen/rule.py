@@ -119,7 +119,7 @@ def _remarks(
     left = sum(map(len, queues))
     if len(candidates) > 1 and left == len(candidates):
         names = ", ".join(each.name for each in choices)
-        more = f", or {left - len(choices)} others" if left > len(choices) else ""
+        more = f"; {left - len(choices)} more are no worse" if left > len(choices) else ""
         remarks.append(f"No candidate stands out: any of these ({names}{more}).")
     if len(queues) > 1:
         remarks.append(

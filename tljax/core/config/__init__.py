@@ -5,6 +5,7 @@ from tljax.core.config.datasets import DatasetsConfig
 from tljax.core.config.features import FeaturesConfig
 from tljax.core.config.parsing import load_config, parse, to_json
 from tljax.core.config.predict import PredictConfig
+from tljax.core.config.screen import ScreenConfig
 from tljax.core.config.study import SlurmConfig, StudyConfig
 from tljax.core.config.training import INCIDENTAL, SIGHT_AND_HOSTS, TrainConfig, completed
 
@@ -15,6 +16,7 @@ __all__ = [
     "DatasetsConfig",
     "FeaturesConfig",
     "PredictConfig",
+    "ScreenConfig",
     "SlurmConfig",
     "StudyConfig",
     "TrainConfig",

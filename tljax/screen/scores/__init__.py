@@ -59,7 +59,7 @@ def _modules() -> dict[str, ModuleType]:
 
 
 def checked(features: Float[np.ndarray, "n d"], labels: Labels) -> Float[np.ndarray, "n d"]:
-    """Returns the features in float64.
+    """Returns the features in float64, the same array where they are; not to be changed in place.
 
     Raises UserError where a value is not finite, fewer than two classes are present, or all features are constant.
     """
@@ -70,4 +70,4 @@ def checked(features: Float[np.ndarray, "n d"], labels: Labels) -> Float[np.ndar
         raise UserError(f"all {len(labels)} images are of one class: there is nothing to distinguish")
     if (features == features[:1]).all():
         raise UserError("all images have the same features: there is nothing to distinguish them by")
-    return features.astype(np.float64)
+    return features.astype(np.float64, copy=False)

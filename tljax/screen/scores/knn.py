@@ -38,7 +38,7 @@ def score(
     """
     points = checked(features, labels)
     length = np.linalg.norm(points, axis=1, keepdims=True)
-    points /= np.where(length > 0, length, 1)
+    points = points / np.where(length > 0, length, 1)
     groups = np.arange(len(labels)) if groups is None else groups
     classes = int(labels.max()) + 1
     aucs, chosen = [], []

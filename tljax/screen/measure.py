@@ -1,0 +1,168 @@
+"""Everything that is measured of one candidate, as plain values that can be kept on disk."""
+
+import inspect
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from tljax import models
+from tljax.core.config import ScreenConfig
+from tljax.core.errors import UserError
+from tljax.screen import probe, scores
+from tljax.screen.candidates import Entry, load
+from tljax.screen.extraction import Features, extract
+from tljax.screen.setting import DRAWS, SHARES, Setting
+from tljax.statistics import metrics
+from tljax.statistics.intervals import auc_interval
+from tljax.weights.networks import Network
+
+ROUGH = 1e-5  # nats, for probes of which hundreds are fitted
+STRONG = probe.STRENGTHS[:4]  # strengths that part of the training images can bear
+POOLED = "features"
+
+
+def measure(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequence[str]) -> dict[str, Any]:
+    """Runs a candidate over all images and returns its results, JSON values throughout.
+
+    A candidate whose features are no numbers, or all equal, has `failed` with the reason instead of figures.
+    """
+    network = load(entry, config)
+    about = {"name": entry.name, "spec": entry.spec, "backbone": entry.backbone, "variant": entry.variant}
+    about |= {"random": entry.random, "pretraining": entry.pretraining}
+    try:
+        found = extract(
+            network,
+            setting.data,
+            layers=None,
+            batch_size=config.batch_size,
+            cache_dir=config.cache_dir,
+            progress=not config.quiet,
+        )
+    except UserError as error:
+        if "NaN or infinity" not in str(error):
+            raise
+        return about | {"failed": str(error)}
+    if (found.pooled == found.pooled[:1]).all():
+        return about | {"failed": f"{entry.name} gives all images the same features"}
+    about["cost"] = cost(network, found)
+    source = _source(network, found.pooled)
+    del network
+    points = found.pooled.astype(np.float64)
+    about["scores"] = {name: _score(name, points, config, setting, entry, source) for name in wanted}
+    known = about["scores"]["linear_probe"]
+    about["layers"] = {  # the last layer of many networks, averaged, is what their head reads
+        name: known["folds"] if _same(layer, found.pooled) else _probe(layer, setting)
+        for name, layer in found.layers.items()
+    }
+    about["layers"][POOLED] = known["folds"]
+    about["without"] = _without(points, setting, known["strengths"])
+    about["efficiency"] = _efficiency(points, setting, config.seed)
+    return about
+
+
+def _same(one: Float[np.ndarray, "n _c"], other: Float[np.ndarray, "n _d"]) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-6)
+
+
+def cost(network: Network, found: Features) -> dict[str, Any]:
+    """What a forward pass takes, and how large the network is without its head."""
+    tensors = models.flatten(network.model).items()
+    own = [tensor for name, tensor in tensors if not name.startswith(models.HEAD)]
+    names = ("multiply_adds", "images_per_second", "bytes", "batch_size", "image_size", "device")
+    return {"parameters": int(sum(tensor.size for tensor in own))} | {name: found.facts.get(name) for name in names}
+
+
+def _source(network: Network, pooled: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n s"] | None:
+    """The probabilities of the classes that the network was trained on, if it has a head of at least two."""
+    if network.card.classes is None or len(network.card.classes) < 2:
+        return None
+    return np.asarray(jax.nn.softmax(network.model.classify(jax.numpy.asarray(pooled))), np.float64)
+
+
+def _score(
+    name: str,
+    points: Float[np.ndarray, "n c"],
+    config: ScreenConfig,
+    setting: Setting,
+    entry: Entry,
+    source: Float[np.ndarray, "n s"] | None,
+) -> dict[str, Any]:
+    """The values of one score fold by fold, with the seconds that they took."""
+    module, needs, labels = scores.named(name), scores.needs(name), setting.data.labels
+    if "source" in needs and source is None:
+        return {"folds": [], "seconds": 0.0}
+    begun = time.perf_counter()
+    if "pretraining" in needs:
+        value = module.score(points, labels, pretraining=entry.pretraining).value
+        return {"folds": [], "value": None if np.isnan(value) else value, "seconds": time.perf_counter() - begun}
+    given: dict[str, Any] = {"seed": config.seed} if "seed" in inspect.signature(module.score).parameters else {}
+    if "folds" in needs:
+        found = module.score(points, labels, folds=setting.folds, groups=setting.groups, **given)
+        result: dict[str, Any] = {"folds": list(found.folds)}
+        if name == "linear_probe":
+            result["strengths"] = found.details["strengths"]
+            if len(setting.folds) == 1:
+                result |= _single(found.details["probabilities"][0], setting)
+        return result | {"seconds": time.perf_counter() - begun}
+    values, details = [], []
+    for fold in setting.folds:
+        rows = fold.train
+        more = {"source": source[rows]} if "source" in needs else {}
+        found = module.score(points[rows], labels[rows], **given, **more)
+        values.append(found.value)
+        details.append(dict(found.details))
+    kept = {"details": details} if hasattr(module, "pooled") else {}
+    return {"folds": values, "seconds": time.perf_counter() - begun, **kept}
+
+
+def _single(probabilities: Float[np.ndarray, "q k"], setting: Setting) -> dict[str, float]:
+    """The interval of the AUC of one fold, by patient where patients are known."""
+    rows = setting.folds[0].test
+    patients = None if setting.data.patients is None else [setting.data.patients[row] for row in rows]
+    found = auc_interval(setting.data.labels[rows], probabilities, patients)
+    return {"low": found.low, "high": found.high}
+
+
+def _probe(features: Float[np.ndarray, "n c"], setting: Setting) -> list[float] | None:
+    """The AUC of a probe on some layer, fold by fold; None where the layer is constant."""
+    if (features == features[:1]).all():
+        return None
+    rows = [fold.train for fold in setting.folds]
+    found = probe.fit(features, setting.data.labels, rows, setting.groups, tolerance=ROUGH)
+    return [_auc(setting, number, found.probabilities[number]) for number in range(len(rows))]
+
+
+def _auc(setting: Setting, fold: int, probabilities: Float[np.ndarray, "n k"]) -> float:
+    test = setting.folds[fold].test
+    return metrics.auc(setting.data.labels[test], probabilities[test])
+
+
+def _without(
+    points: Float[np.ndarray, "n c"], setting: Setting, strengths: Sequence[float]
+) -> dict[str, list[float]] | None:
+    """AUC fold by fold without the test images' duplicates in training, and without as many other images."""
+    if not setting.without:
+        return None
+    sets = [rows for pair in setting.without for rows in pair]
+    found = probe.fit(
+        points, setting.data.labels, sets, strengths=np.repeat(strengths, 2).tolist(), tolerance=ROUGH
+    ).probabilities
+    aucs = [_auc(setting, place // 2, told) for place, told in enumerate(found)]
+    return {"duplicates": aucs[::2], "others": aucs[1::2]}
+
+
+def _efficiency(points: Float[np.ndarray, "n c"], setting: Setting, seed: int) -> dict[str, list[list[float]]]:
+    """For each share of the training images the AUC of every draw, fold by fold."""
+    if not setting.draws:
+        return {}
+    sets = [draw.rows for draw in setting.draws]
+    found = probe.fit(
+        points, setting.data.labels, sets, setting.groups, seed, choices=STRONG, tolerance=ROUGH
+    ).probabilities
+    aucs = [_auc(setting, draw.fold, told) for draw, told in zip(setting.draws, found, strict=True)]
+    by_share = np.array(aucs).reshape(len(SHARES), len(setting.folds), DRAWS)
+    return {f"{share:g}": values.tolist() for share, values in zip(SHARES, by_share, strict=True)}
