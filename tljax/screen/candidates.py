@@ -11,12 +11,10 @@ from tljax.core import devices
 from tljax.core.cache import weights_home
 from tljax.core.config import ScreenConfig
 from tljax.core.errors import UserError
-from tljax.weights import networks
+from tljax.weights import catalogue, networks
 from tljax.weights.folder import is_whole
 from tljax.weights.naming import names_of
 from tljax.weights.networks import Network
-
-IMAGES = {"imagenet": 1_281_167.0, "radimagenet": 1_350_000.0}  # of the pre-trainings that are known by name
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,13 @@ def find(config: ScreenConfig) -> tuple[list[Entry], dict[str, str]]:
         try:
             trained.append((spec, networks.locate(spec, config.weights_dir)))
         except UserError:
-            if spec not in weights.PUBLISHED:
+            if not weights.is_known(spec):
                 raise
             missing[spec] = f"its weights are not here; get them with: tljax weights get {spec}"
     cards = [weights.read_card(folder) for _, folder in trained]
     names = names_of([spec for spec, _ in trained], [_label(spec, config.weights_dir) for spec, _ in trained])
     found = [
-        Entry(name, spec, card.backbone, card.variant, card.sha256 or str(folder.resolve()), False, _images(spec, card))
+        Entry(name, spec, card.backbone, card.variant, card.sha256 or str(folder.resolve()), False, _images(folder))
         for name, (spec, folder), card in zip(names, trained, cards, strict=True)
     ]
     _refuse_same_name(found)
@@ -75,7 +73,7 @@ def _all_weights(weights_dir: Path | None) -> list[str]:
     """Every whole weights folder in the weights folder."""
     home = weights_home(weights_dir)
     folders = sorted(folder for folder in home.glob("*") if is_whole(folder)) if home.is_dir() else []
-    return [folder.name if folder.name in weights.PUBLISHED else str(folder) for folder in folders]
+    return [folder.name if weights.is_known(folder.name) else str(folder) for folder in folders]
 
 
 def _label(spec: str, weights_dir: Path | None) -> str:
@@ -84,9 +82,10 @@ def _label(spec: str, weights_dir: Path | None) -> str:
     return path.name if path.parent == weights_home(weights_dir) else networks.label(spec)
 
 
-def _images(spec: str, card: weights.WeightsCard) -> float | None:
-    named = next((name for name in IMAGES if name in (spec, Path(spec).name) or card.name.startswith(name)), None)
-    return IMAGES[named] if named else None
+def _images(folder: Path) -> float | None:
+    """How many images a checkpoint was trained on, where the catalogue knows it."""
+    known = catalogue.checkpoints().get(folder.name)
+    return float(known.pretraining_images) if known and known.pretraining_images else None
 
 
 def _random(specs: Sequence[str], trained: Sequence[Entry], config: ScreenConfig) -> list[Entry]:

@@ -140,7 +140,7 @@ def _layers(results: Sequence[Result], ratio: float) -> tuple[tuple[str, ...], R
         known = {layer: values for layer, values in each["layers"].items() if values}
         best = max(known, key=lambda layer: np.mean(known[layer]))
         for layer, values in known.items():
-            figure = bounded(values, ratio, 0, 1)
+            figure = bounded(values, ratio, 0.0, 1.0)
             gain = bounded(np.subtract(values, known[POOLED]).tolist(), ratio)
             rows.append((each["name"], layer, *figure, *gain, int(layer == best)))
     return ("network", "layer", "value", "low", "high", "gain", "gain_low", "gain_high", "best"), rows
@@ -197,7 +197,7 @@ def _efficiency(results: Sequence[Result], setting: Setting) -> tuple[tuple[str,
     for each in results:
         sizes, values = curve(each, setting)
         for share, size, aucs in zip((*SHARES, 1.0), sizes, values, strict=True):
-            figure = bounded(aucs.mean(axis=1).tolist(), setting.test_to_train, 0, 1)
+            figure = bounded(aucs.mean(axis=1).tolist(), setting.test_to_train, 0.0, 1.0)
             rows.append((each["name"], share, size, DRAWS if share < 1 else 1, *figure))
     return ("network", "share", "images", "draws", "value", "low", "high"), rows
 
