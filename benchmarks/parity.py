@@ -23,6 +23,7 @@ from flax import nnx
 
 from benchmarks import peers
 from benchmarks.peers import Row
+from benchmarks.peers.keras_peer import KerasPeer
 from tljax import models
 from tljax.weights import convert
 
@@ -70,15 +71,16 @@ def compare(row: Row, architecture: str, clones: Path | None):
     except FileNotFoundError as missing:
         yield f"| {row.source} | {row.format} | {architecture} | left out: {missing} | | | |", 0.0
         return
-    peers.randomise(peer.network)
+    peer.randomise() if isinstance(peer, KerasPeer) else peers.randomise(peer.network)
     with tempfile.TemporaryDirectory() as folder:
         conversion = convert(peer.save(Path(folder)))
     card = conversion.card
     if (card.format, card.backbone, card.variant) != (row.format, architecture, row.variant):
         raise AssertionError(f"{row.source}: taken for {card.format}, {card.backbone}, {card.variant}")
     for side in (peer.side, peer.other_side):
-        theirs = peers.outputs(peer, peers.images(side))
-        ours = our_outputs(conversion, peers.images(side))
+        images = peers.images(side)
+        theirs = peer.outputs(images) if isinstance(peer, KerasPeer) else peers.outputs(peer, images)
+        ours = our_outputs(conversion, images)
         differences = {name: np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max() for name in theirs}
         features = differences.pop("features")
         layers = max(differences.values())
