@@ -1,4 +1,4 @@
-"""The conversion command: a foreign file into a weights folder, or a weights folder or run back into a file."""
+"""Converts a weights file of another framework, or exports a weights folder or a run as a file."""
 
 import argparse
 import ctypes
@@ -35,8 +35,8 @@ def main() -> None:
     )
     parser.add_argument("--normalisation", choices=NORMALISATIONS, help="of the input; overrides what the file implies")
     parser.add_argument("--verify", action="store_true", help="compare with the original framework, layer by layer")
-    parser.add_argument("--all-tensors", action="store_true", help="print a line a tensor instead of a line a stage")
-    parser.add_argument("--to", choices=TARGETS, help="write a torchvision-layout file of this kind instead")
+    parser.add_argument("--all-tensors", action="store_true", help="print one line per tensor instead of one per stage")
+    parser.add_argument("--to", choices=TARGETS, help="write a PyTorch file of this kind instead")
     arguments = parser.parse_args()
     for remark in _export(arguments) if arguments.to else _convert(arguments):
         print(f"note: {remark}")
@@ -44,7 +44,10 @@ def main() -> None:
 
 
 def _spare_memory() -> None:
-    """Where the C library is glibc: one heap for all threads, and freed tensors go back at once."""
+    """Keeps one heap for all threads and returns freed tensors at once, where the C library is glibc.
+
+    It must stay: without it `--verify` of a Keras ResNet50 peaks at 1.13 GB instead of 0.93.
+    """
     with suppress(AttributeError, OSError):
         libc = ctypes.CDLL(None)
         libc.mallopt(M_ARENA_MAX, 1)
@@ -52,7 +55,7 @@ def _spare_memory() -> None:
 
 
 def _release_memory() -> None:
-    """What a network and its compilation left behind goes back to the system before the next one comes."""
+    """Returns to the system what a network and its compilation left behind, before the next network is built."""
     gc.collect()  # Keras' networks refer to themselves
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -84,7 +87,10 @@ def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _table(conversion: Conversion, *, folded: bool) -> Iterable[str]:
-    """Source name, our name, shape; folded: the first and last tensor of each stage and how many there are."""
+    """Yields the file's name, our name and the shape of each tensor.
+
+    folded: one line per stage, with its first and last tensor and their number.
+    """
     for _, members in groupby(conversion.origin, key=str if not folded else _stage):
         names = list(members)
         ends = dict.fromkeys((names[0], names[-1]))
@@ -107,7 +113,10 @@ def _shape(conversion: Conversion, ours: str) -> str:
 
 
 def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Iterable[str]:
-    """A line a layer on the fixed batch. Raises UserError where our outputs are not finite or the original's others."""
+    """Yields one line per layer on the fixed batch.
+
+    Raises UserError where our outputs are not finite, or differ from the original's.
+    """
     ours = verify.our_outputs(conversion)
     _release_memory()
     broken = next((layer for layer, values in ours.items() if not np.isfinite(values).all()), None)
