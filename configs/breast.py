@@ -1,6 +1,6 @@
 """ImageNet against random initialisation on breast ultrasound: the paper's question at a size for a CPU.
 
-    python -m tljax.study --config configs/breast.py --workdir breast --train.data-dir Dataset_BUSI_with_GT
+    tljax study --config breast --workdir breast --train.data-dir Dataset_BUSI_with_GT
 
 The images are on Kaggle (aryashah2k/breast-ultrasound-images-dataset). `tljax weights get imagenet` downloads the
 ImageNet weights; `--train.weights-dir` names another folder of weights.

@@ -4,8 +4,8 @@
 
 or
 
-    python -m tljax.study --config configs/demo.py --workdir demo
-    python -m tljax.report demo
+    tljax study --config demo --workdir demo
+    tljax report demo
 
 First a small ResNet learns to distinguish twelve kinds of simulated lesions. Then this network and a random one are
 fine-tuned to distinguish benign from malignant lesions, compared, and reported. It takes about three minutes on two

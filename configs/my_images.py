@@ -1,7 +1,7 @@
 """The paper's question for your own images: which pre-training should I start from, and what do I gain?
 
-    python -m tljax.study --config configs/my_images.py --workdir mine --train.data-dir IMAGES
-    python -m tljax.report mine
+    tljax study --config my_images --workdir mine --train.data-dir IMAGES
+    tljax report mine
 
 IMAGES holds one folder per class, or a labels.csv with the columns file,label,patient. Patients stay together, every
 image is tested once, and each network gets the input of its pre-training. Weights that are missing are named and left

@@ -1,7 +1,7 @@
 """The whole paper: seven tasks, ImageNet, RadImageNet and random, freeze and not, five folds: 175 fine-tunings.
 
-    python -m tljax.study --config configs/paper.py --workdir paper --dry-run
-    python -m tljax.study --config configs/paper.py --workdir paper
+    tljax study --config paper --workdir paper --dry-run
+    tljax study --config paper --workdir paper
 
 Set ARCHIVES and FOLDS below first; a task without an archive is left out. `tljax weights get NAME` downloads weights
 to ~/.cache/tljax/weights; `--train.weights-dir` names another folder. The paper gave RadImageNet's weights inputs

@@ -1,6 +1,6 @@
 """RadImageNet's own protocol on thyroid and breast ultrasound, from RadImageNet and from ImageNet.
 
-    python -m tljax.study --config configs/radimagenet_replication.py --workdir replication
+    tljax study --config radimagenet_replication --workdir replication
 
 Set ARCHIVES below first. The weights are read from ~/.cache/tljax/weights, or from `--train.weights-dir`.
 

@@ -20,7 +20,7 @@ def path(request) -> Path:
 def test_each_opens_with_its_command_and_the_result_to_expect(path):
     text = path.read_text()
     docstring = text.split('"""')[1]
-    assert f"python -m tljax.study --config configs/{path.name}" in docstring
+    assert f"tljax study --config {path.stem}" in docstring
     assert re.search(r"\bExpect\b", docstring)
 
 

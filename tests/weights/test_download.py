@@ -94,7 +94,7 @@ def server(content: bytes) -> Iterator[Server]:
 def point_at(server: Server, monkeypatch: pytest.MonkeyPatch):
     """Give the row of the table other addresses and another hash."""
 
-    def point(*paths: str, hash: str = "", gate: str = "") -> None:
+    def point(*paths: str, hash: str = "", gate: str = "", architecture: str = "resnet_tiny") -> None:
         urls = tuple(path if "://" in path else f"{server.address}/{path}.pth" for path in paths)
         row = dataclasses.replace(
             catalogue.checkpoint(NAME), urls=urls, hash=hash, gate=gate, architecture="resnet_tiny"
@@ -115,7 +115,7 @@ def test_the_table_is_sound():
         assert row.gate in ("", "huggingface", "form") and bool(row.urls) == (row.gate != "form"), row.name
         assert all(url.startswith("https://") for url in row.urls), row.name
         assert set(row.unconfirmed) <= columns, row.name
-        assert not row.architecture or row.architecture in models.names(), row.name
+        assert row.supported == (row.architecture in models.names() and "densenet" not in row.architecture), row.name
         assert not row.normalisation or row.normalisation in NORMALISATIONS, row.name
         assert row.hash.partition(":")[0] in ("", "md5", "sha256", "sha256-starts"), row.name
 
@@ -243,3 +243,10 @@ def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_whole(server
     assert not weights.folder.is_whole(tmp_path / NAME)
     point_at("whole")
     assert weights.folder.is_whole(download.get(NAME, tmp_path, quiet=True))
+
+
+def test_a_backbone_that_is_missing_is_refused_before_anything_is_downloaded(server, point_at, tmp_path):
+    point_at("whole", architecture="convnext_of_tomorrow")
+    with pytest.raises(UserError, match="which tljax cannot convert yet"):
+        download.get(NAME, tmp_path, quiet=True)
+    assert not server.asked

@@ -29,9 +29,9 @@ PRINTED_WIDTH = 140  # characters, where the output is no terminal
 
 
 def main() -> None:
-    config = parse(CompareConfig, "python -m tljax.compare")
+    config = parse(CompareConfig, "tljax compare")
     if len(config.networks) < 2:
-        raise UserError("name at least two networks, e.g. python -m tljax.compare random random:1")
+        raise UserError("name at least two networks, e.g. tljax compare random random:1")
     if config.out:
         require_place(config.out, config.dataset)
     devices.use_compilation_cache(config.cache_dir)

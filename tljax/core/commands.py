@@ -9,6 +9,17 @@ from pathlib import Path
 import tljax
 
 ROOT = Path(tljax.__file__).parent
+ABOUT = {
+    "weights": "list, download, convert, audit and export checkpoints",
+    "datasets": "list the tasks, or check an archive",
+    "features": "write the frozen features of a network",
+    "screen": "rank candidates on frozen features, and propose a shortlist",
+    "train": "fine-tune one network on one fold",
+    "predict": "give the class probabilities of images",
+    "compare": "compare representations layer by layer",
+    "study": "run a grid of trainings, and compare the networks",
+    "report": "write the report of a study",
+}
 
 
 def names() -> Iterator[str]:
@@ -23,7 +34,8 @@ def main() -> None:
     known = list(names())
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
-        print(f"usage: tljax COMMAND [options]\n\ncommands: {', '.join(known)}\n\ntljax COMMAND --help explains one.")
+        lines = "\n".join(f"  {command:<10}{ABOUT.get(command, '')}".rstrip() for command in known)
+        print(f"usage: tljax COMMAND [options] | --version\n\n{lines}\n\ntljax COMMAND --help explains one.")
     elif name == "--version":
         print(f"tljax {tljax.__version__}")
     elif name in known:

@@ -24,7 +24,7 @@ SHOWN = 5
 
 
 def main() -> None:
-    config = parse(DatasetsConfig, "python -m tljax.datasets")
+    config = parse(DatasetsConfig, "tljax datasets")
     if config.name is None:
         show_tasks(config.cache_dir)
         return

@@ -82,7 +82,7 @@ def find_folder(archive: Path, task: str, *names: str) -> Path:
             best = (len(names) - len(missing), missing, folder)
     raise UserError(
         f"{best[2]} is not the whole archive of {task}: there is no {', '.join(best[1])}; "
-        f"`python -m tljax.datasets` says where to get it"
+        f"`tljax datasets` says where to get it"
     )
 
 

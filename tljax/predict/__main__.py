@@ -24,7 +24,7 @@ DEFAULT_SIZE = 224
 
 
 def main() -> None:
-    config = parse(PredictConfig, "python -m tljax.predict")
+    config = parse(PredictConfig, "tljax predict")
     check(config)
     use_compilation_cache()
     network = networks.resolve(config.network, config.weights_dir)
@@ -32,7 +32,7 @@ def main() -> None:
     if not classes:
         raise UserError(
             f"{config.network} has no classification head; fine-tune it first: "
-            f"python -m tljax.train --init {shlex.quote(config.network)}"
+            f"tljax train --init {shlex.quote(config.network)}"
         )
     run = run_at(Path(config.network).expanduser())
     size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)

@@ -9,7 +9,7 @@ from tljax.report import write_report
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="python -m tljax.report", description="Write the report of a study.")
+    parser = argparse.ArgumentParser(prog="tljax report", description="Write the report of a study.")
     parser.add_argument("workdir", type=Path, metavar="DIR", help="the --workdir of a study or of single trainings")
     print(write_report(parser.parse_args().workdir))
 

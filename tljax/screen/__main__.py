@@ -7,7 +7,7 @@ from tljax.screen.show import show
 
 
 def main() -> None:
-    config = parse(ScreenConfig, "python -m tljax.screen")
+    config = parse(ScreenConfig, "tljax screen")
     found, setting = screen(config)
     show(found, setting, config)
 

@@ -27,7 +27,7 @@ DEFAULT_SIZE = 224
 
 def main() -> None:
     """Runs the command. Raises UserError for what makes no sense."""
-    config = parse(FeaturesConfig, "python -m tljax.features")
+    config = parse(FeaturesConfig, "tljax features")
     require_at_least(1, config, "batch_size", "image_size")
     if bool(config.images) == bool(config.dataset):
         raise UserError("name either images, or folders of them, after the network, or a task with --dataset")

@@ -13,7 +13,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--init-config"]:
         _copy_example(sys.argv[2:])
         return
-    config = parse(StudyConfig, "python -m tljax.study")
+    config = parse(StudyConfig, "tljax study")
     command = shlex.join(["python", "-m", "tljax.study", *sys.argv[1:]])
     if config.dry_run:
         from tljax.study.preview import show_grid

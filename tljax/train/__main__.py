@@ -8,7 +8,7 @@ from tljax.train.loop import train
 
 
 def main() -> None:
-    config = parse(TrainConfig, "python -m tljax.train")
+    config = parse(TrainConfig, "tljax train")
     run = train(config)
     if devices.is_writer():
         result = runs.read_json(run / runs.RESULT)

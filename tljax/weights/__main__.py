@@ -26,7 +26,7 @@ def main() -> None:
             print(f"error: there is no command {name!r}", file=sys.stderr)
             sys.exit(2)
         return
-    {"list": _list, "get": _get, "convert": _convert, "export": _convert, "audit": _audit}[name](arguments)
+    {"list": _list, "get": _get, "convert": _convert, "export": _export, "audit": _audit}[name](arguments)
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -44,10 +44,14 @@ def _list(arguments: list[str]) -> None:
 
     options = _parser("list").parse_args(arguments)
     here = set(present(options.weights_dir))
-    table = Table("name", "here", "backbone", "pre-training", "images", "px", "licence", "access", box=None)
+    table = Table(box=None)
+    table.add_column("name", no_wrap=True)
+    for title in ("here", "backbone", "pre-training", "images", "px", "licence", "access"):
+        table.add_column(title)
     for known in checkpoints().values():
         images = f"{known.pretraining_images:,}" if known.pretraining_images else ""
         access = {"": "free", "huggingface": "accept terms", "form": "ask the authors"}[known.gate]
+        access = access if known.supported else "not supported yet"
         licence = known.licence + (" (?)" if "licence" in known.unconfirmed else "")
         row = (known.backbone, known.pretraining, images, str(known.image_size), licence, access)
         table.add_row(known.name, "yes" if known.name in here else "", *row)
@@ -71,6 +75,20 @@ def _convert(arguments: list[str]) -> None:
 
     sys.argv = ["tljax weights convert", *arguments]
     convert()
+
+
+def _export(arguments: list[str]) -> None:
+    from tljax.weights.export import TARGETS, export
+
+    parser = argparse.ArgumentParser(prog="tljax weights export", description=COMMANDS["export"])
+    parser.add_argument("source", type=Path, metavar="FOLDER", help="a weights folder or a finished run")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--to", choices=TARGETS, help="kind of file; default by the suffix of FILE")
+    options = parser.parse_args(arguments)
+    kind = options.to or ("safetensors" if options.out.suffix == ".safetensors" else "torch")
+    for remark in export(options.source, options.out, kind):
+        print(f"note: {remark}")
+    print(f"wrote {options.out}")
 
 
 def _audit(arguments: list[str]) -> None:

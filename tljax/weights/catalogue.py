@@ -1,6 +1,7 @@
 """The published checkpoints that tljax knows by name, and where their converted folders lie."""
 
 import csv
+import importlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import Any
 from tljax.core.cache import weights_home
 from tljax.core.errors import UserError
 from tljax.weights.folder import is_whole
+from tljax.weights.formats import formats
 
 RADIMAGENET = "the form that https://github.com/BMEII-AI/RadImageNet links to"
 
@@ -20,7 +22,7 @@ class Checkpoint:
 
     name: str
     backbone: str  # for a reader: 'ViT-S/14'
-    architecture: str  # one of `tljax.models.names()`, where exactly one fits; else ""
+    architecture: str  # as `tljax.models.names()` calls it, once tljax has it
     pretraining: str  # the data
     pretraining_images: int | None
     image_size: int  # in pixels, of the pre-training
@@ -31,6 +33,13 @@ class Checkpoint:
     hash: str  # "md5:...", "sha256:...", "sha256-starts:..." as the publisher states it, or ""
     unconfirmed: tuple[str, ...]  # columns that no source confirms
     citation: str
+
+    @property
+    def supported(self) -> bool:
+        """Whether tljax has the backbone, and a format that reads its files."""
+        families = {form.family for form in formats().values()}
+        known = (importlib.import_module(f"tljax.models.{family}") for family in families)
+        return any(self.architecture in family.ARCHITECTURES for family in known)
 
     @property
     def where(self) -> str:

@@ -38,6 +38,8 @@ def get(
     """
     known, root = checkpoint(name), weights_home(weights_dir)
     folder = root / name
+    if not known.supported:
+        raise UserError(f"{name} is a {known.backbone}, which tljax cannot convert yet")
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
         with in_turn(root / f".{name}.lock"):

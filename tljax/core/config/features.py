@@ -18,7 +18,7 @@ class FeaturesConfig:
     out: Path = Path("features.npz")
     """this file: `features` (n c, float32) and `files`, with --dataset `labels`, with --layers `layer:<name>`"""
     dataset: str | None = None
-    """a task that `python -m tljax.datasets` lists, instead of image files"""
+    """a task that `tljax datasets` lists, instead of image files"""
     data_dir: Path | None = None
     """the task's archive or its unpacked folder"""
     layers: str = ""

@@ -15,7 +15,7 @@ class ScreenConfig:
     """imagenet | radimagenet | random | random:SEED | a converted weights folder | a run folder; default all weights in
     --weights-dir. Random weights of each architecture are added to whatever is named"""
     dataset: str = "phantom"
-    """a task that `python -m tljax.datasets` lists"""
+    """a task that `tljax datasets` lists"""
     out: Path = Path("screening")
     """the tables are written here: screen.csv, shortlist.csv, layers.csv, redundancy.csv, efficiency.csv,
     equivalence.csv, duplicates.csv, cost.csv"""

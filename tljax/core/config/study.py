@@ -36,7 +36,7 @@ class StudyConfig:
 
     # The grid
     tasks: tuple[str, ...] = ("phantom",)
-    """data sets that `python -m tljax.datasets` lists"""
+    """data sets that `tljax datasets` lists"""
     inits: tuple[str, ...] = ("imagenet", "radimagenet", "random")
     """as --init of tljax.train, or the data set of one of the `pretrain` runs"""
     freezes: tuple[bool, ...] = (False, True)

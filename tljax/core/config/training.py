@@ -14,7 +14,7 @@ class TrainConfig:
 
     # What to train
     dataset: str = "phantom"
-    """a task that `python -m tljax.datasets` lists"""
+    """a task that `tljax datasets` lists"""
     init: str = "random"
     """imagenet | radimagenet | random | a converted weights folder | a run folder"""
     freeze: bool = False

@@ -76,7 +76,7 @@ def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], E
     if missing := [name for name in HDF5.values() if name not in path_of]:
         raise UserError(
             f"{archive} is not the whole archive of PatchCamelyon: there is no {', '.join(missing)}; "
-            f"`python -m tljax.datasets` says where to get it"
+            f"`tljax datasets` says where to get it"
         )
     images, labels = ([path_of[HDF5[split, kind]] for split in SPLITS] for kind in "xy")
     labels = [_labels(path, pixels) for path, pixels in zip(labels, images, strict=True)]
