@@ -97,7 +97,7 @@ def point_at(server: Server, monkeypatch: pytest.MonkeyPatch):
     def point(*paths: str, hash: str = "", gate: str = "", architecture: str = "resnet_tiny") -> None:
         urls = tuple(path if "://" in path else f"{server.address}/{path}.pth" for path in paths)
         row = dataclasses.replace(
-            catalogue.checkpoint(NAME), urls=urls, hash=hash, gate=gate, architecture="resnet_tiny"
+            catalogue.checkpoint(NAME), urls=urls, hash=hash, gate=gate, architecture=architecture
         )
         monkeypatch.setattr(catalogue, "checkpoints", lambda: {NAME: row})
 
