@@ -132,14 +132,14 @@ def peak_memory(n: int, d: int) -> float:
     import jax.numpy as jnp
 
     from tljax.similarity import moments
-    from tljax.similarity.figures import figures
+    from tljax.similarity.results import measure_all
 
     state = moments.empty({"x": d, "y": d}, [("x", "y")])
     add = jax.jit(moments.added, donate_argnums=0)
     for start in range(0, n, 5000):
         x, y = plain(5000, d, seed=start)
-        state = jax.block_until_ready(add(state, {"x": jnp.asarray(x), "y": jnp.asarray(y)}))  # as a sweep does
-    jax.block_until_ready(figures(state, ("cca",)))
+        state = jax.block_until_ready(add(state, {"x": jnp.asarray(x), "y": jnp.asarray(y)}))  # as a comparison does
+    jax.block_until_ready(measure_all(state, ("cca",)))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -14,6 +14,7 @@ from toynets import network, pictures
 
 from tljax.compare import __main__ as command
 from tljax.compare import compare, full, paper
+from tljax.compare.pairing import blocks_of, mismatch
 from tljax.compare.plot import draw, heat_maps, over_layers
 from tljax.compare.table import authors_rows, write_authors, write_rows
 from tljax.core import devices
@@ -63,14 +64,84 @@ def test_an_interval_holds_the_figure_and_chance_lies_below(rows):
         assert 0 <= row.independent < row.chance + 0.05
 
 
-def test_chance_is_the_figure_of_each_image_beside_the_next():
-    rows = compare(TWO, IMAGES, measures=("cca", "debiased_cka"))
-    (row,) = [row for row in rows if (row.layer1, row.measure) == ("block1", "debiased_cka")]
-    blocks = full.blocks_of([str(k) for k in range(40)], full.BLOCKS, 0)  # here each block is a batch
+@pytest.mark.parametrize(
+    ("patients", "batch_size"),
+    [(None, 32), ([f"p{k // 10}" for k in range(40)], 3), ([f"p{k // 3}" for k in range(40)], 3)],
+)
+def test_chance_is_the_measure_of_mismatched_pairs(patients, batch_size):
+    groups = patients or [str(k) for k in range(40)]
+    partner, _ = mismatch(groups, blocks_of(groups, full.BLOCKS, 0), 0)
+    assert sorted(partner) == list(range(40))
+    assert all(groups[one] != groups[other] for one, other in enumerate(partner))
     x, y = (activations(net, "block1") for net in TWO)
-    x = np.concatenate([x[block] for block in blocks]).reshape(-1, x.shape[-1])
-    y = np.concatenate([y[np.roll(block, -1)] for block in blocks]).reshape(-1, y.shape[-1])
-    assert row.chance == pytest.approx(debiased_cka(x, y), abs=1e-5)
+    expected = debiased_cka(x.reshape(-1, x.shape[-1]), y[partner].reshape(-1, y.shape[-1]))
+    rows = compare(TWO, IMAGES, measures=("debiased_cka",), patients=patients, batch_size=batch_size)
+    (row,) = [row for row in rows if row.layer1 == "block1"]
+    assert row.chance == pytest.approx(expected, abs=1e-5)
+    assert row.flag == ""
+
+
+def test_patients_of_equal_size_meet_slot_by_slot():
+    patients = [f"p{k // 30}" for k in range(300)]
+    partner, other_patient = mismatch(patients, blocks_of(patients, 10, 0), 0)
+    assert other_patient
+    met = {(patients[one], patients[other]) for one, other in enumerate(partner)}
+    assert len(met) == 10  # each patient meets one other
+    one_patient = np.flatnonzero(np.array(patients) == "p3")
+    assert len({patients[row] for row in partner[one_patient]}) == 1
+
+
+def test_chance_with_several_images_per_patient_is_that_of_other_patients():
+    """Images of a patient resemble each other: debiased CKA of pairs within a patient is far above that of others.
+
+    The true level is the mean over all ways to move patients on by some number of places.
+    """
+    patients, images, rng = 10, 30, np.random.default_rng(0)
+    of_patient = pictures(patients).astype(int)
+    noise = rng.integers(-30, 30, (patients, images, 16, 16, 3))
+    stacked = np.clip(of_patient[:, None] + noise, 0, 255).astype(np.uint8).reshape(-1, 16, 16, 3)
+    names = np.repeat([f"p{k}" for k in range(patients)], images).tolist()
+    rows = compare(TWO, stacked, measures=("cca", "debiased_cka"), pool="gap", patients=names)
+    x, y = (activations(net, "block1", stacked).mean((1, 2)) for net in TWO)
+    for measure, function in (("cca", mean_cca), ("debiased_cka", debiased_cka)):
+        (row,) = [row for row in rows if (row.layer1, row.measure) == ("block1", measure)]
+        others = [function(x, np.roll(y, k * images, axis=0)) for k in range(1, patients)]
+        assert abs(row.chance - np.mean(others)) < 4 * np.std(others)
+    within = np.arange(patients * images).reshape(patients, images)
+    same_patient = debiased_cka(x, y[np.roll(within, 1, axis=1).ravel()])
+    assert row.chance < same_patient - 0.1
+
+
+def test_networks_of_other_layer_names_are_paired_by_relative_depth():
+    assert full.paired_layers(("conv1", "block1"), ("conv1", "block1")) == [("conv1", "conv1"), ("block1", "block1")]
+    resnet = ("conv1", "block1", "block2", "block3", "block4")
+    vit = ("patch", "layer03", "layer06", "layer09", "layer12")
+    assert full.paired_layers(resnet, vit) == list(zip(resnet, vit, strict=True))
+    seven = tuple("abcdefg")
+    assert full.paired_layers(resnet, seven) == list(zip(resnet, "abdeg", strict=True))
+    assert full.paired_layers(seven, resnet) == [(b, a) for a, b in full.paired_layers(resnet, seven)]
+
+    other = network(1)
+    other.model.named_layers = ("patch", "layer01")
+    other.model.features = lambda x, layers=(), mask=None, rngs=None: _renamed(TWO[1], x, layers)
+    rows = compare([TWO[0], other], IMAGES, measures=("cka",))
+    assert [(row.layer1, row.layer2) for row in rows] == [("conv1", "patch"), ("block1", "layer01")]
+    named = compare(TWO, IMAGES, measures=("cka",))
+    assert [row.value for row in rows] == pytest.approx([row.value for row in named])
+
+
+def _renamed(net, x, layers):
+    names = {"patch": "conv1", "layer01": "block1"}
+    features, found = net.model.features(x, [names[layer] for layer in layers])
+    return features, {layer: found[names[layer]] for layer in layers}
+
+
+def test_grids_of_other_sizes_are_refused_with_the_way_out():
+    wide = network(1)
+    wide.model.features = lambda x, layers=(), mask=None, rngs=None: TWO[1].model.features(x[:, ::2, ::2], layers)
+    with pytest.raises(UserError, match=r"grid of 4 x 4 positions, .* 2 x 2.*--pool gap"):
+        compare([TWO[0], wide], IMAGES, measures=("cka",))
+    assert compare([TWO[0], wide], IMAGES, measures=("cka",), pool="gap")
 
 
 def test_pooled_layers_of_any_size_and_width_compare():
@@ -113,13 +184,13 @@ def test_the_papers_protocol_draws_images_positions_and_the_same_channels(monkey
 
 def test_blocks_keep_patients_whole_and_are_of_equal_size():
     patients = [f"p{k // 3}" for k in range(90)]
-    blocks = full.blocks_of(patients, 10, seed=1)
+    blocks = blocks_of(patients, 10, seed=1)
     assert sorted(np.concatenate(blocks)) == list(range(90))
     assert [len(block) for block in blocks] == [9] * 10
     of = [{patients[row] for row in block} for block in blocks]
     assert sum(map(len, of)) == len(set(patients))
-    assert all((a == b).all() for a, b in zip(blocks, full.blocks_of(patients, 10, seed=1), strict=True))
-    assert len(full.blocks_of(["a", "b", "c"] * 2, 10, seed=0)) == 3
+    assert all((a == b).all() for a, b in zip(blocks, blocks_of(patients, 10, seed=1), strict=True))
+    assert len(blocks_of(["a", "b", "c"] * 2, 10, seed=0)) == 3
 
 
 def test_too_few_samples_and_constant_layers_are_flagged():
@@ -182,6 +253,9 @@ def test_figures_are_drawn(tmp_path, rows):
     draw(tmp_path / "lines.png", rows)
     crossed = [dataclasses.replace(row, layer2=layer) for row in rows for layer in ("conv1", "block1")]
     draw(tmp_path / "map.png", crossed)
+    by_depth = [dataclasses.replace(row, layer2=f"{row.layer2}'") for row in rows]
+    draw(tmp_path / "depth.png", by_depth)
+    assert over_layers(by_depth).axes[0].get_xticklabels()[0].get_text() == "conv1 – conv1'"
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("lines.png", "map.png"))
 
     (panel, *_), (cells, *_) = over_layers(rows).axes, heat_maps(crossed).axes

@@ -8,17 +8,17 @@ from toynets import network, pictures
 
 import tljax.compare as comparing
 from tljax.compare import compare, full, gather, memory
-from tljax.compare.sweep import batch_table
+from tljax.compare.pairing import batches_of, blocks_of, mismatch
 from tljax.compare.table import Row, flags
 from tljax.core.errors import UserError, require_known
-from tljax.similarity.pair import Figure
+from tljax.similarity.views import Measurement
 
 IMAGES = pictures(40)
 TWO = [network(0), network(1)]
-GOOD = Figure(0.5, 100.0, 5, 5, 1.0, 1.0, 1e-5, True, 0)
+GOOD = Measurement(0.5, 100.0, 5, 5, 1.0, 1.0, 1e-5, True, 0)
 
 
-def row_of(figure: Figure, interval=(0.4, 0.6), measure="cca", blocks=10) -> Row:
+def row_of(figure: Measurement, interval=(0.4, 0.6), measure="cca", blocks=10) -> Row:
     return Row.of(("a", "b"), ("conv1", "conv1"), measure, "full", "none", figure, interval, 0.1, blocks)
 
 
@@ -37,25 +37,32 @@ def test_batches_of_one_image_do_not_make_chance_the_figure_itself(protocol):
         assert row.value == pytest.approx(expected.value, abs=1e-5)
 
 
-def test_batches_are_of_two_images_at_least():
-    for count in range(2, 12):
-        for size in (1, 2, 3, 5):
-            table, _ = batch_table([np.arange(count)], size, 1)
-            assert (table >= 0).sum(1).min() >= 2
-            assert (table >= 0).sum() == count
-            assert (table >= 0).sum(1).max() <= max(size, 3)
+@pytest.mark.parametrize("patients", [list("abcdefghijkl"), list("aabbbbccccdd"), list("aaaaaabbbbbb"), ["p"] * 12])
+@pytest.mark.parametrize("devices", [1, 4])
+def test_batches_hold_every_sample_once_each_with_its_partner(patients, devices):
+    blocks = blocks_of(patients, 3, seed=0)
+    partner, other_patient = mismatch(patients, blocks, seed=0)
+    assert other_patient == (len(set(patients)) > 1)
+    for size in (1, 2, 3, 5, 32):
+        batches = batches_of(blocks, partner, size, devices)
+        assert batches.rows.shape[1] % devices == 0
+        assert (batches.rows >= 0).sum(1).max() <= max(size, 2)
+        assert sorted(batches.rows[batches.sample]) == list(range(12))
+        for rows, sample, own, number in zip(*batches, strict=True):
+            assert (rows[own[sample]] == partner[rows[sample]]).all()
+            assert set(rows[sample]) <= set(blocks[number])
 
 
 def test_blocks_are_of_two_images_at_least():
     for patients in (["a"] * 10 + ["b"], ["a", "b", "c"], ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + ["d"]):
-        blocks = full.blocks_of(patients, 10, seed=0)
+        blocks = blocks_of(patients, 10, seed=0)
         assert min(map(len, blocks)) >= 2
         assert sorted(np.concatenate(blocks)) == list(range(len(patients)))
 
 
 def test_one_patient_gives_no_interval_and_two_give_a_flagged_one():
     one = compare(TWO, IMAGES, measures=("cca",), patients=["p"] * 40)
-    assert {(row.flag, row.low, row.high) for row in one} == {("one block", None, None)}
+    assert {(row.flag, row.low, row.high) for row in one} == {("one block; chance within patients", None, None)}
     assert all(row.value > row.chance for row in one)
     two = compare(TWO, IMAGES, measures=("cca",), patients=["p", "q"] * 20)
     assert {row.flag for row in two} == {"two blocks"}

@@ -315,3 +315,22 @@ def test_half_precision_and_integers_are_taken_as_they_are():
     half = jnp.asarray(y, jnp.bfloat16)
     assert mean_cca(x, half) == pytest.approx(mean_cca(x, np.asarray(half, np.float32)))
     assert jax.config.jax_enable_x64 is False
+
+
+@pytest.mark.parametrize("name", ["cca", "r2_cca"])
+@pytest.mark.parametrize("method", ["moments", "tsqr"])
+def test_one_channel_of_a_huge_scale_leaves_the_others_alone(name, method):
+    """Canonical correlations do not depend on the scale of a channel, 1e20 and 1e-20 included."""
+    x, y = features(4)
+    expected = figure(name, x, y, method=method)
+    scale = np.array([1e20, 1, 1, 1, 1e-20])
+    function = {"cca": mean_cca, "r2_cca": r2_cca.r2_cca}[name]
+    assert function(x * scale, y * scale[::-1], method=method) == pytest.approx(expected, abs=1e-5)
+
+
+def test_weights_that_need_channels_of_any_scale_are_refused_in_float32():
+    x, y = features(4)
+    scale = np.array([1e20, 1, 1, 1, 1])
+    with pytest.raises(UserError, match="use dtype float64"):
+        pwcca(x * scale, y)
+    assert pwcca(x * scale, y, dtype="float64", side="y") == pytest.approx(pwcca(x, y, side="y"), abs=1e-5)

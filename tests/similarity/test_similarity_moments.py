@@ -13,8 +13,8 @@ from jax import lax
 
 from tljax.core.errors import UserError
 from tljax.similarity import moments
-from tljax.similarity.figures import figures, interval, jackknifed
-from tljax.similarity.pair import moment_pairs
+from tljax.similarity.results import interval, jackknifed, measure_all
+from tljax.similarity.views import moment_pairs
 
 WIDTHS = {"a": 4, "b": 3, "c": 5}
 PAIRS = (("a", "b"), ("a", "c"), ("b", "c"))
@@ -80,15 +80,22 @@ def test_runs_inside_a_scan(views):
     assert_same(step(moments.empty(WIDTHS, PAIRS), batches), gathered(views, [96]))
 
 
-def test_chance_pairs_each_sample_with_a_stranger(views):
-    partner = np.roll(np.arange(96), 7)
-    state = moments.empty(WIDTHS, PAIRS, chance=PAIRS)
-    state = added(state, {k: jnp.asarray(v) for k, v in views.items()}, partner=jnp.asarray(partner))
-    for a, b in PAIRS:
-        strangers = {a: views[a], b: views[b][partner]}
-        assert_same(state.chance[a, b], by_hand(strangers, a, b))
-    found, chance = figures(state, ("cca", "debiased_cka"))
-    assert all(chance["a", "b"][name].value < figure.value for name, figure in found["a", "b"].items())
+def mismatched_moments(views, batches=1):
+    """Of the pairs with their second samples shifted by 7: none with itself, as its power is all that is needed."""
+    shifted = {moments.mismatched(name): np.roll(view, -7, axis=0) for name, view in views.items()}
+    widths = WIDTHS | {moments.mismatched(name): width for name, width in WIDTHS.items()}
+    state = moments.empty(widths, [(a, moments.mismatched(b)) for a, b in PAIRS], own=False)
+    for rows in np.array_split(np.arange(96), batches):
+        state = added(state, {name: jnp.asarray(view[rows]) for name, view in (views | shifted).items()})
+    return state, views | shifted
+
+
+@pytest.mark.parametrize("batches", [1, 5])
+def test_moments_between_views_need_none_of_a_view_with_itself(views, batches):
+    state, both = mismatched_moments(views, batches)
+    for (a, b), cross in state.cross.items():
+        assert a != b
+        assert_same(cross, by_hand(both, a, b))
 
 
 def test_blocks_weigh_as_if_their_samples_were_repeated(views):
@@ -101,17 +108,22 @@ def test_blocks_weigh_as_if_their_samples_were_repeated(views):
 def test_a_jackknife_recomputes_measures_with_each_block_left_out(views):
     blocks = [gathered({k: v[start : start + 24] for k, v in views.items()}, [24]) for start in (0, 24, 48, 72)]
     names = ("cca", "debiased_cka")
-    whole = moments.empty(WIDTHS, PAIRS, chance=PAIRS)
-    whole = added(whole, {k: jnp.asarray(v) for k, v in views.items()}, partner=jnp.roll(jnp.arange(96), 7))
-    found, chance, left_out = jackknifed(moments.stacked(blocks), whole, names)
-    for one, other in zip((found, chance), figures(whole, names), strict=True):
-        for pair in PAIRS:
-            assert all(abs(one[pair][name].value - other[pair][name].value) < 1e-5 for name in names)
+    mismatched, both = mismatched_moments(views)
+    found, chance, left_out = jackknifed(moments.stacked(blocks), mismatched, names)
+    whole = measure_all(gathered(views, [96]), names)
+    for a, b in PAIRS:
+        shifted = {a: both[a], b: both[moments.mismatched(b)]}
+        state = added(moments.empty({a: WIDTHS[a], b: WIDTHS[b]}, [(a, b)]), shifted)
+        by_chance = measure_all(state, names)[a, b]
+        for name in names:
+            assert abs(found[a, b][name].value - whole[a, b][name].value) < 1e-5
+            assert abs(chance[a, b][name].value - by_chance[name].value) < 1e-5
+            assert chance[a, b][name].value < found[a, b][name].value
     rest = gathered({k: np.delete(v, np.s_[24:48], axis=0) for k, v in views.items()}, [72])
-    for pair, expected in figures(rest, names)[0].items():
-        for name, figure in expected.items():
+    for pair, expected in measure_all(rest, names).items():
+        for name, found in expected.items():
             assert left_out[pair][name].shape == (4,)
-            np.testing.assert_allclose(left_out[pair][name][1], figure.value, atol=1e-5)
+            np.testing.assert_allclose(left_out[pair][name][1], found.value, atol=1e-5)
 
 
 def test_the_jackknife_interval_of_a_mean_is_students():
@@ -142,7 +154,7 @@ def test_kornblith_demonstration_without_centring():
     state = moments.empty({"x": 10, "y": 10}, [("x", "y")])
     state = added(state, {"x": jnp.asarray(x, jnp.float32), "y": jnp.asarray(y, jnp.float32)})
     about_origin = moments.recentred(state, {"x": jnp.zeros(10), "y": jnp.zeros(10)})
-    assert figures(about_origin, ("r2_cca",))[0]["x", "y"]["r2_cca"].value == pytest.approx(0.54312, abs=1e-5)
+    assert measure_all(about_origin, ("r2_cca",))["x", "y"]["r2_cca"].value == pytest.approx(0.54312, abs=1e-5)
 
 
 def test_activations_that_are_not_finite_are_named(views):
@@ -154,9 +166,9 @@ def test_activations_that_are_not_finite_are_named(views):
 def test_measures_share_a_decomposition(views):
     """One eigendecomposition a view and kind of basis, however many pairs and measures."""
     names = ("cca", "pwcca", "r2_cca", "cka", "debiased_cka", "procrustes")
-    traced = jax.make_jaxpr(partial(figures, measures=names))(moments.empty(WIDTHS, PAIRS, chance=PAIRS))
+    traced = jax.make_jaxpr(partial(measure_all, measures=names))(moments.empty(WIDTHS, PAIRS))
     assert str(traced).count(" eigh[") == len(WIDTHS)
-    assert moment_pairs(gathered(views, [96]))[0].keys() == set(PAIRS)
+    assert moment_pairs(gathered(views, [96])).keys() == set(PAIRS)
 
 
 DEVICES = """
@@ -165,12 +177,12 @@ DEVICES = """
     import jax, numpy as np
     from jax.sharding import PartitionSpec as P
     from tljax.similarity import moments
-    from tljax.similarity.figures import figures
+    from tljax.similarity.results import measure_all
 
     x = np.random.default_rng(0).gamma(1, 1, (64, 4)).astype(np.float32)
     y = np.maximum(x @ np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32), 0)
     empty = moments.empty({"x": 4, "y": 3}, [("x", "y")])
-    whole, _ = figures(moments.added(empty, {"x": x, "y": y}), ("cca", "debiased_cka"))
+    whole = measure_all(moments.added(empty, {"x": x, "y": y}), ("cca", "debiased_cka"))
     mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 
     def shard(x, y):
@@ -178,8 +190,8 @@ DEVICES = """
         return moments.across(local, "data")
 
     shared = jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=P("data"), out_specs=P(), check_vma=False))(x, y)
-    for name, figure in figures(shared, ("cca", "debiased_cka"))[0]["x", "y"].items():
-        assert abs(figure.value - whole["x", "y"][name].value) < 1e-6, (name, figure, whole)
+    for name, found in measure_all(shared, ("cca", "debiased_cka"))["x", "y"].items():
+        assert abs(found.value - whole["x", "y"][name].value) < 1e-6, (name, found, whole)
     print("devices", jax.device_count())
 """
 

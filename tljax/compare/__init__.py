@@ -39,9 +39,10 @@ def compare(
         networks: at least two; each pass over the images is shared by all of them.
         pairs: the networks to compare, by position; None: every two of them.
         protocol: "paper" draws 64 channels and about 10,000 positions five times; "full" takes all of both.
-        layers: "named": conv1 and the four stages, each with its like; "all": every block with every block, pooled.
+        layers: "named": the layers that a network names, paired by name, or by relative depth where the networks have
+            other names (`full.paired_layers`); "all": every block with every block, pooled.
         pool: "none": each position of each image is a sample; "gap": each image is one, averaged over positions.
-        patients: of the images; an interval then rests on blocks of patients, else on blocks of images.
+        patients: of the images. An interval then rests on blocks of patients, and chance on pairs of two patients.
         seed: of what is drawn: blocks, and the images and channels of the paper's protocol.
         progress: show bars on standard error, where it is a terminal.
 
@@ -56,7 +57,7 @@ def compare(
     _check_pairs(pairs, len(networks))
     if protocol == "full":
         return full.compare(networks, images, pairs, measures, layers, pool, patients, batch_size, seed, progress)
-    return paper.compare(networks, images, pairs, measures, batch_size, seed, progress)
+    return paper.compare(networks, images, pairs, measures, patients, batch_size, seed, progress)
 
 
 def _check_options(

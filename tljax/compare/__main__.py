@@ -12,8 +12,8 @@ from rich.table import Table
 
 from tljax import datasets, models
 from tljax.compare import Row, compare
+from tljax.compare.activations import unique_labels
 from tljax.compare.plot import draw
-from tljax.compare.sweep import unique_labels
 from tljax.compare.table import authors_path, require_place, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.config import CompareConfig, parse

@@ -1,7 +1,7 @@
-"""Moments of blocks of images, for a jackknife, and of all images beside strangers, for the level by chance.
+"""Moments of blocks of images, for a jackknife, and of mismatched pairs, for the level by chance.
 
-They are the better part of the memory that a comparison takes (2048 channels squared, for every network, pair and
-block), so that a block is summed up on its own and written into the stack of blocks once, in place.
+They take most of the memory of a comparison (2048 channels squared for every network, pair and block). Each block is
+therefore summed up by itself, and written into the stack of blocks once, in place.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,24 +15,23 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
+from tljax.compare.activations import Activations, Batch, samples, units
 from tljax.compare.memory import free_bytes
-from tljax.compare.sweep import Activations, positions, samples, strangers, units
+from tljax.compare.pairing import positions
 from tljax.core.devices import replicated
 from tljax.core.errors import UserError
 from tljax.similarity import moments
-from tljax.similarity.moments import Moments, PairName
+from tljax.similarity.moments import Moments, PairName, mismatched
 
 Cells = dict[PairName, tuple[tuple[str, str], tuple[str, str]]]  # two views: their networks, their layers
-Mask = Bool[Array | np.ndarray, " b"]  # false for what only fills a batch up
-Batch = tuple[Activations, Mask]
-SPARE = 4  # blocks of the largest group that adding a batch needs beside those gathered, and a jackknife less
+SPARE = 4  # blocks of the largest group that adding a batch needs in addition; a jackknife needs fewer
 
 
 class Gathered(NamedTuple):
     """The moments of some cells."""
 
     blocks: Moments  # of each block, stacked
-    whole: Moments  # of all images, with the pairs beside strangers
+    mismatched: Moments  # of all images, of each pair (a, mismatched b)
 
 
 def views_of(cells: Cells) -> list[str]:
@@ -46,32 +45,38 @@ def gather(
     widths: dict[str, int],
     mesh: Mesh,
 ) -> list[Gathered]:
-    """What `groups` of cells take of the batches, those of a block one after the other. `widths`: channels by view."""
+    """Returns the moments of each group of cells. The batches of a block follow each other.
+
+    widths: channels by view.
+    """
     like = [_like(cells, widths, int(block_of.max()) + 1) for cells in groups]
-    stacks, wholes = _zeros([stack for stack, _ in like], mesh), _zeros([whole for _, whole in like], mesh)
+    stacks, mismatches = (_zeros([both[part] for both in like], mesh) for part in (0, 1))
     scale = None
     for number, members in groupby(zip(block_of, batches, strict=True), key=lambda member: member[0]):
         block = _zeros([_first(stack) for stack, _ in like], mesh)
-        for _, (activations, mask) in members:
-            scale = units(activations) if scale is None else scale
-            for index, cells in enumerate(groups):  # not all in one program, which would hold what each needs at once
-                views, scales = ({name: of[name] for name in views_of(cells)} for of in (activations, scale))
-                block[index], wholes[index] = _added(block[index], wholes[index], views, scales, mask)
-                jax.block_until_ready(wholes[index])  # nor several programs at once
-        for index in range(len(groups)):
-            stacks[index] = jax.block_until_ready(_written(stacks[index], jnp.asarray(number), block.pop(0)))
-    return [Gathered(*both) for both in zip(stacks, wholes, strict=True)]
+        for _, batch in members:
+            scale = units(batch.activations) if scale is None else scale
+            for index, cells in enumerate(groups):  # one program a group, one at a time: each has its own memory
+                views, scales = ({name: of[name] for name in views_of(cells)} for of in (batch.activations, scale))
+                block[index], mismatches[index] = jax.block_until_ready(
+                    _added(block[index], mismatches[index], views, scales, batch.sample, batch.partner)
+                )
+        for index, stack in enumerate(stacks):
+            stacks[index] = jax.block_until_ready(_written(stack, jnp.asarray(number), block[index]))
+        del block  # before the next is made
+    return [Gathered(*both) for both in zip(stacks, mismatches, strict=True)]
 
 
 def bytes_of(groups: Iterable[Cells], widths: dict[str, int], blocks: int) -> int:
-    """What the moments take at the most, from the shapes alone."""
+    """Returns how many bytes the moments take at most, from the shapes alone."""
     like = [_like(cells, widths, blocks) for cells in groups]
     size = [[sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in both] for both in like]
-    return sum(stack + stack // blocks + whole for stack, whole in size) + SPARE * max(s // blocks for s, _ in size)
+    every = sum(stack + stack // blocks + mismatch for stack, mismatch in size)
+    return every + SPARE * max(stack // blocks for stack, _ in size)
 
 
 def require_memory(groups: Sequence[Cells], widths: dict[str, int], blocks: int) -> None:
-    """Raises `UserError` where the moments cannot fit: better than being killed halfway."""
+    """Raises `UserError` where the moments do not fit into memory, before anything is computed."""
     wanted, free = bytes_of(groups, widths, blocks), free_bytes()
     if free is not None and wanted > free:
         raise UserError(
@@ -81,7 +86,7 @@ def require_memory(groups: Sequence[Cells], widths: dict[str, int], blocks: int)
 
 
 def grouped(cells: Sequence[Cells], widths: dict[str, int], blocks: int, budget: float) -> list[Cells]:
-    """`cells`, joined in their order as long as their moments stay under `budget` bytes: they share decompositions."""
+    """Returns `cells` joined in order, as long as the moments stay under `budget` bytes: joined ones share views."""
     groups = [cells[0]]
     for each in cells[1:]:
         joined = groups[-1] | each
@@ -93,11 +98,13 @@ def grouped(cells: Sequence[Cells], widths: dict[str, int], blocks: int, budget:
 
 
 def _like(cells: Cells, widths: dict[str, int], blocks: int) -> tuple[Moments, Moments]:
-    """The shapes of the stacked blocks and of the whole."""
+    """The shapes of the stacked blocks and of the mismatched pairs."""
     own = {name: widths[name] for name in views_of(cells)}
     block = jax.eval_shape(lambda: moments.empty(own, cells))
     stack = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((blocks, *leaf.shape), leaf.dtype), block)
-    return stack, jax.eval_shape(lambda: moments.empty(own, chance=cells))
+    both = {a: widths[a] for a, _ in cells} | {mismatched(b): widths[b] for _, b in cells}
+    pairs = [(a, mismatched(b)) for a, b in cells]
+    return stack, jax.eval_shape(lambda: moments.empty(both, pairs, own=False))
 
 
 def _first(stack: Moments) -> Moments:
@@ -105,7 +112,7 @@ def _first(stack: Moments) -> Moments:
 
 
 def _zeros(like: list[Moments], mesh: Mesh) -> list[Moments]:
-    """Made where they are to lie."""
+    """Zeros on the devices."""
 
     def fill() -> list[Moments]:
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
@@ -116,16 +123,20 @@ def _zeros(like: list[Moments], mesh: Mesh) -> list[Moments]:
 @partial(jax.jit, donate_argnums=(0, 1))
 def _added(
     block: Moments,
-    whole: Moments,
+    mismatches: Moments,
     activations: Activations,
     scale: dict[str, Float[Array, ""]],
-    mask: Mask,
+    sample: Bool[Array | np.ndarray, " b"],
+    partner: Int[Array | np.ndarray, " b"],
 ) -> tuple[Moments, Moments]:
     views = {name: samples(activation) * scale[name] for name, activation in activations.items()}
-    each = next(iter(views.values())).shape[0] // mask.size
-    weight = jnp.repeat(mask, each)
-    beside = positions(strangers(mask), each)
-    return moments.added(block, views, weight), moments.added(whole, views, weight, beside)
+    each = next(iter(views.values())).shape[0] // sample.size
+    weight, others = jnp.repeat(sample, each), positions(partner, each)
+    paired = {
+        name: views[name] if name in views else views[name.removesuffix(mismatched(""))][others]
+        for name in mismatches.mean
+    }
+    return moments.added(block, views, weight), moments.added(mismatches, paired, weight)
 
 
 @partial(jax.jit, donate_argnums=0)

@@ -13,24 +13,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 from scipy import stats
 
-from tljax.compare.sweep import (
-    Activations,
-    Sweep,
-    batch_table,
-    positions,
-    require_same_positions,
-    samples,
-    strangers,
-    units,
-    view,
-)
+from tljax.compare.activations import Activations, ForwardPass, require_same_positions, samples, units, view
+from tljax.compare.pairing import batches_of, mismatch, positions
 from tljax.compare.table import Row
 from tljax.core.devices import replicated
 from tljax.core.errors import UserError
 from tljax.similarity import moments
-from tljax.similarity.figures import Figures, figures
-from tljax.similarity.moments import Moments
-from tljax.similarity.pair import Figure
+from tljax.similarity.moments import Moments, mismatched
+from tljax.similarity.results import measure_all
+from tljax.similarity.views import Measurement
 from tljax.weights.networks import Network
 
 REPEATS = 5
@@ -43,6 +34,7 @@ def compare(
     images: UInt8[np.ndarray, "n h w 3"],
     pairs: Sequence[tuple[int, int]],
     measures: tuple[str, ...],
+    patients: Sequence[str] | None,
     batch_size: int,
     seed: int,
     progress: bool,
@@ -53,33 +45,50 @@ def compare(
     )
     if not layers:
         raise UserError("the networks have no layer of the same name in common: use --protocol full --pool gap")
-    sweep = Sweep(networks, [layers] * len(networks))
-    shapes = sweep.shapes(images.shape[1:3])
+    forward = ForwardPass(networks, [layers] * len(networks))
+    shapes = forward.shapes(images.shape[1:3])
     for layer in layers:
-        views = [view(label, layer) for label in sweep.labels]
+        views = [view(label, layer) for label in forward.labels]
         require_same_positions(shapes, pairwise(views))
     rng = np.random.default_rng(seed)
-    drawn = {layer: draw(rng, [shapes[view(label, layer)] for label in sweep.labels], len(images)) for layer in layers}
-    gathered = _gather(sweep, images, pairs, drawn, batch_size, progress)
+    drawn = {
+        layer: draw(rng, [shapes[view(label, layer)] for label in forward.labels], len(images)) for layer in layers
+    }
+    groups = patients or [str(row) for row in range(len(images))]
+    gathered, other_patient = _gather(forward, images, groups, pairs, drawn, batch_size, seed, progress)
     rows = []
     for layer in layers:
         states = gathered[layer]
         moments.require_finite(states)
-        repeats = [jax.device_get(_figures(states, repeat, measures)) for repeat in range(REPEATS)]
+        repeats = [
+            jax.device_get(measure_all(jax.tree.map(lambda leaf, k=k: leaf[k], states), measures))
+            for k in range(REPEATS)
+        ]
         for one, other in pairs:
-            models = sweep.labels[one], sweep.labels[other]
+            models = forward.labels[one], forward.labels[other]
             for measure in measures:
-                found = [repeat[models][measure] for repeat in repeats]
-                chance = np.mean([repeat[models[0], _stranger(models[1])][measure].value for repeat in repeats])
-                figure, interval = over_repeats(found)
-                rows.append(Row.of(models, (layer, layer), measure, "paper", "none", figure, interval, float(chance)))
+                measured, interval = over_repeats([repeat[models][measure] for repeat in repeats])
+                chance = np.mean([repeat[models[0], mismatched(models[1])][measure].value for repeat in repeats])
+                rows.append(
+                    Row.of(
+                        models,
+                        (layer, layer),
+                        measure,
+                        "paper",
+                        "none",
+                        measured,
+                        interval,
+                        float(chance),
+                        other_patient=other_patient,
+                    )
+                )
     return rows
 
 
 def draw(
     rng: np.random.Generator, shapes: Sequence[tuple[int, int, int]], images: int
 ) -> tuple[Int[np.ndarray, "repeats channels"], Bool[np.ndarray, "repeats images"]]:
-    """The channels and the images of each repeat, at a layer of these shapes (h, w, c), one for each network."""
+    """Draws the channels and the images of each repeat, at a layer of these shapes (h, w, c), one per network."""
     height, width, _ = shapes[0]
     channels = min(shape[2] for shape in shapes)
     count = min(max(round(POSITIONS / (height * width)), 1), images)
@@ -87,56 +96,53 @@ def draw(
     return np.stack([rng.permutation(channels)[:CHANNELS] for _ in range(REPEATS)]), np.stack(taken)
 
 
-def over_repeats(found: Sequence[Figure], confidence: float = 0.95) -> tuple[Figure, tuple[float, float]]:
-    """The mean of the repeats beside the worst of their diagnostics, and its interval; Student's t."""
-    values = np.array([figure.value for figure in found], float)
+def over_repeats(found: Sequence[Measurement], confidence: float = 0.95) -> tuple[Measurement, tuple[float, float]]:
+    """Returns the mean of the repeats with the worst of their diagnostics, and its interval (Student's t)."""
+    values = np.array([repeat.value for repeat in found], float)
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    figure = Figure(
+    mean = Measurement(
         value=values.mean(),
-        n=min(figure.n for figure in found),
-        rank1=min(figure.rank1 for figure in found),
-        rank2=min(figure.rank2 for figure in found),
-        condition1=max(figure.condition1 for figure in found),
-        condition2=max(figure.condition2 for figure in found),
+        n=min(repeat.n for repeat in found),
+        rank1=min(repeat.rank1 for repeat in found),
+        rank2=min(repeat.rank2 for repeat in found),
+        condition1=max(repeat.condition1 for repeat in found),
+        condition2=max(repeat.condition2 for repeat in found),
         cutoff=found[0].cutoff,
-        enough=all(figure.enough for figure in found),
-        forced=max(figure.forced for figure in found),
+        enough=all(repeat.enough for repeat in found),
+        forced=max(repeat.forced for repeat in found),
     )
-    return figure, (float(values.mean() - reach), float(values.mean() + reach))
-
-
-def _stranger(label: str) -> str:
-    """The view of a network whose images are each the next one: what its partner meets by chance."""
-    return f"{label}, next image"
+    return mean, (float(values.mean() - reach), float(values.mean() + reach))
 
 
 def _gather(
-    sweep: Sweep,
+    forward: ForwardPass,
     images: UInt8[np.ndarray, "n h w 3"],
+    groups: Sequence[str],
     pairs: Sequence[tuple[int, int]],
     drawn: dict[str, tuple[Int[np.ndarray, "repeats channels"], Bool[np.ndarray, "repeats images"]]],
     batch_size: int,
+    seed: int,
     progress: bool,
-) -> dict[str, Moments]:
-    """For each layer the moments of each repeat, stacked."""
-    models = [(sweep.labels[one], sweep.labels[other]) for one, other in pairs]
-    compared = models + [(a, _stranger(b)) for a, b in models]
+) -> tuple[dict[str, Moments], bool]:
+    """For each layer the moments of each repeat, stacked; and whether mismatched images are of other patients."""
+    models = [(forward.labels[one], forward.labels[other]) for one, other in pairs]
+    compared = models + [(a, mismatched(b)) for a, b in models]
     states = {}
     for layer, (channels, _) in drawn.items():
         widths = {name: channels.shape[1] for pair in compared for name in pair}
         states[layer] = moments.stacked([moments.empty(widths, compared)] * REPEATS)
-    states, drawn = jax.device_put((states, drawn), replicated(sweep.mesh))
-    seen = np.flatnonzero(np.any([taken.any(0) for _, taken in jax.device_get(drawn).values()], axis=0))
-    if len(seen) == 1:  # it needs a stranger beside it
+    seen = np.flatnonzero(np.any([taken.any(0) for _, taken in drawn.values()], axis=0))
+    if len(seen) == 1:  # it needs a mismatched image
         seen = np.append(seen, (seen + 1) % len(images))
-    table, _ = batch_table([np.random.default_rng(0).permutation(seen)], batch_size, sweep.mesh.size)
+    states, drawn = jax.device_put((states, drawn), replicated(forward.mesh))
+    partner, other_patient = mismatch(groups, [seen], seed)
     scale = None
-    for activations, rows, mask in sweep.batches(images, table, progress):
-        scale = units(activations) if scale is None else scale
+    for batch in forward.batches(images, batches_of([seen], partner, batch_size, forward.mesh.size), progress):
+        scale = units(batch.activations) if scale is None else scale
         for layer in drawn:
-            of_layer = [{name: of[view(name, layer)] for name in sweep.labels} for of in (activations, scale)]
-            states[layer] = _added(states[layer], *of_layer, *drawn[layer], rows, mask)
-    return states
+            of_layer = [{name: of[view(name, layer)] for name in forward.labels} for of in (batch.activations, scale)]
+            states[layer] = _added(states[layer], *of_layer, *drawn[layer], batch.rows, batch.sample, batch.partner)
+    return states, other_patient
 
 
 @partial(jax.jit, donate_argnums=0)
@@ -147,26 +153,22 @@ def _added(
     channels: Int[Array, "repeats channels"],
     taken: Bool[Array, "repeats images"],
     rows: Int[Array, " b"],
-    mask: Bool[Array, " b"],
+    sample: Bool[Array, " b"],
+    partner: Int[Array, " b"],
 ) -> Moments:
     flat = {name: samples(activation) * scale[name] for name, activation in activations.items()}
-    each = next(iter(flat.values())).shape[0] // mask.size
-    beside = positions(strangers(mask), each)
+    each = next(iter(flat.values())).shape[0] // sample.size
+    others = positions(partner, each)
 
     def repeat(arguments: tuple[Moments, Int[Array, " channels"], Bool[Array, " images"]]) -> Moments:
         state, channels, taken = arguments
-        here = taken[rows] & mask
+        here = taken[rows] & sample
 
         def add() -> Moments:
             views = {name: view[:, channels] for name, view in flat.items()}
-            views |= {_stranger(name): view[beside] for name, view in views.items()}
+            views |= {mismatched(name): view[others] for name, view in views.items()}
             return moments.added(state, {name: views[name] for name in state.mean}, jnp.repeat(here, each))
 
         return jax.lax.cond(here.any(), add, lambda: state)
 
     return jax.lax.map(repeat, (states, channels, taken))
-
-
-def _figures(states: Moments, repeat: int, measures: tuple[str, ...]) -> Figures:
-    found, _ = figures(jax.tree.map(lambda leaf: leaf[repeat], states), measures)
-    return found

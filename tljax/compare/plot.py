@@ -22,26 +22,27 @@ TITLES = {
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the figure that suits these rows; the format is that of the path's ending."""
-    crossed = any(row.layer1 != row.layer2 for row in rows)
+    """Writes the figure that suits these rows; the path's ending says the format."""
+    compared = [(row.measure, row.model1, row.model2, row.layer1) for row in rows]
+    crossed = len(set(compared)) < len(compared)
     figure = heat_maps(rows) if crossed else over_layers(rows)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=150, bbox_inches="tight", format=path.suffix.removeprefix("."))
 
 
 def over_layers(rows: Sequence[Row]) -> "Figure":
-    """A panel for each measure, a line with intervals for each two networks; dashed: by chance; hollow: flagged."""
+    """Draws a panel for each measure, a line with intervals for each two networks; dashed: chance; hollow: flagged."""
     chosen = _groups(rows, "measure")
     figure, panels = _panels(len(chosen))
     for panel, ((measure,), of_measure) in zip(panels, chosen.items(), strict=False):
         for models, line in _groups(of_measure, "model1", "model2").items():
             known = [row for row in line if row.value is not None]
-            layers = [row.layer1 for row in known]
+            layers = [_layers(row) for row in known]
             reach = [[_reach(row, row.low) for row in known], [_reach(row, row.high) for row in known]]
             points = panel.errorbar(layers, [row.value for row in known], reach, marker="o", capsize=3)
             points.set_label(" - ".join(models))
             panel.plot(layers, [row.chance for row in known], "--", color=points[0].get_color(), alpha=0.6)
-            flagged = [(row.layer1, row.value) for row in known if row.flag]
+            flagged = [(_layers(row), row.value) for row in known if row.flag]
             if flagged:
                 panel.plot(
                     *zip(*flagged, strict=True), "o", color=points[0].get_color(), markerfacecolor="white", zorder=3
@@ -50,19 +51,24 @@ def over_layers(rows: Sequence[Row]) -> "Figure":
         panel.spines[["top", "right"]].set_visible(False)
     figure.legend(
         *panels[0].get_legend_handles_labels(),
-        title="dashed: by chance; hollow: flagged in the table",
+        title="dashed: mismatched pairs; hollow: flagged in the table",
         loc="outside lower center",
     )
     return figure
 
 
+def _layers(row: Row) -> str:
+    """The layer of both networks, or both layers where the names differ."""
+    return row.layer1 if row.layer1 == row.layer2 else f"{row.layer1} – {row.layer2}"
+
+
 def _reach(row: Row, end: float | None) -> float:
-    """How far a bar goes; not at all where there is no interval, or one that was cut off on this side of the value."""
+    """The length of an error bar; 0 where there is no interval, or one that was cut off on this side of the value."""
     return 0.0 if end is None else abs(end - row.value)
 
 
 def heat_maps(rows: Sequence[Row]) -> "Figure":
-    """A panel for each measure and two networks: layers of the first down, of the second across; circles: flagged."""
+    """Draws a panel for each measure and two networks: layers of the first down, of the second across."""
     chosen = _groups(rows, "measure", "model1", "model2")
     figure, panels = _panels(len(chosen))
     for panel, ((measure, one, other), cells) in zip(panels, chosen.items(), strict=False):

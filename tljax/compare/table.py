@@ -12,16 +12,17 @@ from tljax.core import paper
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv
 from tljax.similarity.independent import level
-from tljax.similarity.pair import Figure
+from tljax.similarity.views import Measurement
 
 FIRST_COLUMNS = ("task", "model1", "model2", "fold", "split")  # of the tidy table
 LOWEST = {"debiased_cka": -1.0}  # value of a measure, where it is not 0
 FEW_BLOCKS = {1: "one block", 2: "two blocks"}
+CHANCE_WITHIN = "chance within patients"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of two layers. Empty (None) is what could not be said; `flag` says why."""
+    """One measure of two layers. A value that does not exist is None; `flag` says why."""
 
     model1: str
     model2: str
@@ -32,13 +33,13 @@ class Row:
     value: float | None  # 0..1; debiased CKA may fall below 0
     low: float | None  # of the 95 % interval: over blocks of images or patients (full), over the repeats (paper)
     high: float | None
-    chance: float | None  # the same measure with each image of model1 beside another image of model2
+    chance: float | None  # the same measure of mismatched pairs: an image in model1, one of another patient in model2
     n: int  # samples
     rank1: int
     rank2: int
     condition1: float
     condition2: float
-    flag: str  # what keeps the value from being taken at its word; see `flags`
+    flag: str  # why the value means less than it seems to; see `flags`
     pool: str
     excess: float | None  # value above chance
     independent: float | None  # the level of independent Gaussian samples, where it has a closed form
@@ -51,18 +52,23 @@ class Row:
         measure: str,
         protocol: str,
         pool: str,
-        figure: Figure,
+        measured: Measurement,
         interval: tuple[float, float] | None,
         chance: float,
         blocks: int | None = None,
+        other_patient: bool = True,
     ) -> "Row":
-        """A row of a figure, its interval and the same by chance. `blocks`: on which the interval rests, where on any.
+        """Makes a row of a measurement.
 
-        The interval is cut to the values that the measure can take: Student's t knows nothing of them.
+        Args:
+            interval: cut here to the values that the measure can take, which Student's t does not know.
+            chance: the measure of mismatched pairs.
+            blocks: the number of blocks on which the interval rests; None where it rests on none.
+            other_patient: whether all mismatched pairs are of two patients.
         """
-        n, rank1, rank2 = int(figure.n), int(figure.rank1), int(figure.rank2)
+        n, rank1, rank2 = int(measured.n), int(measured.rank1), int(measured.rank2)
         constant = min(rank1, rank2) == 0
-        value = None if constant else float(figure.value)
+        value = None if constant else float(measured.value)
         lowest = LOWEST.get(measure, 0.0)
         low, high = (float(np.clip(end, lowest, 1)) for end in interval) if interval and not constant else (None, None)
         return cls(
@@ -77,31 +83,35 @@ class Row:
             n,
             rank1,
             rank2,
-            float(figure.condition1),
-            float(figure.condition2),
-            flags(figure, blocks),
+            float(measured.condition1),
+            float(measured.condition2),
+            flags(measured, blocks, other_patient),
             pool,
             None if constant else value - chance,
             level(measure, n, rank1, rank2),
         )
 
 
-def flags(figure: Figure, blocks: int | None = None) -> str:
-    """Why a value or its interval says little; several are joined by "; ".
+def flags(measured: Measurement, blocks: int | None = None, other_patient: bool = True) -> str:
+    """Returns why a value, its interval or its level by chance means little; several reasons are joined by "; ".
 
     constant: no channel of one side varies; there is no value. too few samples: any two representations would look
-    alike. partly 1 by arithmetic: so do some of their canonical correlations, as n <= rank1 + rank2. one block: there
-    is no interval; two blocks: it is very wide, as two are hardly enough to tell how much blocks differ.
+    alike. partly 1 by arithmetic: some canonical correlations are 1 because n <= rank1 + rank2. one block: there is no
+    interval. two blocks: it is very wide, because two blocks hardly show how much blocks differ. chance within
+    patients: one patient has more than half of the images, so that some mismatched pairs are of one patient, and
+    `chance` is too high.
     """
-    if min(int(figure.rank1), int(figure.rank2)) == 0:
+    if min(int(measured.rank1), int(measured.rank2)) == 0:
         return "constant"
     found = []
-    if not figure.enough:
+    if not measured.enough:
         found.append("too few samples")
-    elif figure.forced:
+    elif measured.forced:
         found.append("partly 1 by arithmetic")
     if blocks in FEW_BLOCKS:
         found.append(FEW_BLOCKS[blocks])
+    if not other_patient:
+        found.append(CHANCE_WITHIN)
     return "; ".join(found)
 
 
@@ -159,7 +169,7 @@ def require_place(out: Path, task: str) -> None:
 def write_authors(
     path: Path, rows: Iterable[Row], task: str, fold: int, split: str = "test", paths: Mapping[str, str] | None = None
 ) -> None:
-    """The mean CCA in the schema of the paper's `CCA_<task>.csv`; rows already there stay, but for those made anew.
+    """The mean CCA in the schema of the paper's `CCA_<task>.csv`; rows already there stay, but for those made again.
 
     Nothing is written where no two networks have all of the paper's layers.
     """
@@ -187,7 +197,7 @@ def authors_rows(
     for row in rows:
         if row.measure == "cca" and row.layer1 == row.layer2:
             models = tuple(paths.get(model) or model for model in (row.model1, row.model2))
-            tables.setdefault(models, {})[row.layer1] = None if row.flag else row.value
+            tables.setdefault(models, {})[row.layer1] = row.value if row.flag in ("", CHANCE_WITHIN) else None
     stimuli = task if split == "test" else f"{task}-{split}"
     return [
         {"model1": one, "model2": other, "fold": f"fold{fold}", "stimuli": stimuli}

@@ -10,7 +10,7 @@ from tljax.core.errors import require_known
 
 @cache
 def measures() -> dict[str, Callable]:
-    """Every measure found in this folder: its name to its `measure(pair) -> Figure`, jittable."""
+    """Every measure found in this folder: its name to its `measure(pair) -> Measurement`, jittable."""
     modules = {info.name: importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)}
     return {name: module.measure for name, module in sorted(modules.items()) if hasattr(module, "measure")}
 

@@ -1,69 +1,68 @@
-"""From two arrays, in memory or memory-mapped, to a figure: what stands behind every measure's own function."""
+"""From two arrays, in memory or memory-mapped, to a similarity: what every measure's own function calls."""
 
-import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Literal, get_args
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from tljax.core.errors import UserError, require_known
 from tljax.similarity import moments, tsqr
-from tljax.similarity.pair import Figure, Pair, moment_pairs
+from tljax.similarity.views import Measurement, ViewPair, moment_pairs
 
 Method = Literal["moments", "tsqr"]
 DType = Literal["float32", "float64"]
 ROWS = 8192  # samples taken to the device at a time
 NEAR = 8  # powers of two from 1 within which the largest number of an array may stay as it is
+RANGE = 56  # powers of two between the largest values of channels, up to which float32 holds the squares of both
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows of x, rows of y, their weights
+Scaling = Literal["each", "together", "together, bounded"]
+Unit = Int[np.ndarray, "..."]  # powers of two, by channel or of the whole array
 
 
 class Similarity(float):
-    """A figure as a plain number, with what one needs to trust it as attributes.
+    """A similarity as a plain number, with its diagnostics as attributes.
 
     Attributes:
         n: the samples.
         rank, rank1, rank2: the directions that counted: the smaller, of `x`, of `y`.
         condition1, condition2: the largest over the smallest eigenvalue that counted.
         cutoff: the share of the largest eigenvalue up to which directions were dropped.
-        forced: canonical correlations that are 1 by arithmetic, whatever the samples, as n <= rank1 + rank2.
+        forced: canonical correlations that are 1 by arithmetic, whatever the samples, because n <= rank1 + rank2.
     """
 
-    def __new__(cls, figure: Figure) -> "Similarity":
-        similarity = super().__new__(cls, float(figure.value))
-        similarity.n = int(figure.n)
-        similarity.rank1, similarity.rank2 = int(figure.rank1), int(figure.rank2)
-        similarity.rank = min(similarity.rank1, similarity.rank2)
-        similarity.condition1, similarity.condition2 = float(figure.condition1), float(figure.condition2)
-        similarity.cutoff, similarity.forced = float(figure.cutoff), int(figure.forced)
-        return similarity
-
-    def __reduce__(self) -> tuple:
-        return _restored, (float(self), vars(self))
+    n: int
+    rank: int
+    rank1: int
+    rank2: int
+    condition1: float
+    condition2: float
+    cutoff: float
+    forced: int
 
 
-def _restored(value: float, attributes: dict) -> Similarity:
-    """What was pickled."""
-    similarity = float.__new__(Similarity, value)
-    vars(similarity).update(attributes)
-    return similarity
-
-
-def evaluate(measure: Callable[..., Figure], x, y, **options) -> Similarity:
-    """`measure` of `x` (n dx) and `y` (n dy); the options are those of `applied`."""
+def evaluate(measure: Callable[..., Measurement], x, y, **options) -> Similarity:
+    """Returns `measure` of `x` (n dx) and `y` (n dy); the options are those of `applied`."""
     return checked(applied(measure, x, y, **options))
 
 
-def checked(figure: Figure) -> Similarity:
-    """Raises `UserError` where the figure would say nothing, and warns where it says less than it seems to."""
-    similarity = Similarity(figure)
+def checked(measurement: Measurement) -> Similarity:
+    """Raises `UserError` where the value would mean nothing, and warns where it means less than it seems to."""
+    similarity = Similarity(measurement.value)
+    similarity.n = int(measurement.n)
+    similarity.rank1, similarity.rank2 = int(measurement.rank1), int(measurement.rank2)
+    similarity.rank = min(similarity.rank1, similarity.rank2)
+    similarity.condition1, similarity.condition2 = float(measurement.condition1), float(measurement.condition2)
+    similarity.cutoff, similarity.forced = float(measurement.cutoff), int(measurement.forced)
     if similarity.n < 2:
         raise UserError(f"{similarity.n} sample is too few to compare anything: add samples")
     if similarity.rank == 0:
         raise UserError("all channels of one array are constant, so there is nothing to compare: check its activations")
-    if not figure.enough:
+    if not measurement.enough:
         raise UserError(
             f"{similarity.n} samples are too few for so many channels: any two would look alike; add samples"
         )
@@ -84,24 +83,28 @@ def applied(
     method: Method = "moments",
     dtype: DType = "float32",
     cutoff: float | None = None,
+    channels: Scaling = "together",
     **options: str | float,
 ):
-    """`function(pair, **options)`, jitted, of two arrays; returns numpy.
+    """Returns `function(pair, **options)` of two arrays, jitted, as numpy.
 
     Args:
         x: (n dx), y: (n dy); anything that numpy slices, read `ROWS` samples at a time.
         method: how the samples are condensed; "tsqr" for canonical correlations only.
         dtype: of all arithmetic.
-        cutoff: of the eigenvalues; None: what the method and the dtype bear.
+        cutoff: of the eigenvalues; None: as low as the method and the dtype allow.
+        channels: how to bring the numbers near 1: "each" by itself, for a function that does not depend on the scale of
+            single channels; all "together"; or "together, bounded", for a function that needs small channels as well.
 
     Raises:
-        UserError: the arrays are not two-dimensional, empty, differ in n, or hold what is not a finite number; an
-            unknown method or dtype, a cutoff that is no share.
+        UserError: the arrays are not two-dimensional, empty, differ in n, or hold a value that is not finite; their
+            channels differ too much in magnitude for float32; an unknown method or dtype, a cutoff outside 0..1.
     """
     _check(x, y, method, dtype, cutoff)
     condense = {"moments": _moments, "tsqr": _triangle}[method]
+    units = [_unit(array, dtype, channels) for array in (x, y)]
     with jax.enable_x64(True) if dtype == "float64" else nullcontext():
-        pair = condense(x, y, dtype)
+        pair = condense(_batches(x, y, units, dtype), x.shape[1], y.shape[1], dtype)
         return jax.device_get(_call(pair, function, cutoff, x.shape[1], tuple(options.items())))
 
 
@@ -120,22 +123,22 @@ def _check(x, y, method: str, dtype: str, cutoff: float | None) -> None:
 @partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _call(state, function: Callable, cutoff: float | None, dx: int, options: tuple):
     if isinstance(state, tsqr.Triangle):
-        pair: Pair = tsqr.pair(state, dx, cutoff)
+        pair: ViewPair = tsqr.pair(state, dx, cutoff)
     else:
-        pair = moment_pairs(state, cutoff)[0]["x", "y"]
+        pair = moment_pairs(state, cutoff)["x", "y"]
     return function(pair, **dict(options))
 
 
-def _moments(x, y, dtype: DType) -> moments.Moments:
-    state = moments.empty({"x": x.shape[1], "y": y.shape[1]}, [("x", "y")], dtype=dtype)
-    for batch in _batches(x, y, dtype):
+def _moments(batches: Iterable[Batch], dx: int, dy: int, dtype: DType) -> moments.Moments:
+    state = moments.empty({"x": dx, "y": dy}, [("x", "y")], dtype=dtype)
+    for batch in batches:
         state = _add_moments(state, *batch)
     return state
 
 
-def _triangle(x, y, dtype: DType) -> tsqr.Triangle:
-    state = tsqr.empty(x.shape[1] + y.shape[1], dtype)
-    for batch in _batches(x, y, dtype):
+def _triangle(batches: Iterable[Batch], dx: int, dy: int, dtype: DType) -> tsqr.Triangle:
+    state = tsqr.empty(dx + dy, dtype)
+    for batch in batches:
         state = _add_triangle(state, *batch)
     return state
 
@@ -148,10 +151,9 @@ def _add_moments(state, x, y, weight):
 _add_triangle = jax.jit(tsqr.added, donate_argnums=0)
 
 
-def _batches(x, y, dtype: DType) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows of both arrays in batches of one shape, the last padded with rows of weight 0; each array in its `_unit`."""
-    rows = -(-len(x) // -(-len(x) // ROWS))  # as even as can be
-    units = [_unit(array) for array in (x, y)]
+def _batches(x, y, units: Sequence[Unit], dtype: DType) -> Iterator[Batch]:
+    """Rows of both arrays, each in its unit, in batches of one shape; the last is padded with rows of weight 0."""
+    rows = -(-len(x) // -(-len(x) // ROWS))  # batches of about equal size
     for start in range(0, len(x), rows):
         weight = np.ones(min(rows, len(x) - start), dtype)
         part = [_scaled(array[start : start + rows], unit, dtype) for array, unit in zip((x, y), units, strict=True)]
@@ -162,28 +164,33 @@ def _batches(x, y, dtype: DType) -> Iterator[tuple[np.ndarray, np.ndarray, np.nd
         yield tuple(part)
 
 
-def _unit(array) -> int:
-    """The power of two that brings the largest number to 1 (within a factor of two); 0, sparing a copy, if it is near.
+def _unit(array, dtype: DType, channels: Scaling) -> Unit:
+    """Returns the power of two that brings the largest number to 1 within a factor of two, or one per channel.
 
-    No measure sees the scale of an array, but squares, and squares of squares, of small or large numbers leave float32.
+    No measure depends on the scale of an array, but float32 does not hold the squares of squares of very small or large
+    numbers. Where the largest number is near 1, the power is 0, which spares a copy.
     """
-    largest = 0.0
+    largest = np.zeros(array.shape[1])
     for start in range(0, len(array), ROWS):
         part = np.asarray(array[start : start + ROWS])
-        largest = max(largest, abs(float(part.max())), abs(float(part.min())), key=_nan_first)
-    if not math.isfinite(largest):
-        raise UserError("an array holds numbers that are not finite: check the activations")
-    unit = -math.frexp(largest)[1]
-    return unit if abs(unit) > NEAR else 0
+        largest = np.maximum(largest, np.maximum(part.max(axis=0), -part.min(axis=0)).astype(float))  # NaN stays
+    if not np.isfinite(largest).all():
+        raise UserError("an array holds values that are not finite: check the activations")
+    exponents = -np.frexp(largest)[1]
+    varying = exponents[largest > 0]
+    if channels == "together, bounded" and dtype == "float32" and len(varying) and np.ptp(varying) > RANGE:
+        raise UserError(
+            f"the largest values of the channels differ by a factor of 2^{np.ptp(varying)}, too much for float32: use "
+            "dtype float64"
+        )
+    if channels != "each":
+        exponents = -np.frexp(largest.max())[1]
+    return np.where(np.abs(exponents) > NEAR, exponents, 0)
 
 
-def _nan_first(value: float) -> float:
-    return math.inf if math.isnan(value) else value
-
-
-def _scaled(part, unit: int, dtype: DType) -> np.ndarray:
-    """In a precision that holds both the part as it is and what it becomes."""
+def _scaled(part, unit: Unit, dtype: DType) -> np.ndarray:
+    """Scales in a precision that holds both the values as they are and the result."""
     part = np.asarray(part)
-    if unit == 0:
+    if not unit.any():
         return part.astype(dtype, copy=False)
     return np.ldexp(part.astype(np.promote_types(part.dtype, dtype), copy=False), unit).astype(dtype, copy=False)

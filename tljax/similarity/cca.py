@@ -4,14 +4,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tljax.similarity.arrays import DType, Method, Similarity, applied, checked, evaluate
-from tljax.similarity.pair import Figure, Pair
 from tljax.similarity.pwcca import pwcca
 from tljax.similarity.svcca import svcca
+from tljax.similarity.views import Measurement, ViewPair
 
 __all__ = ["canonical_correlations", "mean_cca", "measure", "pwcca", "svcca"]
 
 
-def measure(pair: Pair) -> Figure:
+def measure(pair: ViewPair) -> Measurement:
     """The mean over the smaller rank."""
     return _correlations_and_mean(pair)[1]
 
@@ -29,18 +29,20 @@ def mean_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cuto
 
     Warns where some correlations are 1 by arithmetic, as n <= rank1 + rank2; `Similarity.forced` says how many.
     """
-    return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)
+    return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff, channels="each")
 
 
 def canonical_correlations(
     x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None
 ) -> Float[np.ndarray, " rank"]:
     """The canonical correlations of `x` (n dx) and `y` (n dy), falling, as many as the smaller rank. See `mean_cca`."""
-    values, figure = applied(_correlations_and_mean, x, y, method=method, dtype=dtype, cutoff=cutoff)
-    return values[: checked(figure).rank]
+    values, measurement = applied(
+        _correlations_and_mean, x, y, method=method, dtype=dtype, cutoff=cutoff, channels="each"
+    )
+    return values[: checked(measurement).rank]
 
 
-def _correlations_and_mean(pair: Pair) -> tuple[Float[Array, " d"], Figure]:
+def _correlations_and_mean(pair: ViewPair) -> tuple[Float[Array, " d"], Measurement]:
     x, y = pair.x.span, pair.y.span
     values = pair.correlations(x, y)
-    return values, pair.canonical_figure(pair.over_rank(values.sum(), x, y), x, y)
+    return values, pair.canonical_measurement(pair.over_rank(values.sum(), x, y), x, y)

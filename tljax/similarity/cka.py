@@ -7,16 +7,16 @@ import jax.numpy as jnp
 
 from tljax.similarity.arrays import DType, Similarity, evaluate
 from tljax.similarity.debiased_cka import debiased_cka
-from tljax.similarity.pair import Figure, MomentPair
+from tljax.similarity.views import Measurement, MomentPair
 
 __all__ = ["debiased_cka", "linear_cka", "measure"]
 
 
-def measure(pair: MomentPair) -> Figure:
+def measure(pair: MomentPair) -> Measurement:
     """|Sxy|^2 / (|Sxx| |Syy|), by Frobenius norms of the covariances."""
     together, x, y = (jnp.linalg.norm(cross.second / pair.x.n) for cross in (pair.cross, pair.x.own, pair.y.own))
     value = together / jnp.maximum(x, jnp.finfo(x.dtype).tiny) * (together / jnp.maximum(y, jnp.finfo(y.dtype).tiny))
-    return pair.figure(jnp.minimum(value, 1), pair.x.n > 1, pair.x.span, pair.y.span)
+    return pair.measurement(jnp.minimum(value, 1), pair.x.n > 1, pair.x.span, pair.y.span)
 
 
 def linear_cka(x, y, *, dtype: DType = "float32") -> Similarity:

@@ -11,16 +11,16 @@ from jaxtyping import Array, Float
 
 from tljax.similarity.arrays import DType, Similarity, evaluate
 from tljax.similarity.moments import Cross
-from tljax.similarity.pair import Figure, MomentPair, MomentView
+from tljax.similarity.views import Measurement, MomentPair, MomentView
 
 
-def measure(pair: MomentPair) -> Figure:
+def measure(pair: MomentPair) -> Measurement:
     """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)), each unbiased."""
     x, y = pair.x, pair.y
     together, alone, other = _hsic(x, y, pair.cross), _hsic(x, x, x.own), _hsic(y, y, y.own)
     defined = (alone > 0) & (other > 0)
     value = together / jnp.sqrt(jnp.where(defined, alone, 1)) / jnp.sqrt(jnp.where(defined, other, 1))
-    return pair.figure(jnp.where(defined, jnp.clip(value, -1, 1), 0), x.n > 3, x.span, y.span)
+    return pair.measurement(jnp.where(defined, jnp.clip(value, -1, 1), 0), x.n > 3, x.span, y.span)
 
 
 def debiased_cka(x, y, *, dtype: DType = "float32") -> Similarity:

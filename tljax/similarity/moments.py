@@ -1,12 +1,12 @@
-"""The moments of representations that all measures are made of, gathered in one pass and never holding the samples.
+"""The moments from which all measures are computed, gathered in one pass without keeping the samples.
 
 Batches are centred on their own means and merged by Chan's formula (Chan, Golub, LeVeque 1983), which stays exact in
-float32 where a raw sum of squares does not. Beside the second moments stand the sums over squared norms that debiased
-CKA needs. A representation is a *view*: any name for an array `n d`. Each view's own moments are gathered once, however
-many pairs it takes part in.
+float32 where a raw sum of squares does not. Besides the second moments, there are the sums over squared norms that
+debiased CKA needs. A representation is a *view*: any name for an array `n d`. Each view's own moments are gathered
+once, however many pairs it takes part in.
 
-The one operation underneath is `recentred`: moments about one mean, told about another. Merging two batches, summing
-over devices and weighting blocks for a jackknife are all "move to the common mean, then add".
+Everything rests on `recentred`, which moves moments to another mean. Merging two batches, summing over devices and
+weighting blocks for a jackknife all move to the common mean, then add.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from tljax.core.errors import UserError
 
@@ -33,20 +33,26 @@ class Cross(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """All that is kept of the samples seen: a pytree that passes through jit, scan and psum; blocks of it stack."""
+    """All that is kept of the samples: a pytree that passes through jit, scan and psum; blocks of it stack."""
 
     n: Float[Array, "*blocks"]
     mean: dict[str, Float[Array, "*blocks d"]]
-    cross: dict[PairName, Cross]  # (a, a) for every view a, and the pairs asked for
-    chance: dict[PairName, Cross]  # pairs of which b's samples stand beside another image's of a
+    power: dict[str, Float[Array, "*blocks"]]  # sum of squares, centred
+    cross: dict[PairName, Cross]  # the pairs asked for, and (a, a) for every view a unless they were left out
 
 
-def empty(
-    widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, chance: Iterable[PairName] = (), dtype=jnp.float32
-) -> Moments:
-    """The moments of no samples: `widths` names each view's number of channels, `pairs` the views to be compared.
+def mismatched(view: str) -> str:
+    """Returns the name of a view whose samples are those of other images."""
+    return f"{view}, mismatched"
 
-    chance: the pairs to be compared beside strangers.
+
+def empty(widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, own: bool = True, dtype=jnp.float32) -> Moments:
+    """Returns the moments of no samples.
+
+    Args:
+        widths: the number of channels by view.
+        pairs: the views to compare.
+        own: also gather the moments of each view with itself, which measures need.
     """
 
     def cross(a: str, b: str) -> Cross:
@@ -56,24 +62,22 @@ def empty(
     nothing = Moments(
         n=np.zeros((), dtype),
         mean={name: np.zeros(width, dtype) for name, width in widths.items()},
-        cross={(a, b): cross(a, b) for a, b in (*((name, name) for name in widths), *pairs)},
-        chance={(a, b): cross(a, b) for a, b in chance},
+        power={name: np.zeros((), dtype) for name in widths},
+        cross={(a, b): cross(a, b) for a, b in (*((name, name) for name in widths if own), *pairs)},
     )
-    return jax.device_put(nothing)  # all at once: an array at a time would take as long as a small batch
+    return jax.device_put(nothing)  # all at once: one array at a time would take as long as a small batch
 
 
 def added(
     moments: Moments,
     views: Mapping[str, Float[Array, "n _"]],
     weight: Float[Array, " n"] | Bool[Array, " n"] | None = None,
-    partner: Int[Array, " n"] | None = None,
 ) -> Moments:
-    """`moments` and one more batch.
+    """Returns `moments` with one more batch.
 
     Args:
         views: the batch, `n d` for every view of `moments`.
         weight: true or 1 for a sample, false or 0 for padding; None: all are samples.
-        partner: for the chance level, the row of `b` to stand beside each row of `a`: a permutation of the samples.
     """
     dtype = moments.n.dtype
     views = {name: view.astype(dtype) for name, view in views.items()}
@@ -84,25 +88,20 @@ def added(
     views = {name: (view - mean[name][None]) * weight[:, None] for name, view in views.items()}
     norms = {name: jnp.square(view).sum(1) for name, view in views.items()}
 
-    def cross(a: str, b: str, order=slice(None)) -> Cross:
+    def cross(a: str, b: str) -> Cross:
         return Cross(
-            second=product(views[a].T, views[b][order]),
-            left=product(norms[b][order], views[a]),
-            right=product(norms[a], views[b][order]),
-            quartic=product(norms[a], norms[b][order]),
+            second=product(views[a].T, views[b]),
+            left=product(norms[b], views[a]),
+            right=product(norms[a], views[b]),
+            quartic=product(norms[a], norms[b]),
         )
 
-    batch = Moments(
-        n=n,
-        mean=mean,
-        cross={(a, b): cross(a, b) for a, b in moments.cross},
-        chance={(a, b): cross(a, b, partner) for a, b in moments.chance},
-    )
-    return merged(moments, batch)
+    power = {name: norm.sum() for name, norm in norms.items()}
+    return merged(moments, Moments(n, mean, power, {(a, b): cross(a, b) for a, b in moments.cross}))
 
 
 def merged(first: Moments, second: Moments) -> Moments:
-    """The moments of both samples together."""
+    """Returns the moments of both samples together."""
     n = first.n + second.n
     share = second.n / jnp.maximum(n, 1)
     mean = {name: mean + share * (second.mean[name] - mean) for name, mean in first.mean.items()}
@@ -110,9 +109,9 @@ def merged(first: Moments, second: Moments) -> Moments:
 
 
 def summed(blocks: Moments, weights: Float[Array, " blocks"]) -> Moments:
-    """The moments of stacked blocks, each counted `weights` times: 0 or 1 for a jackknife, counts for a bootstrap.
+    """Returns the moments of stacked blocks, each counted `weights` times: 0 or 1 for a jackknife.
 
-    One block after the other: all at once would take the memory of the blocks again.
+    One block after the other: all at once would double the memory.
     """
     counts = weights * blocks.n
     share = counts / jnp.maximum(counts.sum(), 1)
@@ -127,23 +126,23 @@ def summed(blocks: Moments, weights: Float[Array, " blocks"]) -> Moments:
 
 
 def across(moments: Moments, axis_name: str) -> Moments:
-    """The moments of the samples of all devices along a mapped axis; inside `shard_map`."""
+    """Returns the moments of the samples of all devices along a mapped axis; inside `shard_map`."""
     n = jnp.maximum(lax.psum(moments.n, axis_name), 1)
     mean = {name: lax.psum(moments.n / n * mean, axis_name) for name, mean in moments.mean.items()}
     return lax.psum(recentred(moments, mean), axis_name)._replace(mean=mean)
 
 
 def stacked(blocks: Iterable[Moments]) -> Moments:
-    """Moments of several blocks as one pytree with the blocks in front."""
+    """Returns the moments of several blocks as one pytree with the blocks in front."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks)
 
 
 def recentred(moments: Moments, mean: Mapping[str, Float[Array, " _"]]) -> Moments:
-    """The same samples' moments about another point: every centred sample `u` becomes `u - shift`."""
+    """Returns the moments of the same samples about another point: every centred sample `u` becomes `u - shift`."""
     n = moments.n
     shift = {name: mean[name] - own for name, own in moments.mean.items()}
     squared = {name: product(move, move) for name, move in shift.items()}
-    power = {name: jnp.trace(moments.cross[name, name].second) for name in shift}
+    power = moments.power
 
     def move(names: PairName, cross: Cross) -> Cross:
         a, b = names
@@ -164,8 +163,8 @@ def recentred(moments: Moments, mean: Mapping[str, Float[Array, " _"]]) -> Momen
     return Moments(
         n=n,
         mean=dict(mean),
+        power={name: own + n * squared[name] for name, own in power.items()},
         cross={names: move(names, cross) for names, cross in moments.cross.items()},
-        chance={names: move(names, cross) for names, cross in moments.chance.items()},
     )
 
 
@@ -173,16 +172,16 @@ def require_finite(moments: Moments) -> None:
     """Raises `UserError` naming the views whose samples, or their squares, are not finite numbers."""
     bad = [name for name in moments.mean if not np.isfinite(np.asarray(moments.cross[name, name].quartic)).all()]
     if bad:
-        raise UserError(f"the activations of {', '.join(bad)} are not finite, or too large to square: check it")
+        raise UserError(f"the activations of {', '.join(bad)} are not finite, or too large to square: check them")
 
 
 def _mean(view: Float[Array, "n d"], weight: Float[Array, " n"], n: Float[Array, ""]) -> Float[Array, " d"]:
-    """In two steps: the second takes away what rounding left in the first, however large the mean."""
+    """In two steps: the second removes the rounding error of the first, however large the mean is."""
     share = weight / jnp.maximum(n, 1)
     first = product(share, view)
     return first + product(share, view - first[None])
 
 
 def product(a: Array, b: Array) -> Array:
-    """The matrix product at full precision, also where the accelerator's default is less."""
+    """Returns the matrix product in full precision, where the accelerator's default is less."""
     return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

@@ -1,22 +1,22 @@
 """Orthogonal Procrustes (Ding et al. 2021; Williams et al. 2021): how well one side turns onto the other.
 
 With both sides centred and of Frobenius norm 1, the best rotation leaves a squared distance of 2 - 2 |X^T Y|_*; the
-figure is the nuclear norm, 1 for equal and 0 for unrelated. Blind to orthogonal maps and to scale.
+similarity is the nuclear norm, 1 for equal and 0 for unrelated. Blind to orthogonal maps and to scale.
 """
 
 import jax.numpy as jnp
 
 from tljax.similarity.arrays import DType, Similarity, evaluate
-from tljax.similarity.pair import Figure, MomentPair
+from tljax.similarity.views import Measurement, MomentPair
 
 
-def measure(pair: MomentPair) -> Figure:
+def measure(pair: MomentPair) -> Measurement:
     """|Sxy|_* / sqrt(tr(Sxx) tr(Syy)): 1 minus half the squared Procrustes distance."""
     x, y = (jnp.trace(view.own.second) for view in (pair.x, pair.y))
     constant = (x <= 0) | (y <= 0)
     scale = jnp.where(constant, 0, 1 / jnp.sqrt(jnp.where(constant, 1, x)) / jnp.sqrt(jnp.where(constant, 1, y)))
     value = jnp.linalg.svd(pair.cross.second * scale, compute_uv=False).sum()
-    return pair.figure(jnp.minimum(value, 1), pair.x.n > 1, pair.x.span, pair.y.span)
+    return pair.measurement(jnp.minimum(value, 1), pair.x.n > 1, pair.x.span, pair.y.span)
 
 
 def procrustes(x, y, *, dtype: DType = "float32") -> Similarity:

@@ -12,12 +12,12 @@ from tljax.core.errors import require_known
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
 from tljax.similarity.basis import Basis
 from tljax.similarity.moments import product
-from tljax.similarity.pair import Figure, Pair, View, counted
+from tljax.similarity.views import Measurement, View, ViewPair, counted
 
 WeightedBy = Literal["x", "y", "smaller"]
 
 
-def measure(pair: Pair, side: WeightedBy = "smaller") -> Figure:
+def measure(pair: ViewPair, side: WeightedBy = "smaller") -> Measurement:
     """Weighted by `side`; "smaller" is the side of fewer channels, and where they tie the mean of both."""
     x, y = pair.x.span, pair.y.span
     left, values, right = jnp.linalg.svd(pair.between(x, y), full_matrices=False)
@@ -29,7 +29,7 @@ def measure(pair: Pair, side: WeightedBy = "smaller") -> Figure:
         sides = (side,)
     by = {"x": (pair.x, x, left.T), "y": (pair.y, y, right)}
     weighted = [_weighted(values, counted(values, x, y), *by[each]) for each in sides]
-    return pair.canonical_figure(sum(weighted) / len(weighted), x, y)
+    return pair.canonical_measurement(sum(weighted) / len(weighted), x, y)
 
 
 def _weighted(
@@ -51,4 +51,4 @@ def pwcca(
 ) -> Similarity:
     """PWCCA of `x` (n dx) and `y` (n dy), weighted by `side`; 0..1. For the rest see `cca.mean_cca`."""
     require_known("side", side, get_args(WeightedBy))
-    return evaluate(measure, x, y, side=side, method=method, dtype=dtype, cutoff=cutoff)
+    return evaluate(measure, x, y, side=side, method=method, dtype=dtype, cutoff=cutoff, channels="together, bounded")

@@ -4,13 +4,13 @@ Blind to orthogonal maps and to scale, not to every invertible map: the componen
 """
 
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
-from tljax.similarity.pair import Figure, Pair
+from tljax.similarity.views import Measurement, ViewPair
 
 
-def measure(pair: Pair) -> Figure:
+def measure(pair: ViewPair) -> Measurement:
     """The mean over the smaller number of components."""
     x, y = pair.x.principal, pair.y.principal
-    return pair.canonical_figure(pair.over_rank(pair.correlations(x, y).sum(), x, y), x, y)
+    return pair.canonical_measurement(pair.over_rank(pair.correlations(x, y).sum(), x, y), x, y)
 
 
 def svcca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from tljax.similarity.basis import Basis, masked, unit_length
 from tljax.similarity.moments import product
-from tljax.similarity.pair import EXPLAINED, Pair, View
+from tljax.similarity.views import EXPLAINED, View, ViewPair
 
 CUTOFF = {"float32": 1e-10, "float64": 1e-24}  # of the largest squared singular value
 
@@ -70,7 +70,7 @@ class QRView(View):
 
 
 @dataclass(frozen=True)
-class QRPair(Pair):
+class QRPair(ViewPair):
     """Two views in the coordinates of one Q."""
 
     def between(self, x: Basis, y: Basis) -> Float[Array, "dx dy"]:
