@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from studies import fail
 
 from tljax.core.errors import UserError
 from tljax.study.local import DIED
-from tljax.study.slurm import PackedJob, _packs
+from tljax.study.slurm import SILENCE, PackedJob, SlurmLauncher, _packs
 from tljax.study.work import Outcome, WorkItem
 
 
@@ -39,6 +40,59 @@ def test_a_job_that_is_told_to_stop_asks_to_be_queued_again(tmp_path):
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert asked == ["requeue"]
+
+
+class FakeJob:
+    """What submitit knows of a job, with a result that a test sets."""
+
+    def __init__(self, folder):
+        self.paths = SimpleNamespace(result_pickle=folder / "result.pkl", stderr="job.err")
+        self.error = None
+
+    def exception(self):
+        return self.error
+
+    def result(self):
+        return [Outcome("done")]
+
+
+@pytest.fixture
+def launcher(tmp_path, monkeypatch):
+    """With one job, and a queue that a test sets in its `queue`."""
+    monkeypatch.setattr("tljax.study.slurm.POLL", 0)
+    made = object.__new__(SlurmLauncher)
+    made._jobs = {"1_0": ([WorkItem("a", int)], FakeJob(tmp_path))}
+    made._gone, made._answered, made.queue = {}, time.monotonic(), {"1_0"}
+
+    def answer(*_):
+        if isinstance(made.queue, Exception):
+            raise made.queue
+        return made.queue
+
+    monkeypatch.setattr(made, "_queue", answer)
+    return made
+
+
+def test_a_job_that_was_queued_again_has_not_failed_whatever_it_left(launcher):
+    job = launcher._jobs["1_0"][1]
+    job.paths.result_pickle.touch()
+    job.error = RuntimeError("Traceback\nsubprocess.CalledProcessError: 'scontrol requeue' died with SIGTERM\n  - path")
+    assert launcher.collect(0.0) == []
+    launcher.queue = set()
+    ((item, outcome),) = launcher.collect(0.0)
+    assert (item.name, outcome.status) == ("a", "failed")
+    assert outcome.message.startswith("subprocess.CalledProcessError: 'scontrol") and "job.err" in outcome.message
+
+
+def test_a_silent_controller_is_waited_for_and_then_named(launcher, monkeypatch):
+    launcher.queue = UserError("SLURM does not answer")
+    assert launcher.collect(0.0) == []
+    launcher._answered -= SILENCE + 1
+    with pytest.raises(UserError, match="does not answer"):
+        launcher.collect(0.0)
+    launcher.queue = set()
+    launcher._jobs["1_0"][1].paths.result_pickle.touch()
+    assert [outcome.status for _, outcome in launcher.collect(0.0)] == ["done"]
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (3, [3]), (4, [4]), (9, [4, 4, 1])])

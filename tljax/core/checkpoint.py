@@ -16,7 +16,7 @@ from tljax.core.errors import UserError
 
 REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore raise where a disk is full or gone
 LAYOUT = "layout"  # among the facts: a hash of the names, shapes and types of the arrays
-FILE_BYTES = 8192  # of disk, that a tensor may take beside its own bytes
+FILE_BYTES = 8192  # of disk that a tensor may take in addition to its own bytes
 _ADVICE = "the last complete checkpoint is kept: free some space and run the same command again"
 
 

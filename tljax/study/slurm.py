@@ -20,6 +20,7 @@ FOLDER = ".slurm"
 MANY = 1000  # jobs in one array
 GRACE = 60.0  # seconds until a result shows on a shared file system after its job has left the queue
 POLL = 5.0
+SILENCE = 900.0  # seconds that SLURM may be silent before the study gives up; its jobs run on
 RETRIES = 1000  # time-outs of one job
 
 
@@ -75,6 +76,7 @@ class SlurmLauncher:
         self._pack = config.pack
         self._jobs: dict[str, tuple[list[WorkItem], Any]] = {}
         self._gone: dict[str, float] = {}
+        self._answered = time.monotonic()
         self._executor = submitit.SlurmExecutor(workdir / FOLDER, max_num_timeout=RETRIES)
         self._executor.update_parameters(job_name=self._name, time=config.minutes, **_wanted(config))
 
@@ -98,7 +100,13 @@ class SlurmLauncher:
     def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
         """Returns the items whose jobs have left a result, or have left the queue without one."""
         time.sleep(max(seconds, POLL))
-        queued = self._queue("--jobs", ",".join({number.partition("_")[0] for number in self._jobs}))
+        try:
+            queued = self._queue("--jobs", ",".join({number.partition("_")[0] for number in self._jobs}))
+            self._answered = time.monotonic()
+        except UserError:
+            if time.monotonic() - self._answered > SILENCE:
+                raise
+            return []  # the jobs continue without the controller, which may be busy or restarting
         ended: list[tuple[WorkItem, Outcome]] = []
         for number, (pack, job) in list(self._jobs.items()):
             if outcomes := self._outcomes(number, len(pack), job, number in queued):
@@ -109,8 +117,11 @@ class SlurmLauncher:
     def _outcomes(self, number: str, count: int, job: Any, queued: bool) -> list[Outcome] | None:
         if job.paths.result_pickle.exists():
             error = job.exception()
-            return [Outcome("failed", f"{_reason(error)}; see {job.paths.stderr}")] * count if error else job.result()
-        if queued:
+            if error is None:
+                return job.result()
+            if not queued:
+                return [Outcome("failed", f"{_reason(error)}; see {job.paths.stderr}")] * count
+        if queued:  # with an error: SLURM queued the job again so fast that it killed the command that asked for this
             self._gone.pop(number, None)
         elif time.monotonic() - self._gone.setdefault(number, time.monotonic()) > GRACE:
             message = f"job {number} ended without a result: out of memory or cancelled? {job.paths.stderr}"

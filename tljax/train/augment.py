@@ -1,7 +1,7 @@
-"""Random affine augmentation, jitted, on the device.
+"""Augments images by random affine warps on the device.
 
-The augmentation is Keras's ImageDataGenerator with the paper's ranges: one bilinear warp that combines rotation, shift,
-shear, zoom and flip, edges filled with the nearest pixel.
+This is Keras' ImageDataGenerator with the paper's ranges: one bilinear warp that combines rotation, shift, shear, zoom
+and flip; edges are filled with the nearest pixel.
 """
 
 import jax
@@ -22,7 +22,7 @@ def affine_matrix(
     zoom_x: Float[Array, " b"],
     zoom_y: Float[Array, " b"],
 ) -> Float[Array, "b 2 3"]:
-    """Maps an output pixel (x, y), measured from the image's centre, to the place in the input that it shows.
+    """Returns matrices that map an output pixel (x, y), measured from the centre, to the point of the input it shows.
 
     theta, shear: degrees; shift_x, shift_y: pixels. Rotation times shift times shear times zoom, as in Keras's
     apply_affine_transform.
@@ -36,9 +36,9 @@ def affine_matrix(
 
 @jax.vmap  # image by image: each device then gathers from its own images only
 def warp(image: UInt8[Array, "h w c"], matrix: Float[Array, "2 3"]) -> Float[Array, "h w c"]:
-    """Each image of a batch seen through its matrix: bilinear, outside pixels taken from the nearest edge.
+    """Warps each image of a batch by its matrix, bilinearly; pixels outside are taken from the nearest edge.
 
-    Takes `b h w c` and `b 2 3`; values 0..255.
+    Takes images `b h w c` with values 0..255, and matrices `b 2 3`.
     """
     h, w = image.shape[:2]
     y, x = jnp.meshgrid(jnp.arange(h, dtype=jnp.float32), jnp.arange(w, dtype=jnp.float32), indexing="ij")
@@ -60,7 +60,7 @@ def warp(image: UInt8[Array, "h w c"], matrix: Float[Array, "2 3"]) -> Float[Arr
 
 
 def random_matrices(key: Key[Array, ""], count: int, size: tuple[int, int], flip: bool) -> Float[Array, "b 2 3"]:
-    """Matrices drawn from the paper's ranges for images of `size` (height, width), half of them mirrored if `flip`."""
+    """Draws matrices from the paper's ranges for images of `size` (height, width); half are mirrored if `flip`."""
     h, w = size
 
     def uniform(key: Array, low: float, high: float) -> Array:

@@ -34,7 +34,7 @@ class CompareConfig:
     variant: str | None = None
     """of random networks; default that of the first of the others, else keras_v1"""
     out: Path | None = None
-    """write the table to this CSV file, beside it a figure (.png) and, by the paper's protocol, CCA_<dataset>.csv"""
+    """write the table to this CSV file, next to it a figure (.png) and, by the paper's protocol, CCA_<dataset>.csv"""
     batch_size: int = 32
     seed: int = 0
     """of what is drawn: blocks of images, and the paper's images and channels"""
