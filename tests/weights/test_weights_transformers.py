@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from weight_files import write_safetensors
+from weight_files import in_format, random_tensors, write_safetensors
 
 from tljax.core.errors import UserError
+from tljax.models import vit
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.weights import convert, save
+from tljax.models.transformer import Architecture
+from tljax.weights import convert, save, verify
 from tljax.weights.export import export
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "transformers.npz")
@@ -129,3 +131,10 @@ def test_a_network_is_exported_and_read_again(start, tmp_path):
     assert (again.card.variant, again.card.normalisation) == (found.card.variant, found.card.normalisation)
     for name, tensor in found.tensors.items():
         np.testing.assert_array_equal(again.tensors[name], tensor)
+
+
+def test_a_conversion_is_checked_at_a_size_that_the_patches_divide(tmp_path, monkeypatch):
+    monkeypatch.setitem(vit.ARCHITECTURES, "vit_odd", Architecture(32, 1, 2, 14, 56))
+    tensors = in_format(random_tensors("vit_odd", "timm"), "timm-vit", "vit_odd", "timm")
+    found = convert(write_safetensors(tmp_path / "file.safetensors", tensors))
+    assert verify.our_outputs(found)["block1"].shape == (2, 5, 7, 32)

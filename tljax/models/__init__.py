@@ -30,6 +30,7 @@ __all__ = [
     "family_of",
     "flatten",
     "input_channels",
+    "input_multiple",
     "load_flat",
     "names",
     "normalisation_of",
@@ -112,6 +113,11 @@ def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int
 def input_channels(backbone: str, variant: str) -> int:
     """Returns how many channels the network's images have: 3, or 1 for grey ones."""
     return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_channels
+
+
+def input_multiple(backbone: str, variant: str) -> int:
+    """Returns the number of pixels of which the sides of the network's images must be multiples."""
+    return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_multiple
 
 
 def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:

@@ -99,10 +99,10 @@ def _refuse_other_sizes(height: int, width: int, patch: int) -> None:
     """Raises UserError where an image cannot be cut into whole patches."""
     if height % patch or width % patch:
         sides = {size for side in (height, width) for size in (side // patch * patch, -(-side // patch) * patch)}
-        nearest = " and ".join(str(side) for side in sorted(sides) if side)
+        nearest = " or ".join(str(side) for side in sorted(sides) if side)
         raise UserError(
-            f"images of {height} x {width} pixels cannot be cut into patches of {patch} x {patch}; the nearest sizes "
-            f"are {nearest}: give one of them as --image-size"
+            f"images of {height} x {width} pixels cannot be cut into patches of {patch} x {patch}: give --image-size "
+            f"the nearest size, {nearest}"
         )
 
 
@@ -145,6 +145,7 @@ class VisionTransformer(BackboneModule):
         rng: np.random.Generator | None,
     ):
         self.size, self.kind, self.dtype = size, variant, dtype
+        self.input_multiple = size.patch
         quarters = sorted({-(-size.depth * quarter // QUARTERS) for quarter in range(1, QUARTERS + 1)})
         self.named_layers = ("embedding", *(f"block{block}" for block in quarters))
         self.all_layers = ("embedding", *(f"block{block + 1}" for block in range(size.depth)))

@@ -22,9 +22,11 @@ RUN_ONCE = {"xla_backend_optimization_level": 0}  # compiles in a third of the t
 SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes show
 
 
-def images(normalisation: Normalisation) -> Float[np.ndarray, "b h w c"]:
-    """Returns the fixed batch, normalised."""
-    pixels = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.float32)
+def images(normalisation: Normalisation, multiple: int = 1) -> Float[np.ndarray, "b h w c"]:
+    """Returns the fixed batch, normalised; its sides are the next multiples of `multiple`."""
+    count, *sides, channels = SHAPE
+    shape = (count, *(-(-side // multiple) * multiple for side in sides), channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
     return np.array(normalisation(jnp.asarray(pixels)))
 
 
@@ -36,7 +38,7 @@ def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
     model.eval()
     graph, state = nnx.split(model)
     forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x), compiler_options=RUN_ONCE)
-    found = forward(state, images(card.normalisation))
+    found = forward(state, images(card.normalisation, model.input_multiple))
     outputs = {name: np.asarray(found.activations[name]) for name in model.named_layers}
     return outputs if card.classes is None else outputs | {"logits": np.asarray(found.logits)}
 
@@ -58,7 +60,9 @@ def original_outputs(path: Path, conversion: Conversion) -> tuple[str, dict[str,
         raise UserError(f"--verify: files of {form.title} have no original network to compare with; leave it out")
     if importlib.util.find_spec(form.layout) is None:
         raise UserError(f"--verify needs {form.layout} to run the original network: pip install {form.layout}")
-    return form.reference(read(path), conversion, images(conversion.card.normalisation))
+    card = conversion.card
+    multiple = models.input_multiple(card.backbone, card.variant)
+    return form.reference(read(path), conversion, images(card.normalisation, multiple))
 
 
 def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:
