@@ -1,23 +1,33 @@
-"""Do the intervals cover, and does the verdict keep quiet about equal initialisations? Simulated cross-validation.
+"""Do the intervals cover, and how often are the verdict's tests wrong? Simulations with a known truth.
 
-    python benchmarks/intervals.py [--trials 1000]
+    python benchmarks/intervals.py [PART ...] [--trials 1000] [--published RESULTS_FOLDER]
 
-Every trial draws a new data set and, for each initialisation, new features of every image: one carries signal, the
-others noise. A linear discriminant is fitted on five folds as the paper cuts them (80 % train, 16 % test). With about
-as many features as images it overfits, as a fine-tuned network does, and what it learns depends on the fold. The truth
-that an interval should cover is the mean over all trials (zero for equal initialisations, by symmetry).
+Parts: studies, run, multiplicity, mcnemar, gaps, published; all of them by default. `published` needs the folder of the
+authors' result tables. Every table states its trials.
+
+studies: every trial draws a new data set and, for each initialisation, new features of every image: one carries
+signal, the others noise. A linear discriminant is fitted on five folds as the paper cuts them (80 % train, 16 % test).
+With about as many features as images it overfits, as a fine-tuned network does, and what it learns depends on the
+fold. The truth that an interval should cover is the mean over all trials (zero for equal initialisations, by symmetry).
 """
 
 import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
 
 from tljax.report.analysis.comparisons import Evidence, adjust, compare_pairs
 from tljax.report.analysis.verdict import judge
-from tljax.statistics import intervals, metrics
+from tljax.statistics import intervals, metrics, power
+from tljax.statistics.agreement import mcnemar
 from tljax.statistics.intervals import FoldPredictions
+from tljax.statistics.multiplicity import SIGNIFICANCE, PairOf, over_report, within_task
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,11 @@ def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
     mean = aucs.mean(axis=(0, 2))
     truth = (mean[0] - mean[1]) * (scenario.signals[0] != scenario.signals[1])
     best = {f"init{number}" for number, signal in enumerate(scenario.signals) if signal == max(scenario.signals)}
-    by_t, by_delong, told_apart, right = [], [], [], []
+    by_t, by_delong, shown, right = [], [], [], []
     for study in studies:
         pairs = adjust(compare_pairs(study))
         verdict = judge(study, pairs)
-        told_apart.append(verdict.kind in ("winner", "tie"))
+        shown.append(verdict.kind in ("winner", "tie"))
         right.append(set(verdict.leaders) == best)
         pair = next(pair for pair in pairs if {pair.first, pair.second} == {"init0", "init1"})
         expected = truth if pair.first == "init0" else -truth
@@ -91,49 +101,224 @@ def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
         "difference covered": np.mean(by_t),
         "mean AUC covered": np.mean([interval.low <= mean[0] <= interval.high for interval in alone]),
         "covered by DeLong": np.mean(by_delong),
-        "told apart": np.mean(told_apart),
+        "difference shown": np.mean(shown),
         "leaders right": np.mean(right),
     }
 
 
-def run_bootstrap(patients: int, images_each: int, auc: float, trials: int, seed: int = 0) -> dict[str, float]:
-    """Coverage of one run's AUC interval, by patient and by image, where a patient's images resemble each other."""
+# patients, images each, positive patients (None: 40 % at random), AUC
+RUNS = (
+    (125, 1, None, 0.9), (60, 1, None, 0.7), (400, 1, None, 0.98), (80, 4, None, 0.8),
+    (125, 1, 6, 0.9), (125, 1, 6, 0.95), (400, 1, 20, 0.95), (10, 30, 4, 0.8), (10, 30, None, 0.9), (20, 10, None, 0.8),
+)  # fmt: skip
+
+
+def run_coverage(
+    patients: int, images: int, positives: int | None, auc: float, trials: int, seed: int = 0
+) -> dict[str, float]:
+    """Coverage and mean length of one run's AUC interval; images of a patient have a correlation of 0.7."""
     rng = np.random.default_rng(seed)
-    shift = norm.ppf(auc) * np.sqrt(2)
-    names = np.repeat(np.arange(patients).astype(str), images_each).tolist()
-    covered = {"by patient": [], "by image": []}
-    for _ in range(trials):
-        label = (rng.random(patients) < 0.4).astype(int)
-        scores = np.sqrt(0.7) * rng.normal(size=(patients, 1)) + np.sqrt(0.3) * rng.normal(size=(patients, images_each))
+    shift, shared = norm.ppf(auc) * np.sqrt(2), 0.7 if images > 1 else 0.0
+    names = np.repeat(np.arange(patients).astype(str), images).tolist()
+    by_patient, by_image, length = [], [], []
+    while len(by_patient) < trials:
+        label = rng.random(patients) < 0.4 if positives is None else np.arange(patients) < positives
+        if label.all() or not label.any():
+            continue
+        of_patient, of_image = rng.normal(size=(patients, 1)), rng.normal(size=(patients, images))
+        scores = np.sqrt(shared) * of_patient + np.sqrt(1 - shared) * of_image
         second = norm.cdf(scores + shift * label[:, None]).ravel()
-        labels, probabilities = np.repeat(label, images_each), np.stack([1 - second, second], axis=1)
-        for unit, groups in (("by patient", names), ("by image", None)):
-            interval = intervals.auc_interval(labels, probabilities, groups)
-            covered[unit].append(interval.low <= auc <= interval.high)
-    return {unit: np.mean(trials_covered) for unit, trials_covered in covered.items()}
+        labels, probabilities = np.repeat(label.astype(int), images), np.stack([1 - second, second], axis=1)
+        interval = intervals.auc_interval(labels, probabilities, names)
+        alone = intervals.auc_interval(labels, probabilities)
+        by_patient.append(interval.low <= auc <= interval.high)
+        by_image.append(alone.low <= auc <= alone.high)
+        length.append(interval.high - interval.low)
+    return {"by patient": np.mean(by_patient), "by image": np.mean(by_image), "length": np.mean(length)}
+
+
+def run_table(trials: int) -> None:
+    print(
+        f"\nCoverage of one run's AUC interval, {trials} trials\n\n"
+        "| patients | images each | positive patients | AUC | by patient | by image |"
+    )
+    print("|---|---|---|---|---|---|")
+    for patients, images, positives, auc in RUNS:
+        found = run_coverage(patients, images, positives, auc, trials)
+        whose = "40 %" if positives is None else positives
+        print(
+            f"| {patients} | {images} | {whose} | {auc} | {found['by patient']:.3f} | {found['by image']:.3f} |",
+            flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class TaskTests:
+    """The tests of one simulated task: equal initialisations, apart from one that may be better."""
+
+    p_values: dict[PairOf, float]
+    confirmed: set[PairOf]
+    best: str
+    equal: set[PairOf]
+    """Pairs of equal initialisations."""
+
+    def false(self, adjusted: Mapping[PairOf, float], both_tests: bool) -> bool:
+        """Whether any difference is shown between equal ones."""
+        candidates = self.equal & self.confirmed if both_tests else self.equal
+        return any(adjusted[pair] < SIGNIFICANCE for pair in candidates)
+
+
+def task_tests(scenario: Scenario, rng: np.random.Generator) -> TaskTests:
+    pairs = compare_pairs(simulate(scenario, rng))
+    of_init = {f"init{number}": signal for number, signal in enumerate(scenario.signals)}
+    return TaskTests(
+        p_values={(pair.first, pair.second): pair.t.p for pair in pairs},
+        confirmed={(pair.first, pair.second) for pair in pairs if intervals.both_show(pair.t, pair.delong)},
+        best=pairs[0].first,
+        equal={(p.first, p.second) for p in pairs if of_init[p.first] == of_init[p.second]},
+    )
+
+
+def per_task(tasks: Sequence[TaskTests], both_tests: bool) -> list[dict[PairOf, float]]:
+    return [within_task(t.p_values, t.best, t.confirmed if both_tests else None) for t in tasks]
+
+
+def per_report(tasks: Sequence[TaskTests], _: bool) -> list[dict[PairOf, float]]:
+    held = over_report({str(number): task.p_values for number, task in enumerate(tasks)})
+    return [held[str(number)] for number in range(len(tasks))]
+
+
+def multiplicity_table(trials: int) -> None:
+    """Reports of several tasks are drawn from one pool of simulated tasks."""
+    print(f"\nAny false difference in a report, {trials} simulated tasks each, 1000 reports drawn from them\n")
+    print(
+        "| initialisations | tasks | 5 % per task, t alone | and DeLong (the verdict) "
+        "| 5 % per report, t alone | and DeLong |"
+    )
+    print("|---|---|---|---|---|---|")
+    kinds = {
+        "2 equal": (2.0,) * 2,
+        "3 equal": (2.0,) * 3,
+        "6 equal": (2.0,) * 6,
+        "1 better, 5 equal": (8.0, *(1.5,) * 5),
+    }
+    for name, signals in kinds.items():
+        rng = np.random.default_rng(len(signals))
+        pool = [task_tests(Scenario(200, 60, signals), rng) for _ in range(trials)]
+        for count in (1, 3, 7):
+            reports = [[pool[k] for k in rng.integers(trials, size=count)] for _ in range(1000)]
+            if count == 1:
+                reports = [[task] for task in pool]
+            rates = [
+                np.mean([_any_false(report, rule, both_tests) for report in reports])
+                for rule in (per_task, per_report)
+                for both_tests in (False, True)
+            ]
+            print(f"| {name} | {count} | " + " | ".join(f"{rate:.3f}" for rate in rates) + " |", flush=True)
+
+
+def _any_false(report: Sequence[TaskTests], rule: Callable, both_tests: bool) -> bool:
+    adjusted = rule(report, both_tests)
+    return any(task.false(held, both_tests) for task, held in zip(report, adjusted, strict=True))
+
+
+def mcnemar_table(trials: int) -> None:
+    """Two equally accurate networks: how often p < 0.05."""
+    print(f"\nMcNemar's test of equal accuracy, {trials} trials\n\n| patients | images each | by patient | by image |")
+    print("|---|---|---|---|")
+    for patients, images in ((100, 1), (100, 5), (60, 20), (30, 50), (10, 30)):
+        rng = np.random.default_rng(patients)
+        names, found = np.repeat(np.arange(patients), images).astype(str).tolist(), []
+        for _ in range(trials):
+            easy = [np.repeat(rng.beta(0.8, 0.2, patients), images) for _ in range(2)]
+            right = [rng.random(patients * images) < share for share in easy]
+            found.append((mcnemar(*right, names) < SIGNIFICANCE, mcnemar(*right) < SIGNIFICANCE))
+        print(
+            f"| {patients} | {images} | " + " | ".join(f"{rate:.3f}" for rate in np.mean(found, axis=0)) + " |",
+            flush=True,
+        )
+
+
+def gaps_table(trials: int) -> None:
+    """Differences that the t-test over five folds shows: too large on average, the more so the lower the power."""
+    print(f"\nShown differences, {trials} trials of five folds\n")
+    print("| true difference, in standard errors | power | shown difference over true | corrected over true |")
+    print("|---|---|---|---|")
+    for true in (1.0, 2.0, 3.0, 4.0, 6.0):
+        rng = np.random.default_rng(0)
+        values = rng.normal(true / np.sqrt(5), 1, size=(trials, 5)) * np.sqrt(5)
+        tests = [intervals.corrected_t(fold, 0.0) for fold in values]
+        shown = [test for test in tests if test.p < SIGNIFICANCE and test.value > 0]
+        corrected = [power.corrected_for_selection(test.value, test.standard_error, 5) for test in shown]
+        print(
+            f"| {true:.0f} | {power.power(true, 1.0, 5):.2f} | {np.mean([t.value for t in shown]) / true:.2f} | "
+            f"{np.mean(corrected) / true:.2f} |", flush=True,
+        )  # fmt: skip
+
+
+def published_table(results: Path) -> None:
+    """What both rules leave of the differences in the published AUC table, by the t-test alone."""
+    with (results / "AUC.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    print(
+        "\nThe published AUCs\n\n"
+        "| | pairs | 5 % per task: differences, winners | 5 % per report: differences, winners |"
+    )
+    print("|---|---|---|---|")
+    for freeze in ("freezeFalse", "freezeTrue"):
+        aucs: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for row in sorted((row for row in rows if row["freeze"] == freeze), key=lambda row: row["fold"]):
+            aucs[row["target"]][row["source"]].append(float(row["AUC"]))
+        tasks = []
+        for of_source in aucs.values():
+            ranked = sorted(of_source, key=lambda source: -np.mean(of_source[source]))
+            p_values = {
+                (a, b): intervals.corrected_t(np.subtract(of_source[a], of_source[b]), 0.2).p
+                for a, b in combinations(ranked, 2)
+            }
+            tasks.append(TaskTests(p_values, set(p_values), ranked[0], set()))
+        cells = []
+        for rule in (per_task, per_report):
+            adjusted = rule(tasks, False)
+            shown = sum(p < SIGNIFICANCE for held in adjusted for p in held.values())
+            winners = sum(
+                all(p < SIGNIFICANCE for pair, p in held.items() if task.best in pair)
+                for task, held in zip(tasks, adjusted, strict=True)
+            )
+            cells.append(f"{shown}, {winners}")
+        print(f"| {freeze} | {sum(len(task.p_values) for task in tasks)} | " + " | ".join(cells) + " |")
+
+
+def studies_table(trials: int) -> None:
+    for title, scenarios in (("Equal", EQUAL), ("Unequal", UNEQUAL), ("Hardly overfitted", STABLE)):
+        print(f"\n{title}, {trials} trials\n")
+        for number, scenario in enumerate(scenarios):
+            found = run(scenario, trials)
+            if number == 0:
+                print("| images | features | signals | " + " | ".join(found) + " |")
+                print("|" + "---|" * (3 + len(found)))
+            setting = f"| {scenario.images} | {scenario.features} | {scenario.signals} | "
+            print(setting + " | ".join(f"{value:.3f}" for value in found.values()) + " |", flush=True)
+
+
+PARTS = {
+    "studies": studies_table, "run": run_table, "multiplicity": multiplicity_table, "mcnemar": mcnemar_table,
+    "gaps": gaps_table,
+}  # fmt: skip
 
 
 def main() -> None:
-    """Prints every figure as a Markdown table."""
+    """Prints the tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "published", []], default=[])
     parser.add_argument("--trials", type=int, default=1000)
-    trials = parser.parse_args().trials
-    for title, scenarios in (("Equal", EQUAL), ("Unequal", UNEQUAL), ("Hardly overfitted", STABLE)):
-        print(f"\n{title}\n")
-        for number, scenario in enumerate(scenarios):
-            figures = run(scenario, trials)
-            if number == 0:
-                print("| images | features | signals | " + " | ".join(figures) + " |")
-                print("|" + "---|" * (3 + len(figures)))
-            setting = f"| {scenario.images} | {scenario.features} | {scenario.signals} | "
-            print(setting + " | ".join(f"{value:.3f}" for value in figures.values()) + " |", flush=True)
-    print("\nOne run's AUC\n\n| patients | images each | AUC | by patient | by image |\n|---|---|---|---|---|")
-    for patients, images_each, auc in ((125, 1, 0.9), (60, 1, 0.7), (80, 4, 0.8), (400, 1, 0.98)):
-        figures = run_bootstrap(patients, images_each, auc, trials)
-        print(
-            f"| {patients} | {images_each} | {auc} | {figures['by patient']:.3f} | {figures['by image']:.3f} |",
-            flush=True,
-        )
+    parser.add_argument("--published", type=Path, help="folder with the authors' AUC.csv")
+    arguments = parser.parse_args()
+    for part in arguments.parts or PARTS:
+        if part in PARTS:
+            PARTS[part](arguments.trials)
+    if arguments.published:
+        published_table(arguments.published)
 
 
 if __name__ == "__main__":
