@@ -73,7 +73,7 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(screening, "measure", counted)
 
     def run(*names: str, missing: dict[str, str] | None = None, **changes):
-        monkeypatch.setattr(candidates, "find", lambda _: ([entry(name) for name in names], missing or {}))
+        monkeypatch.setattr(candidates, "find", lambda *_: ([entry(name) for name in names], missing or {}))
         config = ScreenConfig(dataset="toy", out=tmp_path / "out", quiet=True, cache_dir=tmp_path / "cache", **changes)
         return screening.screen(config), config
 

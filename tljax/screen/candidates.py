@@ -1,7 +1,7 @@
 """The networks of a screening: those named, or all weights there are, and random ones of each architecture."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,10 @@ class Entry:
     """Images that it was trained on; None where unknown."""
 
 
-def find(config: ScreenConfig) -> tuple[list[Entry], dict[str, str]]:
+def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple[list[Entry], dict[str, str]]:
     """The candidates, and the names of those whose weights are missing with what to do about it.
+
+    called: names for some of `config.networks`, in the place of their own.
 
     Raises UserError where no candidate is left.
     """
@@ -51,7 +53,8 @@ def find(config: ScreenConfig) -> tuple[list[Entry], dict[str, str]]:
                 raise
             missing[spec] = f"its weights are not here; get them with: tljax weights get {spec}"
     cards = [weights.read_card(folder) for _, folder in trained]
-    names = names_of([spec for spec, _ in trained], [_label(spec, config.weights_dir) for spec, _ in trained])
+    own = names_of([spec for spec, _ in trained], [_label(spec, config.weights_dir) for spec, _ in trained])
+    names = [(called or {}).get(spec, name) for (spec, _), name in zip(trained, own, strict=True)]
     found = [
         Entry(name, spec, card.backbone, card.variant, card.sha256 or str(folder.resolve()), False, _images(folder))
         for name, (spec, folder), card in zip(names, trained, cards, strict=True)

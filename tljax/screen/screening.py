@@ -29,8 +29,10 @@ COMPARED = 5000  # images on which features are compared with each other, at mos
 SETTINGS = "settings.json"
 
 
-def screen(config: ScreenConfig) -> tuple[Summary, Setting]:
+def screen(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple[Summary, Setting]:
     """Measures all candidates and writes the tables into `config.out`.
+
+    called: names for some of `config.networks`, in the place of their own.
 
     What an earlier, interrupted or smaller, screening with the same settings measured there is used again.
 
@@ -39,7 +41,7 @@ def screen(config: ScreenConfig) -> tuple[Summary, Setting]:
     require_at_least(1, config, "batch_size", "image_size", "keep")
     require_at_least(0, config, "seed")
     wanted = _wanted(config.scores)
-    entries, missing = candidates.find(config)
+    entries, missing = candidates.find(config, called)
     for name, why in missing.items():
         print(f"left out {name}: {why}", file=sys.stderr)
     devices.use_compilation_cache(config.cache_dir)

@@ -17,6 +17,7 @@ from tljax.study.planned import PlannedRun
 from tljax.train.settings import resolve
 from tljax.weights import networks
 
+SHORTLIST = "shortlist"  # as the only one of inits: those that the screening of each task keeps
 _OF_THE_GRID = {
     **{"dataset": "tasks", "init": "inits", "freeze": "freezes", "fold": "folds", "seed": "seeds"},
     **{"preprocessing": "preprocessings", "workdir": "workdir"},
@@ -27,6 +28,8 @@ _SETTINGS = [field.name for field in dataclasses.fields(TrainConfig)]
 def checked(config: StudyConfig) -> StudyConfig:
     """Returns the config with every value of its type. Raises UserError for an unknown name or a wrong value."""
     config = typed(config)
+    if SHORTLIST in config.inits and (len(config.inits) > 1 or config.pretrain):
+        raise UserError(f"inits: {SHORTLIST} stands alone and goes without pretrain: it screens the weights there are")
     for axis in ("tasks", "inits", "freezes", "folds", "seeds", "preprocessings", "recipes"):
         values = getattr(config, axis)
         if not values:

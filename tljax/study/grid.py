@@ -13,8 +13,9 @@ from tljax.core.config import StudyConfig, TrainConfig
 from tljax.core.errors import UserError
 from tljax.datasets.folds import load_data, make_folds, read_fold
 from tljax.datasets.leakage import refuse_shared_patients
-from tljax.study.checks import checked, refuse_other_settings, refuse_shared_folders
+from tljax.study.checks import SHORTLIST, checked, refuse_other_settings, refuse_shared_folders
 from tljax.study.planned import PlannedRun
+from tljax.study.shortlist import shortlisted
 from tljax.train.settings import check
 from tljax.weights import networks
 
@@ -35,13 +36,17 @@ def make_grid(config: StudyConfig) -> Grid:
     left_out = {}
     tasks = list(_available(config.tasks, lambda task: _need_data(config, task), left_out))
     pretrain = {run.config.dataset: run for run in _pretrainings(config)}
-    wanted = _available(config.inits, lambda init: _need_weights(config, init, pretrain), left_out)
-    inits = [_Init.of(init, pretrain) for init in wanted]
-    axes = (config.seeds, config.preprocessings, config.recipes, inits, config.freezes)
+    if config.inits == (SHORTLIST,):
+        inits_of = {task: [_Init(*kept) for kept in shortlisted(config.workdir, task)] for task in tasks}
+    else:
+        wanted = _available(config.inits, lambda init: _need_weights(config, init, pretrain), left_out)
+        inits = [_Init.of(init, pretrain) for init in wanted]
+        inits_of = {task: inits for task in tasks}
+    axes = (config.seeds, config.preprocessings, config.recipes)
     planned = tuple(
         _planned(config, task, *values)
         for task in tasks
-        for values in itertools.product(_folds(config, task, left_out), *axes)
+        for values in itertools.product(_folds(config, task, left_out), *axes, inits_of[task], config.freezes)
         if not (values[-1] and networks.is_random(values[-2].spec))
     )
     if not planned:
@@ -88,12 +93,14 @@ class _Init:
 
     spec: str
     label: str
-    source: Path | None
+    source: Path | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Of TrainConfig, that belong to it: the architecture of random weights on a shortlist."""
 
     @classmethod
     def of(cls, init: str, pretrain: Mapping[str, PlannedRun]) -> "_Init":
         if init not in pretrain:
-            return cls(init, networks.label(init), None)
+            return cls(init, networks.label(init))
         run = pretrain[init]
         return cls(str(run.folder), f"{run.config.dataset}-{run.label}", run.folder)
 
@@ -110,10 +117,11 @@ def _planned(
 ) -> PlannedRun:
     tags = (
         recipe.get("tag", config.train.tag),
+        init.settings.get("tag", ""),
         preprocessing if len(config.preprocessings) > 1 and preprocessing != "native" else "",
         runs.seed_tag(seed),  # a seed that is added later leaves the runs of those before it where they are
     )
-    settings = dict(recipe) | dict(config.overrides.get(task, {}))
+    settings = dict(recipe) | dict(config.overrides.get(task, {})) | dict(init.settings)
     settings |= {"dataset": task, "init": init.spec, "freeze": freeze, "fold": fold, "seed": seed, "quiet": True}
     settings |= {"preprocessing": preprocessing, "tag": "-".join(filter(None, tags)), "workdir": config.workdir}
     return PlannedRun(dataclasses.replace(config.train, **settings), init.label, init.source)

@@ -20,6 +20,7 @@ from tljax.study.local import LocalLauncher
 from tljax.study.plan import Plan
 from tljax.study.record import corrupt, record
 from tljax.study.schedule import Launcher, run_all
+from tljax.study.shortlist import screen_first
 from tljax.study.stages import make_work, write_tables
 from tljax.study.work import Outcome, WorkItem
 
@@ -32,6 +33,7 @@ def run_study(config: StudyConfig, command: str = "") -> Path:
     Raises UserError for a mistake in the config before anything runs, and at the end for runs that failed or cannot be
     read; Requeue after SIGTERM. The tables of what is there are written before either.
     """
+    screen_first(config)
     plan = make_plan(config)
     show_left_out(console, plan.grid.left_out)
     with alone(plan.config.workdir):

@@ -38,7 +38,10 @@ class StudyConfig:
     tasks: tuple[str, ...] = ("phantom",)
     """data sets that `tljax datasets` lists"""
     inits: tuple[str, ...] = ("imagenet", "radimagenet", "random")
-    """as --init of tljax.train, or the data set of one of the `pretrain` runs"""
+    """as --init of tljax.train, or the data set of one of the `pretrain` runs; shortlist alone: those that the
+    screening of each task keeps, out of all weights in train.weights_dir and random ones"""
+    screen: bool = False
+    """judge the initialisations of each task by their frozen features first; the tables are in screening/<task>/"""
     freezes: tuple[bool, ...] = (False, True)
     """whether the head is trained first, on the frozen backbone"""
     folds: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -75,3 +78,7 @@ class StudyConfig:
     per_device: int | Literal["auto"] = 1
     """worker processes that share a GPU, or the CPU, with the local launcher; auto: as many as raise the throughput"""
     slurm: SlurmConfig = SlurmConfig()
+
+    def __post_init__(self) -> None:
+        if self.inits == "shortlist":  # reads better in a config file than a row of one
+            object.__setattr__(self, "inits", ("shortlist",))
