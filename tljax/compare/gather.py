@@ -113,11 +113,8 @@ def _first(stack: Moments) -> Moments:
 
 def _zeros(like: list[Moments], mesh: Mesh) -> list[Moments]:
     """Zeros on the devices."""
-
-    def fill() -> list[Moments]:
-        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
-
-    return jax.jit(fill, out_shardings=replicated(mesh))()
+    everywhere = replicated(mesh)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=everywhere), like)
 
 
 @partial(jax.jit, donate_argnums=(0, 1))

@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
-from tljax.core.files import replacing
+from tljax.core.files import write_arrays
 from tljax.core.runs import Predictions
 from tljax.datasets import Dataset
 from tljax.models.normalisation import Normalisation
@@ -94,5 +94,4 @@ def _grad_cam(
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """An `.npz` file, whole or not at all."""
-    with replacing(path) as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_arrays(path, arrays, compressed=True)

@@ -7,6 +7,7 @@ are written as plain convolutions.
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,14 +78,16 @@ def _backward(
     Where there are fewer places than outputs, the windows of x are smaller than the kernel and are multiplied by dy.
     """
     x, kernel = saved
-    extents = list(zip(kernel.shape[:2], x.shape[1:3], pads, strict=True))
+    extents: Any = list(zip(kernel.shape[:2], x.shape[1:3], pads, strict=True))
     unseen = [(size + sum(pad) - k) % stride for k, size, pad in extents]  # last pixels that no window reaches
-    to_x = tuple((k - 1 - pad[0], k - 1 - pad[1] + rest) for (k, _, pad), rest in zip(extents, unseen, strict=True))
+    shifted = zip(extents, unseen, strict=True)
+    to_x: Any = tuple((k - 1 - pad[0], k - 1 - pad[1] + rest) for (k, _, pad), rest in shifted)
     dx = _plain(dy, kernel[::-1, ::-1].transpose(0, 1, 3, 2), 1, to_x, spread=(stride, 1))
     if math.prod(dy.shape[:3]) <= dy.shape[3]:
-        seen = _windows(x, kernel.shape[:2], dy.shape[1:3], stride, pads)
+        size, places = (kernel.shape[0], kernel.shape[1]), (dy.shape[1], dy.shape[2])
+        seen = _windows(x, size, places, stride, pads)
         return dx, (seen.reshape(-1, seen.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])).reshape(kernel.shape)
-    to_kernel = tuple((pad[0], pad[1] - rest) for pad, rest in zip(pads, unseen, strict=True))
+    to_kernel: Any = tuple((pad[0], pad[1] - rest) for pad, rest in zip(pads, unseen, strict=True))
     dkernel = _plain(x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3), 1, to_kernel, spread=(1, stride))
     return dx, dkernel.transpose(1, 2, 0, 3)
 

@@ -103,7 +103,8 @@ class BatchNorm(nnx.Module):
         """
         x = at_least_float32(x)
         if self.observed:
-            self.seen_mean, self.seen_var = map(nnx.Intermediate, self._batch_moments(x, mask)[:2])
+            places = jnp.asarray(x.shape[0] * x.shape[1] * x.shape[2], x.dtype)
+            self.seen_mean, self.seen_var = map(nnx.Intermediate, _moments(x, self.mean[...], None, places))
         if self.use_running_average:
             mean, var, moments = self.mean[...], self.var[...], None
         else:
@@ -113,7 +114,7 @@ class BatchNorm(nnx.Module):
             shift = jax.lax.stop_gradient(self.mean[...])
             moments = _moments(x[..., first:], shift[first:], mask, count)
             if known is not None:
-                moments = tuple(jnp.concatenate(parts) for parts in zip(known, moments, strict=True))
+                moments = jnp.concatenate([known[0], moments[0]]), jnp.concatenate([known[1], moments[1]])
             mean, var = moments
             self.mean[...] = self._running(self.mean[...], mean)
             self.var[...] = self._running(self.var[...], var * (count / jnp.maximum(count - 1, 1)))
