@@ -11,12 +11,11 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from tljax import study
 from tljax.config import StudyConfig, TrainConfig
 from tljax.errors import Requeue
-from tljax.runwriter import StopSignal
-
-from tljax import study
 from tljax.models import resnet
+from tljax.runwriter import StopSignal
 from tljax.study.units import attempt
 from tljax.train import train
 
