@@ -1,6 +1,6 @@
 """Which rule finds a good pre-training? Every score, shortlist size, baseline and chance on published results.
 
-    python benchmarks/screening.py [FOLDER]
+    python -m benchmarks.screening [FOLDER]
 
 FOLDER (default ../shared/reference/transferability) holds the tables of github.com/DovileDo/transferability-in-medical-
 imaging (commit 7e308c4, MIT): fine-tuned test AUC of 15 sources (ResNet18) and of 9 architectures (ImageNet) on 11
