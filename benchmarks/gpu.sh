@@ -26,11 +26,11 @@ rm -f "$out/gpu.json" "$out/gpu.log"
 began=$SECONDS failed=0
 for step in $only; do
   printf '\n=== %s\n' "$step" >>"$out/gpu.log"
-  timeout --kill-after=5 "${limit[$step]}" "$python" -m "benchmarks.gpu.$step" --out "$out" $toy >>"$out/gpu.log" 2>&1
+  timeout --kill-after=5 "${limit[$step]:-60}" "$python" -m "benchmarks.gpu.$step" --out "$out" $toy >>"$out/gpu.log" 2>&1
   code=$?
   case $code in
     0) ;;
-    124 | 137) printf '* %s: stopped after %s s; what stands above was measured before\n' "$step" "${limit[$step]}" >>"$out/gpu.md"; failed=1 ;;
+    124 | 137) printf '* %s: stopped after %s s; what stands above was measured before\n' "$step" "${limit[$step]:-60}" >>"$out/gpu.md"; failed=1 ;;
     *) printf '* %s: failed (exit code %s); see gpu.log\n' "$step" "$code" >>"$out/gpu.md"; failed=1 ;;
   esac
 done

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tljax.compare.table import Row
+from tljax.core import extras
 from tljax.core.files import replacing
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ TITLES = {
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
     """Writes the figure that suits these rows; the path's ending says the format."""
+    extras.require("matplotlib", to="draw the figure of a comparison")
     compared = [(row.measure, row.model1, row.model2, row.layer1) for row in rows]
     crossed = len(set(compared)) < len(compared)
     figure = heat_maps(rows) if crossed else over_layers(rows)

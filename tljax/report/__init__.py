@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tljax.core import extras
 from tljax.core.files import write_text
 
 PAGE = "index.html"
@@ -13,8 +14,9 @@ def write_report(workdir: Path) -> Path:
     Runs that are missing, unfinished or unreadable are named in the report.
 
     Raises:
-        UserError: the folder does not exist or holds no run folder.
+        UserError: the folder does not exist or holds no run folder, or a package is missing.
     """
+    extras.require("jinja2", "matplotlib", to="write a report")
     from tljax.report.analysis.study import analyse
     from tljax.report.page import render
 

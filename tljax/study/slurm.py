@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tljax.core import extras
 from tljax.core.config import SlurmConfig
 from tljax.core.errors import Requeue, UserError
 from tljax.study.local import LocalLauncher
@@ -65,6 +66,7 @@ class SlurmLauncher:
     """Submits work items to the queue and collects their results."""
 
     def __init__(self, config: SlurmConfig, workdir: Path):
+        extras.require("submitit", to="run a study on SLURM")
         import submitit
 
         self._name = f"tljax-{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}"

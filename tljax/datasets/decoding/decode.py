@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import Image
 
+from tljax.core import extras
 from tljax.datasets.decoding.errors import BadImage
 from tljax.datasets.decoding.pictures import decode_picture, opened
 from tljax.datasets.decoding.scaling import stretch
@@ -57,6 +58,7 @@ def decode_bytes(content: bytes) -> Image.Image:
     if not content:
         raise BadImage("is empty (0 bytes)")
     if _is_dicom(content):
+        extras.require("pydicom", to="read DICOM images")
         from tljax.datasets.decoding.dicom import decode_dicom
 
         return Image.fromarray(decode_dicom(content))
