@@ -41,7 +41,7 @@ def test_a_finished_study_is_continued_without_repeating_anything(config):
     grid = make_grid(config)
     assert not work_of(config, grid)
     run_study(config)
-    assert without_clock(config.workdir / "results").keys() == before.keys()
+    assert without_clock(config.workdir / "results").keys() >= before.keys()  # later versions write further tables
     assert rows_of(config.workdir / "results" / "CCA_phantom.csv") == before["CCA_phantom.csv"]
 
 
