@@ -1,0 +1,96 @@
+"""A transformer's training step and inference, ours and timm's in turns in one process.
+
+    OMP_WAIT_POLICY=passive python -m benchmarks.transformers [--network vit_small_patch16_224] [--batch-size 8]
+
+For a CPU. timm's network computes attention by torch's `scaled_dot_product_attention`. A step is forward, backward and
+Adam in float32; inference gives the features of a batch. Figures are seconds of CPU time, medians over the rounds, the
+first one left out.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+import tyro
+from flax import nnx
+
+from benchmarks.peers import Peer, dinov3, vit
+from benchmarks.training import in_turns
+from tljax import models
+
+CLASSES = 7
+PEERS = {  # family -> our variant, and timm's network by our architecture
+    "vit": ("timm", lambda name: vit.by_timm("vit_{}_patch16_224", name)),
+    "dinov3": ("no_bias", lambda name: dinov3.by_timm("", name, None)),
+}
+
+
+class Ours:
+    """Our network, its step and its inference compiled."""
+
+    def __init__(self, network: str, variant: str, images: np.ndarray, labels: np.ndarray):
+        model = models.build(network, variant, CLASSES, dropout=0.0)
+        graph, self.parameters, rest = nnx.split(model, nnx.Param, ...)
+        optimiser = optax.adam(1e-5)
+        self.state, self.images = optimiser.init(self.parameters), jnp.asarray(images)
+        targets = jax.nn.one_hot(labels, CLASSES)
+
+        def loss(parameters, images):
+            network = nnx.merge(graph, parameters, rest, copy=True)
+            logits = network.classify(network.features(images)[0])
+            return jnp.mean(optax.softmax_cross_entropy(logits, targets))
+
+        @jax.jit
+        def step(parameters, state, images):
+            gradient = jax.grad(loss)(parameters, images)
+            updates, state = optimiser.update(gradient, state, parameters)
+            return optax.apply_updates(parameters, updates), state
+
+        self._step = step
+        self._infer = jax.jit(lambda parameters, x: nnx.merge(graph, parameters, rest, copy=True).features(x)[0])
+
+    def step(self) -> None:
+        self.parameters, self.state = self._step(self.parameters, self.state, self.images)
+        jax.block_until_ready(self.parameters)
+
+    def infer(self) -> None:
+        self._infer(self.parameters, self.images).block_until_ready()
+
+
+class Theirs:
+    """timm's network, with a linear head on its features."""
+
+    def __init__(self, peer: Peer, width: int, images: np.ndarray, labels: np.ndarray):
+        self.peer, self.head = peer, torch.nn.Linear(width, CLASSES)
+        peer.network.train()
+        self.optimiser = torch.optim.Adam([*peer.network.parameters(), *self.head.parameters()], 1e-5)
+        self.images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        self.labels = torch.from_numpy(labels)
+
+    def step(self) -> None:
+        self.optimiser.zero_grad()
+        logits = self.head(self.peer.features(self.images))
+        torch.nn.functional.cross_entropy(logits, self.labels).backward()
+        self.optimiser.step()
+
+    def infer(self) -> None:
+        with torch.inference_mode():
+            self.peer.features(self.images)
+
+
+def main(network: str = "vit_small_patch16_224", side: int = 224, batch_size: int = 8, rounds: int = 5) -> None:
+    variant, make = PEERS[models.family_of(network)]
+    width = models.shapes(network, variant, 1)["head.kernel"][0]
+    images = np.random.default_rng(0).standard_normal((batch_size, side, side, 3), np.float32)
+    labels = np.arange(batch_size) % CLASSES
+    ours, theirs = Ours(network, variant, images, labels), Theirs(make(network), width, images, labels)
+    print(f"CPU, {torch.get_num_threads()} torch threads; jax {jax.__version__}, torch {torch.__version__}")
+    for name in ("step", "infer"):
+        found = in_turns(rounds, {"ours": getattr(ours, name), "timm": getattr(theirs, name)})
+        seconds = f"ours {found['ours']:.3f} s, timm {found['timm']:.3f} s, {found['ours'] / found['timm']:.2f}"
+        print(f"{network}, {side} px, batch {batch_size}, {name}: {seconds}")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
