@@ -9,7 +9,6 @@ Figures are seconds of CPU time (threads that spin while they wait would count: 
 rounds, the first one left out.
 """
 
-import importlib.util
 import statistics
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ import tyro
 
 from benchmarks.gpu.material import pixels
 from benchmarks.gpu.ours import Ours
-from benchmarks.gpu.torch_peer import Theirs, resnet
+from benchmarks.gpu.torch_peer import Theirs, has_torchvision, resnet
 
 
 def in_turns(rounds: int, works: dict[str, Callable[[], None]]) -> dict[str, float]:
@@ -48,7 +47,7 @@ def main(image_size: int = 64, batch_size: int = 16, images: int = 64, rounds: i
         print(f"step, {name}: {seconds:.3f} s, {batch_size / seconds:.1f} images/s", flush=True)
     print(f"step: ours takes {steps['ours'] / steps['torch']:.2f} of torch's time")
     works = {"ours": ours.epoch, "torch": theirs.epoch}
-    if importlib.util.find_spec("torchvision"):
+    if has_torchvision():
         works["torch with DataLoader"] = theirs.loader_epoch
     epochs = in_turns(rounds, works)
     for name, seconds in epochs.items():

@@ -102,6 +102,15 @@ class Theirs:
         )
 
 
+def has_torchvision() -> bool:
+    """Whether torchvision's transforms can be imported: its builds need the PyTorch that they were made for."""
+    try:
+        from torchvision.transforms import v2  # noqa: F401
+    except (ImportError, RuntimeError):
+        return False
+    return True
+
+
 def resnet(toy: bool = False) -> nn.Module:
     """A ResNet50 of torchvision's layout that gives logits; toy: one small block a stage."""
     from tljax.weights.resnet import reference_torch

@@ -8,7 +8,7 @@ from tljax.datasets.listing import files_in, find_folder
 
 CARD = Card(
     name="breast",
-    title="Breast ultrasound (BUSI)",
+    title="Breast ultrasound (BUSI); normal counts as benign",
     classes=("benign", "malignant"),
     images=780,
     image_size=224,

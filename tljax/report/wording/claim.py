@@ -114,7 +114,8 @@ def _initialisation(study: Study) -> str:
 def _robustness(study: Study) -> str:
     seeds = {trial.seed for trial in study.trials}
     folds = max((len(task.facts.folds) for task in study.tasks), default=0)
-    return f"{folds} folds and {len(seeds)} seed{'s' * (len(seeds) > 1)}; the tables show the spread over both."
+    counted = f"{folds} fold{'s' * (folds != 1)} and {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    return f"{counted}; the tables show the spread over both."
 
 
 def _numbers(task: Task) -> str:

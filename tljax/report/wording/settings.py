@@ -100,8 +100,9 @@ def partitions(task: Task) -> str:
     counts = first.images.counts
     published = first.run.settings.get("folds_dir")
     source = "published lists" if published else f"the {setting(trials, 'folds')} rule"
+    count = len(task.facts.folds)
     return (
-        f"{task.name}: {len(task.facts.folds)} folds, made by {source}; fold {first.fold} has {counts['train']} "
+        f"{task.name}: {count} fold{'s' * (count != 1)}, made by {source}; fold {first.fold} has {counts['train']} "
         f"training, {counts['val']} validation and {counts['test']} test images."
     )
 
