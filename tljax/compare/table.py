@@ -139,7 +139,7 @@ def write_rows(
 
 
 def authors_path(out: Path, task: str) -> Path:
-    """The authors' table beside the tidy one."""
+    """The authors' table next to the tidy one."""
     return out.with_name(f"CCA_{task}.csv")
 
 

@@ -112,7 +112,7 @@ def _random(specs: Sequence[str], trained: Sequence[Entry], config: ScreenConfig
 
 
 def _refuse_same_name(found: Sequence[Entry]) -> None:
-    """Raises UserError where two candidates cannot be told apart by name; the same weights named twice count once."""
+    """Raises UserError where two candidates have one name; the same weights named twice count once."""
     names = [entry.name for entry in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         places = ", ".join(entry.spec for entry in found if entry.name in twice)

@@ -1,7 +1,7 @@
 """What each measure gives for independent Gaussian samples: the level by chance in closed form.
 
 Positions of one image are no independent samples, so real features stand higher by chance: compare with the measured
-level, of samples beside strangers.
+level, of mismatched samples.
 """
 
 import numpy as np

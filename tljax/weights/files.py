@@ -157,7 +157,7 @@ def _read_torch(path: Path) -> dict:
 
 
 def _plain_values() -> list:
-    """What training scripts pickle beside the tensors and runs no code: scalars of NumPy and their arguments."""
+    """What training scripts pickle next to the tensors and runs no code: scalars of NumPy and their arguments."""
     scalar = importlib.import_module("numpy._core.multiarray").scalar
     dtypes = [type(np.dtype(kind)) for kind in "?ilfd"]
     return [argparse.Namespace, np.dtype, *dtypes, scalar, (scalar, "numpy.core.multiarray.scalar")]

@@ -1,4 +1,4 @@
-"""Weights folders: `card.json` beside `state/`, the flat dict of tensors. Written whole or not at all."""
+"""Weights folders: `card.json` next to `state/`, the flat dict of tensors. Written whole or not at all."""
 
 import errno
 import glob
@@ -45,7 +45,7 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
 
 
 def _clear_abandoned(partial: Path, folder: Path) -> None:
-    """Removes what killed processes left beside `folder`: those of this machine, of which alone it can tell."""
+    """Removes what killed processes left next to `folder`: those of this machine, of which alone it can tell."""
     for left in folder.parent.glob(glob.escape(f".{folder.name}.{platform.node()}.") + "*.partial"):
         process = left.name.split(".")[-2]
         if left == partial or not (process.isdigit() and _is_alive(int(process))):
