@@ -2,15 +2,15 @@
 
 import importlib.util
 import time
+from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from benchmarks.gpu import material
 from benchmarks.gpu.record import Record, arguments
 from tljax.compare import compare
+from tljax.models.forward import Forward
 from tljax.similarity.cca import canonical_correlations
 from tljax.weights import networks
 
@@ -23,7 +23,8 @@ def main() -> None:
     backbone, count, size = ("resnet_tiny", 40, 32) if options.toy else ("resnet50", 2000, 112)
     images, _ = material.pixels(count, size)
     pair = [networks.resolve(f"random:{seed}", backbone=backbone, variant="torch_v1.5") for seed in (0, 1)]
-    forward = _seconds(lambda: _forward(pair, images))
+    passes = [Forward(network.model, network.normalisation) for network in pair]
+    forward = _seconds(lambda: _forward(passes, images))
     whole = _seconds(lambda: compare(pair, images, protocol="full", batch_size=BATCH))
     record.say(
         f"full comparison of two {backbone}, all named layers, {count} images, {size} px: {whole:.2f} s, "
@@ -51,7 +52,7 @@ def main() -> None:
     )
 
 
-def _seconds(work) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     """The second run's: the first one compiles."""
     work()
     began = time.perf_counter()
@@ -59,23 +60,10 @@ def _seconds(work) -> float:
     return time.perf_counter() - began
 
 
-def _forward(pair: list[networks.Network], images: np.ndarray) -> None:
-    for network in pair:
-        graph, state = nnx.split(network.model)
-        run = _PROGRAMS.setdefault(
-            id(network),
-            jax.jit(
-                lambda state, x, graph=graph, network=network: nnx.merge(graph, state, copy=True).features(
-                    network.normalisation(x.astype(jnp.float32))
-                )[0]
-            ),
-        )
-        for start in range(0, len(images), BATCH):
-            found = run(state, images[start : start + BATCH])
+def _forward(passes: list[Forward], images: np.ndarray) -> None:
+    for each in passes:
+        found = [features for features, _, _ in each.over(images, BATCH)]
         jax.block_until_ready(found)
-
-
-_PROGRAMS: dict[int, jax.stages.Wrapped] = {}
 
 
 def _peer():

@@ -145,15 +145,15 @@ def authors_path(out: Path, task: str) -> Path:
 
 def require_place(out: Path, task: str) -> None:
     """Raises `UserError` where the tables and the figure cannot be written, before anything is computed."""
-    beside = authors_path(out, task)
+    authors = authors_path(out, task)
     if out.suffix != ".csv":
         raise UserError(f"--out {out}: the table is a CSV file; give it a name that ends in .csv")
-    if out.name == beside.name:
+    if out.name == authors.name:
         raise UserError(f"--out {out}: this name is kept for the authors' table; choose another, e.g. similarity.csv")
-    for path in (out, out.with_suffix(".png"), beside):
+    for path in (out, out.with_suffix(".png"), authors):
         if path.is_dir():
             raise UserError(f"--out {out}: {path} is a folder; choose another name")
-    for path, columns in ((out, FIRST_COLUMNS), (beside, paper.CCA_COLUMNS)):
+    for path, columns in ((out, FIRST_COLUMNS), (authors, paper.CCA_COLUMNS)):
         if path.exists() and _header(path)[: len(columns)] != list(columns):
             raise UserError(
                 f"{path} is no table of comparisons, and would be lost: move it away or choose another --out"

@@ -1,8 +1,6 @@
 """Optional packages: a missing one is a single line that names the extra to install."""
 
-import importlib
 import importlib.util
-from types import ModuleType
 
 from tljax.core.errors import UserError
 
@@ -26,9 +24,3 @@ def require(*packages: str, to: str) -> None:
     if missing:
         extras = ",".join(sorted({EXTRA_OF[package] for package in missing}))
         raise UserError(f"to {to}, tljax needs {' and '.join(missing)}: pip install 'tljax[{extras}]'")
-
-
-def optional(package: str, to: str) -> ModuleType:
-    """Import an optional package. Raises UserError as `require` does."""
-    require(package, to=to)
-    return importlib.import_module(package)

@@ -165,7 +165,7 @@ def audit_command(options: argparse.Namespace) -> None:
 
     if not options.images.is_dir():
         raise UserError(f"--images {options.images}: there is no such folder")
-    files = [path for path in list_files(options.images) if is_image(path) and "_mask" not in path.name]
+    files = [path for path in list_files(options.images) if is_image(path)]
     step = max(1, math.ceil(len(files) / IMAGES))
     images = [to_square(decode_file(path), options.image_size) for path in files[::step]]
     if not images:

@@ -53,7 +53,7 @@ def _by_tensors(source: Source, match: Match) -> Head:
         return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(layers or parts))}",))
     (layer,) = layers
     names = {HEAD + ours: layer + theirs for ours, theirs in dense_leaves(match.form.layout).items()}
-    return Head(names, remarks=(f"the one layer besides the network, '{layer}', taken for its head",))
+    return Head(names, remarks=(f"the only layer next to the network, '{layer}', taken for its head",))
 
 
 def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
