@@ -15,10 +15,11 @@ out=$(cd "$1" && pwd); toy=${2:-}
 cd "$(dirname "$0")/.." || exit 1
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 export TLJAX_CACHE=${TLJAX_CACHE:-/tmp/tljax-gpu}
+export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$TLJAX_CACHE/xla} JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=1
 export XLA_PYTHON_CLIENT_PREALLOCATE=${XLA_PYTHON_CLIENT_PREALLOCATE:-false}   # two frameworks share the chip
 python=${PYTHON:-python3}
 only=${STEPS:-smoke training repeat profile comparison study packing families}
-declare -A limit=([smoke]=40 [training]=150 [repeat]=40 [profile]=30 [comparison]=40 [study]=160 [packing]=45 [families]=30)
+declare -A limit=([smoke]=30 [training]=175 [repeat]=70 [profile]=40 [comparison]=40 [study]=135 [packing]=30 [families]=20)
 [ -z "$toy" ] || for step in "${!limit[@]}"; do limit[$step]=600; done   # a CPU may be busy with other work
 
 printf '# GPU measurements, %s\n' "$(date -u +%F)" >"$out/gpu.md"

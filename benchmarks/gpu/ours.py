@@ -49,7 +49,8 @@ class Ours:
 
     def operations(self) -> float:
         """Floating point operations of one step, as XLA counts them."""
-        return float((self.compiled().cost_analysis() or {}).get("flops", float("nan")))
+        lowered = self._step.lower(self._state, *self._batch, None, self._key)
+        return float((lowered.cost_analysis() or {}).get("flops", float("nan")))
 
     def step(self) -> None:
         """Run one step, without augmentation."""

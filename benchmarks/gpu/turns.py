@@ -22,10 +22,18 @@ class Worker:
         """Wait until the object is made. Raises RuntimeError with the worker's traceback where that failed."""
         self._answer()
 
+    def start(self, method: str) -> None:
+        """Call a method without waiting for it; `result` waits."""
+        self._pipe.send(method)
+
+    def result(self) -> tuple[float, Any]:
+        """The seconds of the method that was started, and what it returned."""
+        return self._answer()
+
     def run(self, method: str) -> tuple[float, Any]:
         """Call a method; its seconds, and what it returns."""
-        self._pipe.send(method)
-        return self._answer()
+        self.start(method)
+        return self.result()
 
     def close(self) -> None:
         """End the process, so that its memory on the device is free."""
@@ -59,9 +67,24 @@ def _serve(pipe: Connection, module: str, kind: str, arguments: Sequence[Any], o
 
 
 def in_turns(rounds: int, works: dict[str, tuple[Worker, str]]) -> dict[str, float]:
-    """Median seconds of each work over the rounds, the first round (which compiles) left out."""
+    """Median seconds of each work over the rounds. Before them each runs once, to compile: workers at the same time."""
+    _together(works)
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds + 1):
+    for _ in range(rounds):
         for name, (worker, method) in works.items():
             seconds[name].append(worker.run(method)[0])
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _together(works: dict[str, tuple[Worker, str]]) -> None:
+    """Run each work once. Different workers run at the same time, so that one compiles while the other does."""
+    waiting = list(works.values())
+    while waiting:
+        first: dict[int, tuple[Worker, str]] = {}
+        for worker, method in waiting:
+            first.setdefault(id(worker), (worker, method))
+        for worker, method in first.values():
+            worker.start(method)
+        for worker, _ in first.values():
+            worker.result()
+        waiting = [work for work in waiting if work not in first.values()]
