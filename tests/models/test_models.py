@@ -13,7 +13,7 @@ from weight_files import BASIC, SMALL, TEN, in_format, outputs, random_tensors, 
 
 from tljax import models
 from tljax.core.errors import UserError
-from tljax.models.convolution import convolve, sides
+from tljax.models.convolution import convolve, depthwise, sides
 from tljax.models.layers import BatchNorm
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.pooling import average_of_neighbours, average_pool, max_pool
@@ -152,6 +152,9 @@ def test_running_statistics_equal_pytorch():
         ((2, 2, 2, 4), (3, 3), 1, 1, 5),
         ((2, 2, 2, 4), (3, 3), 1, 1, 9),
         ((2, 4, 4, 4), (3, 3), 2, 1, 9),
+        ((2, 13, 15, 3), (4, 4), 4, 0, 6),
+        ((2, 8, 11, 4), (2, 2), 2, 0, 5),
+        ((2, 8, 8, 4), (2, 2), 3, 0, 5),
     ],
 )
 def test_convolution_and_its_gradients_are_those_of_xla(shape, size, stride, padding, outputs):
@@ -170,6 +173,38 @@ def test_convolution_and_its_gradients_are_those_of_xla(shape, size, stride, pad
         sent = jnp.asarray(rng.normal(size=expected.shape))
         for ours, theirs in zip(own_gradient(sent), gradient(sent), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("places", "size"), [((9, 12), (7, 7)), ((2, 3), (7, 7)), ((5, 4), (3, 5))])
+def test_depthwise_convolution_and_its_gradients_are_those_of_xla(places, size):
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        x, kernel = (jnp.asarray(rng.normal(size=s)) for s in ((3, *places, 5), (*size, 1, 5)))
+
+        def plain(x, kernel):
+            pads = [(side // 2, side // 2) for side in size]
+            layout = ("NHWC", "HWIO", "NHWC")
+            return jax.lax.conv_general_dilated(
+                x, kernel, (1, 1), pads, dimension_numbers=layout, feature_group_count=5
+            )
+
+        expected, gradient = jax.vjp(plain, x, kernel)
+        found, own_gradient = jax.vjp(depthwise, x, kernel)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+        sent = jnp.asarray(rng.normal(size=expected.shape))
+        for ours, theirs in zip(own_gradient(sent), gradient(sent), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_depthwise_convolution_in_bfloat16_adds_in_float32():
+    rng = np.random.default_rng(0)
+    x, kernel = (jnp.asarray(rng.normal(size=s), jnp.bfloat16) for s in ((2, 9, 9, 4), (7, 7, 1, 4)))
+    found, gradient = jax.vjp(depthwise, x, kernel)
+    wide, wide_gradient = jax.vjp(depthwise, x.astype(jnp.float32), kernel.astype(jnp.float32))
+    pairs = [(found, wide), *zip(gradient(found), wide_gradient(found.astype(jnp.float32)), strict=True)]
+    for half, full in pairs:
+        assert half.dtype == jnp.bfloat16
+        np.testing.assert_allclose(half.astype(jnp.float32), full, rtol=2**-8, atol=1e-6)  # rounded once
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 7), (2, 3)])
