@@ -78,7 +78,7 @@ def compare(row: Row, architecture: str, clones: Path | None):
     if (card.format, card.backbone, card.variant) != (row.format, architecture, row.variant):
         raise AssertionError(f"{row.source}: taken for {card.format}, {card.backbone}, {card.variant}")
     for side in (peer.side, peer.other_side):
-        images = peers.images(side)
+        images = peers.images(side, peer.channels)
         theirs = peer.outputs(images) if isinstance(peer, KerasPeer) else peers.outputs(peer, images)
         ours = our_outputs(conversion, images)
         differences = {name: np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max() for name in theirs}
@@ -97,7 +97,8 @@ def our_outputs(conversion, images: np.ndarray) -> dict[str, np.ndarray]:
     model = models.build_from(card.backbone, card.variant, tensors)
     model.eval()
     graph, state = nnx.split(model)
-    features, found = jax.jit(lambda state, x: nnx.merge(graph, state).features(x, model.all_layers))(state, images)
+    layers = tuple(dict.fromkeys((*model.all_layers, *model.named_layers)))
+    features, found = jax.jit(lambda state, x: nnx.merge(graph, state).features(x, layers))(state, images)
     return {"features": np.asarray(features)} | {name: np.asarray(y) for name, y in found.items()}
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from tljax.weights.reference import declare_torchvision_operators
+
 
 @dataclass(frozen=True)
 class Row:
@@ -38,18 +40,8 @@ class Peer:
     other_side: int
     resized: Callable[[int], "Peer"] | None = None
     """For libraries that build another network for images of another size."""
+    channels: int = 3
     seen: dict[str, Any] = field(default_factory=dict)
-
-
-def declare_torchvision_operators() -> None:
-    """Declares two operators that torchvision misses where it was installed without its compiled part."""
-    library = torch.library.Library("torchvision", "DEF")
-    try:
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    except RuntimeError:
-        return  # they are there
-    declare_torchvision_operators.library = library  # the declarations live as long as it does
 
 
 declare_torchvision_operators()
@@ -72,9 +64,9 @@ def randomise(network: torch.nn.Module, seed: int = 0) -> None:
     network.eval()
 
 
-def images(side: int) -> np.ndarray:
+def images(side: int, channels: int = 3) -> np.ndarray:
     """Returns two normalised images `b h w c`."""
-    return np.random.default_rng(side).standard_normal((2, side, side, 3), np.float32)
+    return np.random.default_rng(side).standard_normal((2, side, side, channels), np.float32)
 
 
 def outputs(peer: Peer, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ class KerasPeer:
     """Our layer -> the Keras layer that gives the same; `features` among them."""
     side: int = 64
     other_side: int = 96
+    channels: int = 3
 
     def randomise(self) -> None:
         """Gives every tensor random values of which none is trivial."""

@@ -12,9 +12,8 @@ import numpy as np
 from weight_files import in_format, random_tensors, sample
 
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.models.resnet import ARCHITECTURES
-from tljax.weights import verify
-from tljax.weights.resnet import reference_keras
+from tljax.weights import reference_keras, verify
+from tljax.weights.resnet.reference import keras_layers
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     images = verify.images(NORMALISATIONS["caffe"])
     outputs = {}
     for prefix, epsilon in (("", None), ("old_", 1e-3)):
-        found = reference_keras.outputs("ResNet50", ARCHITECTURES["resnet50"].blocks, tensors, images, epsilon)
+        found = reference_keras.outputs("ResNet50", keras_layers("resnet50"), tensors, images, epsilon)
         outputs |= {prefix + name: sample(values) for name, values in found.items()}
     np.savez(Path(__file__).with_name("keras_resnet50.npz"), **outputs)
 

@@ -14,6 +14,7 @@ from weight_files import BASIC, SMALL, TEN, counters, in_format, random_tensors,
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES, Architecture
 from tljax.weights import verify
+from tljax.weights.reference import declare_torchvision_operators
 
 KINDS = {"transformers": {"basic": BASIC, "small": SMALL}, "timm": {"ten": TEN}}  # source -> our architectures
 
@@ -50,10 +51,7 @@ def timm_outputs(name: str, size: Architecture, x: torch.Tensor) -> dict[str, to
 
 
 def main() -> None:
-    # declares two operators that torchvision, which timm needs, misses where its compiled part is not installed
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    declare_torchvision_operators()
     x = torch.from_numpy(verify.images(NORMALISATIONS["imagenet"])).permute(0, 3, 1, 2)
     arrays = {}
     for source, outputs in (("transformers", transformers_outputs), ("timm", timm_outputs)):

@@ -115,7 +115,7 @@ def test_the_table_is_sound():
         assert row.gate in ("", "huggingface", "form") and bool(row.urls) == (row.gate != "form"), row.name
         assert all(url.startswith("https://") for url in row.urls), row.name
         assert set(row.unconfirmed) <= columns, row.name
-        assert row.supported == (row.architecture in models.names() and "densenet" not in row.architecture), row.name
+        assert row.supported == (row.architecture in models.names()), row.name
         assert not row.normalisation or row.normalisation in NORMALISATIONS, row.name
         assert row.hash.partition(":")[0] in ("", "md5", "sha256", "sha256-starts"), row.name
 

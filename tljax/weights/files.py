@@ -21,6 +21,7 @@ from tljax.weights.card import WeightsCard
 from tljax.weights.keras.files import Layer, read_archive, read_hdf5
 from tljax.weights.names import Layout, some
 from tljax.weights.shards import read_shards, shards_of
+from tljax.weights.whole_model import is_part, read_whole_model
 
 WRAPPERS = (  # keys around the tensors, the wanted ones first
     *("state_dict", "model", "model_state_dict", "model_state", "params", "net", "network", "backbone", "encoder"),
@@ -145,15 +146,33 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
 def _read_torch(path: Path) -> dict:
     torch = wanted_package("torch", path)
     try:
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_plain_values()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            state, remarks = _loaded(torch, path)
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        fact = f"wants to run code when it is opened ({asked[1]})" if asked else "is damaged or holds more than tensors"
+        asked = _asked(error)
+        fact = f"wants to run code when it is opened ({asked})" if asked else "is damaged or holds more than tensors"
         raise UserError(f"{path} {fact}, so it was not opened; {SAVE_TENSORS}") from error
-    state, remarks = _state_dict(content, path)
     tensors = {str(name): _array(str(name), path, partial(_from_torch, tensor)) for name, tensor in state.items()}
     return {"tensors": tensors, "remarks": remarks}
+
+
+def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
+    """The tensors of a file, and remarks. Raises pickle.UnpicklingError for one that holds anything that may run."""
+    try:
+        with torch.serialization.safe_globals(_plain_values()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if not is_part(_asked(error) or ""):
+            raise
+        state, kind = read_whole_model(path)
+        return state, (f"the tensors of a whole pickled {kind}, of whose code none was run",)
+    return _state_dict(content, path)
+
+
+def _asked(error: pickle.UnpicklingError) -> str | None:
+    """The class or function that a pickle asks for and may not have."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return found[1] if found else None
 
 
 def _plain_values() -> list:

@@ -40,7 +40,12 @@ def find_head(source: Source, match: Match) -> Head:
 def _by_tensors(source: Source, match: Match) -> Head:
     """The head by what its layers take."""
     if match.has_head:
-        return Head({ours: where for ours, where in match.names.items() if ours.startswith(HEAD)})
+        names = {ours: where for ours, where in match.names.items() if ours.startswith(HEAD)}
+        if match.form.exclusive or source.card:
+            return Head(names)
+        parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
+        fault = "as its outputs are findings that exclude no other (sigmoids), where classes are wanted"
+        return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(parts))}",))
     network = {theirs for where in match.body.values() for theirs in in_file(where)}
     left = {name for name in source.tensors if name not in network and not match.is_aside(name)}
     features = models.shapes(match.backbone, match.variant, 1)[f"{HEAD}kernel"][0]

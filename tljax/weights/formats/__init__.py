@@ -114,6 +114,8 @@ class Format:
     """Patterns of tensors that are no part of the network: of the training, a decoder, a text tower."""
     own_head: str | None = None
     """Pattern of the layers that a user puts in the head's place."""
+    exclusive: bool = True
+    """Whether the format's own head tells classes apart (softmax), rather than one finding from none (sigmoids)."""
     bare: bool = False
     """Only files that hold the backbone and nothing else but `own_head`."""
     saved_model: bool | None = None

@@ -1,9 +1,10 @@
 """Keras' ResNet50 since Keras 2.3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
 
-from tljax.weights.formats import CONTRASTIVE, Format
+from tljax.weights.formats import CONTRASTIVE, Format, Shapes
 from tljax.weights.keras.input import NORMALIZATION
 from tljax.weights.resnet import described, reference, variants
 from tljax.weights.resnet.names import NameMap
+from tljax.weights.transformer import require
 
 NAMES = NameMap(
     layout="keras",
@@ -18,12 +19,19 @@ NAMES = NameMap(
     first_block=1,
 )
 
+
+def identify(shapes: Shapes) -> tuple[str, str]:
+    """Raises KeyError for a DenseNet, whose first layers have the same names."""
+    require(shapes, not_has=r"pool\d_(conv|bn)/")
+    return NAMES.architecture(shapes), "keras_v1"
+
+
 FORMAT = Format(
     title="Keras",
     family="resnet",
     layout="keras",
     stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "keras_v1"),
+    identify=identify,
     names=NAMES.tensors,
     normalisation="caffe",
     rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "

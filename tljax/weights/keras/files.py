@@ -20,8 +20,10 @@ import numpy as np
 from tljax.core.errors import UserError
 
 KERAS_1 = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+SLASHED = re.compile(r"(?<![^/])conv1/(conv|bn|relu)(?![^/])")  # in DenseNets before Keras 3, which has 'conv1_conv'
 NO_LAYERS = ("optimizer", "metrics")  # groups of slots and of counts
 VARS = {  # Keras 3 numbers the weights of a layer; by their count
+    1: ("kernel",),
     2: ("kernel", "bias"),
     4: ("gamma", "beta", "moving_mean", "moving_variance"),
 }
@@ -73,6 +75,7 @@ def _layers(group: Any) -> tuple[str, ...]:
     """
     listed = [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs.get("layer_names", ())]
     numbered = group["layers"].items() if isinstance(group.get("layers"), h5py.Group) else ()
+    listed = [SLASHED.sub(r"conv1_\1", name) for name in listed]
     return (*listed, *(name for name, layer in numbered if not any(_datasets(layer))))
 
 
@@ -86,7 +89,7 @@ def _written_name(dataset: Any, group: Any) -> str:
     """Keras 1 and 2: '/conv1/conv1_W_1:0', '/conv1_conv/conv1_conv/kernel:0' or '/resnet50/conv1_conv/kernel:0', each
     below `group`.
     """
-    *places, leaf = dataset.name.removeprefix(group.name).strip("/").split("/")
+    *places, leaf = SLASHED.sub(r"conv1_\1", dataset.name.removeprefix(group.name).strip("/")).split("/")
     layer = places.pop() if places else ""
     leaf = re.sub(r":\d+$", "", leaf).removeprefix(f"{layer}_")
     leaf = re.sub(r"_\d+$", "", leaf)
@@ -125,14 +128,15 @@ def models(description: object) -> Iterator[dict[str, Layer]]:
     if isinstance(description, list) and all(isinstance(entry, Mapping) for entry in description):
         layers = [entry for entry in description if "class_name" in entry and "name" in (entry.get("config") or ())]
         if layers:
-            yield {entry["config"]["name"]: _layer(entry) for entry in layers}
+            yield {SLASHED.sub(r"conv1_\1", entry["config"]["name"]): _layer(entry) for entry in layers}
     for value in values(description):
         yield from models(value)
 
 
 def _layer(entry: Mapping) -> Layer:
     calls = entry.get("inbound_nodes", [])[:1]
-    return Layer(entry["class_name"], entry["config"], tuple(_tensors_in(calls)), calls)
+    inputs = (SLASHED.sub(r"conv1_\1", name) for name in _tensors_in(calls))
+    return Layer(entry["class_name"], entry["config"], tuple(inputs), calls)
 
 
 def _tensors_in(call: object) -> Iterator[str]:

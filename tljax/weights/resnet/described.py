@@ -1,11 +1,12 @@
 """What a Keras file says of its own layers, held against ours: no stride, padding or ReLU shows in the tensors."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from tljax.core.errors import UserError
 from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.files import Source
 from tljax.weights.formats import Description
+from tljax.weights.keras.epsilon import common_epsilon
 from tljax.weights.keras.files import Layer
 from tljax.weights.keras.graph import INPUT, Graph, add, batch_norm, convolution, max_pool, relu
 from tljax.weights.match import Match
@@ -32,14 +33,8 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
         raise UserError(
             f"{source.path} describes another network than ours: '{layer}' is {found}, where {variant} has {wanted}"
         )
-    return Description(variant, _epsilon(source, [model[theirs] for ours, theirs in layers.items() if "bn" in ours]))
-
-
-def _epsilon(source: Source, norms: Collection[Layer]) -> float:
-    epsilons = {layer.config.get("epsilon", 1e-3) for layer in norms}
-    if len(epsilons) > 1:
-        raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")
-    return epsilons.pop()
+    norms = [model[theirs] for ours, theirs in layers.items() if "bn" in ours]
+    return Description(variant, common_epsilon(source, norms))
 
 
 def _differences(

@@ -7,6 +7,7 @@ from tljax.models.resnet import ARCHITECTURES, VARIANTS
 from tljax.weights.convert import Conversion
 from tljax.weights.files import Source
 from tljax.weights.formats import formats
+from tljax.weights.reference import LOGITS, tensors_by
 
 KERAS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}  # of keras.applications
 
@@ -36,21 +37,26 @@ def by_torch(source: Source, conversion: Conversion, images: np.ndarray) -> tupl
     return title, reference_torch.outputs(network, images)
 
 
+def keras_layers(backbone: str) -> dict[str, str]:
+    """Returns our layers by the Keras layers that give the same."""
+    stages = enumerate(ARCHITECTURES[backbone].blocks, start=1)
+    ends = {f"block{stage}": f"conv{stage + 1}_block{count}_out" for stage, count in stages}
+    return {"conv1": "conv1_relu", **ends, LOGITS: "predictions"}
+
+
 def by_keras(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
     """Returns the outputs of keras.applications' network. Raises UserError where it has none."""
     card = conversion.card
     if card.backbone not in KERAS or card.variant != "keras_v1":
         raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
-    from tljax.weights.resnet import reference_keras
+    from tljax.weights import reference_keras
 
-    network, size = KERAS[card.backbone], ARCHITECTURES[card.backbone]
-    tensors = _tensors(source, conversion, "keras")
-    return f"keras.applications.{network}", reference_keras.outputs(
-        network, size.blocks, tensors, images, conversion.epsilon
-    )
+    tensors, network = _tensors(source, conversion, "keras"), KERAS[card.backbone]
+    found = reference_keras.outputs(network, keras_layers(card.backbone), tensors, images, conversion.epsilon)
+    return f"keras.applications.{network}", found
 
 
 def _tensors(source: Source, conversion: Conversion, format_name: str) -> dict[str, np.ndarray]:
     """The file's tensors by the names of another format of its layout."""
     names = formats()[format_name].names(conversion.card.backbone, "keras_v1")  # whose names cover both variants'
-    return {str(names[ours]): source.tensors[theirs] for ours, (theirs,) in conversion.origin.items()}
+    return tensors_by(names, source, conversion)

@@ -7,6 +7,7 @@ import numpy as np
 from tljax.models.resnet import VARIANTS
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import Description
+from tljax.weights.keras.epsilon import fit_epsilon
 
 
 def is_conv(name: str) -> bool:
@@ -22,7 +23,7 @@ def norm_after(conv: str) -> str:
 
 def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:
     """Changes biases and variances in place to what `variant` has; returns what it did, in words."""
-    wanted, remarks, epsilon = VARIANTS[variant], [], description.epsilon
+    wanted, remarks = VARIANTS[variant], []
     convs = [name.removesuffix(".kernel") for name in tensors if name.endswith(".kernel") and is_conv(name)]
     has_biases = "conv1.bias" in tensors
     if wanted.conv_bias and not has_biases:
@@ -33,14 +34,7 @@ def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) 
         for conv in convs:
             tensors[f"{norm_after(conv)}.mean"] -= tensors.pop(f"{conv}.bias")
         remarks.append("convolution biases subtracted from the means of the BatchNorm behind them")
-    if epsilon is not None and epsilon != wanted.epsilon:
-        for name in tensors:
-            if name.endswith(".var"):
-                tensors[name] += np.float32(epsilon - wanted.epsilon)
-        remarks.append(
-            f"variances raised by {epsilon - wanted.epsilon:.3g}: the original's BatchNorm epsilon is {epsilon:g}"
-        )
-    return remarks
+    return remarks + fit_epsilon(tensors, wanted.epsilon, description.epsilon)
 
 
 def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:

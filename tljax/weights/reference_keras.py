@@ -1,7 +1,7 @@
-"""Keras' own ResNets, on Keras' JAX backend, that a conversion from Keras is checked against."""
+"""Keras' own networks, on Keras' JAX backend, that a conversion from Keras is checked against."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,18 @@ import keras
 
 def outputs(
     name: str,
-    blocks: Sequence[int],
+    layers: Mapping[str, str],
     tensors: Mapping[str, np.ndarray],
     images: np.ndarray,
     epsilon: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns activations `b h w c` and, where there is a head, logits `b k`, in inference mode.
 
-    name: 'ResNet50', 'ResNet101' or 'ResNet152', of `blocks` in each stage. tensors: all of the network's, by Keras'
-    present names, 'conv1_conv/kernel'. images: normalised, `b h w c`. epsilon: of every BatchNorm, where it is not
-    Keras' present one.
+    name: of a function in keras.applications. layers: our layer -> the Keras layer that gives the same; that of
+    `logits` is left out where there is no head. tensors: all of the network's, by Keras' present names,
+    'conv1_conv/kernel'. images: normalised, `b h w c`. epsilon: of every BatchNorm, where it is not Keras' present one.
     """
-    head = tensors.get("predictions/bias")
+    head = tensors.get(f"{layers['logits']}/bias")
     network = getattr(keras.applications, name)(
         weights=None,
         include_top=head is not None,
@@ -37,9 +37,8 @@ def outputs(
         layer.set_weights([tensors[f"{layer.name}/{weight.name}"] for weight in layer.weights])
         if epsilon is not None and isinstance(layer, keras.layers.BatchNormalization):
             layer.epsilon = epsilon
-    wanted = {"conv1": "conv1_relu"} | ({} if head is None else {"logits": "predictions"})
-    wanted |= {f"block{stage}": f"conv{stage + 1}_block{count}_out" for stage, count in enumerate(blocks, start=1)}
-    probe = keras.Model(network.input, {name: network.get_layer(layer).output for name, layer in wanted.items()})
+    wanted = {ours: theirs for ours, theirs in layers.items() if ours != "logits" or head is not None}
+    probe = keras.Model(network.input, {ours: network.get_layer(theirs).output for ours, theirs in wanted.items()})
     with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
         quiet: Any = 0  # Keras' annotation takes text alone
         return probe.predict(images, verbose=quiet)

@@ -1,0 +1,217 @@
+"""Where weights files keep the tensors of a DenseNet: the layers' names as data, for all formats of it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tljax.models.densenet import ARCHITECTURES, VARIANTS
+from tljax.weights.card import WeightsCard
+from tljax.weights.files import Source
+from tljax.weights.formats import Description, NotConvertible, Shapes
+from tljax.weights.keras.epsilon import epsilon_of, fit_epsilon
+from tljax.weights.match import Match
+from tljax.weights.names import Layout, Names, kernel, norm, our_shape
+from tljax.weights.reference import LOGITS, Original, View
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The names that a format gives the layers of a DenseNet.
+
+    `layer` comes before the names of a dense layer's parts, `{block}` and `{layer}` in it are numbers from
+    `first_block` and from 1. `transition` comes before those of the layers between two blocks.
+    """
+
+    layout: Layout
+    stem_conv: str
+    stem_norm: str
+    layer: str
+    narrow: tuple[str, str]  # BatchNorm and convolution of 1 x 1
+    grow: tuple[str, str]  # BatchNorm and convolution of 3 x 3
+    transition: str
+    between: tuple[str, str]  # BatchNorm and convolution of a transition
+    last_norm: str
+    head: str | None
+    first_block: int = 1
+
+    def stem(self) -> tuple[str, ...]:
+        """Returns the tensors of the first convolution and BatchNorm, the kernel first."""
+        found = kernel(self.layout, "", self.stem_conv, bias=False) | norm(
+            self.layout, "", self.stem_norm, statistics=True
+        )
+        return tuple(map(str, found.values()))
+
+    def names(self, architecture: str, variant: str) -> Names:
+        """Returns where a file keeps each of our tensors."""
+        found = self._pair("conv1", "bn1", self.stem_conv, self.stem_norm)
+        for block, count in enumerate(ARCHITECTURES[architecture].blocks):
+            number = block + self.first_block
+            for layer in range(count):
+                ours, theirs = f"blocks.{block}.{layer}", self.layer.format(block=number, layer=layer + 1)
+                for part, (normalisation, convolution) in (("narrow", self.narrow), ("grow", self.grow)):
+                    found |= self._pair(
+                        f"{ours}.{part}.conv", f"{ours}.{part}.norm", theirs + convolution, theirs + normalisation
+                    )
+            if block > 0:
+                ours, theirs = f"transitions.{block - 1}", self.transition.format(block=number - 1)
+                normalisation, convolution = self.between
+                found |= self._pair(f"{ours}.conv", f"{ours}.norm", theirs + convolution, theirs + normalisation)
+        found |= norm(self.layout, "bn2", self.last_norm, statistics=True)
+        return found | (kernel(self.layout, "head", self.head) if self.head else {})
+
+    def _pair(self, conv: str, bn: str, their_conv: str, their_norm: str) -> dict:
+        return kernel(self.layout, conv, their_conv, bias=False) | norm(self.layout, bn, their_norm, statistics=True)
+
+    def architecture(self, shapes: Shapes) -> str:
+        """Returns the architecture in a file.
+
+        Raises NotConvertible for a DenseNet that we do not have, KeyError where there is no dense layer.
+        """
+        first = self.transition.format(block=self.first_block) + self.between[1]
+        if not any(name.startswith(first) for name in shapes):
+            raise KeyError(first)
+        pattern = re.escape(self.layer).replace(r"\{block\}", r"(\d+)").replace(r"\{layer\}", r"(\d+)")
+        numbers = [tuple(map(int, found.groups())) for found in (re.match(pattern, name) for name in shapes) if found]
+        last = max((block for block, _ in numbers), default=0)
+        counts = tuple(
+            max((layer for of, layer in numbers if of == block), default=0)
+            for block in range(self.first_block, last + 1)
+        )
+        grown = self.layer.format(block=self.first_block, layer=1) + self.grow[1]
+        growth = our_shape(self.layout, shapes[str(kernel(self.layout, "", grown)[".kernel"])])[-1]
+        for name, size in ARCHITECTURES.items():
+            if (size.blocks, size.growth) == (counts, growth):
+                return name
+        raise NotConvertible(
+            f"a DenseNet of {counts} dense layers and growth {growth}; what can be converted is "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+
+    def channels(self, shapes: Shapes) -> int:
+        """Returns how many channels the network's images have. Raises KeyError for another first layer."""
+        return our_shape(self.layout, shapes[self.stem()[0]])[-2]
+
+
+def torch_layers(prefix: str, head: str | None) -> Layers:
+    """Returns torchvision's names behind a prefix."""
+    return Layers(
+        layout="torch",
+        stem_conv=f"{prefix}conv0",
+        stem_norm=f"{prefix}norm0",
+        layer=prefix + "denseblock{block}.denselayer{layer}.",
+        narrow=("norm1", "conv1"),
+        grow=("norm2", "conv2"),
+        transition=prefix + "transition{block}.",
+        between=("norm", "conv"),
+        last_norm=f"{prefix}norm5",
+        head=head,
+    )
+
+
+TORCHVISION = torch_layers("features.", "classifier")
+KERAS = Layers(
+    layout="keras",
+    stem_conv="conv1_conv",
+    stem_norm="conv1_bn",
+    layer="conv{block}_block{layer}_",
+    narrow=("0_bn", "1_conv"),
+    grow=("1_bn", "2_conv"),
+    transition="pool{block}_",
+    between=("bn", "conv"),
+    last_norm="bn",
+    head="predictions",
+    first_block=2,
+)
+
+
+def identify_torch(shapes: Shapes, layers: Layers, *, channels: int) -> str:
+    """Returns the architecture of a file with torchvision's names. Raises KeyError where its images have others."""
+    prefix = layers.stem_conv.removesuffix("conv0")
+    if (layers.channels(shapes) == 1) != (channels == 1):
+        raise KeyError(layers.stem()[0])
+    if f"{prefix}conv1.weight" in shapes:
+        raise NotConvertible("a DenseNet whose stem is several convolutions, which is not known")
+    return layers.architecture(shapes)
+
+
+def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
+    """Returns what whoever loads an exported file must know of its last ReLU, channels and epsilon."""
+    kind, facts = VARIANTS[card.variant], []
+    if not kind.final_relu:
+        facts.append("no ReLU follows its last BatchNorm (norm5)")
+    if kind.channels != 3:
+        facts.append(f"its images have {kind.channels} channel")
+    if kind.epsilon != VARIANTS["torch"].epsilon:
+        facts.append(f"BatchNorm's epsilon is {kind.epsilon:g}")
+    if not facts:
+        return f"names and layers as torchvision's {card.backbone}, which loads the file as it is"
+    return (
+        f"names as torchvision's {card.backbone}, but {', '.join(facts)}; torchvision's network gives wrong results "
+        "unless it is changed accordingly"
+    )
+
+
+# What a Keras file describes
+
+
+def describe(source: Source, match: Match) -> Description:
+    """Returns BatchNorm's epsilon by Keras' description of the layers."""
+    return Description(epsilon=epsilon_of(source, match))
+
+
+def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:
+    """Brings the variances to the epsilon of `variant` in place; returns what it did, in words."""
+    return fit_epsilon(tensors, VARIANTS[variant].epsilon, description.epsilon)
+
+
+# The original networks, for --verify
+
+KERAS_NETWORKS = {"densenet121": "DenseNet121", "densenet169": "DenseNet169"}  # of keras.applications
+
+
+def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
+    """Returns torchvision's network."""
+    import torch
+    from torchvision.models import DenseNet
+
+    size = ARCHITECTURES[card.backbone]
+    network = DenseNet(size.growth, size.blocks, 2 * size.growth, num_classes=len(tensors.get("classifier.bias", [0])))
+    has_relu = VARIANTS[card.variant].final_relu
+    title = f"torchvision.models.{card.backbone}" + ("" if has_relu else " without its last ReLU")
+
+    def last(y: torch.Tensor) -> torch.Tensor:
+        return (torch.relu(y) if has_relu else y).permute(0, 2, 3, 1)
+
+    return Original(title, network, _views(card.backbone, last), unread=("classifier.",))
+
+
+def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
+    """Returns TorchXRayVision's network, which is not resized to the images that it was trained on."""
+    import torch
+    from torchxrayvision.models import DenseNet
+
+    size = ARCHITECTURES[card.backbone]
+    classes = len(tensors.get("classifier.bias", [0]))
+    network = DenseNet(size.growth, size.blocks, 2 * size.growth, num_classes=classes, in_channels=1)
+
+    def last(y: torch.Tensor) -> torch.Tensor:
+        return torch.relu(y).permute(0, 2, 3, 1)
+
+    views = _views(card.backbone, last)
+    return Original("torchxrayvision.models.DenseNet", network, views, unread=("classifier.",))
+
+
+def _views(backbone: str, last: Callable) -> dict[str, View]:
+    """Where our layers are in torchvision's modules; last: of the output of the last BatchNorm."""
+    count = len(ARCHITECTURES[backbone].blocks)
+    blocks = {f"block{block}": View(f"features.denseblock{block}") for block in range(1, count)}
+    return {"conv1": View("features.relu0"), **blocks, f"block{count}": View("features.norm5", last)}
+
+
+def keras_layers(backbone: str) -> dict[str, str]:
+    """Returns our named layers by the Keras layers that give the same."""
+    counts = ARCHITECTURES[backbone].blocks[:-1]
+    blocks = {f"block{block}": f"conv{block + 1}_block{count}_concat" for block, count in enumerate(counts, start=1)}
+    return {"conv1": "conv1_relu", **blocks, f"block{len(counts) + 1}": "relu", LOGITS: "predictions"}

@@ -1,0 +1,24 @@
+"""Keras' DenseNets, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
+
+from dataclasses import replace
+
+from tljax.weights import densenet
+from tljax.weights.densenet import KERAS
+from tljax.weights.formats import keras
+from tljax.weights.reference import by_keras
+
+FORMAT = replace(
+    keras.FORMAT,
+    title="Keras, DenseNet",
+    family="densenet",
+    stem=KERAS.stem(),
+    identify=lambda shapes: (KERAS.architecture(shapes), "keras"),
+    names=KERAS.names,
+    normalisation="imagenet",
+    rule="Keras' layer names: epsilon as keras.applications' DenseNet has it, input as its preprocess_input gives it "
+    "(RGB / 255, ImageNet's mean and std); if it is RadImageNet's, say --normalisation radimagenet",
+    describe=densenet.describe,
+    fit=densenet.fit,
+    reference=by_keras(densenet.KERAS_NETWORKS, densenet.keras_layers),
+    licence="MIT for Keras' own ImageNet weights",
+)

@@ -1,0 +1,28 @@
+"""DenseNets of torchvision and timm, which name their tensors alike."""
+
+from tljax.weights import densenet
+from tljax.weights.densenet import TORCHVISION, identify_torch
+from tljax.weights.formats import TRAINING, Format
+from tljax.weights.reference import by_torch
+from tljax.weights.transformer import renaming
+
+OLD = ((r"norm\.([12])\.", r"norm\1."), (r"conv\.([12])\.", r"conv\1."))  # 'denselayer1.norm.1', before torchvision 0.3
+
+FORMAT = Format(
+    title="torchvision or timm, DenseNet",
+    family="densenet",
+    layout="torch",
+    stem=TORCHVISION.stem(),
+    identify=lambda shapes: (identify_torch(shapes, TORCHVISION, channels=3), "torch"),
+    names=TORCHVISION.names,
+    rename=renaming(*OLD),
+    normalisation="imagenet",
+    rule="torchvision's names: a ReLU after the last BatchNorm, as torchvision and timm have it, "
+    "input as ImageNet's (RGB / 255, mean and std)",
+    licence="BSD-3-Clause for torchvision's own weights, Apache-2.0 for timm's",
+    aside=TRAINING,
+    own_head=r"(^|\.)classifier\.\d+\.",  # several layers in the head's place
+    exports=True,
+    reference=by_torch("torchvision", densenet.original),
+    export_note=densenet.export_note,
+)

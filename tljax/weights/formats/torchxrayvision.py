@@ -1,0 +1,21 @@
+"""TorchXRayVision's DenseNets of one grey channel: `-best.pt`, a whole pickled model, or its state dict."""
+
+from dataclasses import replace
+
+from tljax.weights import densenet
+from tljax.weights.densenet import TORCHVISION, identify_torch
+from tljax.weights.formats import TRAINING, torchvision_densenet
+from tljax.weights.reference import by_torch
+
+FORMAT = replace(
+    torchvision_densenet.FORMAT,
+    title="TorchXRayVision, DenseNet",
+    identify=lambda shapes: (identify_torch(shapes, TORCHVISION, channels=1), "torch_grey"),
+    normalisation="xrv",
+    rule="torchvision's names and one input channel are taken for TorchXRayVision's: grey values in -1024..1024",
+    licence="Apache-2.0 for TorchXRayVision's code; its weights also follow the terms of their training data",
+    aside=(*TRAINING, r"(^|\.)op_threshs$"),  # thresholds of its findings
+    exclusive=False,
+    exports=False,
+    reference=by_torch("torchxrayvision", densenet.original_grey),
+)

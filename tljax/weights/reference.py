@@ -1,0 +1,187 @@
+"""The original network of a weights file, as its own library builds it: what `--verify` runs on the file's tensors.
+
+A format names the library and the function that builds the network there:
+
+    reference=by_torch("torchvision", original)  # tensors by the format's names
+    reference=by_keras({"densenet121": "DenseNet121"}, layers)
+
+`original` is given the card, the file's tensors by the library's names, and the shape `b h w c` of the images. It says
+which of the library's modules give our named layers.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tljax.core.errors import UserError
+from tljax.weights.card import WeightsCard
+from tljax.weights.convert import Conversion
+from tljax.weights.files import Source
+from tljax.weights.formats import formats
+from tljax.weights.names import Names, in_file, some
+
+_DECLARED: list = []  # declarations live as long as the library object
+UNSET = ("num_batches_tracked", "relative_position_index")  # tensors that a library computes or never reads
+LOGITS = "logits"
+
+Outputs = tuple[str, dict[str, np.ndarray]]  # what was run, and its activations `b h w c` and logits `b k`
+Reference = Callable[[Source, Conversion, np.ndarray], Outputs]
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class View:
+    """Where one of our layers is in a PyTorch network."""
+
+    module: str
+    change: Callable[[Any], Any] = lambda y: y.permute(0, 2, 3, 1)
+    """The module's output to `b h w c`."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """A library's network, to be given the file's tensors."""
+
+    title: str
+    """For the message: 'torchvision.models.densenet121'."""
+    network: Any
+    layers: Mapping[str, View]
+    """Our named layers. `logits` of the network's output are added where the file holds a head."""
+    run: Callable[[Any], Any] | None = None
+    """Images `b c h w` -> logits `b k`; None: the network itself."""
+    unread: tuple[str, ...] = field(default=())
+    """Beginnings of the names of the network's tensors that play no part in the layers."""
+
+
+def by_torch(
+    package: str,
+    build: Callable[[WeightsCard, Tensors, tuple[int, ...]], Original],
+    names: Callable[[str, str], Names] | None = None,
+) -> Reference:
+    """Returns a `Format.reference` that runs a network of a PyTorch library.
+
+    names: where that library keeps our tensors; None: as the format does.
+    """
+
+    def reference(source: Source, conversion: Conversion, images: np.ndarray) -> Outputs:
+        _want(package)
+        import torch
+
+        tensors = _tensors(source, conversion, names)
+        original = build(conversion.card, tensors, images.shape)
+        _load(original, {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+        return original.title, _run(original, images, has_head=conversion.card.classes is not None)
+
+    return reference
+
+
+def by_keras(networks: Mapping[str, str], layers: Callable[[str], Mapping[str, str]]) -> Reference:
+    """Returns a `Format.reference` that runs a network of keras.applications.
+
+    networks: our backbone -> Keras' function. layers: backbone -> our named layers by the Keras layers that give the
+    same, `logits` among them. The format's names must be Keras' present ones.
+    """
+
+    def reference(source: Source, conversion: Conversion, images: np.ndarray) -> Outputs:
+        card = conversion.card
+        if card.backbone not in networks:
+            raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
+        from tljax.weights import reference_keras
+
+        tensors = _tensors(source, conversion, None)
+        network = networks[card.backbone]
+        found = reference_keras.outputs(network, layers(card.backbone), tensors, images, conversion.epsilon)
+        return f"keras.applications.{network}", found
+
+    return reference
+
+
+def tensors_by(names: Names, source: Source, conversion: Conversion) -> dict[str, np.ndarray]:
+    """Returns the file's tensors under other names of the same layout."""
+    return {
+        theirs: source.tensors[own]
+        for ours, origin in conversion.origin.items()
+        if ours in names
+        for theirs, own in zip(in_file(names[ours]), origin, strict=True)
+    }
+
+
+def _tensors(
+    source: Source, conversion: Conversion, names: Callable[[str, str], Names] | None
+) -> dict[str, np.ndarray]:
+    card = conversion.card
+    named = names or formats()[card.format].names
+    return tensors_by(named(card.backbone, card.variant), source, conversion)
+
+
+def _want(package: str) -> None:
+    """Raises UserError that says how to get a library which is not installed."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(
+            f"--verify runs the original network by {package}, which is not installed: pip install {package}, or "
+            "leave --verify out"
+        )
+    declare_torchvision_operators()
+    try:
+        importlib.import_module(package)
+    except (ImportError, RuntimeError) as error:
+        raise UserError(f"--verify runs the original network by {package}, which cannot be imported: {error}") from None
+
+
+def declare_torchvision_operators() -> None:
+    """Lets torchvision, and what needs it, be imported where its compiled part does not fit torch's.
+
+    It then misses two operators, which are declared here. No network that is run here needs them.
+    """
+    import torch
+
+    try:
+        importlib.import_module("torchvision")
+    except ImportError:
+        return
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _DECLARED.append(library)
+        for module in [name for name in sys.modules if name.startswith("torchvision")]:
+            del sys.modules[module]  # what the failed import left
+
+
+def _load(original: Original, state: dict[str, Any]) -> None:
+    found = original.network.load_state_dict(state, strict=False)
+    missing = [name for name in found.missing_keys if not name.endswith(UNSET) and not name.startswith(original.unread)]
+    if different := [*missing, *found.unexpected_keys]:
+        raise UserError(
+            f"--verify: {original.title} of the installed version has other tensors than the file: {some(different)}"
+        )
+    original.network.eval()
+
+
+def _run(original: Original, images: np.ndarray, *, has_head: bool) -> dict[str, np.ndarray]:
+    import torch
+
+    seen: dict[str, Any] = {}
+
+    def keep(layer: str) -> Callable:
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            seen[layer] = output.clone()  # what follows may change it in place
+
+        return hook
+
+    handles = [
+        original.network.get_submodule(view.module).register_forward_hook(keep(layer))
+        for layer, view in original.layers.items()
+    ]
+    with torch.no_grad():
+        logits = (original.run or original.network)(torch.from_numpy(images).permute(0, 3, 1, 2))
+        found = {layer: view.change(seen[layer]) for layer, view in original.layers.items()}
+    for handle in handles:
+        handle.remove()
+    found |= {LOGITS: logits} if has_head else {}
+    return {layer: value.numpy() for layer, value in found.items()}
