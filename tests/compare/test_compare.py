@@ -16,10 +16,11 @@ from tljax.compare import __main__ as command
 from tljax.compare import compare, full, paper
 from tljax.compare.pairing import blocks_of, mismatch
 from tljax.compare.plot import draw, heat_maps, over_layers
-from tljax.compare.table import authors_rows, write_authors, write_rows
+from tljax.compare.table import authors_rows, coverage_notes, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.errors import UserError
 from tljax.core.paper import CCA_COLUMNS
+from tljax.similarity import r2_cca
 from tljax.similarity.cca import mean_cca
 from tljax.similarity.cka import debiased_cka, linear_cka
 from tljax.weights import networks
@@ -110,6 +111,28 @@ def test_chance_with_several_images_per_patient_is_that_of_other_patients():
     within = np.arange(patients * images).reshape(patients, images)
     same_patient = debiased_cka(x, y[np.roll(within, 1, axis=1).ravel()])
     assert row.chance < same_patient - 0.1
+
+
+def test_a_row_says_what_its_interval_covers_and_corrects_r2_cca_of_pooled_images():
+    measures = ("r2_cca", "debiased_cka")
+    rows = compare(TWO, IMAGES, measures=measures, pool="gap")
+    assert {(row.measure, row.covers) for row in rows} == {("r2_cca", "this n"), ("debiased_cka", "all images")}
+    for row in rows:
+        if row.measure == "debiased_cka":
+            assert (row.corrected, row.corrected_low, row.corrected_high) == (None, None, None)
+            continue
+        assert row.corrected == pytest.approx(r2_cca.corrected(row.value, row.chance, row.rank1, row.rank2))
+        assert row.corrected_low < row.corrected < row.corrected_high
+        assert row.corrected < row.value
+    of_positions = compare(TWO, IMAGES, measures=measures)
+    assert {row.corrected for row in of_positions} == {None}
+    by_draws = compare(TWO, IMAGES, measures=("debiased_cka",), protocol="paper")
+    assert {row.covers for row in by_draws} == {"draws"}
+    assert coverage_notes([*rows, *by_draws]) == [
+        "95 % intervals of r2_cca: the mean estimate at this number of images, not the value for the population.",
+        "95 % intervals of debiased_cka: the value for all images of the population.",
+        "95 % intervals of debiased_cka: the mean over draws of channels and positions from these images.",
+    ]
 
 
 def test_networks_of_other_layer_names_are_paired_by_relative_depth():
@@ -289,7 +312,8 @@ def test_the_command_compares_networks_on_a_split(tmp_path, monkeypatch, capsys)
     assert [first[key] for key in ("path1", "image_size", "preprocessing", "seed", "folds")] == [
         *("", "16", "native", "0", "paper")
     ]
-    assert "95 % interval" in capsys.readouterr().out
+    assert first["covers"] == "this n"
+    assert "95 % intervals of cka: the mean estimate at this number of images" in capsys.readouterr().out
 
 
 def test_the_command_wants_two_networks(monkeypatch):

@@ -12,9 +12,9 @@ import pytest
 from jax import lax
 
 from tljax.core.errors import UserError
-from tljax.similarity import moments
-from tljax.similarity.results import interval, jackknifed, measure_all
-from tljax.similarity.views import moment_pairs
+from tljax.similarity import moments, r2_cca
+from tljax.similarity.results import corrected, interval, jackknifed, measure_all
+from tljax.similarity.views import Measurement, moment_pairs
 
 WIDTHS = {"a": 4, "b": 3, "c": 5}
 PAIRS = (("a", "b"), ("a", "c"), ("b", "c"))
@@ -131,6 +131,19 @@ def test_the_jackknife_interval_of_a_mean_is_students():
     low, high = interval(sample.mean(), np.array([np.delete(sample, k).mean() for k in range(12)]))
     half = 2.200985 * sample.std(ddof=1) / np.sqrt(12)  # t quantile, 11 degrees of freedom
     assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), rel=1e-6)
+
+
+def test_a_corrected_value_has_the_jackknife_interval_of_corrected_values():
+    six, one = jnp.asarray(6), jnp.asarray(1.0)
+    measured = Measurement(0.5 * one, 100 * one, six, six, one, one, 0 * one, jnp.asarray(True), jnp.asarray(0))
+    left_out = np.array([0.52, 0.49, 0.5, 0.51])
+    without_bias = corrected("r2_cca", measured, left_out, 0.06)
+    assert without_bias.value == r2_cca.corrected(0.5, 0.06, 6, 6)
+    ends = interval(without_bias.value, np.array([r2_cca.corrected(each, 0.08, 6, 6) for each in left_out]))
+    assert (without_bias.low, without_bias.high) == ends
+    assert corrected("cca", measured, left_out, 0.06) is None
+    assert corrected("r2_cca", measured, left_out[:1], 0.06) is None
+    assert corrected("r2_cca", measured, left_out, 0.2) is None  # too few samples with a block left out
 
 
 def test_one_block_has_no_interval():

@@ -14,7 +14,7 @@ from tljax import datasets, models
 from tljax.compare import Row, compare
 from tljax.compare.activations import unique_labels
 from tljax.compare.plot import draw
-from tljax.compare.table import authors_path, require_place, write_authors, write_rows
+from tljax.compare.table import authors_path, coverage_notes, require_place, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.config import CompareConfig, parse
 from tljax.core.errors import UserError, run_command
@@ -97,7 +97,9 @@ def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
 
 def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, str]) -> None:
     """What was compared, and the figures as a table on the screen."""
-    table = Table("networks", "layers", "measure", "similarity", "95 % interval", "by chance", "samples", "rank", "")
+    columns = ["networks", "layers", "measure", "similarity", "95 % interval", "by chance", "samples", "rank", ""]
+    corrected = any(row.corrected is not None for row in rows)
+    table = Table(*columns, *["corrected, with its 95 % interval for all images"] * corrected)
     for row in rows:
         layers = row.layer1 if row.layer1 == row.layer2 else f"{row.layer1} - {row.layer2}"
         ranks = str(row.rank1) if row.rank1 == row.rank2 else f"{row.rank1}, {row.rank2}"
@@ -112,10 +114,20 @@ def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, 
             f"{row.n:,}",
             ranks,
             row.flag,
+            *[_corrected(row)] * corrected,
         )
     for (name, place), network in zip(places.items(), compared, strict=True):
         print(f"{name}: {network.card.backbone}, {network.card.variant}" + (f", {place}" if place else ""))
-    Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH)
+    console.print(table)
+    for note in coverage_notes(rows):
+        console.print(note)
+
+
+def _corrected(row: Row) -> str:
+    if row.corrected is None:
+        return ""
+    return f"{row.corrected:.3f} ({row.corrected_low:.3f} .. {row.corrected_high:.3f})"
 
 
 if __name__ == "__main__":

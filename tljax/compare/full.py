@@ -14,7 +14,7 @@ from tljax.compare.pairing import Batches, batches_of, blocks_of, mismatch
 from tljax.compare.table import Row
 from tljax.core.progress import progress_bar
 from tljax.similarity import moments
-from tljax.similarity.results import interval, jackknifed
+from tljax.similarity.results import corrected, interval, jackknifed
 from tljax.weights.networks import Network
 
 BLOCKS = 10
@@ -122,6 +122,9 @@ def _rows(
     for names, (models, layers) in of_group.items():
         for measure in measures:
             measured, replicates = found[names][measure], left_out[names][measure]
+            by_chance = float(chance[names][measure].value)
+            # Positions of all images have something in common, which `chance` would count as bias.
+            correctable = pool == "gap" and other_patient
             yield Row.of(
                 models,
                 layers,
@@ -130,7 +133,8 @@ def _rows(
                 pool,
                 measured,
                 interval(float(measured.value), replicates),
-                float(chance[names][measure].value),
+                by_chance,
                 blocks=len(replicates),
                 other_patient=other_patient,
+                without_bias=corrected(measure, measured, replicates, by_chance) if correctable else None,
             )

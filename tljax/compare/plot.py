@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tljax.compare.table import Row
+from tljax.compare.table import Row, coverage_notes
 from tljax.core import extras
 from tljax.core.files import replacing
 
@@ -53,7 +53,7 @@ def over_layers(rows: Sequence[Row]) -> "Figure":
         panel.spines[["top", "right"]].set_visible(False)
     figure.legend(
         *panels[0].get_legend_handles_labels(),
-        title="dashed: mismatched pairs; hollow: flagged in the table",
+        title="\n".join([*coverage_notes(rows), "Dashed: mismatched pairs. Hollow: flagged in the table."]),
         loc="outside lower center",
     )
     return figure

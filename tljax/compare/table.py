@@ -11,11 +11,17 @@ import numpy as np
 from tljax.core import paper
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv
+from tljax.similarity import modules
 from tljax.similarity.independent import level
+from tljax.similarity.results import Corrected
 from tljax.similarity.views import Measurement
 
 FIRST_COLUMNS = ("task", "model1", "model2", "fold", "split")  # of the tidy table
-LOWEST = {"debiased_cka": -1.0}  # value of a measure, where it is not 0
+COVERS = {  # what an interval covers, by the word in the column `covers`
+    "all images": "the value for all images of the population",
+    "this n": "the mean estimate at this number of images, not the value for the population",
+    "draws": "the mean over draws of channels and positions from these images",
+}
 FEW_BLOCKS = {1: "one block", 2: "two blocks"}
 CHANCE_WITHIN = "chance within patients"
 
@@ -43,6 +49,10 @@ class Row:
     pool: str
     excess: float | None  # value above chance
     independent: float | None  # the level of independent Gaussian samples, where it has a closed form
+    covers: str = ""  # what `low` to `high` covers, see `covered`; empty where there is no interval
+    corrected: float | None = None  # the value without the bias of few samples, where the measure has one
+    corrected_low: float | None = None  # of its 95 % interval, which covers the value for all images
+    corrected_high: float | None = None
 
     @classmethod
     def of(
@@ -57,6 +67,7 @@ class Row:
         chance: float,
         blocks: int | None = None,
         other_patient: bool = True,
+        without_bias: Corrected | None = None,
     ) -> "Row":
         """Makes a row of a measurement.
 
@@ -65,11 +76,12 @@ class Row:
             chance: the measure of mismatched pairs.
             blocks: the number of blocks on which the interval rests; None where it rests on none.
             other_patient: whether all mismatched pairs are of two patients.
+            without_bias: the value without the bias of few samples, where the measure has one.
         """
         n, rank1, rank2 = int(measured.n), int(measured.rank1), int(measured.rank2)
         constant = min(rank1, rank2) == 0
         value = None if constant else float(measured.value)
-        lowest = LOWEST.get(measure, 0.0)
+        lowest = getattr(modules()[measure], "LOWEST", 0.0)
         low, high = (float(np.clip(end, lowest, 1)) for end in interval) if interval and not constant else (None, None)
         return cls(
             *models,
@@ -89,7 +101,28 @@ class Row:
             pool,
             None if constant else value - chance,
             level(measure, n, rank1, rank2),
+            covered(measure, protocol) if low is not None else "",
+            *(without_bias if without_bias and not constant else (None,) * 3),
         )
+
+
+def covered(measure: str, protocol: str) -> str:
+    """Returns what the interval of a measure covers: a key of `COVERS`.
+
+    `benchmarks/similarity_intervals.py` measures how often it does.
+    """
+    if protocol == "paper":
+        return "draws"
+    return "all images" if getattr(modules()[measure], "UNBIASED", False) else "this n"
+
+
+def coverage_notes(rows: Iterable[Row]) -> list[str]:
+    """Returns sentences for people: which measures' intervals cover what."""
+    measures: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.covers:
+            measures.setdefault(row.covers, {})[row.measure] = None
+    return [f"95 % intervals of {', '.join(of)}: {COVERS[what]}." for what, of in measures.items()]
 
 
 def flags(measured: Measurement, blocks: int | None = None, other_patient: bool = True) -> str:

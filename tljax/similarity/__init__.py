@@ -1,22 +1,35 @@
-"""How alike two representations are. A measure is a file here that defines `measure`; its name is the file's name."""
+"""How similar two representations are. A measure is one file here, found by its name.
+
+The file defines `measure(pair) -> Measurement`, jittable, and may define
+
+    LOWEST = -1.0          # the lowest value the measure can take; otherwise 0
+    UNBIASED = True        # its interval covers the value for all images, otherwise the mean estimate at this n
+    corrected(value, chance, rank1, rank2) -> float   # the value without the bias of few samples
+"""
 
 import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
+from types import ModuleType
 
 from tljax.core.errors import require_known
 
 
 @cache
+def modules() -> dict[str, ModuleType]:
+    """Returns the module of every measure found in this folder, by name."""
+    found = {info.name: importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)}
+    return {name: module for name, module in sorted(found.items()) if hasattr(module, "measure")}
+
+
 def measures() -> dict[str, Callable]:
-    """Every measure found in this folder: its name to its `measure(pair) -> Measurement`, jittable."""
-    modules = {info.name: importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)}
-    return {name: module.measure for name, module in sorted(modules.items()) if hasattr(module, "measure")}
+    """Returns every measure by name: `measure(pair) -> Measurement`, jittable."""
+    return {name: module.measure for name, module in modules().items()}
 
 
 def named(names: tuple[str, ...]) -> dict[str, Callable]:
-    """The measures of these names, in this order; raises `UserError` for an unknown one."""
+    """Returns the measures of these names, in this order; raises `UserError` for an unknown one."""
     known = measures()
     for name in names:
         require_known("measure", name, known)

@@ -13,6 +13,9 @@ from tljax.similarity.arrays import DType, Similarity, evaluate
 from tljax.similarity.moments import Cross
 from tljax.similarity.views import Measurement, MomentPair, MomentView
 
+LOWEST = -1.0
+UNBIASED = True
+
 
 def measure(pair: MomentPair) -> Measurement:
     """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)), each unbiased."""

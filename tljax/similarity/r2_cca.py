@@ -1,9 +1,12 @@
 """The mean squared canonical correlation, R^2 CCA (Kornblith et al. 2019): its level by chance has a closed form."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
 from tljax.similarity.views import Measurement, ViewPair
+
+LIMIT = 0.25  # of the level of unrelated samples, up to which the correction covers the value for the population
 
 
 def measure(pair: ViewPair) -> Measurement:
@@ -11,6 +14,34 @@ def measure(pair: ViewPair) -> Measurement:
     x, y = pair.x.span, pair.y.span
     total = jnp.square(pair.between(x, y)).sum()
     return pair.canonical_measurement(jnp.minimum(pair.over_rank(total, x, y), 1), x, y)
+
+
+def corrected(value: float, chance: float, rank1: int, rank2: int) -> float:
+    """Returns the mean squared canonical correlation without the bias of few samples; at most 1, may be negative.
+
+    To first order in 1/n, the expected value for Gaussian samples is
+
+        value = R + c (1 - R) (1 - k R)
+
+    where R belongs to the population, k is the smaller rank over the larger, and c is the level of unrelated samples.
+    With one channel on one side this is the adjusted R^2. `chance` is c, measured on mismatched pairs: the
+    resemblance of images of one patient is then part of it. This is valid only where samples have nothing in common
+    with mismatched ones in the population. Positions of images do not qualify: all images may share borders.
+
+    Args:
+        value, chance: of the samples and of mismatched pairs, 0..1.
+        rank1, rank2: the directions that counted on each side.
+
+    Returns:
+        NaN where `chance` is `LIMIT` or more: the equation is then too coarse.
+    """
+    narrow, wide = sorted((rank1, rank2))
+    if narrow == 0 or not 0 <= chance < LIMIT:
+        return float("nan")
+    k = narrow / wide
+    quadratic, linear, constant = chance * k, 1 - chance * (1 + k), chance - value
+    root = np.sqrt(max(linear**2 - 4 * quadratic * constant, 0.0))
+    return min(float(-2 * constant / (linear + root)), 1.0)
 
 
 def r2_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 from scipy import stats
 
-from tljax.similarity import named
+from tljax.similarity import modules, named
 from tljax.similarity.moments import Moments, PairName, summed
 from tljax.similarity.views import Measurement, MomentPair, moment_pairs, with_mismatched
 
@@ -56,6 +57,33 @@ def replicates(
         return {names: {name: each.value for name, each in of.items()} for names, of in found.items()}
 
     return lax.map(values, weights)
+
+
+class Corrected(NamedTuple):
+    """A value without the bias of few samples, and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def corrected(
+    measure: str, measured: Measurement, left_out: Float[np.ndarray, " blocks"], chance: float
+) -> Corrected | None:
+    """Returns a value without the bias of few samples, and its jackknife interval; None where this is not possible.
+
+    Args:
+        left_out: the values with each block left out.
+        chance: of mismatched pairs. It is inversely proportional to the number of samples.
+    """
+    correct, blocks = getattr(modules()[measure], "corrected", None), len(left_out)
+    if correct is None or blocks < 2:
+        return None
+    ranks = int(measured.rank1), int(measured.rank2)
+    value = correct(float(measured.value), chance, *ranks)
+    of_fewer = chance * blocks / (blocks - 1)
+    ends = interval(value, np.array([correct(float(each), of_fewer, *ranks) for each in left_out]))
+    return Corrected(value, *ends) if ends and np.isfinite([value, *ends]).all() else None
 
 
 def interval(

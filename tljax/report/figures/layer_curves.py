@@ -83,7 +83,7 @@ def _figure(gallery: Gallery, found: Representations, curves: Curves, kind: str,
             ),
         )
     )
-    caption = f"{heading}. Similarity of representations, layer by layer. {_bars(curves)}"
+    caption = f"{heading}. Similarity of representations, layer by layer. {_bars(found, curves)}"
     if not ticks:
         caption += " The networks have different layers: each is compared with the layer at the nearest relative depth."
     caption += " Dotted: the chance level, measured on mismatched images." if by_chance else ""
@@ -118,6 +118,11 @@ def _spread(layer: MatchedLayers) -> tuple[float, float]:
     return low, high
 
 
-def _bars(curves: Curves) -> str:
-    folds = max(len(layer.by_fold) for layers in curves.values() for layer in layers)
-    return "Bars: standard deviation over folds." if folds > 1 else "Bars: 95 % interval."
+def _bars(found: Representations, curves: Curves) -> str:
+    if max(len(layer.by_fold) for layers in curves.values() for layer in layers) > 1:
+        return "Bars: standard deviation over folds."
+    if found.protocol == "paper":
+        return "Bars: 95 % interval of the mean over draws of channels and positions from these images."
+    if found.measure == "debiased_cka":
+        return "Bars: 95 % interval of the value for all images of the population."
+    return "Bars: 95 % interval of the mean estimate at this number of images, not of the value for the population."

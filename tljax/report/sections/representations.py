@@ -20,6 +20,7 @@ def make(study: Study, gallery: Gallery) -> Section:
         "Canonical correlation analysis (CCA) compares what two networks compute from the same images, layer by layer. "
         "It is 1 if one layer is a linear function of the other, and at the chance level if they have nothing in "
         "common. The paper's protocol uses 64 random channels and 10,000 random positions; the full protocol uses all "
-        "channels of all test images. CKA ignores only rotation and scale, and is therefore stricter.",
+        "channels of all test images. CKA ignores only rotation and scale, and is therefore stricter. All measures "
+        "except debiased CKA are higher for fewer images, so only values from equal numbers of images can be compared.",
         absent="Representations were not compared: neither results/representations.csv nor comparisons/ has any.",
     )

@@ -130,7 +130,8 @@ def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], me
         new = [about | {key: "" if value is None else str(value) for key, value in vars(row).items()} for row in rows]
         replaced = {_key(row) for row in new}
         table = [row for row in table if _key(row) not in replaced] + new
-    write_csv(table_path(group[0]), table[0], (row.values() for row in table))
+    columns = dict.fromkeys(key for row in table for key in row)  # older rows may have fewer
+    write_csv(table_path(group[0]), columns, ([row.get(key, "") for key in columns] for row in table))
 
 
 def network_of(state: NetworkState) -> networks.Network:
