@@ -39,6 +39,7 @@ SETTINGS = TrainConfig(
     learning_rate=1e-3,
     warmup_epochs=3,
     weight_decay=0.05,
+    save_seconds=0.0,
     quiet=True,
 )
 

@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _compare(record: Record, backbone: str) -> None:
-    variant = models.variants(backbone)[0]
+    variant = models.default_variant(backbone)
     ours = Worker("benchmarks.gpu.ours", "make", backbone, variant, BATCH * STEPS, SIZE, BATCH, True)
     theirs = Worker("benchmarks.gpu.torch_peer", "make", PEERS[backbone], BATCH * STEPS, SIZE, BATCH, "default", False)
     try:

@@ -82,24 +82,28 @@ class Theirs:
         self._wait()
 
     def _loaded(self) -> Iterator[tuple[Tensor, Tensor]]:
-        from torchvision.transforms import v2
-
-        warp = v2.Compose([v2.RandomAffine(ROTATION, (SHIFT, SHIFT), (1 - ZOOM, 1 + ZOOM)), v2.RandomHorizontalFlip()])
         images, labels = self._host
         data = [
             (torch.from_numpy(image).permute(2, 0, 1), int(label)) for image, label in zip(images, labels, strict=True)
         ]
-
-        def batch(rows: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-            return torch.stack([warp(image) for image, _ in rows]), torch.tensor([label for _, label in rows])
-
-        on_gpu = self._device == "cuda"
-        workers = os.cpu_count() or 1
-        return iter(
-            torch.utils.data.DataLoader(
-                data, self._size, shuffle=True, num_workers=workers, pin_memory=on_gpu, collate_fn=batch
-            )
+        loader = torch.utils.data.DataLoader(
+            data,
+            self._size,
+            shuffle=True,
+            num_workers=os.cpu_count() or 1,
+            pin_memory=self._device == "cuda",
+            collate_fn=_augmented,
+            multiprocessing_context="fork",  # the images are not copied to the workers
         )
+        return iter(loader)
+
+
+def _augmented(rows: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    """A batch of images and labels, augmented by torchvision."""
+    from torchvision.transforms import v2
+
+    warp = v2.Compose([v2.RandomAffine(ROTATION, (SHIFT, SHIFT), (1 - ZOOM, 1 + ZOOM)), v2.RandomHorizontalFlip()])
+    return torch.stack([warp(image) for image, _ in rows]), torch.tensor([label for _, label in rows])
 
 
 def has_torchvision() -> bool:

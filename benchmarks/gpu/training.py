@@ -17,13 +17,10 @@ def main() -> None:
     record = Record(options.out, "training")
     cases = [(32, 8)] if options.toy else CASES
     for size, batch in cases:
-        first = (size, batch) == cases[0]
-        _compare(record, size, batch, "default", options.toy, epochs=first)
-        if first:
-            _price(record, size, batch, options.toy)
+        _compare(record, size, batch, "default", options.toy, first=(size, batch) == cases[0])
     size, batch = cases[0]
     if not options.toy:
-        _compare(record, size, batch, "max-autotune-no-cudagraphs", options.toy, epochs=False)
+        _compare(record, size, batch, "max-autotune-no-cudagraphs", options.toy)
 
 
 def _ours(size: int, batch: int, toy: bool, *, repeatable: bool = True) -> Worker:
@@ -36,63 +33,62 @@ def _count(batch: int) -> int:
     return batch * (20 if batch > 8 else 2)
 
 
-def _compare(record: Record, size: int, batch: int, mode: str, toy: bool, *, epochs: bool) -> None:
+def _compare(record: Record, size: int, batch: int, mode: str, toy: bool, *, first: bool = False) -> None:
+    """Take the step in turns. first: also the price of repeatability, and whole epochs with augmentation."""
     theirs = Worker(
         "benchmarks.gpu.torch_peer", "make", "resnet50", _count(batch), size, batch, None if toy else mode, toy
     )
-    ours = _ours(size, batch, toy)
-    try:
-        ours.ready()
-        theirs.ready()
-        works = {"ours": (ours, "steps"), "PyTorch": (theirs, "steps")}
-        steps = {name: seconds * batch / _count(batch) for name, seconds in in_turns(ROUNDS, works).items()}
-        rate = {name: batch / seconds for name, seconds in steps.items()}
-        chip = _chip()
-        operations = ours.run("operations")[1]
-        peak = next((value for name, value in PEAK.items() if name in chip), None)
-        share = f"; {operations / steps['ours'] / peak:.1%} of the chip's bfloat16 peak" if peak else ""
-        goal = next((f"; goal {value} images/s" for name, value in GOAL.items() if name in chip), "")
-        record.say(
-            f"step, {size} px, batch {batch}: {rate['ours']:.0f} images/s, PyTorch ({mode}) {rate['PyTorch']:.0f}: "
-            f"{rate['ours'] / rate['PyTorch']:.2f} times its speed (goal 1.15){share}{goal}",
-            size=size,
-            batch=batch,
-            mode=mode,
-            seconds=steps,
-            operations=operations,
-        )
-        if not epochs:
-            return
-        works = {"ours": (ours, "epoch"), "PyTorch": (theirs, "epoch")}
-        if not toy:
-            works["PyTorch with DataLoader"] = (theirs, "loader_epoch")
-        spent = in_turns(2, works)
-        told = ", ".join(f"{name} {_count(batch) / seconds:.0f}" for name, seconds in spent.items())
-        record.say(
-            f"epoch with augmentation, {size} px, batch {batch}, images/s: {told}; ours runs at "
-            f"{steps['ours'] * _count(batch) / batch / spent['ours']:.0%} of the step alone (goal 95 %)",
-            size=size,
-            batch=batch,
-            mode=mode,
-            epochs=spent,
-        )
-    finally:
-        ours.close()
-        theirs.close()
-
-
-def _price(record: Record, size: int, batch: int, toy: bool) -> None:
-    """The step with kernels of any order next to the one that repeats to the bit."""
-    workers = {name: _ours(size, batch, toy, repeatable=name == "repeatable") for name in ("repeatable", "any order")}
+    workers = {"ours": _ours(size, batch, toy), "PyTorch": theirs}
+    if first:
+        workers["any order"] = _ours(size, batch, toy, repeatable=False)
     try:
         for worker in workers.values():
             worker.ready()
         seconds = in_turns(ROUNDS, {name: (worker, "steps") for name, worker in workers.items()})
+        steps = {name: value * batch / _count(batch) for name, value in seconds.items()}
+        _tell_step(record, size, batch, mode, steps, workers["ours"].run("operations")[1])
+        if first:
+            price = steps["ours"] / steps["any order"] - 1
+            record.say(f"repeatability costs {price:+.1%} of the step's time (goal: at most 5 %)", price=price)
+            epochs = in_turns(2, {name: (workers[name], "epoch") for name in ("ours", "PyTorch")})
+            _tell_epoch(record, size, batch, epochs, steps["ours"])
+            if not toy:
+                loaded = in_turns(2, {"PyTorch": (theirs, "loader_epoch")})["PyTorch"]
+                record.say(
+                    f"PyTorch with a DataLoader on all cores: {_count(batch) / loaded:.0f} images/s", loaded=loaded
+                )
     finally:
         for worker in workers.values():
             worker.close()
-    price = seconds["repeatable"] / seconds["any order"] - 1
-    record.say(f"repeatability costs {price:+.1%} of the step's time (goal: at most 5 %)", price=price, seconds=seconds)
+
+
+def _tell_step(record: Record, size: int, batch: int, mode: str, steps: dict[str, float], operations: float) -> None:
+    rate = {name: batch / seconds for name, seconds in steps.items()}
+    chip = _chip()
+    peak = next((value for name, value in PEAK.items() if name in chip), None)
+    share = f"; {operations / steps['ours'] / peak:.1%} of the chip's bfloat16 peak" if peak else ""
+    goal = next((f"; goal {value} images/s" for name, value in GOAL.items() if name in chip), "")
+    record.say(
+        f"step, {size} px, batch {batch}: {rate['ours']:.0f} images/s, PyTorch ({mode}) {rate['PyTorch']:.0f}: "
+        f"{rate['ours'] / rate['PyTorch']:.2f} times its speed (goal 1.15){share}{goal}",
+        size=size,
+        batch=batch,
+        mode=mode,
+        seconds=steps,
+        operations=operations,
+    )
+
+
+def _tell_epoch(record: Record, size: int, batch: int, epochs: dict[str, float], step: float) -> None:
+    count = _count(batch)
+    told = ", ".join(f"{name} {count / seconds:.0f}" for name, seconds in epochs.items())
+    record.say(
+        f"epoch with augmentation, {size} px, batch {batch}, images/s: {told}; ours runs at "
+        f"{step * count / batch / epochs['ours']:.0%} of the step alone (goal 95 %)",
+        size=size,
+        batch=batch,
+        epochs=epochs,
+    )
 
 
 def _chip() -> str:

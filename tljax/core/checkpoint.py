@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,11 +76,15 @@ def load_tensors(folder: Path) -> dict[str, np.ndarray]:
 
 
 class ResumePoint:
-    """The state of an unfinished training, saved in the background; the last complete save survives a kill."""
+    """The state of an unfinished training, saved in the background; the last complete save survives a kill.
 
-    def __init__(self, folder: Path):
+    seconds: between two saves, at least, so that saving takes a small part of short epochs.
+    """
+
+    def __init__(self, folder: Path, seconds: float = 0.0):
         import orbax.checkpoint as ocp
 
+        self._seconds, self._saved = seconds, time.monotonic()
         self._ocp, self._folder, self._layout = ocp, folder, None
         options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
@@ -116,6 +121,10 @@ class ResumePoint:
         found = self._manager.restore(self._manager.latest_step(), args=items)["arrays"]
         return jax.tree.unflatten(jax.tree.structure(like), [found[key] for key in sorted(found)])
 
+    def is_due(self) -> bool:
+        """Returns whether it is time for the next save."""
+        return time.monotonic() - self._saved >= self._seconds
+
     def save(self, step: int, arrays: Any, facts: Mapping[str, Any], *, wait: bool = False) -> None:
         """Saves a tree of arrays and JSON facts; without `wait`, not while an earlier save is being written.
 
@@ -123,6 +132,7 @@ class ResumePoint:
         """
         if not wait and jax.process_count() == 1 and self._manager.is_saving_in_progress():
             return
+        self._saved = time.monotonic()
         _refuse_full_disk(self._folder, arrays)
         facts = {**facts, LAYOUT: _layout(arrays)}
         arrays = jax.tree.map(jnp.copy, _numbered(arrays))  # the originals are donated to the next epoch

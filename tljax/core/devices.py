@@ -3,10 +3,10 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -144,6 +144,19 @@ def describe() -> str:
     return f"{len(jax.devices())} x {', '.join(kinds)}" + (
         f" on {jax.process_count()} processes" if jax.process_count() > 1 else ""
     )
+
+
+def operations(function: Callable, *arguments: Any) -> float | None:
+    """Returns the floating point operations of a function of arrays, as XLA counts them; None where it cannot.
+
+    The compiler of the CPU counts for all devices: that of a GPU does not tell. Nothing is run or compiled.
+    """
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
+    try:
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            return (jax.jit(function).lower(*shapes).cost_analysis() or {}).get("flops")
+    except RuntimeError:  # the CPU was switched off, as JAX_PLATFORMS=cuda does
+        return None
 
 
 def is_writer() -> bool:

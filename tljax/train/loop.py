@@ -62,7 +62,7 @@ def train(config: TrainConfig) -> Path:
                 TrainingDisplay(title, config.quiet) as display,
             ):
                 if not writer.begin(describe(setup), setup.data, setup.fold):
-                    with writer.resume_point() as resume:
+                    with writer.resume_point(config.save_seconds) as resume:
                         stop.only_remember()
                         end, phase, predict = fit(Session(setup, writer, display, stop, resume))
                     conclude(setup, writer, phase, end, predict)
@@ -119,7 +119,8 @@ def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed,
         writer.epoch(row)
         session.display.epoch(row)
         stopping = devices.any_process(session.stop.received)  # all processes stop after the same epoch
-        session.resume.save(position.rows, (state, kept), dataclasses.asdict(position), wait=stopping)
+        if stopping or devices.any_process(session.resume.is_due()):  # processes save together
+            session.resume.save(position.rows, (state, kept), dataclasses.asdict(position), wait=stopping)
         if stopping:
             raise Requeue(
                 f"{writer.folder} is saved after epoch {position.epoch}; run the same command again to continue"

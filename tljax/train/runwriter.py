@@ -88,9 +88,9 @@ class RunWriter:
                 "remove the folder to train it from the beginning, or finish it with that version"
             )
 
-    def resume_point(self) -> ResumePoint:
-        """Returns the state from which the run continues."""
-        return ResumePoint(self.folder / runs.RESUME)
+    def resume_point(self, seconds: float) -> ResumePoint:
+        """Returns the state from which the run continues; `seconds` lie between two saves of it."""
+        return ResumePoint(self.folder / runs.RESUME, seconds)
 
     def keep_epochs(self, count: int) -> None:
         """Removes the lines of epochs that came after the checkpoint from which the run continues."""

@@ -94,6 +94,9 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] | None = None
     """of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
 
+    save_seconds: float = 30.0
+    """between two saves of the state from which a run continues; what a kill can cost. 0: after every epoch"""
+
     # Display
     quiet: bool = False
     """no progress display"""
@@ -115,7 +118,7 @@ class TrainConfig:
 SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
 _PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
 # Settings in which a resumed run may differ: those above, locations, and storage, which changes rounding only.
-INCIDENTAL = (*_PLACES, "download", "storage", "allow_leakage", *SIGHT_AND_HOSTS)
+INCIDENTAL = (*_PLACES, "download", "storage", "allow_leakage", "save_seconds", *SIGHT_AND_HOSTS)
 
 
 def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
