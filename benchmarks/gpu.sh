@@ -3,7 +3,7 @@
 #
 #   benchmarks/gpu.sh OUT           # on a machine with a GPU
 #   benchmarks/gpu.sh OUT --toy     # the same steps at sizes that a CPU computes in seconds
-#   STEPS="study packing" benchmarks/gpu.sh OUT      # some of the steps
+#   STEPS="training study" CASES=224x16 benchmarks/gpu.sh OUT      # some of the steps, and of training some cases
 #
 # Every step writes its findings to OUT/gpu.md and OUT/gpu.json as soon as it has them, and its log to OUT/gpu.log.
 # A step that fails, or that runs out of its time, does not stop the next one. The steps stand in the order of their worth:

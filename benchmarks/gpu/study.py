@@ -21,9 +21,10 @@ def main() -> None:
     weights = None if options.toy else material.imagenet()
     config = TrainConfig(
         **material.settings(options.toy),
-        **material.network(options.toy),
+        backbone="resnet_tiny" if options.toy else "resnet50",
         image_size=32 if options.toy else 224,
         epochs=1 if options.toy else 30,
+        variant="torch_v1.5",  # of the packed weights, so that both initialisations share their programs
         weights_dir=weights,
         workdir=material.WEIGHTS.parent / f"study-{os.getpid()}",
         quiet=True,

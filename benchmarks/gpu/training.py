@@ -3,19 +3,21 @@
 The price of repeatability is the same step by kernels that may add in any order.
 """
 
+import os
+
 from benchmarks.gpu.record import Record, arguments
 from benchmarks.gpu.turns import Worker, in_turns
 
 PEAK = {"A100": 312e12, "H100": 989e12, "H200": 989e12}  # bfloat16 operations a second, dense; NVIDIA's data sheets
 GOAL = {"H100": 3800, "H200": 4600}  # images a second of the step
-CASES = [(224, 128), (224, 16), (112, 128), (224, 256)]  # pixels, batch
+CASES = os.environ.get("CASES", "224x128 224x16 112x128 224x256")  # pixels x batch
 ROUNDS = 4
 
 
 def main() -> None:
     options = arguments(__doc__)
     record = Record(options.out, "training")
-    cases = [(32, 8)] if options.toy else CASES
+    cases = [tuple(map(int, case.split("x"))) for case in ("32x8" if options.toy else CASES).split()]
     for size, batch in cases:
         _compare(record, size, batch, "default", options.toy, first=(size, batch) == cases[0])
     size, batch = cases[0]
