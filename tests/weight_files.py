@@ -12,6 +12,7 @@ from flax import nnx
 from safetensors.torch import save_file
 
 from tljax import models
+from tljax.models import inception_v3
 from tljax.models.resnet import Architecture
 from tljax.weights import export, verify
 from tljax.weights.formats import formats
@@ -19,6 +20,7 @@ from tljax.weights.formats import formats
 SMALL = Architecture((2, 1, 1, 1), 8)  # every kind of block: with and without a projection
 BASIC = Architecture((2, 1, 1, 1), 8, bottleneck=False)
 TEN = Architecture((1, 1, 1, 1), 64, bottleneck=False)
+NARROW = inception_v3.Architecture(divisor=16)  # all of the depth, few channels
 SAMPLES = 500  # values of a layer in a golden file
 
 

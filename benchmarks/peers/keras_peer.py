@@ -20,6 +20,7 @@ class KerasPeer:
     side: int = 64
     other_side: int = 96
     channels: int = 3
+    file: str = "weights.keras"  # its suffix says how Keras saves it
 
     def randomise(self) -> None:
         """Gives every tensor random values of which none is trivial."""
@@ -45,7 +46,7 @@ class KerasPeer:
             return {name: np.asarray(value) for name, value in probe.predict(images, verbose=0).items()}
 
     def save(self, folder: Path) -> Path:
-        """Saves the network as Keras 3 does."""
-        path = folder / "weights.keras"
+        """Saves the whole network."""
+        path = folder / self.file
         self.network.save(path)
         return path

@@ -31,6 +31,7 @@ __all__ = [
     "flatten",
     "input_channels",
     "input_multiple",
+    "input_smallest",
     "load_flat",
     "names",
     "normalisation_of",
@@ -118,6 +119,11 @@ def input_channels(backbone: str, variant: str) -> int:
 def input_multiple(backbone: str, variant: str) -> int:
     """Returns the number of pixels of which the sides of the network's images must be multiples."""
     return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_multiple
+
+
+def input_smallest(backbone: str, variant: str) -> int:
+    """Returns the number of pixels that the sides of the network's images must have at least."""
+    return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_smallest
 
 
 def _tensors(model: nnx.Module) -> dict[str, nnx.Variable]:

@@ -121,6 +121,7 @@ class BackboneModule(nnx.Module):
     all_layers: tuple[str, ...]
     input_channels = 3
     input_multiple = 1  # of which the sides of images must be multiples: a transformer's patch
+    input_smallest = 1  # pixels that the sides of images must have at least
     saliency_layer: str | None = None  # whose grid Grad-CAM draws; None: the last of `named_layers`
 
     def add_head(self, channels: int, num_classes: int, dropout: float, rng: np.random.Generator | None) -> None:

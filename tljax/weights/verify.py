@@ -22,10 +22,13 @@ RUN_ONCE = {"xla_backend_optimization_level": 0}  # compiles in a third of the t
 SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes show
 
 
-def images(normalisation: Normalisation, multiple: int = 1) -> Float[np.ndarray, "b h w c"]:
-    """Returns the fixed batch, normalised; its sides are the next multiples of `multiple`."""
+def images(normalisation: Normalisation, multiple: int = 1, smallest: int = 1) -> Float[np.ndarray, "b h w c"]:
+    """Returns the fixed batch, normalised.
+
+    multiple, smallest: its sides are the next multiples of the one, and no less than the other.
+    """
     count, *sides, channels = SHAPE
-    shape = (count, *(-(-side // multiple) * multiple for side in sides), channels)
+    shape = (count, *(-(-max(side, smallest) // multiple) * multiple for side in sides), channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
     return np.array(normalisation(jnp.asarray(pixels)))
 
@@ -38,7 +41,7 @@ def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
     model.eval()
     graph, state = nnx.split(model)
     forward = jax.jit(lambda state, x: nnx.merge(graph, state)(x), compiler_options=RUN_ONCE)
-    found = forward(state, images(card.normalisation, model.input_multiple))
+    found = forward(state, images(card.normalisation, model.input_multiple, model.input_smallest))
     outputs = {name: np.asarray(found.activations[name]) for name in model.named_layers}
     return outputs if card.classes is None else outputs | {"logits": np.asarray(found.logits)}
 
@@ -61,8 +64,8 @@ def original_outputs(path: Path, conversion: Conversion) -> tuple[str, dict[str,
     if importlib.util.find_spec(form.layout) is None:
         raise UserError(f"--verify needs {form.layout} to run the original network: pip install {form.layout}")
     card = conversion.card
-    multiple = models.input_multiple(card.backbone, card.variant)
-    return form.reference(read(path), conversion, images(card.normalisation, multiple))
+    multiple, smallest = (find(card.backbone, card.variant) for find in (models.input_multiple, models.input_smallest))
+    return form.reference(read(path), conversion, images(card.normalisation, multiple, smallest))
 
 
 def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:

@@ -25,6 +25,7 @@ NO_LAYERS = ("optimizer", "metrics")  # groups of slots and of counts
 VARS = {  # Keras 3 numbers the weights of a layer; by their count
     1: ("kernel",),
     2: ("kernel", "bias"),
+    3: ("beta", "moving_mean", "moving_variance"),
     4: ("gamma", "beta", "moving_mean", "moving_variance"),
 }
 

@@ -1,0 +1,20 @@
+"""Keras' InceptionResNetV2, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
+
+from dataclasses import replace
+from functools import partial
+
+from tljax.models.inception_resnet_v2 import VARIANTS
+from tljax.weights.formats import keras_inception_v3
+from tljax.weights.inception import layers, resnet_v2
+
+FORMAT = replace(
+    keras_inception_v3.FORMAT,
+    title="Keras, Inception-ResNet-V2",
+    family="inception_resnet_v2",
+    identify=resnet_v2.identify_keras,
+    names=resnet_v2.keras_names,
+    rule="layers in the order of keras.applications.InceptionResNetV2: BatchNorm without factors, epsilon 1e-3, "
+    "average pooling over the places within the image, input as its preprocess_input gives it (RGB in -1..1); if it is "
+    "RadImageNet's, say --normalisation radimagenet",
+    fit=partial(layers.fit, VARIANTS),
+)

@@ -1,0 +1,28 @@
+"""Keras' InceptionV3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`.
+
+Keras numbers its layers in the order in which they are created; that order decides.
+"""
+
+from functools import partial
+
+from tljax.models.inception_v3 import VARIANTS
+from tljax.weights.formats import Format, keras
+from tljax.weights.inception import layers, numbered, v3
+
+FORMAT = Format(
+    title="Keras, Inception V3",
+    family="inception_v3",
+    layout="keras",
+    stem=("conv2d/kernel", "batch_normalization/beta"),
+    identify=v3.identify_keras,
+    names=v3.keras_names,
+    rename=numbered.rename,
+    normalisation="inception",
+    rule="numbered layers in the order of keras.applications.InceptionV3: BatchNorm without factors, epsilon 1e-3, "
+    "average pooling over the places within the image, input as its preprocess_input gives it (RGB in -1..1); if it is "
+    "RadImageNet's, say --normalisation radimagenet",
+    licence="Apache-2.0 for Keras' own ImageNet weights",
+    aside=keras.FORMAT.aside,
+    own_head=r"^dense(_\d+)?/",
+    fit=partial(layers.fit, VARIANTS),
+)

@@ -1,0 +1,23 @@
+"""timm's Inception-ResNet-V2, and Cadene's pretrained-models, which timm's is made from."""
+
+from functools import partial
+
+from tljax.models.inception_resnet_v2 import VARIANTS
+from tljax.weights.formats import TRAINING, Format
+from tljax.weights.inception import layers, resnet_v2
+
+FORMAT = Format(
+    title="PyTorch, timm's Inception-ResNet-V2",
+    family="inception_resnet_v2",
+    layout="torch",
+    stem=("conv2d_1a.conv.weight", "conv2d_1a.bn.weight"),
+    identify=resnet_v2.identify_timm,
+    names=resnet_v2.timm_names,
+    normalisation="inception",
+    rule="timm's names: BatchNorm epsilon 1e-3, average pooling over the places within the image, input RGB in -1..1",
+    licence="Apache-2.0 for timm's own weights (ported from TensorFlow's)",
+    aside=TRAINING,
+    exports=True,
+    fit=partial(layers.fit, VARIANTS),
+    export_note=partial(layers.export_note, VARIANTS),
+)

@@ -1,0 +1,31 @@
+"""torchvision's Inception V3, and timm's, which has the same names.
+
+torchvision's weights come with `transform_input=True`: the network itself brings an input normalised for ImageNet to
+-1..1. That is part of the input here, so that both libraries' weights take RGB in -1..1.
+"""
+
+from functools import partial
+
+from tljax.models.inception_v3 import VARIANTS
+from tljax.weights.formats import TRAINING, Format
+from tljax.weights.inception import layers, v3
+
+AUXILIARY = r"(^|\.)AuxLogits\."
+
+FORMAT = Format(
+    title="PyTorch, torchvision's and timm's Inception V3",
+    family="inception_v3",
+    layout="torch",
+    stem=("Conv2d_1a_3x3.conv.weight", "Conv2d_1a_3x3.bn.weight"),
+    identify=v3.identify_torch,
+    names=v3.torch_names,
+    normalisation="inception",
+    rule="torchvision's names: BatchNorm epsilon 1e-3, average pooling counts the padding, input RGB in -1..1, which "
+    "torchvision's own weights (transform_input=True) and timm's take; if it was trained with transform_input=False "
+    "(torchvision without weights) or is Gluon's, say --normalisation imagenet",
+    licence="BSD-3-Clause for torchvision's own weights (ported from TensorFlow's, Apache-2.0)",
+    aside=(*TRAINING, AUXILIARY),
+    exports=True,
+    fit=partial(layers.fit, VARIANTS),
+    export_note=partial(layers.export_note, VARIANTS),
+)
