@@ -21,7 +21,7 @@ export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$TLJAX_CACHE/xla} 
 export XLA_PYTHON_CLIENT_PREALLOCATE=${XLA_PYTHON_CLIENT_PREALLOCATE:-false}   # two frameworks share the chip
 python=${PYTHON:-python3}
 only=${STEPS:-smoke training repeat profile comparison study packing families}
-declare -A limit=([smoke]=40 [training]=240 [repeat]=100 [profile]=45 [comparison]=90 [study]=180 [packing]=150 [families]=150)
+declare -A limit=([smoke]=40 [training]=200 [repeat]=100 [profile]=45 [comparison]=110 [study]=180 [packing]=150 [families]=150)
 budget=${BUDGET:-535}   # seconds of all steps together
 [ -z "$toy" ] || for step in "${!limit[@]}"; do limit[$step]=600; done   # a CPU may be busy with other work
 [ -z "$toy" ] || budget=${BUDGET:-4800}
