@@ -2,8 +2,8 @@
 
     python benchmarks/intervals.py [PART ...] [--trials 1000] [--published RESULTS_FOLDER]
 
-Parts: studies, run, multiplicity, mcnemar, gaps, published; all of them by default. `published` needs the folder of the
-authors' result tables. Every table states its trials.
+Parts: studies, multiplicity, mcnemar, gaps, published; all of them by default. `published` needs the folder of the
+authors' result tables. Every table states its trials. Intervals of a single AUC are simulated in `auc_intervals.py`.
 
 studies: every trial draws a new data set and, for each initialisation, new features of every image: one carries
 signal, the others noise. A linear discriminant is fitted on five folds as the paper cuts them (80 % train, 16 % test).
@@ -20,7 +20,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import norm
 
 from tljax.report.analysis.comparisons import Evidence, adjust, compare_pairs
 from tljax.report.analysis.verdict import judge
@@ -104,52 +103,6 @@ def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
         "difference shown": np.mean(shown),
         "leaders right": np.mean(right),
     }
-
-
-# patients, images each, positive patients (None: 40 % at random), AUC
-RUNS = (
-    (125, 1, None, 0.9), (60, 1, None, 0.7), (400, 1, None, 0.98), (80, 4, None, 0.8),
-    (125, 1, 6, 0.9), (125, 1, 6, 0.95), (400, 1, 20, 0.95), (10, 30, 4, 0.8), (10, 30, None, 0.9), (20, 10, None, 0.8),
-)  # fmt: skip
-
-
-def run_coverage(
-    patients: int, images: int, positives: int | None, auc: float, trials: int, seed: int = 0
-) -> dict[str, float]:
-    """Coverage and mean length of one run's AUC interval; images of a patient have a correlation of 0.7."""
-    rng = np.random.default_rng(seed)
-    shift, shared = norm.ppf(auc) * np.sqrt(2), 0.7 if images > 1 else 0.0
-    names = np.repeat(np.arange(patients).astype(str), images).tolist()
-    by_patient, by_image, length = [], [], []
-    while len(by_patient) < trials:
-        label = rng.random(patients) < 0.4 if positives is None else np.arange(patients) < positives
-        if label.all() or not label.any():
-            continue
-        of_patient, of_image = rng.normal(size=(patients, 1)), rng.normal(size=(patients, images))
-        scores = np.sqrt(shared) * of_patient + np.sqrt(1 - shared) * of_image
-        second = norm.cdf(scores + shift * label[:, None]).ravel()
-        labels, probabilities = np.repeat(label.astype(int), images), np.stack([1 - second, second], axis=1)
-        interval = intervals.auc_interval(labels, probabilities, names)
-        alone = intervals.auc_interval(labels, probabilities)
-        by_patient.append(interval.low <= auc <= interval.high)
-        by_image.append(alone.low <= auc <= alone.high)
-        length.append(interval.high - interval.low)
-    return {"by patient": np.mean(by_patient), "by image": np.mean(by_image), "length": np.mean(length)}
-
-
-def run_table(trials: int) -> None:
-    print(
-        f"\nCoverage of one run's AUC interval, {trials} trials\n\n"
-        "| patients | images each | positive patients | AUC | by patient | by image |"
-    )
-    print("|---|---|---|---|---|---|")
-    for patients, images, positives, auc in RUNS:
-        found = run_coverage(patients, images, positives, auc, trials)
-        whose = "40 %" if positives is None else positives
-        print(
-            f"| {patients} | {images} | {whose} | {auc} | {found['by patient']:.3f} | {found['by image']:.3f} |",
-            flush=True,
-        )
 
 
 @dataclass(frozen=True)
@@ -302,7 +255,7 @@ def studies_table(trials: int) -> None:
 
 
 PARTS = {
-    "studies": studies_table, "run": run_table, "multiplicity": multiplicity_table, "mcnemar": mcnemar_table,
+    "studies": studies_table, "multiplicity": multiplicity_table, "mcnemar": mcnemar_table,
     "gaps": gaps_table,
 }  # fmt: skip
 

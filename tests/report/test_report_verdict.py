@@ -140,6 +140,11 @@ def test_a_difference_that_just_passes_is_said_to_be_too_large():
     assert 0 < corrected < 0.05
     assert "is probably smaller than 0.074, because" in text_of(verdict)
     assert f"Corrected for that, it is {corrected:.3f}." in text_of(verdict)
+    assert f"if {corrected:.3f} were true, {100 * power.power(corrected, 0.074 / 3, 5):.0f} %." in text_of(verdict)
+    assert "With so little power even the corrected difference is too large on average." not in text_of(verdict)
+    barely = replace(pair.t, value=0.074, standard_error=0.074 / 2.8, p=0.049)
+    verdict = judge(known, [replace(pair, t=barely, adjusted_p=0.049, delong=replace(pair.delong, p=0.01))])
+    assert "With so little power even the corrected difference is too large on average." in text_of(verdict)
 
 
 def test_too_few_folds_ask_for_the_others_before_more_data():

@@ -247,7 +247,7 @@ def test_a_perfect_run_is_not_certain():
     [(125, 1, 6, 0.9), (400, 1, 20, 0.95), (10, 30, 4, 0.8), (125, 1, 50, 0.9)],
 )
 def test_the_interval_of_little_information_covers(patients, images, positives, auc):
-    """At least 92 % of 300 trials; `benchmarks/intervals.py` measures more of them."""
+    """At least 92 % of 300 trials; `benchmarks/auc_intervals.py` measures more of them."""
     rng = np.random.default_rng(0)
     labels = np.zeros(patients, int)
     labels[:positives] = 1

@@ -59,7 +59,7 @@ def auc_interval(
     variance is never less than DeLong's. The quantile is Student's t with Satterthwaite's degrees of freedom, because
     few patients leave the variance itself uncertain. With three classes or more, the one-vs-rest AUCs count as
     independent, weighted by prevalence. NaN where fewer than two classes are present; nearly 0..1 where a class has a
-    single patient. `benchmarks/intervals.py` measures the coverage.
+    single patient. `benchmarks/auc_intervals.py` measures the coverage.
     """
     value = metrics.auc(labels, probabilities)
     if np.isnan(value):

@@ -18,6 +18,7 @@ from tljax.report.wording.names import (
 )
 from tljax.statistics import power
 
+LOW_POWER = 0.3  # below it, differences are too large on average even after correction
 NOTICEABLE = (
     0.9  # a correction for selection that leaves more than this share of the difference is not worth a sentence
 )
@@ -168,12 +169,13 @@ def _correction(pair: PairTest, evidence: Evidence) -> str:
     corrected = power.corrected_for_selection(pair.t.value, error, folds, level=level)
     if corrected > NOTICEABLE * pair.t.value:
         return ""
-    chance = power.power(pair.t.value, error, folds, level=level)
+    chance, of_corrected = (power.power(true, error, folds, level=level) for true in (pair.t.value, corrected))
+    still = " With so little power even the corrected difference is too large on average." * (of_corrected < LOW_POWER)
     return (
         f"The true difference from {init_phrase(pair.second)} is probably smaller than {plain(pair.t.value)}, because "
         f"differences that only just pass a test are too large on average. Corrected for that, it is "
         f"{plain(corrected)}. If {plain(pair.t.value)} were true, {100 * chance:.0f} % of such studies would find a "
-        "difference."
+        f"difference; if {plain(corrected)} were true, {100 * of_corrected:.0f} %.{still}"
     )
 
 
