@@ -41,7 +41,7 @@ def of_blocks(
             hooks[f"{block}.{layer}"] = getattr(getattr(parts, f"denseblock{block}"), f"denselayer{layer + 1}")
             layers[f"block{block}.{layer}"] = partial(grown, block, layer)
     layers[f"block{len(blocks)}"] = lambda seen: last(seen["last"]).permute(0, 2, 3, 1)
-    return Peer(network, layers, hooks, features, save, 64, 96)
+    return Peer(network, layers, hooks, features, save, 64, 90)  # 90: average pooling leaves odd rows out
 
 
 def pooled(parts: nn.Module, last: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def by_keras(architecture: str, clones: Path | None) -> KerasPeer:
         layers |= {f"block{block}.{layer}": f"conv{block + 1}_block{layer + 1}_concat" for layer in range(count)}
     if architecture != TINY:
         options = {"include_top": False, "pooling": "avg", "weights": None, "input_shape": (None, None, 3)}
-        return KerasPeer(densenet.DenseNet(list(size.blocks), **options), layers)
+        return KerasPeer(densenet.DenseNet(list(size.blocks), **options), layers, other_side=90)
 
     def norm(name: str):
         return keras.layers.BatchNormalization(epsilon=1.001e-5, name=name)
@@ -147,7 +147,9 @@ def by_keras(architecture: str, clones: Path | None) -> KerasPeer:
         for layer in range(count):
             x = densenet.conv_block(x, size.growth, f"conv{block}_block{layer + 1}")
     x = keras.layers.Activation("relu", name="relu")(norm("bn")(x))
-    return KerasPeer(keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)), layers)
+    return KerasPeer(
+        keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)), layers, other_side=90
+    )
 
 
 ROWS = [

@@ -15,7 +15,8 @@ from tljax.models.pooling import average_pool, max_pool
 
 BOTTLENECK = 4  # outputs of a layer's 1x1 convolution, as a multiple of the growth
 
-Moments = tuple[Float[Array, " c"], Float[Array, " c"]] | None  # a batch's means and variances; None in inference
+# a batch's means and variances, of all channels or the first ones; None in inference
+Moments = tuple[Float[Array, " _c"], Float[Array, " _c"]] | None
 
 
 @dataclass(frozen=True)
