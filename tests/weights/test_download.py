@@ -1,9 +1,7 @@
 """Checkpoints by name, from a real HTTP server on this machine: whole, slow, broken off, changed, refused, absent."""
 
-import contextlib
 import dataclasses
 import hashlib
-import http.server
 import json
 import multiprocessing
 import socket
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web_server import Server
 from weight_files import in_format, random_tensors, to_torch
 
 from tljax import weights
@@ -20,56 +19,6 @@ from tljax.core.errors import UserError
 from tljax.weights import catalogue, download
 
 NAME = "resnet18"  # a row of the table, which the tests point at their own server
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves one file under several kinds of bad luck, and counts what it was asked for."""
-
-    def __init__(self, content: bytes):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.asked, self.tokens = content, [], []
-        self.address = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.server.tokens.append(self.headers.get("Authorization"))
-        content = self.server.content
-        match self.path.strip("/").removesuffix(".pth"):
-            case "whole":
-                self._answer(content)
-            case "slow":
-                self._answer(content, pause=0.02)
-            case "broken":
-                self._answer(content, sent=len(content) // 2)
-            case "changed":
-                self._answer(content[:-1] + bytes([content[-1] ^ 1]))
-            case "redirect":
-                self.send_response(302)
-                self.send_header("Location", f"{self.server.address}/whole.pth")
-                self.end_headers()
-            case "login":
-                self._answer(b"<!DOCTYPE html><html><body>Please log in</body></html>")
-            case "refused":
-                self.send_error(403)
-            case _:
-                self.send_error(404)
-
-    def _answer(self, content: bytes, sent: int | None = None, pause: float = 0) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        body = content[: len(content) if sent is None else sent]
-        with contextlib.suppress(ConnectionError):
-            for start in range(0, len(body), 1 << 14):
-                self.wfile.write(body[start : start + (1 << 14)])
-                time.sleep(pause)
-
-    def log_message(self, *_) -> None:
-        """Keep the test's output quiet."""
 
 
 @pytest.fixture(scope="module")

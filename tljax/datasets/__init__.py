@@ -16,7 +16,7 @@ import numpy as np
 
 from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
-from tljax.datasets import cache_folders, store, tasks
+from tljax.datasets import archives, cache_folders, store, tasks
 from tljax.datasets.dataset import Card, Dataset, Example
 from tljax.datasets.duplicate_images import DUPLICATES, DuplicatePair, find_duplicates, kept_pairs
 from tljax.datasets.preparation import prepare
@@ -47,7 +47,8 @@ def load(
 ) -> Dataset:
     """Returns the task as one memory-mapped array, prepared on the first call and found in the cache afterwards.
 
-    `data_dir` is the task's archive or its unpacked folder; it may be left out once the task is prepared. `image_size`
+    `data_dir` is the task's archive or its unpacked folder; it may be left out once the task is prepared, or its
+    archive downloaded by `tljax datasets get`. `image_size`
     is the side in pixels, the paper's by default. Unreadable images are an error that names them, or with `skip_bad`
     left out and recorded in `skipped`.
     """
@@ -55,6 +56,8 @@ def load(
     size = task.CARD.image_size if image_size is None else image_size
     if not 1 <= size <= MAX_SIZE:
         raise UserError(f"an image size of {size} pixels makes no sense; give a number from 1 to {MAX_SIZE}")
+    if data_dir is None and task.CARD.needs_archive and not cache_folders.prepared(task.CARD, cache_dir):
+        data_dir = archives.at_hand(name, cache_dir)
     try:
         folder = cache_folders.folder_of(task.CARD, data_dir, cache_dir)
         target = folder / f"{size}px"

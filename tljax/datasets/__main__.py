@@ -1,5 +1,7 @@
-"""`python -m tljax.datasets`: lists the tasks; with a NAME prepares and checks it, and says what its folds leak."""
+"""Lists the tasks; with a NAME prepares and checks it, and says what its folds leak; with `get NAME` downloads it."""
 
+import argparse
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from tljax.core.config import DatasetsConfig, parse
 from tljax.core.errors import UserError, run_command
 from tljax.core.files import write_csv
 from tljax.core.progress import output
-from tljax.datasets import Dataset
+from tljax.datasets import Dataset, archives
 from tljax.datasets.contact_sheet import draw_sheet
 from tljax.datasets.dataset import PARTS, Fold
 from tljax.datasets.duplicate_images import DuplicatePair
@@ -24,6 +26,10 @@ SHOWN = 5
 
 
 def main() -> None:
+    """Run `get` if it is the first argument; else list the tasks, or check one."""
+    if sys.argv[1:2] == ["get"]:
+        get(sys.argv[2:])
+        return
     config = parse(DatasetsConfig, "tljax datasets")
     if config.name is None:
         show_tasks(config.cache_dir)
@@ -47,6 +53,26 @@ def main() -> None:
         show_folds(dataset, folds, title, leaks[title])
     if config.out:
         output.print(f"all pairs and leaks: {config.out}")
+
+
+def get(arguments: list[str]) -> None:
+    """Downloads an archive that anybody may have, and prints where it is."""
+    parser = argparse.ArgumentParser(prog="tljax datasets get", description="Download the archive of a data set.")
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(archives.archives())}")
+    parser.add_argument(
+        "--cache-dir", type=Path, help="its folder `archives` keeps them; default $TLJAX_CACHE, then ~/.cache/tljax"
+    )
+    options = parser.parse_args(arguments)
+    name, known = options.name, archives.archives()
+    if name not in known and name in datasets.names() and datasets.card(name).needs_archive:
+        raise UserError(
+            f"{name} cannot be downloaded by a program; get it from {datasets.card(name).source}, and give it with "
+            "--data-dir"
+        )
+    place = archives.get(name, options.cache_dir)
+    print(place)
+    print(f"licence: {known[name].licence}", file=sys.stderr)
+    print(f"use it with: tljax train --dataset {known[name].task} --data-dir {place}", file=sys.stderr)
 
 
 def find_divisions(dataset: Dataset, folds_dir: Path | None, group_duplicates: bool) -> dict[str, list[Fold]]:
@@ -85,6 +111,8 @@ def show_tasks(cache_dir: Path | None) -> None:
         output.print(f"  {images}, {card.image_size} px, grouped by {card.grouped_by}; classes: {classes}")
         output.print(f"  licence: {card.licence}")
         output.print(f"  from: {card.source}")
+        if known := archives.of_task(name):
+            output.print(f"  or by: tljax datasets get {' | '.join(known)}")
 
 
 def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
-from tljax.datasets import store
+from tljax.datasets import archives, store
 from tljax.datasets.archive import listing_hash
 from tljax.datasets.dataset import Card
 
@@ -76,7 +76,13 @@ def folder_of(card: Card, data_dir: str | Path | None, cache_dir: str | Path | N
 
 def source_hint(card: Card) -> str:
     """Says where to get the archive of a task."""
-    return f"get it from {card.source}"
+    match archives.of_task(card.name):
+        case []:
+            return f"get it from {card.source}"
+        case [name]:
+            return f"get it by `tljax datasets get {name}`, or from {card.source}"
+        case [name, *others]:
+            return f"get it by `tljax datasets get {name}` (or {', '.join(others)}), or from {card.source}"
 
 
 def _versions(card: Card) -> list[str]:
