@@ -1,10 +1,10 @@
-"""A transformer's training step and inference, ours and timm's in turns in one process.
+"""A training step and inference of a family's network, ours and timm's in turns in one process.
 
-    OMP_WAIT_POLICY=passive python -m benchmarks.transformers [--network vit_small_patch16_224] [--batch-size 8]
+    OMP_WAIT_POLICY=passive python -m benchmarks.families [--network vit_small_patch16_224] [--batch-size 8]
 
-For a CPU. timm's network computes attention by torch's `scaled_dot_product_attention`. A step is forward, backward and
-Adam in float32; inference gives the features of a batch. Figures are seconds of CPU time, medians over the rounds, the
-first one left out.
+For a CPU. timm's transformers compute attention by torch's `scaled_dot_product_attention`. A step is forward, backward
+and Adam in float32; inference gives the features of a batch. Figures are seconds of CPU time, medians over the rounds,
+the first one left out.
 """
 
 import jax
