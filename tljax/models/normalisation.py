@@ -45,7 +45,7 @@ NORMALISATIONS = {
     "clip": Normalisation("rgb", 1 / 255, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     # microsoft/rad-dino, preprocessor_config.json, as github.com/Jasonnn13/rad-dino-maira2-finetune quotes it
     "rad_dino": Normalisation("rgb", 1 / 255, (0.5307, 0.5307, 0.5307), (0.2583, 0.2583, 0.2583)),
-    # Keras' ConvNeXt, whose network begins with (pixel - mean) / std of pixels 0..255
+    # of networks that were trained on pixels as they are
     "pixels": Normalisation("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     # torchxrayvision.datasets.normalize(image, 255): (2 * grey / 255 - 1) * 1024
     "xrv": Normalisation("grey", 1 / 255, (0.5,), (1 / 2048,)),

@@ -86,6 +86,8 @@ def _before(nodes: Mapping[str, Node], dense: str, own: Collection[str]) -> str 
             return None
         elif node.kind == "Flatten":
             is_flattened = True
+        elif node.kind == "LayerNormalization" and _name(place) in own:
+            continue  # the network's own, between pooling and head
         elif node.kind not in IDENTITIES:
             where = "the average pooling" if is_pooled else "the dense layer, where average pooling is wanted"
             return f"as the file describes '{_name(place)}' ({node.kind}) before {where}"

@@ -27,7 +27,10 @@ PREPROCESS_INPUT_NAMES = r"tf\.__operators__\.getitem(_\d+)?|tf\.nn\.bias_add(_\
 
 def layers_before(source: Source, match: Match) -> list[str]:
     """Returns the layers that change the pixels before the network sees them, as far as the file tells."""
-    *places, stem = (match.prefix + match.form.stem[0]).rpartition("/")[0].split("/")
+    first_tensor = match.prefix + match.form.stem[0]
+    new = match.form.rename(source.tensors) if match.form.rename else {}
+    written_so = {canonical: theirs for theirs, canonical in new.items()}.get(first_tensor, first_tensor)
+    *places, stem = written_so.rpartition("/")[0].split("/")
     found = [name for model in source.models for name in described(model, stem)]
     first = {stem, *places}
     listed = written(list(takewhile(lambda name: name not in first, source.layers)))
