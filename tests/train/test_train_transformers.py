@@ -1,4 +1,4 @@
-"""Transformers in training: scopes, bfloat16, several devices, a run that is stopped and goes on."""
+"""Transformers and ConvNeXts in training: scopes, bfloat16, several devices, a run that is stopped and goes on."""
 
 import dataclasses
 import multiprocessing
@@ -15,14 +15,13 @@ from tljax.core import devices, runs
 from tljax.train import engine
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-LEARNS = dataclasses.replace(
-    crash.SETTINGS, backbone="vit_tiny", variant="dinov2", head_epochs=1, epochs=4, warmup_epochs=1
-)
+LEARNS = dataclasses.replace(crash.SETTINGS, head_epochs=1, epochs=4, warmup_epochs=1)
+NETWORKS = [("vit_tiny", "dinov2_reg"), ("convnext_micro", "torch")]
 
 
-def after_step(scope: str, dtype=np.float32):
+def after_step(network: tuple[str, str], scope: str, dtype=np.float32):
     """(state before, after one step, sums) of a small network."""
-    model = models.build("vit_tiny", "dinov2_reg", 3, dropout=0.0, dtype=np.dtype(dtype))
+    model = models.build(*network, 3, dropout=0.0, dtype=np.dtype(dtype))
     chosen = recipe(scope=scope)
     graphs, state = engine.split(model, chosen)
     before = leaves((state.trained, state.frozen))
@@ -32,40 +31,46 @@ def after_step(scope: str, dtype=np.float32):
     return before, leaves((state.trained, state.frozen)), sums
 
 
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
 @pytest.mark.parametrize("scope", ["all", "head"])
-def test_a_scope_moves_its_tensors_and_no_other(scope):
-    before, after, _ = after_step(scope)
+def test_a_scope_moves_its_tensors_and_no_other(network, scope):
+    before, after, _ = after_step(network, scope)
     moved = {name for name, value in before.items() if (value != after[name]).any()}
     assert moved == {name for name in before if scope == "all" or "'head'" in name}
 
 
-def test_bfloat16_keeps_parameters_and_loss_in_float32():
-    _, after, sums = after_step("all", jnp.bfloat16)
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_bfloat16_keeps_parameters_and_loss_in_float32(network):
+    _, after, sums = after_step(network, "all", jnp.bfloat16)
     assert {value.dtype for value in after.values()} == {np.dtype("float32")}
     assert sums["loss"].dtype == np.float32
-    np.testing.assert_allclose(sums["loss"], after_step("all")[2]["loss"], rtol=0.02)
+    np.testing.assert_allclose(sums["loss"], after_step(network, "all")[2]["loss"], rtol=0.02)
 
 
 def _scale(queue) -> None:
     scaling.force_devices(8)
-    queue.put([scaling.train(count, "dinov3_tiny", 32, 5, "no_bias")[0] for count in (1, 8)])
+    networks = (("dinov3_tiny", "no_bias"), ("convnext_micro", "torch"))
+    queue.put([[scaling.train(count, name, 32, 5, variant)[0] for count in (1, 8)] for name, variant in networks])
 
 
 def test_eight_devices_train_what_one_trains():
     queue = multiprocessing.get_context("forkserver").SimpleQueue()
     process = multiprocessing.get_context("forkserver").Process(target=_scale, args=(queue,))
     process.start()
-    one, eight = queue.get()
+    for one, eight in queue.get():
+        assert scaling.difference(one, eight) < 1e-5
     process.join()
-    assert scaling.difference(one, eight) < 1e-5
 
 
-def test_it_learns_the_phantom_and_goes_on_to_the_bit_after_being_killed(tmp_path):
-    config = dataclasses.replace(LEARNS, workdir=tmp_path / "uninterrupted")
+@pytest.mark.parametrize("network", [("vit_tiny", "dinov2"), ("convnext_micro", "torch")], ids=str)
+def test_it_learns_the_phantom_and_goes_on_to_the_bit_after_being_killed(network, tmp_path):
+    backbone, variant = network
+    learns = dataclasses.replace(LEARNS, backbone=backbone, variant=variant)
+    config = dataclasses.replace(learns, workdir=tmp_path / "uninterrupted")
     seconds = crash.complete(config)
     reference = crash.folder_of(config)
     run = runs.read_run(reference)
     losses = [row["train_loss"] for row in run.metrics if row["phase"] == "all"]
     assert run.status == "finished" and losses[-1] < 0.9 * losses[0]
-    killed = dataclasses.replace(LEARNS, workdir=tmp_path / "killed")
+    killed = dataclasses.replace(learns, workdir=tmp_path / "killed")
     assert crash.kill_and_resume(killed, reference, seconds, kills=1, seed=1).kills == 1

@@ -1,0 +1,38 @@
+"""ConvNeXts as their authors' repository keeps them, and DINOv3's repository after it.
+
+https://github.com/facebookresearch/ConvNeXt; DINOv3's files hold the last LayerNorm a second time, as `norms.3`.
+"""
+
+from dataclasses import replace
+
+from tljax.models.convnext import ARCHITECTURES
+from tljax.weights.formats import TRAINING, torchvision_convnext
+from tljax.weights.formats.torchvision_convnext import Layers, rule
+
+LAYERS = Layers(
+    stem="downsample_layers.0.0",
+    stem_norm="downsample_layers.0.1",
+    down_norm="downsample_layers.{stage}.0",
+    down_conv="downsample_layers.{stage}.1",
+    block="stages.{stage}.{block}.",
+    depthwise="dwconv",
+    norm="norm",
+    up="pwconv1",
+    down="pwconv2",
+    scale="gamma",
+    last_norm="norm",
+    head="head",
+)
+
+FORMAT = replace(
+    torchvision_convnext.FORMAT,
+    title="ConvNeXt's repository",
+    stem=("downsample_layers.0.0.weight", "downsample_layers.0.0.bias"),
+    identify=lambda shapes: (LAYERS.architecture(shapes), "torch"),
+    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    rule=rule("names of ConvNeXt's authors"),
+    licence="MIT for the authors' weights, the DINOv3 License for DINOv3's",
+    aside=(*TRAINING, r"(^|\.)norms\.\d+\."),
+    own_head=None,
+    exports=False,
+)

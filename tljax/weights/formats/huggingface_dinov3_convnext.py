@@ -1,0 +1,33 @@
+"""Hugging Face transformers' `DINOv3ConvNextModel`, such as facebook/dinov3-convnext-tiny-pretrain-lvd1689m."""
+
+from dataclasses import replace
+
+from tljax.models.convnext import ARCHITECTURES
+from tljax.weights.formats import huggingface_convnext
+from tljax.weights.formats.torchvision_convnext import Layers, rule
+from tljax.weights.transformer import renaming
+
+LAYERS = Layers(
+    stem="stages.0.downsample_layers.0",
+    stem_norm="stages.0.downsample_layers.1",
+    down_norm="stages.{stage}.downsample_layers.0",
+    down_conv="stages.{stage}.downsample_layers.1",
+    block="stages.{stage}.layers.{block}.",
+    depthwise="depthwise_conv",
+    norm="layer_norm",
+    up="pointwise_conv1",
+    down="pointwise_conv2",
+    scale="gamma",
+    last_norm="layer_norm",
+)
+
+FORMAT = replace(
+    huggingface_convnext.FORMAT,
+    title="Hugging Face transformers, DINOv3's ConvNeXt",
+    stem=("stages.0.downsample_layers.0.weight", "stages.0.downsample_layers.0.bias"),
+    identify=lambda shapes: (LAYERS.architecture(shapes), "torch"),
+    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    rename=renaming((r"model\.stages\.", "stages.")),  # in memory; files have no such prefix
+    rule=rule("transformers' names of DINOv3's ConvNeXt"),
+    licence="DINOv3 License",
+)

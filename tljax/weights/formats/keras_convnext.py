@@ -1,0 +1,158 @@
+"""Keras' ConvNeXts, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`.
+
+Keras names layers after the model: `convnext_tiny_stem_conv`. Here they are `stem_conv`, wherever the file keeps them.
+The network begins with its own normalisation of pixels 0..255, which is exactly ours for ImageNet.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tljax.core.errors import UserError
+from tljax.models.convnext import ARCHITECTURES, KERNEL, VARIANTS
+from tljax.weights.files import Source
+from tljax.weights.formats import Description, keras
+from tljax.weights.formats.torchvision_convnext import Layers, rule
+from tljax.weights.keras.files import Layer
+from tljax.weights.match import Match
+
+LAYERS = Layers(
+    stem="stem_conv",
+    stem_norm="stem_layernorm",
+    down_norm="downsampling_layernorm_{before}",
+    down_conv="downsampling_conv_{before}",
+    block="stage_{stage}_block_{block}_",
+    depthwise="depthwise_conv",
+    norm="layernorm",
+    up="pointwise_conv_1",
+    down="pointwise_conv_2",
+    scale="layer_scale/gamma",
+    last_norm="head_layernorm",
+    head="head_dense",
+    layout="keras",
+)
+# the stem and what lies between stages are models of their own, which some files name by their class
+NAME = re.compile(
+    r"(?P<outer>(?:[^/]+/)*?)(?:sequential(?:_\d+)?/|[^/]+_(?:stem|downsampling_block_\d+)/)*(?P<model>[^/]*?)"
+    r"(?P<layer>(?:stem_conv|stem_layernorm|downsampling_(?:conv|layernorm)_\d+|head_layernorm|head_dense|"
+    r"stage_\d+_block_\d+_(?:depthwise_conv|layernorm|pointwise_conv_\d|layer_scale)))/(?P<leaf>[^/]+)"
+)
+WITHOUT_TOP = re.compile(r"(?P<outer>(?:[^/]+/)*?)layer_normalization(?:_(?P<number>\d+))?/(?P<leaf>[^/]+)")
+NO_NORMALISATION = (
+    "the network has no normalisation of its own (include_preprocessing=False): its input is taken as ImageNet's, else "
+    "say --normalisation"
+)
+OF_NORM = {"kernel": "gamma", "bias": "beta"}  # Keras 3 numbers the weights of a layer
+
+
+def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
+    """Brings the names in a file to those without the model's name; those of a second network stay as they are."""
+    found, models = {}, {}
+    for name in tensors:
+        if (match := NAME.fullmatch(name)) and models.setdefault(match["outer"], match["model"]) == match["model"]:
+            found[name] = f"{match['outer']}{match['layer']}/{_leaf(match['layer'], match['leaf'])}"
+    for outer in models:
+        norms = [match for name in tensors if (match := WITHOUT_TOP.fullmatch(name)) and match["outer"] == outer]
+        first = min((int(match["number"] or 0) for match in norms), default=None)
+        if not any(name.startswith(f"{outer}head_layernorm/") for name in found.values()):
+            of_first = (match for match in norms if int(match["number"] or 0) == first)
+            found |= {match[0]: f"{outer}head_layernorm/{_leaf('layernorm', match['leaf'])}" for match in of_first}
+    return found
+
+
+def _leaf(layer: str, leaf: str) -> str:
+    if layer.endswith("layer_scale"):
+        return "gamma"  # the only one, whose name differs between versions of Keras
+    return OF_NORM.get(leaf, leaf) if "layernorm" in layer else leaf
+
+
+def describe(source: Source, match: Match) -> Description:
+    """Returns the variant by Keras' description of the layers.
+
+    Raises UserError that names the first layer by which the described network is none of ours.
+    """
+    described = {name: layer for model in source.models for name, layer in model.items()}
+    own = {ours.rpartition(".")[0]: _layer_of(where) for ours, where in match.body.items()}
+    if own["stages.0.0.depthwise"] not in described:
+        return _by_order(source, match, own["norm"])
+    for ours, theirs in own.items():
+        for option, wanted in _options(ours).items():
+            found = _one(described[theirs].config.get(option)) if theirs in described else "not described"
+            if found != wanted:
+                raise UserError(
+                    f"{source.path} describes another network than ours: '{theirs}' has {option} {found}, where a "
+                    f"ConvNeXt has {wanted}"
+                )
+    inner = next(model for model in source.models if own["stages.0.0.depthwise"] in model)
+    has_own = any(re.search(FORMAT.input_layers or "", name) for name in inner)
+    return Description(_variant(source, inner, own["norm"]), remarks=() if has_own else (NO_NORMALISATION,))
+
+
+def _by_order(source: Source, match: Match, norm: str) -> Description:
+    """Whether pooling comes behind the network, as far as the layers that a file of weights lists tell."""
+    pools = [name for name in source.layers if re.fullmatch(r"global_average_pooling2d(_\d+)?", name)]
+    listed = list(source.layers)
+    if pools and (match.prefix or (norm in listed and listed.index(pools[0]) > listed.index(norm))):
+        return Description("keras_norm_first", remarks=(f"'{pools[0]}' comes behind the last LayerNorm",))
+    return Description()
+
+
+def _layer_of(where: Any) -> str:
+    return str(getattr(where, "name", where)).split("/")[-2]
+
+
+def _options(ours: str) -> dict[str, Any]:
+    """What Keras' description must say of one of our layers."""
+    *_, layer = ours.split(".")
+    if "norm" in ours:
+        return {"epsilon": VARIANTS["keras"].epsilon}
+    if layer in ("up", "down"):
+        return {"activation": "linear"}
+    if layer == "depthwise":
+        return {"strides": 1, "padding": "same", "dilation_rate": 1, "activation": "linear", "kernel_size": KERNEL}
+    if ours == "stem" or ours.startswith("down_convs"):
+        stride = 4 if ours == "stem" else 2
+        return {"strides": stride, "padding": "valid", "dilation_rate": 1, "activation": "linear"}
+    return {}
+
+
+def _one(value: Any) -> Any:
+    """The number that all sides have, if they have the same."""
+    return value[0] if isinstance(value, list | tuple) and len(set(value)) == 1 else value
+
+
+def _variant(source: Source, layers: Mapping[str, Layer], norm: str) -> str:
+    """The variant by what the last LayerNorm takes. Raises UserError where pooling is no average, or GELU another."""
+    for name, layer in layers.items():
+        if name.endswith("_gelu") and layer.config.get("activation") != "gelu":
+            raise UserError(f"{source.path} describes another network than ours: '{name}' is no exact GELU")
+    before = [layers[name].kind for name in layers[norm].inputs if name in layers]
+    if before == ["GlobalAveragePooling2D"]:
+        return "keras"
+    if before and before[0].startswith("Global"):
+        raise UserError(f"{source.path} describes another network than ours: '{norm}' takes {before[0]}")
+    return "keras_norm_first"
+
+
+FORMAT = replace(
+    keras.FORMAT,
+    title="Keras, ConvNeXt",
+    family="convnext",
+    stem=("stem_conv/kernel", "stem_conv/bias"),
+    identify=lambda shapes: (LAYERS.architecture(shapes), "keras"),
+    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    normalisation="imagenet",
+    rule=rule(
+        "Keras' layer names",
+        "its own normalisation of pixels is the same",
+        "of a network without top whose last LayerNorm is followed by the pooling, say --variant keras_norm_first "
+        "(a file that describes its layers tells)",
+    ),
+    rename=rename,
+    input_layers=r"_prestem_normalization$",
+    describe=describe,
+    fit=None,
+    reference=None,
+    licence="Apache-2.0 for Keras' code; its ImageNet weights are ported from the authors' (MIT)",
+)

@@ -1,0 +1,118 @@
+"""torchvision's ConvNeXts; the layers' names as data, and what all formats of the family share."""
+
+import re
+from dataclasses import dataclass
+
+from tljax.models.convnext import ARCHITECTURES, Architecture
+from tljax.weights.formats import TRAINING, Format, NotConvertible, Shapes, count
+from tljax.weights.names import Layout, Names, Part, kernel, norm
+
+IMAGENET = "input as ImageNet's (RGB / 255, mean and std)"
+STAGES = 4
+
+
+def rule(names: str, *more: str, last_epsilon: str = "1e-6") -> str:
+    """Returns what the tensors cannot tell of a format. names: what it is recognised by."""
+    last = f" ({last_epsilon} in the last one)" if last_epsilon != "1e-6" else ""
+    assumed = f"LayerNorm's epsilon 1e-6{last}, an exact GELU, features are the mean over positions after LayerNorm"
+    return "; ".join((f"{names}: {assumed}, {IMAGENET}", *more))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The names that a format gives the layers of a ConvNeXt.
+
+    `block` comes before the names of a block's layers. In names, `{stage}` is the number of a stage, `{before}` that of
+    the one before it, `{block}` that of a block within, all from zero. torchvision counts stages and what lies between
+    them together: `{odd}` and `{even}`.
+    """
+
+    stem: str
+    stem_norm: str
+    down_norm: str
+    down_conv: str
+    block: str
+    depthwise: str
+    norm: str
+    up: str
+    down: str
+    scale: str  # a tensor
+    last_norm: str
+    head: str | None = None
+    layout: Layout = "torch"
+    scale_rank: int = 1  # of the tensor of factors; axes of length one follow the first
+
+    def place(self, name: str, stage: int, block: int = 0) -> str:
+        """Returns a name with its numbers."""
+        return name.format(stage=stage, block=block, before=stage - 1, odd=2 * stage + 1, even=2 * stage)
+
+    def architecture(self, shapes: Shapes) -> str:
+        """Returns which architecture has these shapes.
+
+        Raises NotConvertible that says what the file holds, or KeyError for a tensor that it lacks.
+        """
+        places = [self.place(self.block, stage, 12345) for stage in range(STAGES)]
+        blocks = tuple(count(shapes, re.escape(place).replace("12345", r"(\d+)")) for place in places)
+        leaf = kernel(self.layout, "", self.depthwise)[".kernel"]
+        depthwise = [shapes[self.place(self.block, stage) + str(leaf)] for stage in range(STAGES)]
+        if any(len(shape) != 4 for shape in depthwise):
+            raise KeyError(leaf)
+        widths = tuple(shape[0 if self.layout == "torch" else 3] for shape in depthwise)
+        known = ", ".join(ARCHITECTURES)
+        if any("grn" in name for name in shapes):
+            raise NotConvertible(f"a ConvNeXt V2, which normalises responses; what can be converted is {known}")
+        for name, size in ARCHITECTURES.items():
+            if (size.blocks, size.widths) == (blocks, widths):
+                return name
+        raise NotConvertible(f"a ConvNeXt of {blocks} blocks and widths {widths}; what can be converted is {known}")
+
+    def names(self, size: Architecture) -> Names:
+        """Returns where a file keeps each of our tensors."""
+        layout = self.layout
+        found = kernel(layout, "stem", self.stem) | norm(layout, "stem_norm", self.stem_norm, statistics=False)
+        for stage, blocks in enumerate(size.blocks):
+            if stage > 0:
+                down_norm, down_conv = (self.place(name, stage) for name in (self.down_norm, self.down_conv))
+                found |= norm(layout, f"down_norms.{stage - 1}", down_norm, statistics=False)
+                found |= kernel(layout, f"down_convs.{stage - 1}", down_conv)
+            for block in range(blocks):
+                ours, theirs = f"stages.{stage}.{block}.", self.place(self.block, stage, block)
+                for layer, name in (("depthwise", self.depthwise), ("up", self.up), ("down", self.down)):
+                    found |= kernel(layout, ours + layer, theirs + name)
+                found |= norm(layout, f"{ours}norm", theirs + self.norm, statistics=False)
+                shape = (size.widths[stage], *(1,) * (self.scale_rank - 1))
+                found[f"{ours}scale"] = Part(theirs + self.scale, axes=tuple(range(len(shape))), shape=shape)
+        found |= norm(layout, "norm", self.last_norm, statistics=False)
+        return found | (kernel(layout, "head", self.head) if self.head else {})
+
+
+LAYERS = Layers(
+    stem="features.0.0",
+    stem_norm="features.0.1",
+    down_norm="features.{even}.0",
+    down_conv="features.{even}.1",
+    block="features.{odd}.{block}.",
+    depthwise="block.0",
+    norm="block.2",
+    up="block.3",
+    down="block.5",
+    scale="layer_scale",
+    scale_rank=3,
+    last_norm="classifier.0",
+    head="classifier.2",
+)
+
+FORMAT = Format(
+    title="torchvision, ConvNeXt",
+    family="convnext",
+    layout="torch",
+    stem=("features.0.0.weight", "features.0.0.bias"),
+    identify=lambda shapes: (LAYERS.architecture(shapes), "torch"),
+    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    normalisation="imagenet",
+    rule=rule("torchvision's names"),
+    licence="BSD-3-Clause for torchvision's own weights",
+    aside=TRAINING,
+    own_head=r"^classifier\.",
+    exports=True,
+)
