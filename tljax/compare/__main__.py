@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
@@ -53,7 +54,7 @@ def main() -> None:
     places = dict(zip(unique_labels(compared), map(place_of, config.networks), strict=True))
     show(found, compared, places)
     if config.out and devices.is_writer():
-        write(config, found, places, data.images.shape[1])
+        write(config, config.out, found, places, data.images.shape[1])
 
 
 def load_networks(config: CompareConfig) -> list[Network]:
@@ -64,15 +65,17 @@ def load_networks(config: CompareConfig) -> list[Network]:
     found = {spec: resolve(spec) for spec in config.networks if not networks.is_random(spec)}
     like = next(iter(found.values())).card if found else None
     backbone = config.backbone or (like.backbone if like else "resnet50")
-    is_alike = like is not None and models.family_of(backbone) == models.family_of(like.backbone)
-    variant = config.variant or (like.variant if is_alike else models.default_variant(backbone))
+    if like is not None and models.family_of(backbone) == models.family_of(like.backbone):
+        variant = config.variant or like.variant
+    else:
+        variant = config.variant or models.default_variant(backbone)
     random = partial(resolve, backbone=backbone, variant=variant)
     each = [found[spec] if spec in found else random(spec) for spec in config.networks]
     names = names_of(config.networks, [network.label for network in each])
     return [replace(network, label=name) for network, name in zip(each, names, strict=True)]
 
 
-def write(config: CompareConfig, found: Sequence[Row], places: Mapping[str, str], image_size: int) -> None:
+def write(config: CompareConfig, out: Path, found: Sequence[Row], places: Mapping[str, str], image_size: int) -> None:
     """The tidy table, the figure and, by the paper's protocol, the authors' table."""
     settings = {
         "image_size": image_size,
@@ -81,10 +84,10 @@ def write(config: CompareConfig, found: Sequence[Row], places: Mapping[str, str]
         "folds": str(config.folds_dir) if config.folds_dir else config.folds,
     }
     shown = config.dataset, config.fold, config.split
-    write_rows(config.out, found, *shown, paths=places, settings=settings)
+    write_rows(out, found, *shown, paths=places, settings=settings)
     if config.protocol == "paper":
-        write_authors(authors_path(config.out, config.dataset), found, *shown, paths=places)
-    draw(config.out.with_suffix(".png"), found)
+        write_authors(authors_path(out, config.dataset), found, *shown, paths=places)
+    draw(out.with_suffix(".png"), found)
 
 
 def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:

@@ -1,6 +1,6 @@
 """The activations of several networks for the same images, in batches on the devices."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -17,7 +17,7 @@ from tljax.core.progress import progress_bar
 from tljax.models.forward import Forward
 from tljax.weights.networks import Network
 
-Activations = dict[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; pooled: without positions
+Activations = Mapping[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; pooled: without positions
 RANGE = 56  # powers of two by which the largest channel may exceed the median one: float32 holds the squares of both
 NOTHING = np.iinfo(np.int32).min  # the exponent of a channel that is 0 everywhere
 
@@ -96,7 +96,7 @@ def require_same_positions(shapes: dict[str, tuple[int, int, int]], pairs: Itera
             )
 
 
-def samples(activation: Float[Array, "b *positions c"]) -> Float[Array, "n c"]:
+def samples(activation: Float[Array | np.ndarray, "b *positions c"]) -> Float[Array | np.ndarray, "n c"]:
     """Returns each position of each image as a sample; the images themselves where they are pooled."""
     return activation.reshape(-1, activation.shape[-1])
 
@@ -133,7 +133,7 @@ def units(activations: Activations) -> dict[str, Float[Array, ""]]:
 
 @jax.jit
 def _units(activations: Activations) -> dict[str, tuple[Float[Array, ""], Int[Array, " c"]]]:
-    def unit(activation: Float[Array, "b *positions c"]) -> tuple[Float[Array, ""], Int[Array, " c"]]:
+    def unit(activation: Float[Array | np.ndarray, "b *positions c"]) -> tuple[Float[Array, ""], Int[Array, " c"]]:
         largest = jnp.abs(samples(activation)).max(axis=0).astype(jnp.float32)
         largest = jnp.where(jnp.isfinite(largest), largest, 1)
         _, exponents = jnp.frexp(largest)

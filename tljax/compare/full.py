@@ -84,7 +84,7 @@ def _gathered(
 
 def _cells(forward: ForwardPass, pairs: Sequence[tuple[int, int]], layers: str) -> list[Cells]:
     """The views to compare: one dictionary for each named layer, or for each pair and layer of its first network."""
-    cells: dict[tuple, Cells] = {}
+    cells: dict[object, Cells] = {}
     for one, other in pairs:
         models = forward.labels[one], forward.labels[other]
         own, others = forward.layers[one], forward.layers[other]

@@ -133,6 +133,6 @@ def _along(rows: Rows, partner: Int[np.ndarray, " n"]) -> Rows:
     return np.array(ordered)
 
 
-def positions(images: Int[Array, " b"], each: int) -> Int[Array, " n"]:
+def positions(images: Int[Array | np.ndarray, " b"], each: int) -> Int[Array, " n"]:
     """Returns the rows of all positions of these images, where every image has `each` of them."""
-    return (images[:, None] * each + jnp.arange(each)[None, :]).reshape(-1)
+    return (jnp.asarray(images)[:, None] * each + jnp.arange(each)[None, :]).reshape(-1)

@@ -108,7 +108,7 @@ def over_repeats(found: Sequence[Measurement], confidence: float = 0.95) -> tupl
         condition1=max(repeat.condition1 for repeat in found),
         condition2=max(repeat.condition2 for repeat in found),
         cutoff=found[0].cutoff,
-        enough=all(repeat.enough for repeat in found),
+        enough=min(repeat.enough for repeat in found),
         forced=max(repeat.forced for repeat in found),
     )
     return mean, (float(values.mean() - reach), float(values.mean() + reach))

@@ -66,7 +66,7 @@ def _layers(row: Row) -> str:
 
 def _reach(row: Row, end: float | None) -> float:
     """The length of an error bar; 0 where there is no interval, or one that was cut off on this side of the value."""
-    return 0.0 if end is None else abs(end - row.value)
+    return 0.0 if end is None or row.value is None else abs(end - row.value)
 
 
 def heat_maps(rows: Sequence[Row]) -> "Figure":

@@ -99,7 +99,7 @@ class Row:
             float(measured.condition2),
             flags(measured, blocks, other_patient),
             pool,
-            None if constant else value - chance,
+            None if value is None else value - chance,
             level(measure, n, rank1, rank2),
             covered(measure, protocol) if low is not None else "",
             *(without_bias if without_bias and not constant else (None,) * 3),
@@ -229,7 +229,7 @@ def authors_rows(
     tables: dict[tuple[str, str], dict[str, float | None]] = {}
     for row in rows:
         if row.measure == "cca" and row.layer1 == row.layer2:
-            models = tuple(paths.get(model) or model for model in (row.model1, row.model2))
+            models = paths.get(row.model1) or row.model1, paths.get(row.model2) or row.model2
             tables.setdefault(models, {})[row.layer1] = row.value if row.flag in ("", CHANCE_WITHIN) else None
     stimuli = task if split == "test" else f"{task}-{split}"
     return [

@@ -41,7 +41,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    blocks: tuple[int, ...]  # dense layers in each block
+    blocks: tuple[int, int, int, int]  # dense layers in each block
     growth: int  # channels that a dense layer adds; the first convolution has twice as many
 
 

@@ -87,6 +87,16 @@ class Part(Protocol):
         ...
 
 
+@runtime_checkable
+class Branched(Part, Protocol):
+    """A block of several branches."""
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """From the input to the outputs, which are joined."""
+        ...
+
+
 class ConvNorm(nnx.Module):
     """A convolution without bias, BatchNorm and ReLU."""
 

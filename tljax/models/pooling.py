@@ -3,7 +3,7 @@
 The gradient of XLA's own pooling adds in no fixed order on a GPU, and is slow on CPU.
 """
 
-from functools import partial, reduce
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -50,14 +50,16 @@ def _average_pool_backward(x: Float[Array, "b h w c"], dy: Float[Array, "b h2 w2
 average_pool.defvjp(_average_pool_forward, _average_pool_backward)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def average_of_neighbours(x: Float[Array, "b h w c"], count_padding: bool) -> Float[Array, "b h w c"]:
+def _average(x: Float[Array, "b h w c"], count_padding: bool) -> Float[Array, "b h w c"]:
     """Returns 3x3 means at stride 1, in the size of x.
 
     count_padding: whether means at the border are over nine places, zeros among them, as PyTorch's default; else over
     the places within the image, as Keras's.
     """
     return _sum_of_neighbours(x) * _shares(x, count_padding)
+
+
+average_of_neighbours = jax.custom_vjp(_average, nondiff_argnums=(1,))
 
 
 def _average_forward(x: Array, count_padding: bool) -> tuple[Array, None]:

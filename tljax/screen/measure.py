@@ -31,7 +31,8 @@ def measure(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequen
     A candidate whose features are no numbers, or all equal, has `failed` with the reason instead of figures.
     """
     network = load(entry, config)
-    about = {"name": entry.name, "spec": entry.spec, "backbone": entry.backbone, "variant": entry.variant}
+    about: dict[str, Any] = {"name": entry.name, "spec": entry.spec}
+    about |= {"backbone": entry.backbone, "variant": entry.variant}
     about |= {"random": entry.random, "pretraining": entry.pretraining}
     try:
         found = extract(
@@ -111,7 +112,7 @@ def _score(
     values, details = [], []
     for fold in setting.folds:
         rows = fold.train
-        more = {"source": source[rows]} if "source" in needs else {}
+        more = {} if source is None or "source" not in needs else {"source": source[rows]}
         found = module.score(points[rows], labels[rows], **given, **more)
         values.append(found.value)
         details.append(dict(found.details))

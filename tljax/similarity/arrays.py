@@ -156,12 +156,13 @@ def _batches(x, y, units: Sequence[Unit], dtype: DType) -> Iterator[Batch]:
     rows = -(-len(x) // -(-len(x) // ROWS))  # batches of about equal size
     for start in range(0, len(x), rows):
         weight = np.ones(min(rows, len(x) - start), dtype)
-        part = [_scaled(array[start : start + rows], unit, dtype) for array, unit in zip((x, y), units, strict=True)]
-        part.append(weight)
-        missing = rows - len(weight)
-        if missing:
-            part = [np.concatenate([array, np.zeros((missing, *array.shape[1:]), dtype)]) for array in part]
-        yield tuple(part)
+        parts = [_scaled(array[start : start + rows], unit, dtype) for array, unit in zip((x, y), units, strict=True)]
+        padding = rows - len(weight)
+        one, other, weight = (
+            np.concatenate([each, np.zeros((padding, *each.shape[1:]), dtype)]) if padding else each
+            for each in (*parts, weight)
+        )
+        yield one, other, weight
 
 
 def _unit(array, dtype: DType, channels: Scaling) -> Unit:

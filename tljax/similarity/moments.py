@@ -10,7 +10,7 @@ weighting blocks for a jackknife all move to the common mean, then add.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,14 +55,16 @@ def empty(widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, own: boo
         own: also gather the moments of each view with itself, which measures need.
     """
 
+    def zeros(*shape: int) -> Any:  # a NumPy array; `device_put` below makes arrays of JAX of all of them
+        return np.zeros(shape, dtype)
+
     def cross(a: str, b: str) -> Cross:
-        shapes = (widths[a], widths[b]), (widths[a],), (widths[b],), ()
-        return Cross(*(np.zeros(shape, dtype) for shape in shapes))
+        return Cross(zeros(widths[a], widths[b]), zeros(widths[a]), zeros(widths[b]), zeros())
 
     nothing = Moments(
-        n=np.zeros((), dtype),
-        mean={name: np.zeros(width, dtype) for name, width in widths.items()},
-        power={name: np.zeros((), dtype) for name in widths},
+        n=zeros(),
+        mean={name: zeros(width) for name, width in widths.items()},
+        power={name: zeros() for name in widths},
         cross={(a, b): cross(a, b) for a, b in (*((name, name) for name in widths if own), *pairs)},
     )
     return jax.device_put(nothing)  # all at once: one array at a time would take as long as a small batch
@@ -70,7 +72,7 @@ def empty(widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, own: boo
 
 def added(
     moments: Moments,
-    views: Mapping[str, Float[Array, "n _"]],
+    views: Mapping[str, Float[Array | np.ndarray, "n _"]],
     weight: Float[Array, " n"] | Bool[Array, " n"] | None = None,
 ) -> Moments:
     """Returns `moments` with one more batch.
@@ -80,19 +82,19 @@ def added(
         weight: true or 1 for a sample, false or 0 for padding; None: all are samples.
     """
     dtype = moments.n.dtype
-    views = {name: view.astype(dtype) for name, view in views.items()}
-    rows = next(iter(views.values())).shape[0]
+    given = {name: jnp.asarray(view, dtype) for name, view in views.items()}
+    rows = next(iter(given.values())).shape[0]
     weight = jnp.ones(rows, dtype) if weight is None else weight.astype(dtype)
     n = weight.sum()
-    mean = {name: _mean(view, weight, n) for name, view in views.items()}
-    views = {name: (view - mean[name][None]) * weight[:, None] for name, view in views.items()}
-    norms = {name: jnp.square(view).sum(1) for name, view in views.items()}
+    mean = {name: _mean(view, weight, n) for name, view in given.items()}
+    centred = {name: (view - mean[name][None]) * weight[:, None] for name, view in given.items()}
+    norms = {name: jnp.square(view).sum(1) for name, view in centred.items()}
 
     def cross(a: str, b: str) -> Cross:
         return Cross(
-            second=product(views[a].T, views[b]),
-            left=product(norms[b], views[a]),
-            right=product(norms[a], views[b]),
+            second=product(centred[a].T, centred[b]),
+            left=product(norms[b], centred[a]),
+            right=product(norms[a], centred[b]),
             quartic=product(norms[a], norms[b]),
         )
 

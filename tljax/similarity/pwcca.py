@@ -28,8 +28,8 @@ def measure(pair: ViewPair, side: WeightedBy = "smaller") -> Measurement:
     else:
         sides = (side,)
     by = {"x": (pair.x, x, left.T), "y": (pair.y, y, right)}
-    weighted = [_weighted(values, counted(values, x, y), *by[each]) for each in sides]
-    return pair.canonical_measurement(sum(weighted) / len(weighted), x, y)
+    weighted = jnp.stack([_weighted(values, counted(values, x, y), *by[each]) for each in sides])
+    return pair.canonical_measurement(weighted.mean(), x, y)
 
 
 def _weighted(

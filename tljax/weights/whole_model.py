@@ -52,9 +52,10 @@ def _tensors(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 def _pickle_module() -> Any:
     """What torch.load takes for Python's pickle: it knows tensors and plain values, and makes all else inert."""
     import torch
+    from torch import _utils
 
     known = {"collections.OrderedDict": collections.OrderedDict, "torch.Size": torch.Size, **PLAIN}
-    known |= {f"torch._utils.{name}": partial(getattr(torch._utils, name)) for name in REBUILDING}
+    known |= {f"torch._utils.{name}": partial(getattr(_utils, name)) for name in REBUILDING}
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tljax.core.errors import UserError
-from tljax.models.inception import STEM, Branch, Part, Unit, Variant
+from tljax.models.inception import STEM, Branched, Part, Unit, Variant
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import Description, NotConvertible, Shapes
 from tljax.weights.names import Layout, Names, kernel, norm
@@ -32,11 +32,10 @@ def places(stages: Sequence[Sequence[Part]]) -> Iterator[Place]:
     for stage, blocks in enumerate(stages):
         for number, part in enumerate(blocks):
             ours, block = f"stages.{stage}.{number}", (stage, number)
-            if isinstance(part, Unit):
+            if not isinstance(part, Branched):
                 yield Place(ours, block, None)
                 continue
-            branches: tuple[Branch, ...] = part.branches
-            for branch, steps in enumerate(branches):
+            for branch, steps in enumerate(part.branches):
                 for step, units in enumerate(steps):
                     sides = [None] if isinstance(units, Unit) else range(len(units))
                     for side in sides:
