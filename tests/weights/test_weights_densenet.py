@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+import h5py
 import keras
 import keras_network
 import numpy as np
@@ -87,6 +88,15 @@ def test_a_whole_keras_model_without_head_is_taken_for_radimagenets(tmp_path):
     assert "--normalisation imagenet" in found.card.note
     behind = write_hdf5(tmp_path / "behind.h5", file, "densenet/{layer}/{leaf}:0", group="model_weights")
     assert convert(behind).card.format == "radimagenet-densenet"
+
+
+def test_the_preprocessing_of_another_network_is_no_input_of_a_densenet(tmp_path):
+    """It is that of Keras' ResNet50; a DenseNet takes other pixels."""
+    path = write_hdf5(tmp_path / "w.h5", state("keras-densenet", "keras"), KERAS_2)
+    with h5py.File(path, "a") as file:
+        file.attrs["layer_names"] = ["images", "tf.__operators__.getitem", "tf.nn.bias_add", "conv1/conv"]
+    with pytest.raises(UserError, match=r"other input .*by 'tf.__operators__.getitem', 'tf.nn.bias_add' before it"):
+        convert(path)
 
 
 # Refusals

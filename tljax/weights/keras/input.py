@@ -31,32 +31,33 @@ def layers_before(source: Source, match: Match) -> list[str]:
     new = match.form.rename(source.tensors) if match.form.rename else {}
     written_so = {canonical: theirs for theirs, canonical in new.items()}.get(first_tensor, first_tensor)
     *places, stem = written_so.rpartition("/")[0].split("/")
-    found = [name for model in source.models for name in described(model, stem)]
+    is_caffe = match.form.normalisation == "caffe"  # the input that ResNet50's preprocess_input gives
+    found = [name for model in source.models for name in described(model, stem, is_caffe)]
     first = {stem, *places}
-    listed = written(list(takewhile(lambda name: name not in first, source.layers)))
+    listed = written(list(takewhile(lambda name: name not in first, source.layers)), is_caffe)
     normalised = (re.search(NORMALIZATION, name) for name in source.tensors)
     found += [*([] if source.models else listed), *(layer[2] for layer in normalised if layer)]
     own = match.form.input_layers
     return [name for name in dict.fromkeys(found) if own is None or not re.search(own, name)]
 
 
-def described(model: Mapping[str, Layer], stem: str) -> list[str]:
+def described(model: Mapping[str, Layer], stem: str, is_caffe: bool = True) -> list[str]:
     """The layers of `model` that change the pixels, where the network's are among its own or it is one of them.
 
-    stem: the network's first convolution. Keras' own `preprocess_input` gives what its network takes.
+    stem: the network's first convolution. is_caffe: whether ResNet50's `preprocess_input` gives what the network takes.
     """
     network = next((name for name, layer in model.items() if name == stem or _holds(layer, stem)), None)
     if network is None:
         return []
     found = [name for name in _before(model, network) if not _keeps_pixels(model[name])]
     given = [_computation(model, name) for name in model[network].inputs]
-    return [] if len(given) == 1 and given[0] in PREPROCESS_INPUT else found
+    return [] if is_caffe and len(given) == 1 and given[0] in PREPROCESS_INPUT else found
 
 
-def written(layers: Collection[str]) -> list[str]:
+def written(layers: Collection[str], is_caffe: bool = True) -> list[str]:
     """The same by the names alone of the layers before the network."""
     found = [name for name in layers if re.fullmatch(OF_PIXELS, name)]
-    return [] if all(re.fullmatch(PREPROCESS_INPUT_NAMES, name) for name in found) else found
+    return [] if is_caffe and all(re.fullmatch(PREPROCESS_INPUT_NAMES, name) for name in found) else found
 
 
 def _holds(layer: Layer, stem: str) -> bool:
