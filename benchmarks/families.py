@@ -15,12 +15,13 @@ import torch
 import tyro
 from flax import nnx
 
-from benchmarks.peers import Peer, densenet, dinov3, vit
+from benchmarks.peers import Peer, convnext, densenet, dinov3, vit
 from benchmarks.training import in_turns
 from tljax import models
 
 CLASSES = 7
 PEERS = {  # family -> our variant, and the library's network by our architecture
+    "convnext": ("torch", lambda name: convnext.by_timm("convnext_{}", name)),
     "densenet": ("torch", lambda name: densenet.by_torchvision(name, None)),
     "vit": ("timm", lambda name: vit.by_timm("vit_{}_patch16_224", name)),
     "dinov3": ("no_bias", lambda name: dinov3.by_timm("", name, None)),

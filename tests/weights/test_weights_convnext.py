@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -16,10 +17,12 @@ from safetensors import safe_open
 from weight_files import in_format, random_tensors, write_safetensors
 
 from tljax.core.errors import UserError
+from tljax.models.convnext import ARCHITECTURES
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.weights import convert, save
+from tljax.weights import convert, save, verify
 from tljax.weights.catalogue import checkpoint
 from tljax.weights.export import export
+from tljax.weights.formats import keras_convnext as format_of_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
 
@@ -138,6 +141,42 @@ def test_a_network_is_exported_as_torchvision_has_it_and_read_again(tmp_path):
         np.testing.assert_array_equal(again.tensors[name], tensor)
 
 
+@pytest.mark.parametrize(
+    ("variant", "note"),
+    [
+        ("torch", "which loads the file as it is"),
+        ("transformers", "epsilon of its last LayerNorm is 1e-12, not 1e-06"),
+        ("keras_norm_first", "pooling comes after its last LayerNorm"),
+    ],
+)
+def test_an_export_says_what_torchvisions_network_would_compute_otherwise(variant, note, tmp_path):
+    found = convert(file_of("torchvision-convnext", tmp_path), variant=variant)
+    save(tmp_path / "weights", found.tensors, found.card)
+    assert note in export(tmp_path / "weights", tmp_path / "back.pth", "torch")[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "title"),
+    [
+        ("torchvision-convnext", "torchvision's convnext_micro"),
+        ("timm-convnext", "timm's convnext_micro"),
+        ("huggingface-convnext", "transformers.ConvNextForImageClassification"),
+    ],
+)
+def test_verification_runs_the_librarys_own_network(form, title, tmp_path):
+    def with_classifier(state: dict[str, np.ndarray]) -> None:
+        if form == "huggingface-convnext":
+            kernel, bias = (random_tensors("convnext_micro", "torch")[f"head.{leaf}"] for leaf in ("kernel", "bias"))
+            state |= {"classifier.weight": np.ascontiguousarray(kernel.T), "classifier.bias": bias}
+
+    path = file_of(form, tmp_path, with_classifier)
+    conversion = convert(path)
+    found_title, theirs = verify.original_outputs(path, conversion)
+    found = verify.differences(verify.our_outputs(conversion), theirs)
+    assert found_title == title and found.keys() == {"stem", "stage1", "stage2", "stage3", "stage4", "logits"}
+    assert max(found.values()) < 1e-5, found
+
+
 @pytest.mark.parametrize("name", ["convnext-tiny", "convnext-small", "convnext-base"])
 def test_the_published_checkpoints_are_supported(name):
     assert checkpoint(name).supported
@@ -217,6 +256,22 @@ def test_files_of_keras_keep_every_value_and_tell_where_the_pooling_is(kind, var
     assert found.tensors.keys() == expected.keys() and found.aside == ()
     for name, tensor in expected.items():
         np.testing.assert_array_equal(found.tensors[name], tensor)
+
+
+@pytest.mark.parametrize("kind", ["top", "user"])
+def test_verification_runs_keras_own_network(kind, keras_networks, tmp_path, monkeypatch):
+    size = ARCHITECTURES["convnext_micro"]
+    micro = partial(keras_convnext.ConvNeXt, size.blocks, size.widths, name="convnext_micro")
+    monkeypatch.setattr(keras.applications, "ConvNeXtMicro", micro, raising=False)
+    monkeypatch.setitem(format_of_keras.NETWORKS, "convnext_micro", "ConvNeXtMicro")
+    path = written(keras_networks[kind], tmp_path / "file.keras")
+    conversion = convert(path)
+    with keras_network.loosened():
+        title, theirs = verify.original_outputs(path, conversion)
+    found = verify.differences(verify.our_outputs(conversion), theirs)
+    assert title == "keras.applications.ConvNeXtMicro"
+    assert found.keys() == {"stem", "stage1", "stage2", "stage3", "stage4", "logits"}
+    assert max(found.values()) < 1e-5, found
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

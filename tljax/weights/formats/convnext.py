@@ -6,7 +6,7 @@ https://github.com/facebookresearch/ConvNeXt; DINOv3's files hold the last Layer
 from dataclasses import replace
 
 from tljax.models.convnext import ARCHITECTURES
-from tljax.weights.formats import TRAINING, torchvision_convnext
+from tljax.weights.formats import TRAINING, timm_convnext, torchvision_convnext
 from tljax.weights.formats.torchvision_convnext import Layers, rule
 
 LAYERS = Layers(
@@ -35,4 +35,5 @@ FORMAT = replace(
     aside=(*TRAINING, r"(^|\.)norms\.\d+\."),
     own_head=None,
     exports=False,
+    reference=timm_convnext.REFERENCE,
 )

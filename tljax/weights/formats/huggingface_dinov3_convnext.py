@@ -30,4 +30,5 @@ FORMAT = replace(
     rename=renaming((r"model\.stages\.", "stages.")),  # in memory; files have no such prefix
     rule=rule("transformers' names of DINOv3's ConvNeXt"),
     licence="DINOv3 License",
+    reference=None,
 )

@@ -4,18 +4,23 @@ Keras names layers after the model: `convnext_tiny_stem_conv`. Here they are `st
 The network begins with its own normalisation of pixels 0..255, which is exactly ours for ImageNet.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tljax.core.errors import UserError
 from tljax.models.convnext import ARCHITECTURES, KERNEL, VARIANTS
+from tljax.weights.convert import Conversion
 from tljax.weights.files import Source
 from tljax.weights.formats import Description, keras
 from tljax.weights.formats.torchvision_convnext import Layers, rule
 from tljax.weights.keras.files import Layer
 from tljax.weights.match import Match
+from tljax.weights.reference import LOGITS, tensors_by
 
 LAYERS = Layers(
     stem="stem_conv",
@@ -32,6 +37,11 @@ LAYERS = Layers(
     head="head_dense",
     layout="keras",
 )
+NETWORKS = {  # of keras.applications
+    "convnext_tiny": "ConvNeXtTiny",
+    "convnext_small": "ConvNeXtSmall",
+    "convnext_base": "ConvNeXtBase",
+}
 # the stem and what lies between stages are models of their own, which some files name by their class
 NAME = re.compile(
     r"(?P<outer>(?:[^/]+/)*?)(?:sequential(?:_\d+)?/|[^/]+_(?:stem|downsampling_block_\d+)/)*(?P<model>[^/]*?)"
@@ -135,6 +145,42 @@ def _variant(source: Source, layers: Mapping[str, Layer], norm: str) -> str:
     return "keras_norm_first"
 
 
+def reference(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns the outputs of keras.applications' network. Raises UserError where it has none."""
+    card = conversion.card
+    if card.backbone not in NETWORKS or card.variant not in ("keras", "keras_norm_first"):
+        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import jax
+    import keras
+
+    tensors = tensors_by(LAYERS.names(ARCHITECTURES[card.backbone]), source, conversion)
+    norm_first = VARIANTS[card.variant].norm_first
+    network: Any = getattr(keras.applications, NETWORKS[card.backbone])(
+        weights=None,
+        include_top=False,
+        include_preprocessing=False,
+        pooling=None if norm_first else "avg",
+        input_shape=images.shape[1:],
+    )
+    features = keras.layers.GlobalAveragePooling2D()(network.output) if norm_first else network.output
+    head = tensors.get("head_dense/bias")
+    logits = (
+        {} if head is None else {LOGITS: keras.layers.Dense(len(head), name=f"{network.name}_head_dense")(features)}
+    )
+    ends = [operation.output for operation in network.operations if type(operation).__name__ == "Add"]
+    last = np.cumsum(ARCHITECTURES[card.backbone].blocks) - 1
+    stages = {f"stage{stage}": ends[block] for stage, block in enumerate(last, start=1)}
+    stem = network.get_layer(f"{network.name}_stem").output
+    probe: Any = keras.Model(network.input, {"stem": stem} | stages | logits)
+    layers = [inner for outer in probe.layers for inner in getattr(outer, "layers", [outer])]
+    names = rename(dict.fromkeys(f"{layer.name}/{weight.name}" for layer in layers for weight in layer.weights))
+    for layer in layers:
+        layer.set_weights([tensors[names[f"{layer.name}/{weight.name}"]] for weight in layer.weights])
+    with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
+        return f"keras.applications.{NETWORKS[card.backbone]}", probe.predict(images, verbose=0)
+
+
 FORMAT = replace(
     keras.FORMAT,
     title="Keras, ConvNeXt",
@@ -153,6 +199,6 @@ FORMAT = replace(
     input_layers=r"_prestem_normalization$",
     describe=describe,
     fit=None,
-    reference=None,
+    reference=reference,
     licence="Apache-2.0 for Keras' code; its ImageNet weights are ported from the authors' (MIT)",
 )

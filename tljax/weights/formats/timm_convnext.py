@@ -1,10 +1,15 @@
 """timm's ConvNeXts, DINOv3's among them (https://huggingface.co/timm/convnext_tiny.dinov3_lvd1689m)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from tljax.models.convnext import ARCHITECTURES
+from tljax.weights.card import WeightsCard
 from tljax.weights.formats import NotConvertible, Shapes, torchvision_convnext
-from tljax.weights.formats.torchvision_convnext import Layers, rule
+from tljax.weights.formats.torchvision_convnext import STAGES, Layers, last_epsilon, rule
+from tljax.weights.names import Names
+from tljax.weights.reference import Original, View, by_torch
 
 LAYERS = Layers(
     stem="stem.0",
@@ -28,14 +33,35 @@ def identify(shapes: Shapes) -> tuple[str, str]:
     return LAYERS.architecture(shapes), "torch"
 
 
+def names(architecture: str, variant: str) -> Names:
+    return LAYERS.names(ARCHITECTURES[architecture])
+
+
+def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
+    from timm.models.convnext import ConvNeXt
+
+    size = ARCHITECTURES[card.backbone]
+    network: Any = ConvNeXt(
+        depths=size.blocks,
+        dims=size.widths,
+        num_classes=len(tensors.get("head.fc.bias", ())),
+    )
+    network.head.norm.eps = last_epsilon(card)
+    views = {"stem": View("stem")} | {f"stage{stage + 1}": View(f"stages.{stage}") for stage in range(STAGES)}
+    return Original(f"timm's {card.backbone}", network, views)
+
+
+REFERENCE = by_torch("timm", _original, names)
+
 FORMAT = replace(
     torchvision_convnext.FORMAT,
     title="timm, ConvNeXt",
     stem=("stem.0.weight", "stem.0.bias"),
     identify=identify,
-    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    names=names,
     rule=rule("timm's names", "if it is CLIP's image tower, say --normalisation clip"),
     licence="of the weights' authors: Apache-2.0 or MIT for most of timm's, the DINOv3 License for DINOv3's",
     own_head=None,
     exports=False,
+    reference=REFERENCE,
 )

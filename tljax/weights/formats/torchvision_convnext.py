@@ -1,11 +1,16 @@
 """torchvision's ConvNeXts; the layers' names as data, and what all formats of the family share."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from tljax.models.convnext import ARCHITECTURES, Architecture
+from tljax.core.errors import UserError
+from tljax.models.convnext import ARCHITECTURES, VARIANTS, Architecture
+from tljax.weights.card import WeightsCard
 from tljax.weights.formats import TRAINING, Format, NotConvertible, Shapes, count
 from tljax.weights.names import Layout, Names, Part, kernel, norm
+from tljax.weights.reference import Original, View, by_torch
 
 IMAGENET = "input as ImageNet's (RGB / 255, mean and std)"
 STAGES = 4
@@ -102,6 +107,42 @@ LAYERS = Layers(
     head="classifier.2",
 )
 
+
+def export_note(card: WeightsCard, tensors: Mapping[str, Any]) -> str:
+    """Returns what whoever loads an exported file must know of its last LayerNorm."""
+    kind, known = VARIANTS[card.variant], VARIANTS["torch"]
+    facts = ["pooling comes after its last LayerNorm, not before it"] if kind.norm_first else []
+    if kind.last_epsilon != known.last_epsilon:
+        facts.append(f"the epsilon of its last LayerNorm is {kind.last_epsilon:g}, not {known.last_epsilon:g}")
+    if not facts:
+        return f"names and layers as torchvision's {card.backbone}, which loads the file as it is"
+    return (
+        f"names as torchvision's {card.backbone}, but {', and '.join(facts)}; torchvision's network gives wrong "
+        "results unless it is changed accordingly"
+    )
+
+
+def last_epsilon(card: WeightsCard) -> float:
+    """Returns the last LayerNorm's epsilon, for the original network. Raises UserError where pooling comes after it."""
+    if VARIANTS[card.variant].norm_first:
+        raise UserError(f"--verify: no network of a PyTorch library is of variant {card.variant}; leave it out")
+    return VARIANTS[card.variant].last_epsilon
+
+
+def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+    size = ARCHITECTURES[card.backbone]
+    following = (*size.widths[1:], None)
+    stages = [CNBlockConfig(*stage) for stage in zip(size.widths, following, size.blocks, strict=True)]
+    network: Any = ConvNeXt(stages, num_classes=len(tensors.get("classifier.2.bias", [0])))
+    network.classifier[0].eps = last_epsilon(card)
+    views = {"stem": View("features.0")} | {
+        f"stage{stage}": View(f"features.{2 * stage - 1}") for stage in range(1, STAGES + 1)
+    }
+    return Original(f"torchvision's {card.backbone}", network, views, unread=("classifier.2.",))
+
+
 FORMAT = Format(
     title="torchvision, ConvNeXt",
     family="convnext",
@@ -115,4 +156,6 @@ FORMAT = Format(
     aside=TRAINING,
     own_head=r"^classifier\.",
     exports=True,
+    reference=by_torch("torchvision", _original),
+    export_note=export_note,
 )
