@@ -235,7 +235,7 @@ def test_too_few_samples_and_constant_layers_are_flagged():
         ({"layers": "all", "pool": "gap", "protocol": "paper"}, "leave out --layers"),
     ],
 )
-def test_what_cannot_be_compared_is_said(options, message):
+def test_what_cannot_be_compared_is_refused(options, message):
     given = {"networks": TWO, "images": IMAGES} | options
     with pytest.raises(UserError, match=message):
         compare(given.pop("networks"), given.pop("images"), **given)

@@ -23,7 +23,7 @@ def row_of(figure: Measurement, interval=(0.4, 0.6), measure="cca", blocks=10) -
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 20])
-def test_no_image_stands_beside_itself_however_few_there_are(n):
+def test_no_image_is_its_own_partner_however_few_there_are(n):
     for row in compare(TWO, IMAGES[:n], measures=("debiased_cka",)):
         assert row.chance < row.value - 0.1
         assert ("block" in row.flag) == (n < 6)
@@ -105,7 +105,7 @@ def test_options_out_of_range_are_refused(options, message):
 
 
 def test_images_that_are_normalised_already_and_unknown_choices_are_refused():
-    with pytest.raises(UserError, match=r"uint8 of 0..255.*float32, 40 16 16 3"):
+    with pytest.raises(UserError, match=r"uint8 of 0..255.*float32 of shape 40 16 16 3"):
         comparing._check_images(IMAGES.astype(np.float32) / 255, None)
     with pytest.raises(UserError, match="unknown pool 'max'; known are none, gap"):
         require_known("pool", "max", ("none", "gap"))
@@ -122,7 +122,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_is_computed(mo
         compare(TWO, IMAGES)
 
 
-def test_cells_are_joined_up_to_the_budget_and_give_the_same_apart(monkeypatch):
+def test_cells_are_joined_up_to_the_budget_without_changing_the_result(monkeypatch):
     options = {"layers": "all", "pool": "gap", "measures": ("cka", "debiased_cka")}
     together = compare(TWO, IMAGES, **options)
     monkeypatch.setattr(full, "POOLED_BYTES", 1.0)
@@ -132,7 +132,7 @@ def test_cells_are_joined_up_to_the_budget_and_give_the_same_apart(monkeypatch):
             assert one == (other if isinstance(other, str) or other is None else pytest.approx(other, abs=1e-6))
 
 
-def test_very_small_activations_are_compared_as_any(monkeypatch):
+def test_very_small_activations_are_compared_like_any_others(monkeypatch):
     expected = compare(TWO, IMAGES, measures=("cka", "debiased_cka"))
     small = [network(0), network(1)]
     for net in small:

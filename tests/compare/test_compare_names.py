@@ -1,4 +1,4 @@
-"""What compared networks are called, where their tables may lie, and that no table loses rows of others."""
+"""What compared networks are called, where their tables may be written, and that no table loses other rows."""
 
 import csv
 import dataclasses
@@ -50,7 +50,7 @@ def test_runs_are_called_by_their_place(tmp_path):
     ]
 
 
-def test_weights_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_weights_of_one_name_are_distinguished_by_their_folders(tmp_path):
     assert names_of([str(tmp_path / "a"), str(tmp_path / "b"), "imagenet"], ["mine", "mine", "imagenet"]) == [
         *("a/mine", "b/mine", "imagenet")
     ]
@@ -83,21 +83,21 @@ def test_where_layers_are_missing_no_authors_table_is_written(tmp_path, five):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_for_the_tables_is_looked_at_first(tmp_path):
+def test_a_path_for_the_tables_is_checked_first(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "labels.csv").write_text("file,label\na.png,1\n")
     for name, message in (
         ("x.png", "ends in .csv"),
-        ("CCA_phantom.csv", "kept for the authors' table"),
+        ("CCA_phantom.csv", "reserved for the authors' table"),
         ("folder.csv", "is a folder"),
         ("file/x.csv", "nothing can be written"),
-        ("labels.csv", "no table of comparisons"),
+        ("labels.csv", "not a table of comparisons"),
     ):
         with pytest.raises(UserError, match=message):
             require_place(tmp_path / name, "phantom")
     (tmp_path / "CCA_phantom.csv").write_text("a,b\n")
-    with pytest.raises(UserError, match=r"CCA_phantom.csv is no table of comparisons"):
+    with pytest.raises(UserError, match=r"CCA_phantom.csv is not a table of comparisons"):
         require_place(tmp_path / "x.csv", "phantom")
     require_place(tmp_path / "new" / "x.csv", "breast")
 

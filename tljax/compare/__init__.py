@@ -1,4 +1,4 @@
-"""How alike networks represent the same images, layer by layer: every network sees every image once."""
+"""Compares how networks represent the same images, layer by layer. Every network sees every image once."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -33,22 +33,22 @@ def compare(
     seed: int = 0,
     progress: bool = False,
 ) -> list[Row]:
-    """Every measure of every pair of networks at every layer.
+    """Returns every measure of every pair of networks at every layer.
 
     Args:
-        networks: at least two; each pass over the images is shared by all of them.
-        pairs: the networks to compare, by position; None: every two of them.
+        networks: at least two. All see the images in the same pass.
+        pairs: the networks to compare, by position; None: all pairs.
         protocol: "paper" draws 64 channels and about 10,000 positions five times; "full" takes all of both.
         layers: "named": the layers that a network names, paired by name, or by relative depth where the networks have
             other names (`full.paired_layers`); "all": every block with every block, pooled.
-        pool: "none": each position of each image is a sample; "gap": each image is one, averaged over positions.
-        patients: of the images. An interval then rests on blocks of patients, and chance on pairs of two patients.
-        seed: of what is drawn: blocks, and the images and channels of the paper's protocol.
-        progress: show bars on standard error, where it is a terminal.
+        pool: "none": each position of each image is a sample; "gap": each image is a sample, averaged over positions.
+        patients: the patient of each image. Intervals then use blocks of patients, and mismatched pairs two patients.
+        seed: for the random blocks, and the images and channels of the paper's protocol.
+        progress: show progress bars, if standard error is a terminal.
 
     Raises:
-        UserError: fewer than two networks or images, an option that is unknown or out of range, options that exclude
-            one another, layers of different sizes unpooled, activations that are not finite, or too little memory.
+        UserError: there are fewer than two networks or images, an option is unknown or out of range, options contradict
+            each other, layers of different sizes are not pooled, activations are not finite, or memory is too small.
     """
     measures = tuple(dict.fromkeys(measures))
     _check_options(protocol, measures, layers, pool, batch_size, seed)
@@ -70,25 +70,25 @@ def _check_options(
         raise UserError(f"name at least one measure of {', '.join(known_measures())}")
     named(measures)
     if protocol == "paper" and (layers == "all" or pool == "gap"):
-        raise UserError("the paper's protocol takes positions of the named layers: leave out --layers and --pool")
+        raise UserError("the paper's protocol uses positions of the named layers: leave out --layers and --pool")
     if layers == "all" and pool == "none":
-        raise UserError("layers of different sizes can be compared only pooled: add --pool gap")
+        raise UserError("layers of different sizes can only be compared when pooled: add --pool gap")
     if batch_size < 1:
-        raise UserError(f"--batch-size {batch_size}: a batch is of one image at least")
+        raise UserError(f"--batch-size {batch_size}: a batch has at least one image")
     if seed < 0:
-        raise UserError(f"--seed {seed}: it is a whole number from 0")
+        raise UserError(f"--seed {seed}: it must be a whole number of at least 0")
 
 
 def _check_images(images: np.ndarray, patients: Sequence[str] | None) -> None:
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         raise UserError(
-            f"images are uint8 of 0..255, n h w 3, as they are before any normalisation; these are {images.dtype}, "
-            f"{' '.join(map(str, images.shape))}"
+            f"images must be uint8 of 0..255 and shape n h w 3, before any normalisation; these are {images.dtype} of "
+            f"shape {' '.join(map(str, images.shape))}"
         )
     if len(images) < 2:
-        raise UserError(f"{len(images)} image is too few to compare networks on: choose another --split")
+        raise UserError(f"{len(images)} image is too few to compare networks: choose another --split")
     if patients is not None and len(patients) != len(images):
-        raise UserError(f"{len(patients)} patients are named for {len(images)} images: name that of each image")
+        raise UserError(f"{len(patients)} patients are named for {len(images)} images: name the patient of each image")
 
 
 def _check_pairs(pairs: Sequence[tuple[int, int]], networks: int) -> None:
@@ -96,4 +96,4 @@ def _check_pairs(pairs: Sequence[tuple[int, int]], networks: int) -> None:
         raise UserError("name at least two networks to compare")
     for one, other in pairs:
         if one == other or not (0 <= one < networks and 0 <= other < networks):
-            raise UserError(f"pair ({one}, {other}): it is of two different positions of 0..{networks - 1}")
+            raise UserError(f"pair ({one}, {other}): it must have two different positions of 0..{networks - 1}")

@@ -1,4 +1,4 @@
-"""python -m tljax.compare A B [C ...]: how alike networks represent the images of a task, layer by layer."""
+"""python -m tljax.compare A B [C ...]: compares how networks represent the images of a task, layer by layer."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from tljax.weights import networks
 from tljax.weights.naming import names_of, place_of
 from tljax.weights.networks import Network
 
-PRINTED_WIDTH = 140  # characters, where the output is no terminal
+PRINTED_WIDTH = 140  # characters, where the output is not a terminal
 
 
 def main() -> None:
@@ -58,9 +58,9 @@ def main() -> None:
 
 
 def load_networks(config: CompareConfig) -> list[Network]:
-    """The networks by names that tell them apart; random ones of the architecture of the others."""
+    """Returns the networks with distinct names. Random ones have the architecture of the first of the others."""
     if not all(spec.strip() for spec in config.networks):
-        raise UserError("the name of a network is empty; see --help for what may stand there")
+        raise UserError("the name of a network is empty; --help lists what it may be")
     resolve = partial(networks.resolve, weights_dir=config.weights_dir, preprocessing=config.preprocessing)
     found = {spec: resolve(spec) for spec in config.networks if not networks.is_random(spec)}
     like = next(iter(found.values())).card if found else None
@@ -76,7 +76,7 @@ def load_networks(config: CompareConfig) -> list[Network]:
 
 
 def write(config: CompareConfig, out: Path, found: Sequence[Row], places: Mapping[str, str], image_size: int) -> None:
-    """The tidy table, the figure and, by the paper's protocol, the authors' table."""
+    """Writes the tidy table, the figure and, for the paper's protocol, the authors' table."""
     settings = {
         "image_size": image_size,
         "preprocessing": config.preprocessing,
@@ -91,7 +91,7 @@ def write(config: CompareConfig, out: Path, found: Sequence[Row], places: Mappin
 
 
 def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
-    """Numbers of the images to show to the networks."""
+    """Returns the numbers of the images to show to the networks."""
     if config.split == "all":
         return np.arange(len(data))
     fold = fold_of(data, config.fold, config.folds, config.folds_dir, group_duplicates=config.group_duplicates)
@@ -99,7 +99,7 @@ def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
 
 
 def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, str]) -> None:
-    """What was compared, and the figures as a table on the screen."""
+    """Prints what was compared, and the values as a table."""
     columns = ["networks", "layers", "measure", "similarity", "95 % interval", "by chance", "samples", "rank", ""]
     corrected = any(row.corrected is not None for row in rows)
     table = Table(*columns, *["corrected, with its 95 % interval for all images"] * corrected)

@@ -17,21 +17,21 @@ from tljax.core.progress import progress_bar
 from tljax.models.forward import Forward
 from tljax.weights.networks import Network
 
-Activations = Mapping[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; pooled: without positions
-RANGE = 56  # powers of two by which the largest channel may exceed the median one: float32 holds the squares of both
+Activations = Mapping[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; without positions if pooled
+RANGE = 56  # powers of two: the largest ratio of the largest channel to the median one that float32 can square
 NOTHING = np.iinfo(np.int32).min  # the exponent of a channel that is 0 everywhere
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Batch:
-    """What the networks make of a batch of images."""
+    """The activations of a batch of images."""
 
     activations: Activations
     rows: Int[Array, " b"] | None
     """Numbers of the images."""
     sample: Bool[Array | np.ndarray, " b"]
-    """False for images that are only shown as the partner of another, or fill the batch up."""
+    """False for images that are shown only as partners of others, or that pad the batch."""
     partner: Int[Array | np.ndarray, " b"]
     """The slot of each image's mismatched image."""
 
@@ -51,7 +51,7 @@ def view(label: str, layer: str) -> str:
 
 
 class ForwardPass:
-    """The networks on the devices, and the layers wanted of each."""
+    """Runs the networks on the devices and returns the requested layers of each."""
 
     def __init__(self, networks: Sequence[Network], layers: Sequence[tuple[str, ...]]):
         self.labels, self.layers, self.mesh = unique_labels(networks), layers, data_mesh()
@@ -81,7 +81,7 @@ class ForwardPass:
                     for layer, found in forward(pixels)[1].items()
                 }
                 yield Batch(activations, numbers, sample[step], partner[step])
-                jax.block_until_ready(activations)  # holds one batch of them at a time
+                jax.block_until_ready(activations)  # keeps one batch of them at a time
                 advance(int(batches.sample[step].sum()))
 
 
@@ -97,7 +97,7 @@ def require_same_positions(shapes: dict[str, tuple[int, int, int]], pairs: Itera
 
 
 def samples(activation: Float[Array | np.ndarray, "b *positions c"]) -> Float[Array | np.ndarray, "n c"]:
-    """Returns each position of each image as a sample; the images themselves where they are pooled."""
+    """Returns each position of each image as a sample, or each image if they are pooled."""
     return activation.reshape(-1, activation.shape[-1])
 
 
@@ -114,7 +114,7 @@ def pooled(batch: Batch, mesh: Mesh) -> Batch:
 def units(activations: Activations) -> dict[str, Float[Array, ""]]:
     """Returns for each view the power of two that brings its largest number to 1 within a factor of two.
 
-    No measure depends on it, but float32 does not hold the squares of squares of very small or large activations.
+    No measure depends on this factor, but float32 cannot hold fourth powers of very small or large activations.
 
     Raises:
         UserError: one channel is so much larger than the others that float32 cannot square both.

@@ -63,7 +63,7 @@ def _gathered(
     pool: str,
     progress: bool,
 ) -> Iterator[tuple[Cells, Gathered]]:
-    """Yields the moments of the cells, in groups; each is freed when the caller lets go of it."""
+    """Yields the moments of the cells, in groups. Each group is freed when the caller releases it."""
     widths = {name: shape[2] for name, shape in shapes.items()}
     count = int(batches.block.max()) + 1
     seen = forward.batches(images, batches, progress)
@@ -83,7 +83,7 @@ def _gathered(
 
 
 def _cells(forward: ForwardPass, pairs: Sequence[tuple[int, int]], layers: str) -> list[Cells]:
-    """The views to compare: one dictionary for each named layer, or for each pair and layer of its first network."""
+    """Returns the views to compare: one dictionary per named layer, or per pair and layer of its first network."""
     cells: dict[object, Cells] = {}
     for one, other in pairs:
         models = forward.labels[one], forward.labels[other]

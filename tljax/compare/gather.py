@@ -1,7 +1,7 @@
 """Moments of blocks of images, for a jackknife, and of mismatched pairs, for the level by chance.
 
 They take most of the memory of a comparison (2048 channels squared for every network, pair and block). Each block is
-therefore summed up by itself, and written into the stack of blocks once, in place.
+therefore summed separately, and then written into the stack of blocks in place.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ class Gathered(NamedTuple):
     """The moments of some cells."""
 
     blocks: Moments  # of each block, stacked
-    mismatched: Moments  # of all images, of each pair (a, mismatched b)
+    mismatched: Moments  # of each pair (a, mismatched b), over all images
 
 
 def views_of(cells: Cells) -> list[str]:
@@ -56,7 +56,7 @@ def gather(
         block = _zeros([_first(stack) for stack, _ in like], mesh)
         for _, batch in members:
             scale = units(batch.activations) if scale is None else scale
-            for index, cells in enumerate(groups):  # one program a group, one at a time: each has its own memory
+            for index, cells in enumerate(groups):  # one program at a time, because each has its own memory
                 views, scales = ({name: of[name] for name in views_of(cells)} for of in (batch.activations, scale))
                 block[index], mismatches[index] = jax.block_until_ready(
                     _added(block[index], mismatches[index], views, scales, batch.sample, batch.partner)
@@ -86,7 +86,7 @@ def require_memory(groups: Sequence[Cells], widths: dict[str, int], blocks: int)
 
 
 def grouped(cells: Sequence[Cells], widths: dict[str, int], blocks: int, budget: float) -> list[Cells]:
-    """Returns `cells` joined in order, as long as the moments stay under `budget` bytes: joined ones share views."""
+    """Returns `cells` joined in order, as long as the moments stay under `budget` bytes. Groups share views."""
     groups = [cells[0]]
     for each in cells[1:]:
         joined = groups[-1] | each
@@ -98,7 +98,7 @@ def grouped(cells: Sequence[Cells], widths: dict[str, int], blocks: int, budget:
 
 
 def _like(cells: Cells, widths: dict[str, int], blocks: int) -> tuple[Moments, Moments]:
-    """The shapes of the stacked blocks and of the mismatched pairs."""
+    """Returns the shapes of the stacked blocks and of the mismatched pairs."""
     own = {name: widths[name] for name in views_of(cells)}
     block = jax.eval_shape(lambda: moments.empty(own, cells))
     stack = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((blocks, *leaf.shape), leaf.dtype), block)
@@ -112,7 +112,7 @@ def _first(stack: Moments) -> Moments:
 
 
 def _zeros(like: list[Moments], mesh: Mesh) -> list[Moments]:
-    """Zeros on the devices."""
+    """Returns zeros on the devices."""
     everywhere = replicated(mesh)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=everywhere), like)
 

@@ -1,4 +1,4 @@
-"""How much memory there is for what a comparison gathers."""
+"""Finds out how much memory is free for a comparison."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container or a job
 
 
 def free_bytes() -> int | None:
-    """Of the first device, or of the machine where the device has none of its own; None where nothing tells."""
+    """Returns the free bytes of the first device, or of the machine if it has no memory of its own; None if unknown."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)

@@ -26,8 +26,8 @@ class Mismatch(NamedTuple):
 class Batches(NamedTuple):
     """Batches of one shape. Each holds samples of one block, and the partners of these samples."""
 
-    rows: Int[np.ndarray, "steps slots"]  # numbers of images; -1 fills up
-    sample: Bool[np.ndarray, "steps slots"]  # false: only shown as the partner of another, or filling up
+    rows: Int[np.ndarray, "steps slots"]  # numbers of images; -1 is padding
+    sample: Bool[np.ndarray, "steps slots"]  # false: shown only as the partner of another, or padding
     partner: Int[np.ndarray, "steps slots"]  # the slot of each image's partner
     block: Int[np.ndarray, " steps"]
 
@@ -53,7 +53,7 @@ def blocks_of(groups: Sequence[str], count: int, seed: int) -> list[Rows]:
 def _filled(
     sizes: Int[np.ndarray, " groups"], order: Int[np.ndarray, " groups"], count: int
 ) -> tuple[Int[np.ndarray, " count"], Int[np.ndarray, " groups"]]:
-    """The sizes of `count` blocks, and the block of each group: each goes into the smallest block so far."""
+    """Returns the sizes of `count` blocks and the block of each group. Each group joins the smallest block so far."""
     filled, block_of = np.zeros(count, int), np.empty(len(sizes), int)
     for member in order:
         block_of[member] = filled.argmin()
@@ -66,7 +66,7 @@ def mismatch(groups: Sequence[str], blocks: Sequence[Rows], seed: int) -> Mismat
 
     The images of a block are put in order, patient by patient, and moved on by as many places as the largest patient
     has images: patients of equal size then meet slot by slot. Blocks in which one patient has more than half of the
-    images are joined for this purpose, with others where they do not suffice.
+    images are joined for this purpose, and with other blocks if that is not enough.
     """
     group = np.unique(np.array(groups), return_inverse=True)[1]
     order = np.random.default_rng(seed).permutation(group.max() + 1)
@@ -85,15 +85,15 @@ def mismatch(groups: Sequence[str], blocks: Sequence[Rows], seed: int) -> Mismat
 
 
 def _enough_others(group: Int[np.ndarray, " _"]) -> bool:
-    """Whether no group has more than half of the images."""
+    """Returns whether no group has more than half of the images."""
     return not len(group) or 2 * int(np.bincount(group).max()) <= len(group)
 
 
 def batches_of(blocks: Sequence[Rows], partner: Int[np.ndarray, " n"], batch_size: int, devices: int = 1) -> Batches:
     """Divides each block into batches of about equal size, in which every image has its partner.
 
-    The images follow each other along the pairs, so that most partners are samples of the batch anyway; the others are
-    added. A batch has `batch_size` images at most, but at least two.
+    Images are ordered along the pairs, so that most partners are samples of the same batch; the others are added. A
+    batch has at most `batch_size` images, but at least two.
     """
     parts, block_of = [], []
     for number, rows in enumerate(blocks):
@@ -121,7 +121,7 @@ def _with_partners(parts: Sequence[Rows], partner: Int[np.ndarray, " n"]) -> lis
 
 
 def _along(rows: Rows, partner: Int[np.ndarray, " n"]) -> Rows:
-    """The rows in an order in which each is followed by its partner, as far as that is one of them."""
+    """Returns the rows in an order in which each is followed by its partner, where that is among them."""
     left = dict.fromkeys(rows.tolist())
     heads = np.setdiff1d(rows, partner[rows]).tolist()
     ordered = []

@@ -1,6 +1,6 @@
 """The paper's protocol: at each layer, five times, 64 random channels of about 10,000 positions of random images.
 
-The same channel numbers are taken of both networks, and each repeat has its own images (reference: the authors' code).
+The same channel numbers are used in both networks, and each repeat has its own images, as in the authors' code.
 """
 
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _gather(
     seed: int,
     progress: bool,
 ) -> tuple[dict[str, Moments], bool]:
-    """For each layer the moments of each repeat, stacked; and whether mismatched images are of other patients."""
+    """Returns the stacked moments of the repeats by layer, and whether mismatched images are of other patients."""
     models = [(forward.labels[one], forward.labels[other]) for one, other in pairs]
     compared = models + [(a, mismatched(b)) for a, b in models]
     states = {}
@@ -132,7 +132,7 @@ def _gather(
         widths = {name: channels.shape[1] for pair in compared for name in pair}
         states[layer] = moments.stacked([moments.empty(widths, compared)] * REPEATS)
     seen = np.flatnonzero(np.any([taken.any(0) for _, taken in drawn.values()], axis=0))
-    if len(seen) == 1:  # it needs a mismatched image
+    if len(seen) == 1:  # a mismatched image is needed
         seen = np.append(seen, (seen + 1) % len(images))
     states, drawn = jax.device_put((states, drawn), replicated(forward.mesh))
     partner, other_patient = mismatch(groups, [seen], seed)

@@ -23,7 +23,7 @@ TITLES = {
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the figure that suits these rows; the path's ending says the format."""
+    """Writes the figure that suits these rows, in the format given by the suffix of the path."""
     extras.require("matplotlib", to="draw the figure of a comparison")
     compared = [(row.measure, row.model1, row.model2, row.layer1) for row in rows]
     crossed = len(set(compared)) < len(compared)
@@ -33,7 +33,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
 
 def over_layers(rows: Sequence[Row]) -> "Figure":
-    """Draws a panel for each measure, a line with intervals for each two networks; dashed: chance; hollow: flagged."""
+    """Draws a panel per measure with a line per pair of networks. Dashed: chance; hollow points: flagged."""
     chosen = _groups(rows, "measure")
     figure, panels = _panels(len(chosen))
     for panel, ((measure,), of_measure) in zip(panels, chosen.items(), strict=False):
@@ -60,17 +60,17 @@ def over_layers(rows: Sequence[Row]) -> "Figure":
 
 
 def _layers(row: Row) -> str:
-    """The layer of both networks, or both layers where the names differ."""
+    """Returns the name of the layer, or both names where they differ."""
     return row.layer1 if row.layer1 == row.layer2 else f"{row.layer1} – {row.layer2}"
 
 
 def _reach(row: Row, end: float | None) -> float:
-    """The length of an error bar; 0 where there is no interval, or one that was cut off on this side of the value."""
+    """Returns the length of an error bar; 0 without an interval, or where it was cut at this side of the value."""
     return 0.0 if end is None or row.value is None else abs(end - row.value)
 
 
 def heat_maps(rows: Sequence[Row]) -> "Figure":
-    """Draws a panel for each measure and two networks: layers of the first down, of the second across."""
+    """Draws a panel per measure and pair of networks: layers of the first in rows, of the second in columns."""
     chosen = _groups(rows, "measure", "model1", "model2")
     figure, panels = _panels(len(chosen))
     for panel, ((measure, one, other), cells) in zip(panels, chosen.items(), strict=False):
@@ -91,7 +91,7 @@ def heat_maps(rows: Sequence[Row]) -> "Figure":
 
 
 def _panels(count: int) -> tuple["Figure", list]:
-    """A figure of at least `count` panels, at most four in a row; those beyond are hidden."""
+    """Returns a figure of at least `count` panels, at most four per row; the remaining ones are hidden."""
     from matplotlib.figure import Figure
 
     across = min(count, 4)
@@ -104,7 +104,7 @@ def _panels(count: int) -> tuple["Figure", list]:
 
 
 def _groups(rows: Sequence[Row], *fields: str) -> dict[tuple[str, ...], list[Row]]:
-    """The rows by the values of these fields, in order."""
+    """Groups the rows by the values of these fields, in order."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(getattr(row, field) for field in fields), []).append(row)

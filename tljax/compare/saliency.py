@@ -1,4 +1,4 @@
-"""What a network looks at: Grad-CAM over the images it is most sure of, and the filters of its first layer.
+"""Shows what a network looks at: Grad-CAM of its most confident predictions, and the filters of its first layer.
 
 Grad-CAM: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391. A map shows where a network looked, not why.
 """
@@ -20,17 +20,17 @@ from tljax.datasets import Dataset
 from tljax.models.normalisation import Normalisation
 from tljax.weights.networks import Network
 
-EACH = 3  # images a class, right ones and wrong ones
+EACH = 3  # images per class, of right and of wrong predictions
 
 
 def filters(before: Network, after: Network) -> dict[str, np.ndarray]:
-    """Returns the kernels that see the pixels, `kh kw c n`, as `before` and `after`; empty where there are none."""
+    """Returns the kernels of the first layer, `kh kw c n`, as `before` and `after`; empty where there are none."""
     found = {name: network.model.first_filters() for name, network in (("before", before), ("after", after))}
     return {name: np.asarray(kernel) for name, kernel in found.items() if kernel is not None}
 
 
 def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np.ndarray]:
-    """Grad-CAM of the test images classified most confidently, right and wrong, of each class.
+    """Returns Grad-CAM maps of the most confident right and wrong predictions of each class.
 
     Returns `images` (uint8 `n h w 3`), `maps` (`n y x`, 0..1), `files`, `labels`, `predicted` (class numbers),
     `probability` (of the predicted class) and `classes` (names).
@@ -57,7 +57,7 @@ def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np
 
 
 def most_confident(test: Predictions, each: int = EACH) -> Int[np.ndarray, " n"]:
-    """Rows of `test`: for each true class up to `each` that were classified rightly, then wrongly, the surest first."""
+    """Returns rows of `test`: up to `each` right and then wrong predictions per true class, most confident first."""
     predicted, sure = test.probabilities.argmax(axis=1), test.probabilities.max(axis=1)
     rows = [
         side[np.argsort(-sure[side], kind="stable")][:each]
@@ -77,7 +77,7 @@ def _grad_cam(
     image: UInt8[Array, "1 h w 3"],
     number: Int[Array, ""],
 ) -> Float[Array, "y x"]:
-    """Returns where the activation of `layer` speaks for a class; the highest value is 1."""
+    """Returns how strongly each place of `layer` supports a class; the highest value is 1."""
     model = nnx.merge(graph, state, copy=True)
     x = normalisation(image.astype(jnp.float32))
 
@@ -93,5 +93,5 @@ def _grad_cam(
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """An `.npz` file, whole or not at all."""
+    """Writes an `.npz` file atomically."""
     write_arrays(path, arrays, compressed=True)

@@ -1,4 +1,4 @@
-"""What a comparison yields: tidy rows, and the authors' own table."""
+"""The results of a comparison: tidy rows, and the authors' table."""
 
 import csv
 import tempfile
@@ -45,10 +45,10 @@ class Row:
     rank2: int
     condition1: float
     condition2: float
-    flag: str  # why the value means less than it seems to; see `flags`
+    flag: str  # why the value is less reliable than it seems; see `flags`
     pool: str
     excess: float | None  # value above chance
-    independent: float | None  # the level of independent Gaussian samples, where it has a closed form
+    independent: float | None  # the value of independent Gaussian samples, where a formula exists
     covers: str = ""  # what `low` to `high` covers, see `covered`; empty where there is no interval
     corrected: float | None = None  # the value without the bias of few samples, where the measure has one
     corrected_low: float | None = None  # of its 95 % interval, which covers the value for all images
@@ -72,10 +72,10 @@ class Row:
         """Makes a row of a measurement.
 
         Args:
-            interval: cut here to the values that the measure can take, which Student's t does not know.
+            interval: is cut to the values that the measure can take.
             chance: the measure of mismatched pairs.
-            blocks: the number of blocks on which the interval rests; None where it rests on none.
-            other_patient: whether all mismatched pairs are of two patients.
+            blocks: the number of blocks from which the interval was computed; None for other intervals.
+            other_patient: whether all mismatched pairs are of two different patients.
             without_bias: the value without the bias of few samples, where the measure has one.
         """
         n, rank1, rank2 = int(measured.n), int(measured.rank1), int(measured.rank2)
@@ -126,13 +126,12 @@ def coverage_notes(rows: Iterable[Row]) -> list[str]:
 
 
 def flags(measured: Measurement, blocks: int | None = None, other_patient: bool = True) -> str:
-    """Returns why a value, its interval or its level by chance means little; several reasons are joined by "; ".
+    """Returns why a value, its interval or its chance level is unreliable; several reasons are joined by "; ".
 
-    constant: no channel of one side varies; there is no value. too few samples: any two representations would look
-    alike. partly 1 by arithmetic: some canonical correlations are 1 because n <= rank1 + rank2. one block: there is no
-    interval. two blocks: it is very wide, because two blocks hardly show how much blocks differ. chance within
-    patients: one patient has more than half of the images, so that some mismatched pairs are of one patient, and
-    `chance` is too high.
+    constant: no channel of one side varies, so there is no value. too few samples: any two representations would look
+    similar. partly 1 by arithmetic: some canonical correlations are 1 because n <= rank1 + rank2. one block: there is
+    no interval. two blocks: the interval is very wide. chance within patients: one patient has more than half of the
+    images, so that some mismatched pairs are of one patient and `chance` is too high.
     """
     if min(int(measured.rank1), int(measured.rank2)) == 0:
         return "constant"
@@ -158,7 +157,7 @@ def write_rows(
     paths: Mapping[str, str] | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
-    """A tidy CSV: what was shown to the networks, the columns of `Row`, where the networks lie, and `settings`."""
+    """Writes a tidy CSV: what was shown, the columns of `Row`, the folders of the networks, and `settings`."""
     paths, settings = paths or {}, dict(settings or {})
     named = [
         {"task": task, "fold": fold, "split": split}
@@ -172,7 +171,7 @@ def write_rows(
 
 
 def authors_path(out: Path, task: str) -> Path:
-    """The authors' table next to the tidy one."""
+    """Returns the path of the authors' table, next to the tidy one."""
     return out.with_name(f"CCA_{task}.csv")
 
 
@@ -182,14 +181,16 @@ def require_place(out: Path, task: str) -> None:
     if out.suffix != ".csv":
         raise UserError(f"--out {out}: the table is a CSV file; give it a name that ends in .csv")
     if out.name == authors.name:
-        raise UserError(f"--out {out}: this name is kept for the authors' table; choose another, e.g. similarity.csv")
+        raise UserError(
+            f"--out {out}: this name is reserved for the authors' table; choose another, e.g. similarity.csv"
+        )
     for path in (out, out.with_suffix(".png"), authors):
         if path.is_dir():
             raise UserError(f"--out {out}: {path} is a folder; choose another name")
     for path, columns in ((out, FIRST_COLUMNS), (authors, paper.CCA_COLUMNS)):
         if path.exists() and _header(path)[: len(columns)] != list(columns):
             raise UserError(
-                f"{path} is no table of comparisons, and would be lost: move it away or choose another --out"
+                f"{path} is not a table of comparisons and would be overwritten: move it away or choose another --out"
             )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -202,9 +203,9 @@ def require_place(out: Path, task: str) -> None:
 def write_authors(
     path: Path, rows: Iterable[Row], task: str, fold: int, split: str = "test", paths: Mapping[str, str] | None = None
 ) -> None:
-    """The mean CCA in the schema of the paper's `CCA_<task>.csv`; rows already there stay, but for those made again.
+    """Writes the mean CCA in the schema of the paper's `CCA_<task>.csv`. Other rows of an existing file are kept.
 
-    Nothing is written where no two networks have all of the paper's layers.
+    Nothing is written if no two networks have all layers of the paper.
     """
     new = authors_rows(rows, task, fold, split, paths)
     if not new:
@@ -221,9 +222,9 @@ def write_authors(
 def authors_rows(
     rows: Iterable[Row], task: str, fold: int, split: str = "test", paths: Mapping[str, str] | None = None
 ) -> list[dict[str, str | float | None]]:
-    """One row for every two networks whose mean CCA is known at all of the paper's layers; empty where it is flagged.
+    """Returns a row for each pair of networks with the mean CCA at all layers of the paper; flagged values are empty.
 
-    A network of a path is called by it, so that no other's rows are taken for its own; so are images of other splits.
+    A network from a folder is named by its path, and images of other splits by the split, so that rows are unambiguous.
     """
     paths = paths or {}
     tables: dict[tuple[str, str], dict[str, float | None]] = {}

@@ -76,13 +76,11 @@ def folder_of(card: Card, data_dir: str | Path | None, cache_dir: str | Path | N
 
 def source_hint(card: Card) -> str:
     """Says where to get the archive of a task."""
-    match archives.of_task(card.name):
-        case []:
-            return f"get it from {card.source}"
-        case [name]:
-            return f"get it by `tljax datasets get {name}`, or from {card.source}"
-        case [name, *others]:
-            return f"get it by `tljax datasets get {name}` (or {', '.join(others)}), or from {card.source}"
+    names = archives.of_task(card.name)
+    if not names:
+        return f"get it from {card.source}"
+    others = f" (or {', '.join(names[1:])})" if names[1:] else ""
+    return f"get it by `tljax datasets get {names[0]}`{others}, or from {card.source}"
 
 
 def _versions(card: Card) -> list[str]:

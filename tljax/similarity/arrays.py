@@ -1,4 +1,4 @@
-"""From two arrays, in memory or memory-mapped, to a similarity: what every measure's own function calls."""
+"""Computes a similarity from two arrays, in memory or memory-mapped; the function of every measure calls it."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,18 +21,18 @@ NEAR = 8  # powers of two from 1 within which the largest number of an array may
 RANGE = 56  # powers of two between the largest values of channels, up to which float32 holds the squares of both
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows of x, rows of y, their weights
 Scaling = Literal["each", "together", "together, bounded"]
-Unit = Int[np.ndarray, "..."]  # powers of two, by channel or of the whole array
+Unit = Int[np.ndarray, "..."]  # powers of two: one per channel, or one for the whole array
 
 
 class Similarity(float):
-    """A similarity as a plain number, with its diagnostics as attributes.
+    """A similarity: a float with its diagnostics as attributes.
 
     Attributes:
-        n: the samples.
-        rank, rank1, rank2: the directions that counted: the smaller, of `x`, of `y`.
-        condition1, condition2: the largest over the smallest eigenvalue that counted.
-        cutoff: the share of the largest eigenvalue up to which directions were dropped.
-        forced: canonical correlations that are 1 by arithmetic, whatever the samples, because n <= rank1 + rank2.
+        n: the number of samples.
+        rank1, rank2: the number of directions that counted in `x` and in `y`; rank: the smaller of them.
+        condition1, condition2: the largest eigenvalue over the smallest one that counted.
+        cutoff: directions up to this share of the largest eigenvalue were dropped.
+        forced: the number of canonical correlations that are 1 for any samples, because n <= rank1 + rank2.
     """
 
     n: int
@@ -51,7 +51,7 @@ def evaluate(measure: Callable[..., Measurement], x, y, **options) -> Similarity
 
 
 def checked(measurement: Measurement) -> Similarity:
-    """Raises `UserError` where the value would mean nothing, and warns where it means less than it seems to."""
+    """Returns the value; raises `UserError` where it would be meaningless, and warns where it is partly so."""
     similarity = Similarity(measurement.value)
     similarity.n = int(measurement.n)
     similarity.rank1, similarity.rank2 = int(measurement.rank1), int(measurement.rank2)
@@ -64,7 +64,7 @@ def checked(measurement: Measurement) -> Similarity:
         raise UserError("all channels of one array are constant, so there is nothing to compare: check its activations")
     if not measurement.enough:
         raise UserError(
-            f"{similarity.n} samples are too few for so many channels: any two would look alike; add samples"
+            f"{similarity.n} samples are too few for so many channels: any two arrays would look similar; add samples"
         )
     if similarity.forced:
         warnings.warn(
@@ -90,11 +90,12 @@ def applied(
 
     Args:
         x: (n dx), y: (n dy); anything that numpy slices, read `ROWS` samples at a time.
-        method: how the samples are condensed; "tsqr" for canonical correlations only.
+        method: how the samples are summarised; "tsqr" works for canonical correlations only.
         dtype: of all arithmetic.
-        cutoff: of the eigenvalues; None: as low as the method and the dtype allow.
-        channels: how to bring the numbers near 1: "each" by itself, for a function that does not depend on the scale of
-            single channels; all "together"; or "together, bounded", for a function that needs small channels as well.
+        cutoff: of the eigenvalues; None: the lowest that the method and the dtype allow.
+        channels: how values are scaled to about 1. "each": channel by channel, for a function that does not depend on
+            the scale of single channels. "together": all by one factor. "together, bounded": the same, for a function
+            that also needs the small channels.
 
     Raises:
         UserError: the arrays are not two-dimensional, empty, differ in n, or hold a value that is not finite; their
@@ -152,7 +153,7 @@ _add_triangle = jax.jit(tsqr.added, donate_argnums=0)
 
 
 def _batches(x, y, units: Sequence[Unit], dtype: DType) -> Iterator[Batch]:
-    """Rows of both arrays, each in its unit, in batches of one shape; the last is padded with rows of weight 0."""
+    """Yields rows of both arrays, scaled, in batches of one shape; the last is padded with rows of weight 0."""
     rows = -(-len(x) // -(-len(x) // ROWS))  # batches of about equal size
     for start in range(0, len(x), rows):
         weight = np.ones(min(rows, len(x) - start), dtype)

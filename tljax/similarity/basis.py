@@ -1,28 +1,28 @@
-"""Orthonormal bases for what a view's channels span, with static shapes: what is cut off is masked, not sliced."""
+"""Orthonormal bases of the span of a view's channels. Shapes are static: dropped directions are set to zero."""
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-CUTOFF = {"float32": 1e-5, "float64": 1e-12}  # of the largest eigenvalue; what lies below may be rounding alone
+CUTOFF = {"float32": 1e-5, "float64": 1e-12}  # of the largest eigenvalue; smaller ones may be rounding errors
 
 
 class Basis(NamedTuple):
-    """`d` directions, falling in variance, of which the first `rank` count and the others are zero."""
+    """`d` directions in order of falling variance. The first `rank` count; the others are zero."""
 
-    map: Float[Array, "m d"]  # a direction a column, told in the channels, or in the coordinates of a QR factor
+    map: Float[Array, "m d"]  # one direction per column, in terms of the channels or of a QR factor
     rank: Int[Array, ""]
-    condition: Float[Array, ""]  # the largest over the smallest eigenvalue kept
-    cutoff: Float[Array, ""]  # the share of the largest eigenvalue up to which directions are dropped
+    condition: Float[Array, ""]  # the largest eigenvalue over the smallest one kept
+    cutoff: Float[Array, ""]  # directions up to this share of the largest eigenvalue are dropped
 
 
 def masked(values: Float[Array, " d"], directions: Float[Array, "m d"], cutoff: float, explained: float = 1.0) -> Basis:
-    """The directions over the cut-off that together just explain this share of the variance.
+    """Returns the directions above the cut-off that are needed to explain this share of the variance.
 
     Args:
-        values: eigenvalues of the covariance, falling.
-        directions: one a column; each is divided by the root of its eigenvalue.
+        values: eigenvalues of the covariance, in falling order.
+        directions: one per column; each is divided by the root of its eigenvalue.
     """
     kept = values > cutoff * values[0]
     if explained < 1:
@@ -38,9 +38,11 @@ def masked(values: Float[Array, " d"], directions: Float[Array, "m d"], cutoff: 
 
 
 def unit_length(power: Float[Array, " d"], mean: Float[Array, " d"], n: Float[Array, ""]) -> Float[Array, " d"]:
-    """The scale that gives every channel length 1, so that the cut-off drops redundant channels and not quiet ones.
+    """Returns the factor that gives each channel length 1, so that the cut-off drops no channel for being small.
 
-    0 for a dead channel: one that moves no more than the rounding of its mean. `power`: its sum of squares, centred.
+    It is 0 for a dead channel, which varies no more than the rounding error of its mean.
+
+    power: the sum of squares of each channel, centred.
     """
     rounding = 4 * jnp.finfo(power.dtype).eps * jnp.abs(mean)
     alive = power > n * jnp.square(rounding)
@@ -48,6 +50,6 @@ def unit_length(power: Float[Array, " d"], mean: Float[Array, " d"], n: Float[Ar
 
 
 def eigen(second: Float[Array, "d d"], scale: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
-    """Eigenvalues, falling, of the scaled channels' covariance, and its eigenvectors told in the unscaled channels."""
+    """Returns eigenvalues of the scaled channels' covariance, falling, and eigenvectors in the unscaled channels."""
     values, vectors = jnp.linalg.eigh(second * scale[:, None] * scale[None, :])
     return jnp.maximum(values[::-1], 0), scale[:, None] * vectors[:, ::-1]

@@ -1,4 +1,4 @@
-"""Canonical correlations and their mean (Hotelling 1936): blind to every invertible affine map of either side."""
+"""Canonical correlations and their mean (Hotelling 1936). Invertible affine maps of either side do not change them."""
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -12,22 +12,22 @@ __all__ = ["canonical_correlations", "mean_cca", "measure", "pwcca", "svcca"]
 
 
 def measure(pair: ViewPair) -> Measurement:
-    """The mean over the smaller rank."""
+    """Returns the mean over the smaller rank."""
     return _correlations_and_mean(pair)[1]
 
 
 def mean_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
-    """The mean canonical correlation of `x` (n dx) and `y` (n dy) over the smaller rank; 0..1.
+    """Returns the mean canonical correlation of `x` (n dx) and `y` (n dy) over the smaller rank; 0..1.
 
     Args:
-        method: "moments", or "tsqr": by QR, slower, for channels too nearly redundant for their covariance.
+        method: "moments", or "tsqr": a slower QR decomposition, for channels that are nearly redundant.
         dtype: "float32" or "float64", of all arithmetic.
-        cutoff: a direction counts when its eigenvalue, in the correlation matrix, is over this share of the largest.
+        cutoff: a direction counts if its eigenvalue in the correlation matrix is above this share of the largest.
 
     Raises:
         UserError: the shapes do not fit, n <= max(dx, dy), an input is not finite, or a side is constant.
 
-    Warns where some correlations are 1 by arithmetic, as n <= rank1 + rank2; `Similarity.forced` says how many.
+    Warns where some correlations are 1 for any samples, because n <= rank1 + rank2; `Similarity.forced` counts them.
     """
     return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff, channels="each")
 
@@ -35,7 +35,10 @@ def mean_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cuto
 def canonical_correlations(
     x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None
 ) -> Float[np.ndarray, " rank"]:
-    """The canonical correlations of `x` (n dx) and `y` (n dy), falling, as many as the smaller rank. See `mean_cca`."""
+    """Returns the canonical correlations of `x` (n dx) and `y` (n dy), falling; their number is the smaller rank.
+
+    The options are those of `mean_cca`.
+    """
     values, measurement = applied(
         _correlations_and_mean, x, y, method=method, dtype=dtype, cutoff=cutoff, channels="each"
     )

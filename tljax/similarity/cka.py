@@ -1,6 +1,7 @@
-"""Linear CKA (Kornblith et al. 2019): the cosine between two linear kernels. Blind to orthogonal maps and to scale.
+"""Linear CKA (Kornblith et al. 2019): the cosine between two linear kernels.
 
-Its level by chance is far from 0 where channels are many and samples few; `debiased_cka` mends that.
+Orthogonal maps and scaling do not change it. With many channels and few samples, its value for unrelated samples is far
+from 0; `debiased_cka` corrects that.
 """
 
 import jax.numpy as jnp
@@ -13,14 +14,14 @@ __all__ = ["debiased_cka", "linear_cka", "measure"]
 
 
 def measure(pair: MomentPair) -> Measurement:
-    """|Sxy|^2 / (|Sxx| |Syy|), by Frobenius norms of the covariances."""
+    """Returns |Sxy|^2 / (|Sxx| |Syy|), with Frobenius norms of the covariances."""
     together, x, y = (jnp.linalg.norm(cross.second / pair.x.n) for cross in (pair.cross, pair.x.own, pair.y.own))
     value = together / jnp.maximum(x, jnp.finfo(x.dtype).tiny) * (together / jnp.maximum(y, jnp.finfo(y.dtype).tiny))
     return pair.measurement(jnp.minimum(value, 1), pair.x.n > 1, pair.x.span, pair.y.span)
 
 
 def linear_cka(x, y, *, dtype: DType = "float32") -> Similarity:
-    """Linear CKA of `x` (n dx) and `y` (n dy), any n > 1; 0..1.
+    """Returns the linear CKA of `x` (n dx) and `y` (n dy), n > 1; 0..1.
 
     Raises:
         UserError: the shapes do not fit, an input is not finite, or a side is constant.

@@ -1,7 +1,7 @@
 """Linear CKA without its bias (Song et al. 2007; Nguyen et al. 2021): 0 on average for independent samples.
 
 The unbiased HSIC drops the kernels' diagonals. With centred samples x_i, y_i, their norms and S_xy = sum_i x_i y_i^T,
-the n x n formula of Song et al. comes down to moments:
+the n x n formula of Song et al. becomes one of moments:
 
     n (n - 3) HSIC = |S_xy|^2 - n / (n - 2) sum_i |x_i|^2 |y_i|^2 + tr(S_xx) tr(S_yy) / ((n - 1) (n - 2))
 """
@@ -18,7 +18,7 @@ UNBIASED = True
 
 
 def measure(pair: MomentPair) -> Measurement:
-    """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)), each unbiased."""
+    """Returns HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)), each term unbiased."""
     x, y = pair.x, pair.y
     together, alone, other = _hsic(x, y, pair.cross), _hsic(x, x, x.own), _hsic(y, y, y.own)
     defined = (alone > 0) & (other > 0)
@@ -27,7 +27,7 @@ def measure(pair: MomentPair) -> Measurement:
 
 
 def debiased_cka(x, y, *, dtype: DType = "float32") -> Similarity:
-    """Debiased linear CKA of `x` (n dx) and `y` (n dy), n > 3; -1..1, about 0 for independent samples.
+    """Returns the debiased linear CKA of `x` (n dx) and `y` (n dy), n > 3; -1..1, 0 on average for independent samples.
 
     Raises:
         UserError: the shapes do not fit, n <= 3, an input is not finite, or a side is constant.
@@ -36,7 +36,7 @@ def debiased_cka(x, y, *, dtype: DType = "float32") -> Similarity:
 
 
 def _hsic(x: MomentView, y: MomentView, cross: Cross) -> Float[Array, ""]:
-    """The right-hand side above, over n^2, which keeps it in range."""
+    """Returns the right-hand side of the formula above, divided by n^2 to stay in range."""
     n = jnp.maximum(x.n, 4)
     together = jnp.square(cross.second / n).sum()
     norms = cross.quartic / jnp.square(n)

@@ -1,7 +1,7 @@
-"""What each measure gives for independent Gaussian samples: the level by chance in closed form.
+"""The expected value of each measure for independent Gaussian samples, in closed form.
 
-Positions of one image are no independent samples, so real features stand higher by chance: compare with the measured
-level, of mismatched samples.
+Positions of one image are not independent samples, so unrelated features of images are more similar than this: use the
+level measured on mismatched samples.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 
 def level(measure: str, n: int, rank1: int, rank2: int) -> float | None:
-    """The level of a measure by name; None where there is no closed form. Needs n > rank1 + rank2 for "cca"."""
+    """Returns the expected value of a measure; None without a closed form. "cca" needs n > rank1 + rank2 + 1."""
     if measure == "debiased_cka":
         return 0.0
     if measure == "r2_cca" and n > max(rank1, rank2):
@@ -20,10 +20,10 @@ def level(measure: str, n: int, rank1: int, rank2: int) -> float | None:
 
 
 def mean_correlation(n: int, rank1: int, rank2: int) -> float:
-    """The mean canonical correlation in the limit of many samples and ranks (Wachter 1980): int sqrt(r) f(r) dr.
+    """Returns the mean canonical correlation for many samples and large ranks (Wachter 1980): int sqrt(r) f(r) dr.
 
-    The squared correlations r have the density sqrt((r - low) (high - r)) / (2 pi b r (1 - r)), b the smaller rank's
-    share of the samples. Substituting r = middle - half cos(t) takes the roots at both ends out of the integral.
+    The squared correlations r have the density sqrt((r - low) (high - r)) / (2 pi b r (1 - r)), where b is the smaller
+    rank over n - 1. Substituting r = middle - half cos(t) removes the square roots at both ends of the integral.
     """
     a, b = max(rank1, rank2) / (n - 1), min(rank1, rank2) / (n - 1)
     middle = a * (1 - b) + b * (1 - a)

@@ -5,7 +5,7 @@ float32 where a raw sum of squares does not. Besides the second moments, there a
 debiased CKA needs. A representation is a *view*: any name for an array `n d`. Each view's own moments are gathered
 once, however many pairs it takes part in.
 
-Everything rests on `recentred`, which moves moments to another mean. Merging two batches, summing over devices and
+Everything is built on `recentred`, which moves moments to another mean. Merging two batches, summing over devices and
 weighting blocks for a jackknife all move to the common mean, then add.
 """
 
@@ -33,16 +33,16 @@ class Cross(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """All that is kept of the samples: a pytree that passes through jit, scan and psum; blocks of it stack."""
+    """The sums that are kept of the samples: a pytree that passes through jit, scan and psum, and can be stacked."""
 
     n: Float[Array, "*blocks"]
     mean: dict[str, Float[Array, "*blocks d"]]
     power: dict[str, Float[Array, "*blocks"]]  # sum of squares, centred
-    cross: dict[PairName, Cross]  # the pairs asked for, and (a, a) for every view a unless they were left out
+    cross: dict[PairName, Cross]  # the requested pairs, and (a, a) for every view a, if wanted
 
 
 def mismatched(view: str) -> str:
-    """Returns the name of a view whose samples are those of other images."""
+    """Returns the name of a view with the samples of mismatched images."""
     return f"{view}, mismatched"
 
 
@@ -55,7 +55,7 @@ def empty(widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, own: boo
         own: also gather the moments of each view with itself, which measures need.
     """
 
-    def zeros(*shape: int) -> Any:  # a NumPy array; `device_put` below makes arrays of JAX of all of them
+    def zeros(*shape: int) -> Any:  # NumPy arrays, until `device_put` below
         return np.zeros(shape, dtype)
 
     def cross(a: str, b: str) -> Cross:
@@ -113,7 +113,7 @@ def merged(first: Moments, second: Moments) -> Moments:
 def summed(blocks: Moments, weights: Float[Array, " blocks"]) -> Moments:
     """Returns the moments of stacked blocks, each counted `weights` times: 0 or 1 for a jackknife.
 
-    One block after the other: all at once would double the memory.
+    Blocks are added one after the other; adding all at once would double the memory.
     """
     counts = weights * blocks.n
     share = counts / jnp.maximum(counts.sum(), 1)
@@ -178,7 +178,7 @@ def require_finite(moments: Moments) -> None:
 
 
 def _mean(view: Float[Array, "n d"], weight: Float[Array, " n"], n: Float[Array, ""]) -> Float[Array, " d"]:
-    """In two steps: the second removes the rounding error of the first, however large the mean is."""
+    """Computes the mean in two steps: the second removes the rounding error of the first, however large the mean is."""
     share = weight / jnp.maximum(n, 1)
     first = product(share, view)
     return first + product(share, view - first[None])

@@ -1,7 +1,7 @@
-"""Orthogonal Procrustes (Ding et al. 2021; Williams et al. 2021): how well one side turns onto the other.
+"""Orthogonal Procrustes (Ding et al. 2021; Williams et al. 2021): how well a rotation of one side fits the other.
 
-With both sides centred and of Frobenius norm 1, the best rotation leaves a squared distance of 2 - 2 |X^T Y|_*; the
-similarity is the nuclear norm, 1 for equal and 0 for unrelated. Blind to orthogonal maps and to scale.
+With both sides centred and of Frobenius norm 1, the squared distance after the best rotation is 2 - 2 |X^T Y|_*. The
+similarity is this nuclear norm: 1 for equal sides. Orthogonal maps and scaling do not change it.
 """
 
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from tljax.similarity.views import Measurement, MomentPair
 
 
 def measure(pair: MomentPair) -> Measurement:
-    """|Sxy|_* / sqrt(tr(Sxx) tr(Syy)): 1 minus half the squared Procrustes distance."""
+    """Returns |Sxy|_* / sqrt(tr(Sxx) tr(Syy)): 1 minus half the squared Procrustes distance."""
     x, y = (jnp.trace(view.own.second) for view in (pair.x, pair.y))
     constant = (x <= 0) | (y <= 0)
     scale = jnp.where(constant, 0, 1 / jnp.sqrt(jnp.where(constant, 1, x)) / jnp.sqrt(jnp.where(constant, 1, y)))
@@ -20,7 +20,7 @@ def measure(pair: MomentPair) -> Measurement:
 
 
 def procrustes(x, y, *, dtype: DType = "float32") -> Similarity:
-    """Procrustes similarity of `x` (n dx) and `y` (n dy), any n > 1; 0..1. The squared distance is 2 - 2 times it.
+    """Returns the Procrustes similarity s of `x` (n dx) and `y` (n dy), n > 1; 0..1. The squared distance is 2 - 2 s.
 
     Raises:
         UserError: the shapes do not fit, an input is not finite, or a side is constant.

@@ -1,4 +1,4 @@
-"""Projection-weighted CCA (Morcos et al. 2018): each correlation counts by how much of one side its direction carries.
+"""Projection-weighted CCA (Morcos et al. 2018): correlations weighted by how much of one side they explain.
 
 The weight of canonical variate h_i is sum_j |<h_i, x_j>| over that side's centred channels x_j.
 """
@@ -18,7 +18,7 @@ WeightedBy = Literal["x", "y", "smaller"]
 
 
 def measure(pair: ViewPair, side: WeightedBy = "smaller") -> Measurement:
-    """Weighted by `side`; "smaller" is the side of fewer channels, and where they tie the mean of both."""
+    """Returns the weighted mean. `side` "smaller": the side with fewer channels, or the mean over both if they tie."""
     x, y = pair.x.span, pair.y.span
     left, values, right = jnp.linalg.svd(pair.between(x, y), full_matrices=False)
     values = jnp.where(counted(values, x, y), jnp.clip(values, 0, 1), 0)
@@ -35,7 +35,7 @@ def measure(pair: ViewPair, side: WeightedBy = "smaller") -> Measurement:
 def _weighted(
     values: Float[Array, " d"], counts: Bool[Array, " d"], view: View, basis: Basis, variates: Float[Array, "d k"]
 ) -> Float[Array, ""]:
-    """The mean of the correlations, weighted by how much of this view's channels its variates carry."""
+    """Returns the mean of the correlations, weighted by how much of this view's channels their variates explain."""
     weights = jnp.where(counts, jnp.abs(product(variates, view.loadings(basis))).sum(1), 0)
     return (weights * values).sum() / jnp.maximum(weights.sum(), jnp.finfo(weights.dtype).tiny)
 
@@ -49,6 +49,6 @@ def pwcca(
     dtype: DType = "float32",
     cutoff: float | None = None,
 ) -> Similarity:
-    """PWCCA of `x` (n dx) and `y` (n dy), weighted by `side`; 0..1. For the rest see `cca.mean_cca`."""
+    """Returns the PWCCA of `x` (n dx) and `y` (n dy), weighted by `side`; 0..1. Other options: see `cca.mean_cca`."""
     require_known("side", side, get_args(WeightedBy))
     return evaluate(measure, x, y, side=side, method=method, dtype=dtype, cutoff=cutoff, channels="together, bounded")

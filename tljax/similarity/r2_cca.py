@@ -1,4 +1,4 @@
-"""The mean squared canonical correlation, R^2 CCA (Kornblith et al. 2019): its level by chance has a closed form."""
+"""The mean squared canonical correlation, R^2 CCA (Kornblith et al. 2019): its bias can be corrected."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ LIMIT = 0.25  # of the level of unrelated samples, up to which the correction co
 
 
 def measure(pair: ViewPair) -> Measurement:
-    """Over the smaller rank. A sum of squares needs no singular values."""
+    """Returns the mean over the smaller rank. A sum of squares needs no singular values."""
     x, y = pair.x.span, pair.y.span
     total = jnp.square(pair.between(x, y)).sum()
     return pair.canonical_measurement(jnp.minimum(pair.over_rank(total, x, y), 1), x, y)
@@ -45,5 +45,5 @@ def corrected(value: float, chance: float, rank1: int, rank2: int) -> float:
 
 
 def r2_cca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
-    """The mean squared canonical correlation of `x` (n dx) and `y` (n dy); 0..1. For the rest see `cca.mean_cca`."""
+    """Returns the mean squared canonical correlation of `x` (n dx) and `y` (n dy); 0..1. See `cca.mean_cca`."""
     return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff, channels="each")

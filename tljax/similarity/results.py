@@ -1,4 +1,4 @@
-"""All measures of all pairs at once, with shared decompositions, and their intervals."""
+"""Computes all measures of all pairs at once, with shared decompositions, and their intervals."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -91,7 +91,7 @@ def interval(
 ) -> tuple[float, float] | None:
     """Returns the jackknife interval (Student's t) of a value from those with each block of images left out.
 
-    None for one block. A bootstrap would not do: images drawn twice make few samples look like fewer, which raises
+    None for one block. A bootstrap does not work: repeated images reduce the number of distinct samples, which raises
     every correlation.
     """
     blocks = len(left_out)

@@ -1,6 +1,7 @@
 """SVCCA (Raghu et al. 2017): canonical correlations of the principal components that explain 99 % of each variance.
 
-Blind to orthogonal maps and to scale, not to every invertible map: the components depend on the channels' variances.
+Orthogonal maps and scaling do not change it. Other invertible maps do, because the components depend on the variances
+of the channels.
 """
 
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
@@ -8,11 +9,11 @@ from tljax.similarity.views import Measurement, ViewPair
 
 
 def measure(pair: ViewPair) -> Measurement:
-    """The mean over the smaller number of components."""
+    """Returns the mean over the smaller number of components."""
     x, y = pair.x.principal, pair.y.principal
     return pair.canonical_measurement(pair.over_rank(pair.correlations(x, y).sum(), x, y), x, y)
 
 
 def svcca(x, y, *, method: Method = "moments", dtype: DType = "float32", cutoff: float | None = None) -> Similarity:
-    """SVCCA of `x` (n dx) and `y` (n dy); 0..1. For the rest see `cca.mean_cca`."""
+    """Returns the SVCCA of `x` (n dx) and `y` (n dy); 0..1. Options: see `cca.mean_cca`."""
     return evaluate(measure, x, y, method=method, dtype=dtype, cutoff=cutoff)

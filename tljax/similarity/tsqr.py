@@ -1,4 +1,4 @@
-"""Two views condensed by QR instead of by moments: the condition number is not squared, and the cut-off lies far lower.
+"""Summarises two views by QR instead of moments: the condition number is not squared, so the cut-off is far lower.
 
 The triangular factor R of the centred samples `[x y]` holds all their inner products, as `x = Q R[:, :dx]` and
 `y = Q R[:, dx:]`. It is gathered in one pass: the R so far over the next batch has the next R (tall-skinny QR,
@@ -20,7 +20,7 @@ CUTOFF = {"float32": 1e-10, "float64": 1e-24}  # of the largest squared singular
 
 
 class Triangle(NamedTuple):
-    """All that is kept of the samples seen."""
+    """The summary of the samples seen so far."""
 
     n: Float[Array, ""]
     mean: Float[Array, " d"]  # of x's channels, then of y's
@@ -32,11 +32,11 @@ def empty(width: int, dtype=jnp.float32) -> Triangle:
 
 
 def added(triangle: Triangle, x: Float[Array, "n dx"], y: Float[Array, "n dy"], weight: Float[Array, " n"]) -> Triangle:
-    """`triangle` and one more batch; `weight` is 1 for a sample and 0 for padding."""
+    """Returns `triangle` with one more batch; `weight` is 1 for a sample and 0 for padding."""
     batch = jnp.concatenate([x, y], axis=1)
     n = weight.sum()
     mean = product(weight / n, batch)
-    mean += product(weight / n, batch - mean[None])  # takes away what rounding left
+    mean += product(weight / n, batch - mean[None])  # removes the rounding error
     total, apart = triangle.n + n, mean - triangle.mean
     scatter = jnp.sqrt(triangle.n * n / total) * apart  # of the two batches' means
     rows = jnp.concatenate([triangle.r, (batch - mean[None]) * weight[:, None], scatter[None]])
@@ -44,7 +44,7 @@ def added(triangle: Triangle, x: Float[Array, "n dx"], y: Float[Array, "n dy"], 
 
 
 def pair(triangle: Triangle, dx: int, cutoff: float | None = None) -> "QRPair":
-    """The two views, of which the first has `dx` channels."""
+    """Returns the two views; the first has `dx` channels."""
     n, mean, r = triangle
     cutoff = CUTOFF[n.dtype.name] if cutoff is None else cutoff
     return QRPair(QRView(n, mean[:dx], cutoff, r[:, :dx]), QRView(n, mean[dx:], cutoff, r[:, dx:]))
@@ -52,7 +52,7 @@ def pair(triangle: Triangle, dx: int, cutoff: float | None = None) -> "QRPair":
 
 @dataclass(frozen=True)
 class QRView(View):
-    """A view of which the columns of R are known; its bases are told in the coordinates of Q, shared by both views."""
+    """A view given by its columns of R. Its bases are in the coordinates of Q, which both views share."""
 
     columns: Float[Array, "m d"]
 
@@ -78,6 +78,6 @@ class QRPair(ViewPair):
 
 
 def _squared(columns: Float[Array, "m d"]) -> tuple[Float[Array, " d"], Float[Array, "m d"]]:
-    """The squared singular values, falling, and the left singular vectors, each times its singular value."""
+    """Returns squared singular values, falling, and the left singular vectors, each times its singular value."""
     left, values, _ = jnp.linalg.svd(columns, full_matrices=False)
     return jnp.square(values), left * values[None]

@@ -1,4 +1,4 @@
-"""What a measure sees of two representations, and what it returns."""
+"""The input of a measure, two representations of the same samples, and its result."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ EXPLAINED = 0.99  # of the variance, by the directions that SVCCA keeps (Raghu e
 
 
 class Measurement(NamedTuple):
-    """A measure's value, and the diagnostics that say how far to trust it."""
+    """The value of a measure, with diagnostics of its reliability."""
 
-    value: Float[Array, ""]  # 0: nothing in common, 1: the same up to what the measure forgives
+    value: Float[Array, ""]  # 1: equal up to the maps that do not change the measure
     n: Float[Array, ""]
     rank1: Int[Array, ""]
     rank2: Int[Array, ""]
     condition1: Float[Array, ""]
     condition2: Float[Array, ""]
     cutoff: Float[Array, ""]
-    enough: Bool[Array, ""]  # False: too few samples for the value to say anything
-    forced: Int[Array, ""]  # correlations that are 1 by arithmetic, as the samples leave no room for less
+    enough: Bool[Array, ""]  # False: too few samples for a meaningful value
+    forced: Int[Array, ""]  # correlations that are 1 for any samples, because there are too few
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class MomentView(View):
 
 @dataclass(frozen=True)
 class MomentPair(ViewPair):
-    """Two views whose moments are known: enough for every measure."""
+    """Two views whose moments are known. Every measure can be computed from them."""
 
     x: MomentView
     y: MomentView
@@ -139,7 +139,7 @@ def moment_pairs(moments: Moments, cutoff: float | None = None) -> dict[PairName
 
 
 def with_mismatched(pairs: Mapping[PairName, MomentPair], moments: Moments) -> dict[PairName, MomentPair]:
-    """Returns the same pairs with the cross moments of mismatched samples: a's with those of another image of b.
+    """Returns the same pairs with the cross moments of mismatched samples: an image in a, another image in b.
 
     moments: of the views `a` and `mismatched(b)`, over the samples of `pairs`.
     """
