@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tljax.core.errors import UserError
+from tljax.models import HEAD
 from tljax.weights.card import WeightsCard
 from tljax.weights.convert import Conversion
 from tljax.weights.files import Source
@@ -26,8 +27,9 @@ from tljax.weights.formats import formats
 from tljax.weights.names import Names, in_file, some
 
 _DECLARED: list = []  # declarations live as long as the library object
-UNSET = ("num_batches_tracked", "relative_position_index")  # tensors that a library computes or never reads
-LOGITS = "logits"
+# ends of the names of tensors that a library computes or never reads
+UNSET = ("num_batches_tracked", "relative_position_index", "attn.k_bias", "rope.periods", "inv_freq", "position_ids")
+LOGITS, HEAD_BIAS = "logits", f"{HEAD}bias"
 
 Outputs = tuple[str, dict[str, np.ndarray]]  # what was run, and its activations `b h w c` and logits `b k`
 Reference = Callable[[Source, Conversion, np.ndarray], Outputs]
@@ -41,6 +43,8 @@ class View:
     module: str
     change: Callable[[Any], Any] = lambda y: y.permute(0, 2, 3, 1)
     """The module's output to `b h w c`."""
+    of_input: bool = False
+    """Whether the layer is the module's input."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,10 @@ class Original:
     """Our named layers. `logits` of the network's output are added where the file holds a head."""
     run: Callable[[Any], Any] | None = None
     """Images `b c h w` -> logits `b k`; None: the network itself."""
-    unread: tuple[str, ...] = field(default=())
+    unread: tuple[str, ...] = ()
     """Beginnings of the names of the network's tensors that play no part in the layers."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names of the format -> those of the network, where they differ."""
 
 
 def by_torch(
@@ -72,10 +78,13 @@ def by_torch(
         _want(package)
         import torch
 
-        tensors = _tensors(source, conversion, names)
-        original = build(conversion.card, tensors, images.shape)
-        _load(original, {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-        return original.title, _run(original, images, has_head=conversion.card.classes is not None)
+        card = conversion.card
+        named = (names or formats()[card.format].names)(card.backbone, card.variant)
+        tensors = tensors_by(named, source, conversion)
+        original = build(card, tensors, images.shape)
+        state = {original.names.get(name, name): torch.from_numpy(np.array(value)) for name, value in tensors.items()}
+        _load(original, state)
+        return original.title, _run(original, images, has_head=HEAD_BIAS in named and HEAD_BIAS in conversion.origin)
 
     return reference
 
@@ -93,7 +102,7 @@ def by_keras(networks: Mapping[str, str], layers: Callable[[str], Mapping[str, s
             raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
         from tljax.weights import reference_keras
 
-        tensors = _tensors(source, conversion, None)
+        tensors = tensors_by(formats()[card.format].names(card.backbone, card.variant), source, conversion)
         network = networks[card.backbone]
         found = reference_keras.outputs(network, layers(card.backbone), tensors, images, conversion.epsilon)
         return f"keras.applications.{network}", found
@@ -109,14 +118,6 @@ def tensors_by(names: Names, source: Source, conversion: Conversion) -> dict[str
         if ours in names
         for theirs, own in zip(in_file(names[ours]), origin, strict=True)
     }
-
-
-def _tensors(
-    source: Source, conversion: Conversion, names: Callable[[str, str], Names] | None
-) -> dict[str, np.ndarray]:
-    card = conversion.card
-    named = names or formats()[card.format].names
-    return tensors_by(named(card.backbone, card.variant), source, conversion)
 
 
 def _want(package: str) -> None:
@@ -168,14 +169,16 @@ def _run(original: Original, images: np.ndarray, *, has_head: bool) -> dict[str,
 
     seen: dict[str, Any] = {}
 
-    def keep(layer: str) -> Callable:
-        def hook(_module: Any, _inputs: Any, output: Any) -> None:
-            seen[layer] = output.clone()  # what follows may change it in place
+    def keep(layer: str, of_input: bool) -> Callable:
+        def hook(_module: Any, given: tuple, named: dict, output: Any) -> None:
+            found = (*given, *named.values())[0] if of_input else output
+            found = found[0] if isinstance(found, tuple) else found
+            seen[layer] = found.clone()  # what follows may change it in place
 
         return hook
 
     handles = [
-        original.network.get_submodule(view.module).register_forward_hook(keep(layer))
+        original.network.get_submodule(view.module).register_forward_hook(keep(layer, view.of_input), with_kwargs=True)
         for layer, view in original.layers.items()
     ]
     with torch.no_grad():

@@ -32,4 +32,5 @@ FORMAT: Format = replace(
     rename=renaming((r"blocks\.\d+\.(\d+)\.", r"blocks.\1.")),
     rule=rule("the names of DINOv2's authors", CLASS_TOKEN, "1e-6", IMAGENET),
     aside=(*timm_dinov2.FORMAT.aside, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),
+    reference=None,
 )

@@ -6,6 +6,7 @@ from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, timm_clip
 from tljax.weights.names import Names
 from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, architecture, rule, tensor_names
+from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = Layers(
     patch="embeddings.patch_embedding",
@@ -49,4 +50,5 @@ FORMAT = replace(
         gelu="OpenAI's quick GELU",
     ),
     aside=(r"(^|\.)position_ids$",),
+    reference=by_transformers("CLIPVisionModel", "CLIPVisionConfig"),
 )

@@ -17,6 +17,7 @@ from tljax.weights.transformer import (
     rule,
     tensor_names,
 )
+from tljax.weights.transformer_reference import by_transformers
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
@@ -46,5 +47,6 @@ FORMAT = Format(
         "if it is RAD-DINO's, say --normalisation rad_dino",
     ),
     licence=timm_dinov2.LICENCE,
+    reference=by_transformers("Dinov2Model", "Dinov2Config"),
     aside=(r"(^|\.)mask_token$",),
 )

@@ -4,6 +4,7 @@ from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, Shapes
 from tljax.weights.names import Names
 from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, renaming, rule, tensor_names
+from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = Layers(
     patch="embeddings.patch_embeddings",
@@ -50,5 +51,6 @@ FORMAT = Format(
         f"{IMAGENET}, of the networks trained on web images",
     ),
     licence=LICENCE,
+    reference=by_transformers("DINOv3ViTModel", "DINOv3ViTConfig"),
     aside=(r"(^|\.)mask_token$", r"(^|\.)rope_embeddings\."),
 )

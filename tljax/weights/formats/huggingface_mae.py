@@ -36,4 +36,5 @@ FORMAT = replace(
     rule=rule("transformers' names next to MAE's decoder", f"{MEAN} after the encoder's LayerNorm", "1e-12", IMAGENET),
     licence=mae.FORMAT.licence,
     aside=(*huggingface_vit.FORMAT.aside, r"^decoder\."),
+    reference=None,
 )

@@ -10,6 +10,7 @@ from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, Shapes
 from tljax.weights.names import Names
 from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, architecture, renaming, require, rule, tensor_names
+from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = replace(
     TRANSFORMERS, norm1="layernorm_before", norm2="layernorm_after", up="intermediate.dense", down="output.dense"
@@ -58,5 +59,6 @@ FORMAT = Format(
         "--normalisation imagenet",
     ),
     licence="Apache-2.0 for Google's and Meta's weights",
+    reference=by_transformers("ViTModel", "ViTConfig"),
     aside=(r"(^|\.)pooler\.", r"(^|\.)mask_token$"),
 )

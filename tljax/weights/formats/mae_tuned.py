@@ -25,4 +25,5 @@ FORMAT = replace(
     identify=identify,
     names=names,
     rule=rule("timm's names with `fc_norm`", f"{MEAN}, then its LayerNorm", "1e-6", IMAGENET),
+    reference=None,
 )

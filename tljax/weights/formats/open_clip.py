@@ -48,4 +48,5 @@ FORMAT = replace(
         "if it is OpenAI's, say --variant clip_quick",
     ),
     aside=(*timm_clip.FORMAT.aside, r"(^|\.)proj$"),
+    reference=None,
 )

@@ -6,9 +6,11 @@ Its input is that of BiomedCLIP's `open_clip_config.json`: OpenAI's mean and dev
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, timm_clip
+from tljax.weights.formats import Shapes, timm_clip, timm_vit
 from tljax.weights.names import Names
+from tljax.weights.reference import by_torch
 from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer_reference import timm_vit_network
 
 TRUNK = "visual.trunk."
 LAYERS = replace(
@@ -41,4 +43,5 @@ FORMAT = replace(
         timm_clip.PROJECTION,
     ),
     aside=(*timm_clip.FORMAT.aside, r"^(module\.)?(text\.|visual\.head\.|logit_(scale|bias)$)"),
+    reference=by_torch("timm", timm_vit_network, names=timm_vit.names),
 )

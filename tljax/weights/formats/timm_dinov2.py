@@ -6,6 +6,7 @@ from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import TRAINING, Format, Shapes
 from tljax.weights.formats.timm_vit import names
 from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule
+from tljax.weights.transformer_reference import BY_TIMM
 
 LICENCE = "Apache-2.0 for Meta's weights"
 
@@ -29,5 +30,6 @@ FORMAT = Format(
     normalisation="imagenet",
     rule=rule("timm's names with LayerScale are taken for DINOv2", CLASS_TOKEN, "1e-6", IMAGENET),
     licence=LICENCE,
+    reference=BY_TIMM,
     aside=TRAINING,
 )

@@ -6,6 +6,7 @@ from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, huggingface_dinov3
 from tljax.weights.names import Names
 from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer_reference import BY_TIMM_DINOV3
 
 LAYERS = replace(
     TIMM, positions=None, scale1="gamma_1", scale2="gamma_2", query_bias="attn.q_bias", value_bias="attn.v_bias"
@@ -37,4 +38,5 @@ FORMAT = replace(
     ),
     aside=(*huggingface_dinov3.FORMAT.aside, r"(^|\.)attn\.k_bias$", r"(^|\.)rope\."),
     exports=True,
+    reference=BY_TIMM_DINOV3,
 )

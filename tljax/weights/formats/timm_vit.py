@@ -4,6 +4,7 @@ from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import TRAINING, Format, Shapes
 from tljax.weights.names import Names
 from tljax.weights.transformer import CLASS_TOKEN, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer_reference import BY_TIMM
 
 OTHERS = (
     r"blocks\.0\.ls1\.|norm_pre\.|mask_token|decoder_|head\.(mlp|last_layer)\."  # of the formats of other pre-trainings
@@ -37,6 +38,7 @@ FORMAT = Format(
         "--normalisation imagenet",
     ),
     licence="Apache-2.0 for timm's own weights",
+    reference=BY_TIMM,
     aside=TRAINING,
     exports=True,
 )
