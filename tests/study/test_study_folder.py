@@ -108,10 +108,16 @@ def test_each_condition_has_rows_of_its_own(tmp_path, monkeypatch):
     assert {row[layer] for row in rows_of(results / "CCA_phantom.csv") for layer in LAYERS} == {"0.25"}
 
 
-def test_a_measure_that_is_added_does_not_repeat_the_others(config, monkeypatch):
+@pytest.fixture
+def planned(config, monkeypatch):
+    """The runs of fold 1, of which every similarity is 0.5; by the full protocol rows have a further column."""
+
     def compared(networks, images, pairs, protocol, measures, patients):
+        more = {"covers": "this n"} if protocol == "full" else {}
         return [
-            SimpleNamespace(protocol=protocol, model1=networks[one], model2=networks[other], measure=measure, value=0.5)
+            SimpleNamespace(
+                protocol=protocol, model1=networks[one], model2=networks[other], measure=measure, value=0.5, **more
+            )
             for one, other in pairs
             for measure in measures
         ]
@@ -120,11 +126,24 @@ def test_a_measure_that_is_added_does_not_repeat_the_others(config, monkeypatch)
     monkeypatch.setattr(compare, "load", lambda _: (data, SimpleNamespace(test=0)))
     monkeypatch.setattr(compare, "network_of", lambda state: state.name)
     monkeypatch.setattr("tljax.compare.compare", compared)
-    planned = comparable(make_grid(config).runs)[0]
+    return comparable(make_grid(config).runs)[0]
+
+
+def test_a_measure_that_is_added_does_not_repeat_the_others(planned):
     for measures in (("cca",), ("cca", "pwcca")):
         compare.compare_group(planned, ("paper",), measures)
     keys = [tuple(row.values()) for row in rows_of(compare.table_path(planned[0]))]
     assert len(keys) == len(set(keys)) == 2 * len(compare.pairs(compare.states(planned)))
+
+
+def test_rows_with_other_columns_keep_each_value_in_its_column(planned):
+    compare.compare_group(planned, ("paper",), ("cca",))
+    compare.compare_group(planned, ("full",), ("cca",))
+    rows = rows_of(compare.table_path(planned[0]))
+    assert {(row["protocol"], row["value"], row["covers"]) for row in rows} == {
+        ("paper", "0.5", ""),
+        ("full", "0.5", "this n"),
+    }
 
 
 def test_weights_that_were_not_kept_say_how_to_have_them_again(config):
