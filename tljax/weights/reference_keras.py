@@ -25,6 +25,7 @@ def outputs(
     `logits` is left out where there is no head. tensors: all of the network's, by Keras' present names,
     'conv1_conv/kernel'. images: normalised, `b h w c`. epsilon: of every BatchNorm, where it is not Keras' present one.
     """
+    keras.utils.clear_session()  # layers that Keras numbers count from 0 then
     head = tensors.get(f"{layers['logits']}/bias")
     network = getattr(keras.applications, name)(
         weights=None,

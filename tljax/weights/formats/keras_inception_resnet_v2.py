@@ -3,9 +3,10 @@
 from dataclasses import replace
 from functools import partial
 
-from tljax.models.inception_resnet_v2 import VARIANTS
+from tljax.models.inception_resnet_v2 import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import keras_inception_v3
-from tljax.weights.inception import layers, resnet_v2
+from tljax.weights.inception import described, layers, resnet_v2
+from tljax.weights.reference import by_keras
 
 FORMAT = replace(
     keras_inception_v3.FORMAT,
@@ -16,5 +17,7 @@ FORMAT = replace(
     rule="layers in the order of keras.applications.InceptionResNetV2: BatchNorm without factors, epsilon 1e-3, "
     "average pooling over the places within the image, input as its preprocess_input gives it (RGB in -1..1); if it is "
     "RadImageNet's, say --normalisation radimagenet",
+    describe=partial(described.describe, ARCHITECTURES),
     fit=partial(layers.fit, VARIANTS),
+    reference=by_keras(resnet_v2.KERAS_NETWORKS, resnet_v2.keras_layers),
 )

@@ -5,9 +5,10 @@ Keras numbers its layers in the order in which they are created; that order deci
 
 from functools import partial
 
-from tljax.models.inception_v3 import VARIANTS
+from tljax.models.inception_v3 import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, keras
-from tljax.weights.inception import layers, numbered, v3
+from tljax.weights.inception import described, layers, numbered, v3
+from tljax.weights.reference import by_keras
 
 FORMAT = Format(
     title="Keras, Inception V3",
@@ -24,5 +25,7 @@ FORMAT = Format(
     licence="Apache-2.0 for Keras' own ImageNet weights",
     aside=keras.FORMAT.aside,
     own_head=r"^dense(_\d+)?/",
+    describe=partial(described.describe, ARCHITECTURES),
     fit=partial(layers.fit, VARIANTS),
+    reference=by_keras(v3.KERAS_NETWORKS, v3.keras_layers),
 )

@@ -9,6 +9,7 @@ from functools import partial
 
 from tljax.weights.formats import radimagenet_torch, torchvision_inception_v3
 from tljax.weights.inception import v3
+from tljax.weights.reference import by_torch
 
 CHILDREN = (
     *v3.STEM[:3],
@@ -37,4 +38,5 @@ FORMAT = replace(
     own_head=radimagenet_torch.FORMAT.own_head,
     bare=True,
     exports=False,
+    reference=by_torch("torchvision", v3.original, names=partial(v3.torch_names, head=None)),
 )

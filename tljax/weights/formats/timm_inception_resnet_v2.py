@@ -5,6 +5,7 @@ from functools import partial
 from tljax.models.inception_resnet_v2 import VARIANTS
 from tljax.weights.formats import TRAINING, Format
 from tljax.weights.inception import layers, resnet_v2
+from tljax.weights.reference import by_torch
 
 FORMAT = Format(
     title="PyTorch, timm's Inception-ResNet-V2",
@@ -19,5 +20,6 @@ FORMAT = Format(
     aside=TRAINING,
     exports=True,
     fit=partial(layers.fit, VARIANTS),
+    reference=by_torch("timm", resnet_v2.original),
     export_note=partial(layers.export_note, VARIANTS),
 )

@@ -10,6 +10,7 @@ from tljax.core.errors import UserError
 from tljax.models.inception import STEM, Branched, Part, Unit, Variant
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import Description, NotConvertible, Shapes
+from tljax.weights.keras.epsilon import fit_epsilon
 from tljax.weights.names import Layout, Names, kernel, norm
 
 
@@ -82,15 +83,16 @@ def architecture(
 def fit(
     variants: Mapping[str, Variant], tensors: dict[str, np.ndarray], variant: str, description: Description
 ) -> list[str]:
-    """Adds or removes the factors of BatchNorm in place; returns what it did, in words.
+    """Adds or removes the factors of BatchNorm, and fits its epsilon, in place; returns what it did, in words.
 
     Raises UserError where a variant without factors is asked for and they are not all 1.
     """
+    fitted = fit_epsilon(tensors, variants[variant].epsilon, description.epsilon)
     scales = [name for name in tensors if name.endswith(".norm.scale")]
     if variants[variant].norm_scale and not scales:
         for name in [name for name in tensors if name.endswith(".norm.bias")]:
             tensors[name.replace(".bias", ".scale")] = np.ones_like(tensors[name])
-        return ["factors of BatchNorm, which the file lacks, set to one"]
+        return [*fitted, "factors of BatchNorm, which the file lacks, set to one"]
     if scales and not variants[variant].norm_scale:
         other = next((name for name in scales if (tensors[name] != 1).any()), None)
         if other:
@@ -100,8 +102,8 @@ def fit(
             )
         for name in scales:
             del tensors[name]
-        return ["factors of BatchNorm, all 1, left out"]
-    return []
+        return [*fitted, "factors of BatchNorm, all 1, left out"]
+    return fitted
 
 
 def export_note(variants: Mapping[str, Variant], card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:

@@ -1,6 +1,6 @@
 """What the layers of a described Keras model compute, in words, so that two networks can be compared layer by layer."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 from tljax.weights.keras.files import Layer
@@ -21,6 +21,10 @@ def max_pool(x: str, size: object, stride: object, padding: object) -> str:
     return f"max_pool({x}, size {size}, stride {stride}, padding {padding})"
 
 
+def average_pool(x: str, size: object, stride: object, padding: object) -> str:
+    return f"average_pool({x}, size {size}, stride {stride}, padding {padding})"
+
+
 def batch_norm(x: str) -> str:
     return f"batch_norm({x})"
 
@@ -31,6 +35,31 @@ def relu(x: str) -> str:
 
 def add(inputs: Collection[str]) -> str:
     return f"add({', '.join(sorted(inputs))})"
+
+
+def join(inputs: Collection[str]) -> str:
+    return f"Concatenate({', '.join(inputs)})"
+
+
+def scaled_add(x: str, y: str, scale: object) -> str:
+    return f"scaled_add({x}, {y}, scale {scale})"
+
+
+def differences(
+    model: Mapping[str, Layer], wanted: Mapping[str, str], ends: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yields layer, what it computes and what it should, for each that differs; last the end of the network.
+
+    wanted: our layers by the file's name, and what they should compute. ends: as for `Graph`, in order.
+    """
+    graph = Graph(model, wanted.keys(), ends)
+    for layer, computation in wanted.items():
+        found = graph.computation(layer) if layer in model else "not described"
+        if found != computation:
+            yield layer, found, computation
+    computation, end = list(ends.items())[-1]
+    if end not in map(graph.reference, model):
+        yield end, "not there", computation
 
 
 class Graph:
@@ -55,10 +84,11 @@ class Graph:
         match layer.kind:
             case "Conv2D":
                 return self._convolution(layer)
-            case "MaxPooling2D":
+            case "MaxPooling2D" | "AveragePooling2D":
                 size = _one(layer.config.get("pool_size"))
                 stride = _one(layer.config.get("strides") or size)
-                return max_pool(*self._padded(layer, size, stride))
+                pool = max_pool if layer.kind == "MaxPooling2D" else average_pool
+                return pool(*self._padded(layer, size, stride))
             case "ZeroPadding2D":
                 padding = _one(layer.config.get("padding"))
                 return f"zero_padding({inputs[0]}, {padding})" if padding else inputs[0]
@@ -66,6 +96,10 @@ class Graph:
                 return batch_norm(inputs[0])
             case "Add":
                 return add(inputs)
+            case "CustomScaleLayer" if len(inputs) == 2:  # of Keras' Inception-ResNet-V2
+                return scaled_add(*inputs, layer.config.get("scale"))
+            case "Lambda" if len(inputs) == 2 and (layer.config.get("arguments") or {}).keys() == {"scale"}:  # the same
+                return scaled_add(*inputs, layer.config["arguments"]["scale"])
             case "Activation":
                 return _activated(layer.config.get("activation"), inputs[0])
             case "ReLU" if not any(layer.config.get(option) for option in NO_RELU):

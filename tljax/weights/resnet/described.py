@@ -1,14 +1,14 @@
 """What a Keras file says of its own layers, held against ours: no stride, padding or ReLU shows in the tensors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from tljax.core.errors import UserError
 from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.files import Source
 from tljax.weights.formats import Description
 from tljax.weights.keras.epsilon import common_epsilon
-from tljax.weights.keras.files import Layer
-from tljax.weights.keras.graph import INPUT, Graph, add, batch_norm, convolution, max_pool, relu
+from tljax.weights.keras.graph import INPUT, add, batch_norm, convolution, max_pool, relu
+from tljax.weights.keras.graph import differences as differences_of
 from tljax.weights.match import Match
 
 
@@ -24,7 +24,7 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
         return Description(epsilon=epsilon)
     size = ARCHITECTURES[match.backbone]
     differences = {
-        variant: list(_differences(model, *_expected(layers, size, VARIANTS[variant].stride_in_first)))
+        variant: list(differences_of(model, *_expected(layers, size, VARIANTS[variant].stride_in_first)))
         for variant in VARIANTS
     }
     variant = min(differences, key=lambda variant: len(differences[variant]))
@@ -35,20 +35,6 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
         )
     norms = [model[theirs] for ours, theirs in layers.items() if "bn" in ours]
     return Description(variant, common_epsilon(source, norms))
-
-
-def _differences(
-    model: Mapping[str, Layer], wanted: Mapping[str, str], ends: Mapping[str, str]
-) -> Iterator[tuple[str, str, str]]:
-    """Layer, what it computes and what it should, for each that differs; last the end of the network."""
-    graph = Graph(model, wanted.keys(), ends)
-    for layer, computation in wanted.items():
-        found = graph.computation(layer) if layer in model else "not described"
-        if found != computation:
-            yield layer, found, computation
-    computation, end = list(ends.items())[-1]
-    if end not in map(graph.reference, model):
-        yield end, "not there", computation
 
 
 def _expected(

@@ -1,0 +1,93 @@
+"""What a Keras file says of an Inception network's layers, held against ours.
+
+Keras numbers most layers, so that their names do not tell which is which. Where the file describes its layers, each of
+them must take what ours takes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tljax.core.errors import UserError
+from tljax.models.inception import POOLED, STEM, Part, Plan, Unit
+from tljax.weights.files import Source
+from tljax.weights.formats import Description
+from tljax.weights.keras.epsilon import common_epsilon
+from tljax.weights.keras.graph import (
+    INPUT,
+    average_pool,
+    batch_norm,
+    convolution,
+    differences,
+    join,
+    max_pool,
+    relu,
+    scaled_add,
+)
+from tljax.weights.match import Match
+from tljax.weights.names import in_file
+
+
+def describe(architectures: Mapping[str, Any], source: Source, match: Match) -> Description:
+    """Returns BatchNorm's epsilon by Keras' description of the layers.
+
+    Raises UserError that names the first layer that is not ours.
+    """
+    layers = {ours.rpartition(".")[0]: in_file(theirs)[0].split("/")[-2] for ours, theirs in match.body.items()}
+    model = next((model for model in source.models if layers["stem.0.conv"] in model), None)
+    if model is None:
+        return Description()
+    expected = _Expected(layers)
+    expected.network(architectures[match.backbone].stages)
+    for layer, found, wanted in differences(model, expected.wanted, expected.ends):
+        raise UserError(
+            f"{source.path} describes another network than ours: '{layer}' is {found}, where {match.backbone} has "
+            f"{wanted}"
+        )
+    return Description(epsilon=common_epsilon(source, [model[name] for ours, name in layers.items() if "norm" in ours]))
+
+
+class _Expected:
+    """What each of our layers, by the file's name, computes; and the computation of each block's end -> its name."""
+
+    def __init__(self, layers: Mapping[str, str]):
+        self.layers, self.wanted, self.ends = layers, {}, {}
+
+    def network(self, stages: Sequence[Sequence[Part]]) -> None:
+        x = INPUT
+        for number, unit in enumerate(STEM):
+            x = self._unit(f"stem.{number}", unit, x)
+            x = max_pool(x, 3, 2, 0) if number in POOLED else x
+        for stage, parts in enumerate(stages):
+            for number, part in enumerate(parts):
+                computation = self._block(f"stages.{stage}.{number}", part, x)
+                x = self.ends[computation] = f"block{stage + 2}.{number}"
+
+    def _block(self, ours: str, part: Any, x: str) -> str:
+        if isinstance(part, Unit):
+            return self._unit(ours, part, x)
+        found = [self._branch(f"{ours}.branches.{branch}", steps, x) for branch, steps in enumerate(part.branches)]
+        if isinstance(part, Plan):
+            if part.pool == "max":
+                found.append(max_pool(x, 3, 2, 0))
+            elif part.pooled:
+                found.append(self._unit(f"{ours}.pooled", part.pooled, average_pool(x, 3, 1, 1)))
+            return join(found)
+        up = self.layers[f"{ours}.up"]
+        self.wanted[up] = convolution(join(found), 1, 0)
+        y = scaled_add(x, up, part.scale)
+        return relu(y) if part.relu else y
+
+    def _branch(self, ours: str, steps: Sequence[Unit | tuple[Unit, ...]], x: str) -> str:
+        for step, units in enumerate(steps):
+            sides = (units,) if isinstance(units, Unit) else units
+            found = [self._unit(f"{ours}.steps.{step}.{side}", unit, x) for side, unit in enumerate(sides)]
+            x = found[0] if len(found) == 1 else join(found)
+        return x
+
+    def _unit(self, ours: str, unit: Unit, x: str) -> str:
+        conv, norm = self.layers[f"{ours}.conv"], self.layers[f"{ours}.norm"]
+        padding: object = 0
+        if unit.pad and unit.size != 1:
+            padding = unit.size // 2 if isinstance(unit.size, int) else "'same'"
+        self.wanted[conv], self.wanted[norm] = convolution(x, unit.stride, padding), batch_norm(conv)
+        return relu(norm)
