@@ -4,7 +4,7 @@
 
 Keys are `SOURCE|FORMAT|BACKBONE|VARIANT|`, then `SIDE|LAYER` (about SAMPLES evenly spaced values of an activation, all
 features), `names` (the name and the shape of each tensor in the file that the library saves) or `origin` (which of
-these each of our tensors is made of).
+these each of our tensors is made of) and, of Keras, `config` (its description of the layers, as JSON).
 """
 
 import dataclasses
@@ -55,6 +55,7 @@ def main() -> None:
         found[f"{key}|origin"] = np.array([f"{ours} {' '.join(in_file(where))}" for ours, where in match.body.items()])
         if is_keras:
             load_keras(peer, match)
+            found[f"{key}|config"] = np.array(peer.network.to_json())
         else:
             with torch.no_grad():
                 load_ours(peer.network, source.tensors, match)

@@ -15,6 +15,8 @@ from tljax.weights import convert, save
 from tljax.weights.catalogue import checkpoints
 from tljax.weights.export import export
 from tljax.weights.inception import numbered
+from tljax.weights.keras.files import Layer
+from tljax.weights.keras.graph import Graph
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "inception.npz")
 SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
@@ -178,3 +180,52 @@ def test_a_network_is_exported_and_read_again(start, tmp_path):
 @pytest.mark.parametrize("name", ["inception-v3", "radimagenet-inception-v3", "radimagenet-inception-resnet-v2"])
 def test_the_published_checkpoints_can_be_converted(name):
     assert checkpoints()[name].supported
+
+
+def described(path: Path, source: str, *change: str) -> Path:
+    """A whole Keras model with Keras' description of its layers, in which the first text of `change` is the second."""
+    config = str(GOLDEN[f"{source}|config"])
+    if change:
+        assert change[0] in config
+        config = config.replace(*change)
+    write_hdf5(path, golden_file(source), KERAS_2, "model_weights")
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = config
+    return path
+
+
+@pytest.mark.parametrize("start", ["Keras|keras-inception-v3", "Keras|keras-inception-resnet-v2"])
+def test_a_keras_file_is_held_to_its_description(start, tmp_path):
+    source = of(start)
+    assert convert(described(tmp_path / "file.h5", source)).card.variant == "keras"
+    for old, new, fault in (
+        ('"pool_size": [3, 3], "padding": "same"', '"pool_size": [5, 5], "padding": "same"', r"average_pool.*size 5"),
+        ('"kernel_size": [7, 1], "strides": [1, 1]', '"kernel_size": [7, 1], "strides": [2, 2]', "stride 2"),
+    ):
+        with pytest.raises(UserError, match=f"describes another network than ours: .*{fault}"):
+            convert(described(tmp_path / "changed.h5", source, old, new))
+
+
+def test_the_scale_of_residual_blocks_is_held_to_the_description(tmp_path):
+    path = described(tmp_path / "file.h5", of("Keras|keras-inception-resnet"), '"scale": 0.17', '"scale": 0.2')
+    with pytest.raises(UserError, match=r"is .*scaled_add\(block2\.0, block35_1_conv, scale 0\.2\).* has .*block2\.1"):
+        convert(path)
+
+
+def test_another_epsilon_goes_into_the_variances(tmp_path):
+    source = of("Keras|keras-inception-resnet")
+    found = convert(described(tmp_path / "file.h5", source, '"epsilon": 0.001', '"epsilon": 0.002'))
+    (theirs,) = found.origin["stages.0.0.pooled.norm.var"]
+    np.testing.assert_allclose(
+        found.tensors["stages.0.0.pooled.norm.var"], golden_file(source)[theirs] + np.float32(0.001), rtol=1e-6
+    )
+    assert "variances raised by 0.001" in found.card.note
+
+
+def test_a_scale_by_a_lambda_layer_is_that_of_keras_2():
+    """Keras 2 has no layer of its own for it."""
+    scaled = Layer("Lambda", {"arguments": {"scale": 0.17}}, ("x", "y"))
+    other = Layer("Lambda", {"arguments": {}}, ("x", "y"))
+    graph = Graph({"scaled": scaled, "other": other}, {"x", "y"}, {})
+    assert graph.computation("scaled") == "scaled_add(x, y, scale 0.17)"
+    assert graph.computation("other") == "Lambda(x, y)"
