@@ -2,9 +2,10 @@
 
     OMP_WAIT_POLICY=passive python -m benchmarks.families [--network vit_small_patch16_224] [--batch-size 8]
 
-For a CPU. The library is timm, of DenseNets torchvision. timm's transformers compute attention by torch's
-`scaled_dot_product_attention`. A step is forward, backward and Adam in float32; inference gives the features of a
-batch. Figures are seconds of CPU time, medians over the rounds, the first one left out.
+For a CPU. The library is timm, or torchvision for DenseNets and Inception V3, whose auxiliary classifier is left out.
+timm's transformers compute attention by torch's `scaled_dot_product_attention`. A step is forward, backward and Adam in
+float32; inference gives the features of a batch. Figures are seconds of CPU time, medians over the rounds, the first
+one left out.
 """
 
 import jax
@@ -15,7 +16,7 @@ import torch
 import tyro
 from flax import nnx
 
-from benchmarks.peers import Peer, convnext, densenet, dinov3, vit
+from benchmarks.peers import Peer, convnext, densenet, dinov3, inception, vit
 from benchmarks.training import in_turns
 from tljax import models
 
@@ -23,6 +24,8 @@ CLASSES = 7
 PEERS = {  # family -> our variant, and the library's network by our architecture
     "convnext": ("torch", lambda name: convnext.by_timm("convnext_{}", name)),
     "densenet": ("torch", lambda name: densenet.by_torchvision(name, None)),
+    "inception_v3": ("torch", lambda name: inception.without_auxiliary(inception.v3_by_torchvision(name, None))),
+    "inception_resnet_v2": ("torch", lambda name: inception.resnet_v2_by_timm(name, None)),
     "vit": ("timm", lambda name: vit.by_timm("vit_{}_patch16_224", name)),
     "dinov3": ("no_bias", lambda name: dinov3.by_timm("", name, None)),
 }

@@ -103,6 +103,12 @@ def v3_by_timm(architecture: str, clones: Path | None) -> Peer:
     )
 
 
+def without_auxiliary(found: Peer) -> Peer:
+    """Takes torchvision's auxiliary classifier out."""
+    found.network.aux_logits, found.network.AuxLogits = False, None
+    return found
+
+
 class RadImageNet(nn.Module):
     """Inception V3 as the authors of RadImageNet save it."""
 
@@ -116,8 +122,7 @@ class RadImageNet(nn.Module):
 
 def v3_by_radimagenet(architecture: str, clones: Path | None) -> Peer:
     original = v3_by_torchvision(architecture, clones)
-    del original.network.AuxLogits
-    network = RadImageNet(original.network)
+    network = RadImageNet(without_auxiliary(original).network)
     number = radimagenet_torch_inception_v3.numbered
     stages = [list(map(number, stage)) for stage in v3_stages(architecture)]
     return peer(network, list(map(number, v3.STEM)), stages, network)
