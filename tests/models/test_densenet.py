@@ -11,6 +11,7 @@ from flax import nnx
 from weight_files import in_format, random_tensors
 
 from tljax import models
+from tljax.core.errors import UserError
 from tljax.models.backbone import Backbone
 from tljax.models.densenet import VARIANTS
 from tljax.weights.verify import RUN_ONCE
@@ -87,6 +88,16 @@ def test_it_is_a_backbone(variant):
     assert model.first_filters().shape == (7, 7, VARIANTS[variant].channels, 16)
     channels = models.normalisation_of(TINY, variant).depth
     assert channels == model.input_channels == models.input_channels(TINY, variant) == VARIANTS[variant].channels
+
+
+def test_images_that_leave_an_empty_grid_are_refused():
+    model = models.build(TINY, "torch", 3, seed=None)
+    model.eval()
+    smallest = models.input_smallest(TINY, "torch")
+    seen = jax.eval_shape(lambda x: model.features(x, ("block4",))[1], jnp.zeros((1, smallest, smallest, 3)))
+    assert seen["block4"].shape[1:3] == (1, 1)
+    with pytest.raises(UserError, match=f"at least {smallest}"):
+        model.features(jnp.zeros((1, smallest, smallest - 1, 3)))
 
 
 def test_full_sizes_have_the_published_number_of_parameters():

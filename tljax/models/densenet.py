@@ -9,6 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
+from tljax.core.errors import UserError
 from tljax.models.backbone import BackboneModule, Taps, mean_over_positions
 from tljax.models.layers import BatchNorm, Conv, Initialiser, glorot_uniform, he_normal
 from tljax.models.pooling import average_pool, max_pool
@@ -107,6 +108,7 @@ class DenseNet(BackboneModule):
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant, self.final_relu, self.input_channels = variant, kind.final_relu, kind.channels
+        self.input_smallest = 4 * (2 ** (len(size.blocks) - 1) - 1) + 1  # a last grid of one place
         self.named_layers = ("conv1", *(f"block{block + 1}" for block in range(len(size.blocks))))
         self.all_layers = (
             "conv1",
@@ -136,6 +138,16 @@ class DenseNet(BackboneModule):
         mask: Bool[Array, " b"] | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
+        """Returns the pooled features, float32, and the activations of `layers` (see `Backbone`).
+
+        Raises UserError where a side of the images is so small that the last grid would be empty.
+        """
+        height, width = x.shape[1:3]
+        if min(height, width) < self.input_smallest:
+            raise UserError(
+                f"images of {height} x {width} pixels are too small for this DenseNet: give --image-size at least "
+                f"{self.input_smallest}"
+            )
         taps = Taps(layers)
         y = max_pool(taps("conv1", nnx.relu(self.bn1(self.conv1(x), mask))))
         for number, block in enumerate(self.blocks, start=1):
