@@ -70,7 +70,7 @@ def by_torchvision(architecture: str, clones: Path | None, change: Callable[[dic
     return of_blocks(network, network.features, architecture, features, save, torch.relu)
 
 
-def before_0_3(state: dict) -> dict:
+def as_first_files(state: dict) -> dict:
     """The names of torchvision's first files."""
     dotted = {part + number: f"{part}.{number}" for part in ("norm", "conv") for number in "12"}
 
@@ -158,7 +158,7 @@ ROWS = [
         "torchvision, old names",
         "torchvision-densenet",
         "torch",
-        partial(by_torchvision, change=before_0_3),
+        partial(by_torchvision, change=as_first_files),
         FULL,
         TINY,
     ),

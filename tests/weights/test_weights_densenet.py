@@ -13,7 +13,8 @@ from weight_files import in_format, random_tensors, write_hdf5, write_safetensor
 
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.weights import convert, densenet, reference, save, verify
+from tljax.weights import convert, reference, save, verify
+from tljax.weights.densenet.reference import KERAS_NETWORKS
 from tljax.weights.export import export
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "densenets.npz")
@@ -209,8 +210,8 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch):
         verify.original_outputs(path, convert(path))
 
 
-def tiny_of_keras(epsilon: float) -> keras.Model:
-    """As keras.applications builds its DenseNets; without top."""
+def tiny_of_keras(epsilon: float, activation: str = "relu") -> keras.Model:
+    """As keras.applications builds its DenseNets; without top. activation: the last one."""
     from keras.src.applications.densenet import conv_block, transition_block
 
     x = images = keras.layers.Input((64, 96, 3))
@@ -223,7 +224,9 @@ def tiny_of_keras(epsilon: float) -> keras.Model:
         x = transition_block(x, 0.5, f"pool{block - 1}") if block > 2 else x
         for layer in range(count):
             x = conv_block(x, 8, f"conv{block}_block{layer + 1}")
-    x = keras.layers.Activation("relu", name="relu")(keras.layers.BatchNormalization(epsilon=1.001e-5, name="bn")(x))
+    x = keras.layers.Activation(activation, name="relu")(
+        keras.layers.BatchNormalization(epsilon=1.001e-5, name="bn")(x)
+    )
     network = keras.Model(images, x)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -242,9 +245,16 @@ def test_a_keras_model_of_another_epsilon_computes_the_same(epsilon, tmp_path, m
         conversion = convert(tmp_path / "w.keras")
         assert conversion.epsilon == epsilon
         assert ("variances raised" in conversion.card.note) == (epsilon == 1e-3)
-        monkeypatch.setitem(densenet.KERAS_NETWORKS, TINY, "Tiny")
+        monkeypatch.setitem(KERAS_NETWORKS, TINY, "Tiny")
         monkeypatch.setattr(keras.applications, "Tiny", lambda **_: tiny_of_keras(1.001e-5), raising=False)
         title, theirs = verify.original_outputs(tmp_path / "w.keras", conversion)
     found = verify.differences(verify.our_outputs(conversion), theirs)
     assert title == "keras.applications.Tiny" and len(found) == 5
     assert max(found.values()) < 1e-5, found
+
+
+def test_a_keras_model_whose_last_activation_is_another_is_refused(tmp_path):
+    with keras_network.loosened():
+        tiny_of_keras(1.001e-5, "tanh").save(tmp_path / "w.keras")
+    with pytest.raises(UserError, match=r"describes another network .*'block4' is not there.* relu\(bn\)"):
+        convert(tmp_path / "w.keras")

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from tljax.weights import densenet
-from tljax.weights.densenet import KERAS
+from tljax.weights.densenet import described, reference
+from tljax.weights.densenet.names import KERAS
 from tljax.weights.formats import keras
 from tljax.weights.reference import by_keras
 
@@ -17,8 +17,8 @@ FORMAT = replace(
     normalisation="imagenet",
     rule="Keras' layer names: epsilon as keras.applications' DenseNet has it, input as its preprocess_input gives it "
     "(RGB / 255, ImageNet's mean and std); if it is RadImageNet's, say --normalisation radimagenet",
-    describe=densenet.describe,
-    fit=densenet.fit,
-    reference=by_keras(densenet.KERAS_NETWORKS, densenet.keras_layers),
+    describe=described.describe,
+    fit=described.fit,
+    reference=by_keras(reference.KERAS_NETWORKS, reference.keras_layers),
     licence="MIT for Keras' own ImageNet weights",
 )

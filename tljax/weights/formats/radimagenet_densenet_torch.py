@@ -5,8 +5,8 @@ torchvision applies the last ReLU outside these features, so that the authors' n
 
 from dataclasses import replace
 
-from tljax.weights import densenet
-from tljax.weights.densenet import identify_torch, torch_layers
+from tljax.weights.densenet import reference
+from tljax.weights.densenet.names import TORCHVISION, identify_torch, torch_layers
 from tljax.weights.formats import radimagenet, torchvision_densenet
 from tljax.weights.reference import by_torch
 
@@ -27,5 +27,5 @@ FORMAT = replace(
     own_head=r"(^|\.)(linear|fc)\.",  # of the authors' training code
     bare=True,
     exports=False,
-    reference=by_torch("torchvision", densenet.original, names=densenet.TORCHVISION.names),
+    reference=by_torch("torchvision", reference.original, names=TORCHVISION.names),
 )

@@ -1,12 +1,15 @@
 """DenseNets of torchvision and timm, which name their tensors alike."""
 
-from tljax.weights import densenet
-from tljax.weights.densenet import TORCHVISION, identify_torch
+from tljax.weights.densenet import names, reference
+from tljax.weights.densenet.names import TORCHVISION, identify_torch
 from tljax.weights.formats import TRAINING, Format
 from tljax.weights.reference import by_torch
 from tljax.weights.transformer import renaming
 
-OLD = ((r"norm\.([12])\.", r"norm\1."), (r"conv\.([12])\.", r"conv\1."))  # 'denselayer1.norm.1', before torchvision 0.3
+OLD = (
+    (r"norm\.([12])\.", r"norm\1."),
+    (r"conv\.([12])\.", r"conv\1."),
+)  # 'denselayer1.norm.1': torchvision's first files
 
 FORMAT = Format(
     title="torchvision or timm, DenseNet",
@@ -23,6 +26,6 @@ FORMAT = Format(
     aside=TRAINING,
     own_head=r"(^|\.)classifier\.\d+\.",  # several layers in the head's place
     exports=True,
-    reference=by_torch("torchvision", densenet.original),
-    export_note=densenet.export_note,
+    reference=by_torch("torchvision", reference.original),
+    export_note=names.export_note,
 )

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from tljax.weights import densenet
-from tljax.weights.densenet import TORCHVISION, identify_torch
+from tljax.weights.densenet import reference
+from tljax.weights.densenet.names import TORCHVISION, identify_torch
 from tljax.weights.formats import TRAINING, torchvision_densenet
 from tljax.weights.reference import by_torch
 
@@ -17,5 +17,5 @@ FORMAT = replace(
     aside=(*TRAINING, r"(^|\.)op_threshs$"),  # thresholds of its findings
     exclusive=False,
     exports=False,
-    reference=by_torch("torchxrayvision", densenet.original_grey),
+    reference=by_torch("torchxrayvision", reference.original_grey),
 )

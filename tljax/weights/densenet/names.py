@@ -1,19 +1,15 @@
 """Where weights files keep the tensors of a DenseNet: the layers' names as data, for all formats of it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tljax.models.densenet import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
-from tljax.weights.files import Source
-from tljax.weights.formats import Description, NotConvertible, Shapes
-from tljax.weights.keras.epsilon import epsilon_of, fit_epsilon
-from tljax.weights.match import Match
+from tljax.weights.formats import NotConvertible, Shapes
 from tljax.weights.names import Layout, Names, kernel, norm, our_shape
-from tljax.weights.reference import LOGITS, Original, View
 
 
 @dataclass(frozen=True)
@@ -151,67 +147,3 @@ def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
         f"names as torchvision's {card.backbone}, but {', '.join(facts)}; torchvision's network gives wrong results "
         "unless it is changed accordingly"
     )
-
-
-# What a Keras file describes
-
-
-def describe(source: Source, match: Match) -> Description:
-    """Returns BatchNorm's epsilon by Keras' description of the layers."""
-    return Description(epsilon=epsilon_of(source, match))
-
-
-def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:
-    """Brings the variances to the epsilon of `variant` in place; returns what it did, in words."""
-    return fit_epsilon(tensors, VARIANTS[variant].epsilon, description.epsilon)
-
-
-# The original networks, for --verify
-
-KERAS_NETWORKS = {"densenet121": "DenseNet121", "densenet169": "DenseNet169"}  # of keras.applications
-
-
-def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns torchvision's network."""
-    import torch
-    from torchvision.models import DenseNet
-
-    size = ARCHITECTURES[card.backbone]
-    network = DenseNet(size.growth, size.blocks, 2 * size.growth, num_classes=len(tensors.get("classifier.bias", [0])))
-    has_relu = VARIANTS[card.variant].final_relu
-    title = f"torchvision.models.{card.backbone}" + ("" if has_relu else " without its last ReLU")
-
-    def last(y: torch.Tensor) -> torch.Tensor:
-        return (torch.relu(y) if has_relu else y).permute(0, 2, 3, 1)
-
-    return Original(title, network, _views(card.backbone, last), unread=("classifier.",))
-
-
-def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns TorchXRayVision's network, which is not resized to the images that it was trained on."""
-    import torch
-    from torchxrayvision.models import DenseNet
-
-    size = ARCHITECTURES[card.backbone]
-    classes = len(tensors.get("classifier.bias", [0]))
-    network = DenseNet(size.growth, size.blocks, 2 * size.growth, num_classes=classes, in_channels=1)
-
-    def last(y: torch.Tensor) -> torch.Tensor:
-        return torch.relu(y).permute(0, 2, 3, 1)
-
-    views = _views(card.backbone, last)
-    return Original("torchxrayvision.models.DenseNet", network, views, unread=("classifier.",))
-
-
-def _views(backbone: str, last: Callable) -> dict[str, View]:
-    """Where our layers are in torchvision's modules; last: of the output of the last BatchNorm."""
-    count = len(ARCHITECTURES[backbone].blocks)
-    blocks = {f"block{block}": View(f"features.denseblock{block}") for block in range(1, count)}
-    return {"conv1": View("features.relu0"), **blocks, f"block{count}": View("features.norm5", last)}
-
-
-def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns our named layers by the Keras layers that give the same."""
-    counts = ARCHITECTURES[backbone].blocks[:-1]
-    blocks = {f"block{block}": f"conv{block + 1}_block{count}_concat" for block, count in enumerate(counts, start=1)}
-    return {"conv1": "conv1_relu", **blocks, f"block{len(counts) + 1}": "relu", LOGITS: "predictions"}

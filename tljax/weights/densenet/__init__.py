@@ -1,0 +1,1 @@
+"""What only DenseNets need: their tensor names, descriptions by Keras and references."""

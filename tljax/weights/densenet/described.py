@@ -1,0 +1,72 @@
+"""What a Keras file says of a DenseNet's layers, held against ours."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tljax.core.errors import UserError
+from tljax.models.densenet import ARCHITECTURES, VARIANTS, Architecture
+from tljax.weights.files import Source
+from tljax.weights.formats import Description
+from tljax.weights.keras.epsilon import common_epsilon, fit_epsilon
+from tljax.weights.keras.graph import (
+    INPUT,
+    average_pool,
+    batch_norm,
+    convolution,
+    differences,
+    join,
+    max_pool,
+    relu,
+)
+from tljax.weights.match import Match
+from tljax.weights.names import in_file
+
+
+def describe(source: Source, match: Match) -> Description:
+    """Returns BatchNorm's epsilon by Keras' description of the layers.
+
+    Raises UserError that names the first layer that is not ours.
+    """
+    layers = {ours.rpartition(".")[0]: in_file(theirs)[0].split("/")[-2] for ours, theirs in match.body.items()}
+    model = next((model for model in source.models if layers["conv1"] in model), None)
+    if model is None:
+        return Description()
+    for layer, found, wanted in differences(model, *_expected(layers, ARCHITECTURES[match.backbone])):
+        raise UserError(
+            f"{source.path} describes another network than ours: '{layer}' is {found}, where {match.backbone} has "
+            f"{wanted}"
+        )
+    norms = [model[theirs] for ours, theirs in layers.items() if ours.startswith("bn") or ours.endswith("norm")]
+    return Description(epsilon=common_epsilon(source, norms))
+
+
+def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:
+    """Brings the variances to the epsilon of `variant` in place; returns what it did, in words."""
+    return fit_epsilon(tensors, VARIANTS[variant].epsilon, description.epsilon)
+
+
+def _expected(layers: Mapping[str, str], size: Architecture) -> tuple[dict[str, str], dict[str, str]]:
+    """What each of our layers, by the file's name, computes; and the computation of each layer's end -> its name."""
+    wanted, ends = {}, {}
+
+    def norm_conv(place: str, x: str, padding: int) -> str:
+        norm, conv = layers[f"{place}.norm"], layers[f"{place}.conv"]
+        wanted[norm], wanted[conv] = batch_norm(x), convolution(relu(norm), 1, padding)
+        return conv
+
+    conv, norm = layers["conv1"], layers["bn1"]
+    wanted[conv], wanted[norm] = convolution(INPUT, 2, 3), batch_norm(conv)
+    x = max_pool(relu(norm), 3, 2, 1)
+    for block, count in enumerate(size.blocks):
+        if block:
+            x = average_pool(norm_conv(f"transitions.{block - 1}", x, 0), 2, 2, 0)
+        for layer in range(count):
+            place = f"blocks.{block}.{layer}"
+            grown = norm_conv(f"{place}.grow", norm_conv(f"{place}.narrow", x, 0), 1)
+            joined = join([x, grown])
+            x = ends[joined] = f"block{block + 1}.{layer}"
+    last = layers["bn2"]
+    wanted[last] = batch_norm(x)
+    ends[relu(last)] = f"block{len(size.blocks)}"
+    return wanted, ends
