@@ -19,7 +19,7 @@ STAGES = 4
 def rule(names: str, *more: str, last_epsilon: str = "1e-6") -> str:
     """Returns what the tensors cannot tell of a format. names: what it is recognised by."""
     last = f" ({last_epsilon} in the last one)" if last_epsilon != "1e-6" else ""
-    assumed = f"LayerNorm's epsilon 1e-6{last}, an exact GELU, features are the mean over positions after LayerNorm"
+    assumed = f"LayerNorm's epsilon 1e-6{last}, an exact GELU, features are the mean over positions and then LayerNorm"
     return "; ".join((f"{names}: {assumed}, {IMAGENET}", *more))
 
 
