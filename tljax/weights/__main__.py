@@ -92,13 +92,20 @@ def _export(arguments: list[str]) -> None:
 
 
 def _audit(arguments: list[str]) -> None:
-    from tljax.weights.audit import audit_command
+    from tljax.weights import audit_command, networks
 
     parser = _parser("audit")
     parser.add_argument("network", metavar="NETWORK", help="a name, a weights folder or a run folder")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="images, of any domain")
-    parser.add_argument("--image-size", type=int, default=224, help="in pixels")
-    audit_command(parser.parse_args(arguments))
+    parser.add_argument(
+        "--images",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="images, of any domain; a folder per class for networks without batch normalisation",
+    )
+    parser.add_argument("--image-size", type=int, default=audit_command.IMAGE_SIZE, help="in pixels")
+    options = parser.parse_args(arguments)
+    audit_command.run(networks.resolve(options.network, options.weights_dir), options.images, options.image_size)
 
 
 if __name__ == "__main__":

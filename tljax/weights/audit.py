@@ -5,9 +5,8 @@ candidate input is scored by how far the statistics of given images are from the
 channel order moves them far; another domain of images moves them less.
 """
 
-import argparse
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -17,16 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
-from rich.table import Table
 
 from tljax.core.errors import UserError
-from tljax.core.progress import output
 from tljax.models.backbone import BackboneModule
 from tljax.models.layers import BatchNorm
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 from tljax.weights import networks
 
 IMAGES = 64  # at most
+ALIKE = 0.4  # standard deviations of the pixels: less lies between the inputs of ImageNet, CLIP and RAD-DINO
 DRAWS, SURE = 200, 0.95  # bootstrap draws of the images, and the share in which the nearest input must be nearest
 
 
@@ -36,28 +34,37 @@ class Candidate:
 
     names: tuple[str, ...]  # several where the images do not distinguish them
     normalisation: Normalisation
-    distance: float  # mean over channels of log(1 + Kullback-Leibler divergence); 0 is a perfect fit
+    distance: float  # of batch statistics: mean of log(1 + Kullback-Leibler divergence); of a probe: 1 - AUC
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The candidates, the nearest first, and what they tell."""
+    """The candidates, the nearest first, and what they tell.
+
+    `alike` are the first candidate and all that make nearly the same of these images: no audit tells them apart.
+    """
 
     candidates: tuple[Candidate, ...]
-    sure: float  # share of bootstrap draws of the images in which the first candidate is nearest
-    margin: float  # distance of the second candidate over that of the first
+    alike: tuple[Candidate, ...]
+    sure: float  # share of bootstrap draws of the images in which one of `alike` is nearest
+    margin: float  # distance of the nearest other candidate over that of the first
 
     @property
-    def found(self) -> Candidate | None:
-        """The input that the network was trained on; None where the images cannot tell."""
-        return self.candidates[0] if self.sure >= SURE else None
+    def found(self) -> tuple[Candidate, ...]:
+        """The inputs among which the network's own is; empty where the images cannot tell."""
+        return self.alike if self.sure >= SURE else ()
 
     def __str__(self) -> str:
-        first = " = ".join(self.candidates[0].names)
-        told = (
-            f"nearest in {self.sure:.0%} of the draws of the images; the next input is {self.margin:.2f} times as far"
+        names = " or ".join(" = ".join(candidate.names) for candidate in self.alike)
+        draws, margin = (
+            f"in {self.sure:.0%} of the draws of the images",
+            f"the next input is {self.margin:.2f} times as far",
         )
-        return f"{first} ({told})" if self.found else f"cannot tell. {first} is {told}"
+        if len(self.alike) > 1:
+            told = f"nearly the same input; one of them is nearest {draws}; {margin}"
+        else:
+            told = f"nearest {draws}; {margin}"
+        return f"{names} ({told})" if self.found else f"cannot tell. {names}: {told}"
 
 
 def audit(network: networks.Network, images: UInt8[np.ndarray, "n h w 3"]) -> Verdict:
@@ -71,25 +78,54 @@ def audit(network: networks.Network, images: UInt8[np.ndarray, "n h w 3"]) -> Ve
     wanted = _statistics(network.model)
     if not wanted:
         raise UserError(
-            f"{network.label} has no batch normalisation and keeps no statistics of its training images, so that its "
-            "input cannot be audited. Screen it with each input instead: tljax screen"
+            f"{network.label} has no batch normalisation and keeps no statistics of its training images. Its input can "
+            "be audited by images of known classes: put those of each class into a folder of --images"
         )
     pixels = jnp.asarray(images[:IMAGES], jnp.float32)
-    by_input: dict[bytes, list[tuple[str, Normalisation]]] = {}
-    for name, normalisation in candidates(network.normalisation).items():
-        by_input.setdefault(np.asarray(normalisation(pixels)).tobytes(), []).append((name, normalisation))
-    kinds = list(by_input.values())
+    kinds = distinct(candidates(network.normalisation), pixels)
     draws = np.random.default_rng(0).multinomial(len(pixels), np.full(len(pixels), 1 / len(pixels)), size=DRAWS)
     weights = np.vstack([np.ones(len(pixels)), draws]) / len(pixels)  # the images themselves first
     observe = _observer(network.model)
     distances = np.array([_distances(wanted, observe(kind[0][1](pixels)), weights) for kind in kinds])
+    return judge(kinds, distances, pixels)
+
+
+def keeps_statistics(network: networks.Network) -> bool:
+    """Returns whether `audit` can judge the inputs of a network."""
+    return bool(_statistics(network.model))
+
+
+Kind = list[tuple[str, Normalisation]]
+
+
+def distinct(inputs: Mapping[str, Normalisation], pixels: Float[Array, "n h w 3"]) -> list[Kind]:
+    """Groups inputs that are the same on these images, as both channel orders are on grey ones."""
+    by_input: dict[bytes, Kind] = {}
+    for name, normalisation in inputs.items():
+        by_input.setdefault(np.asarray(normalisation(pixels)).tobytes(), []).append((name, normalisation))
+    return list(by_input.values())
+
+
+def judge(
+    kinds: Sequence[Kind], distances: Float[np.ndarray, "kinds draws"], pixels: Float[Array, "n h w 3"]
+) -> Verdict:
+    """Orders the inputs by their distances; the first column is of the images themselves, the others of draws."""
     order = np.argsort(distances[:, 0])
-    found = tuple(
+    found = [
         Candidate(tuple(name for name, _ in kinds[number]), kinds[number][0][1], float(distances[number, 0]))
         for number in order
-    )
-    sure = float(np.mean(distances[:, 1:].argmin(axis=0) == order[0]))
-    return Verdict(found, sure, found[1].distance / max(found[0].distance, 1e-12))
+    ]
+    first = np.asarray(found[0].normalisation(pixels))
+    near = [_difference(first, np.asarray(each.normalisation(pixels))) < ALIKE for each in found]
+    sure = float(np.isin(distances[:, 1:].argmin(axis=0), order[near]).mean())
+    margin = min((each.distance for each, is_near in zip(found, near, strict=True) if not is_near), default=math.inf)
+    alike = tuple(each for each, is_near in zip(found, near, strict=True) if is_near)
+    return Verdict(tuple(found), alike, sure, margin / max(found[0].distance, 1e-12))
+
+
+def _difference(one: Float[np.ndarray, "n h w c"], other: Float[np.ndarray, "n h w c"]) -> float:
+    """The root mean square difference of two normalised images, in standard deviations of the first."""
+    return float(np.sqrt(np.mean(np.square(one - other))) / max(one.std(), 1e-12))
 
 
 def candidates(own: Normalisation) -> dict[str, Normalisation]:
@@ -156,27 +192,3 @@ def _distances(
         nats = 0.5 * (np.log(wanted_var / var) + (var + np.square(mean - wanted_mean)) / wanted_var - 1)
         layers.append(np.mean(np.log1p(np.maximum(nats, 0)), axis=1))
     return np.mean(layers, axis=0)
-
-
-def audit_command(options: argparse.Namespace) -> None:
-    """Prints the table and the verdict. Raises UserError as `audit` does."""
-    from tljax.datasets.decoding import decode_file, is_image, to_square
-    from tljax.datasets.listing import list_files
-
-    if not options.images.is_dir():
-        raise UserError(f"--images {options.images}: there is no such folder")
-    files = [path for path in list_files(options.images) if is_image(path)]
-    step = max(1, math.ceil(len(files) / IMAGES))
-    images = [to_square(decode_file(path), options.image_size) for path in files[::step]]
-    if not images:
-        raise UserError(f"--images {options.images} holds no image")
-    network = networks.resolve(options.network, options.weights_dir)
-    verdict = audit(network, np.stack(images))
-    table = Table("input", "distance", box=None)
-    for candidate in verdict.candidates[:12]:
-        table.add_row(" = ".join(candidate.names), f"{candidate.distance:.3f}")
-    output.print(table)
-    output.print(f"\n{len(images)} images. Verdict: {verdict}")
-    own = network.normalisation
-    if verdict.found and own != verdict.found.normalisation:
-        output.print("This is not the input that the card of these weights states.")

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from tljax import models
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.weights import verify
+from tljax.weights import audit_command, verify
 from tljax.weights.convert import Conversion, convert
 from tljax.weights.export import TARGETS, export
 from tljax.weights.folder import save, writing
 from tljax.weights.names import some
+from tljax.weights.networks import Network
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-CONVERTING = ("variant", "normalisation", "verify", "all_tensors")  # options that --to has no use for
+CONVERTING = ("variant", "normalisation", "verify", "images", "all_tensors")  # options that --to has no use for
 TENSOR_BYTES = 1 << 17  # what is larger is a tensor
 
 
@@ -35,6 +37,9 @@ def main() -> None:
     )
     parser.add_argument("--normalisation", choices=NORMALISATIONS, help="of the input; overrides what the file implies")
     parser.add_argument("--verify", action="store_true", help="compare with the original framework, layer by layer")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="images, of any domain, by which the input is audited"
+    )
     parser.add_argument("--all-tensors", action="store_true", help="print one line per tensor instead of one per stage")
     parser.add_argument("--to", choices=TARGETS, help="write a PyTorch file of this kind instead")
     arguments = parser.parse_args()
@@ -81,9 +86,21 @@ def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
     print()
     for line in _check(arguments.source, conversion, against_original=arguments.verify):
         print(line)
+    if arguments.images:
+        print()
+        audit_command.run(_network(conversion), arguments.images, audit_command.IMAGE_SIZE)
+        print()
     with writing(arguments.out):
         save(arguments.out, conversion.tensors, card)
     return conversion.remarks
+
+
+def _network(conversion: Conversion) -> Network:
+    card = conversion.card
+    tensors = verify.with_head(conversion.tensors, card.backbone, card.variant)
+    model = models.build_from(card.backbone, card.variant, tensors)
+    model.eval()
+    return Network(card.name, model, card)
 
 
 def _table(conversion: Conversion, *, folded: bool) -> Iterable[str]:

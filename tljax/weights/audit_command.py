@@ -1,0 +1,68 @@
+"""Reads the images of an audit, and prints its table and verdict."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from rich.table import Table
+
+from tljax.core.errors import UserError
+from tljax.core.progress import output
+from tljax.weights.audit import IMAGES, Verdict, audit, keeps_statistics
+from tljax.weights.audit_probe import audit_by_probe
+from tljax.weights.networks import Network
+
+IMAGE_SIZE = 224  # in pixels, by default
+PROBED = 300  # images that a probe takes, at most
+SHOWN = 12  # inputs in the table
+
+
+def run(network: Network, folder: Path, image_size: int) -> None:
+    """Audits a network by the images of a folder, and prints what was found.
+
+    Networks with batch normalisation are judged by its statistics. Others are judged by a linear probe, if the images
+    lie in a folder per class. Raises UserError where neither is possible.
+    """
+    files, labels = _files(folder)
+    by_probe = not keeps_statistics(network) and labels is not None
+    step = max(1, math.ceil(len(files) / (PROBED if by_probe else IMAGES)))
+    images = np.stack(list(_read(files[::step], image_size)))
+    if by_probe and labels is not None:
+        _show(network, audit_by_probe(network, images, labels[::step]), len(images), "1 - AUC of a linear probe")
+    else:
+        _show(network, audit(network, images), len(images), "distance")
+
+
+def _files(folder: Path) -> tuple[list[Path], Int[np.ndarray, " n"] | None]:
+    """The images of a folder, and their classes where it holds nothing but folders of them."""
+    from tljax.datasets.decoding import is_image
+    from tljax.datasets.listing import list_files
+
+    if not folder.is_dir():
+        raise UserError(f"--images {folder}: there is no such folder")
+    files = [path for path in list_files(folder) if is_image(path)]
+    if not files:
+        raise UserError(f"--images {folder} holds no image")
+    names = [path.relative_to(folder).parts[0] for path in files]
+    if any(len(path.relative_to(folder).parts) == 1 for path in files) or len(set(names)) < 2:
+        return files, None
+    return files, np.unique(names, return_inverse=True)[1]
+
+
+def _read(files: list[Path], size: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    from tljax.datasets.decoding import decode_file, to_square
+
+    for path in files:
+        yield to_square(decode_file(path), size)
+
+
+def _show(network: Network, verdict: Verdict, count: int, measure: str) -> None:
+    table = Table("input", measure, box=None)
+    for candidate in verdict.candidates[:SHOWN]:
+        table.add_row(" = ".join(candidate.names), f"{candidate.distance:.3f}")
+    output.print(table)
+    output.print(f"\n{count} images. Verdict: {verdict}")
+    if verdict.found and network.normalisation not in [candidate.normalisation for candidate in verdict.found]:
+        output.print("This is not the input that the card of these weights states.")
