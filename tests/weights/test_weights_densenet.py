@@ -1,21 +1,27 @@
 """Files of DenseNets: recognised, converted exactly, refused by name, compared with the library's own network."""
 
+import dataclasses
 import re
-import sys
 from pathlib import Path
 
 import h5py
+import jax.numpy as jnp
 import keras
 import keras_network
 import numpy as np
 import pytest
+from flax import nnx
+from weight_cards import CARD
 from weight_files import in_format, random_tensors, write_hdf5, write_safetensors, write_torch
 
+from tljax import models
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights import convert, reference, save, verify
+from tljax.weights.audit import audit
 from tljax.weights.densenet.reference import KERAS_NETWORKS
 from tljax.weights.export import export
+from tljax.weights.networks import Network
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "densenets.npz")
 SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
@@ -192,7 +198,7 @@ def test_a_network_is_exported_with_its_head_and_read_again(variant, tmp_path):
 
 
 def test_a_conversion_is_compared_with_torchvisions_network(tmp_path):
-    pytest.importorskip("torchvision") if "torchvision" in sys.modules else reference.declare_torchvision_operators()
+    reference.declare_torchvision_operators()
     pytest.importorskip("torchvision")
     path = write_torch(tmp_path / "w.pth", state("torchvision-densenet", "torch"))
     conversion = convert(path)
@@ -258,3 +264,18 @@ def test_a_keras_model_whose_last_activation_is_another_is_refused(tmp_path):
         tiny_of_keras(1.001e-5, "tanh").save(tmp_path / "w.keras")
     with pytest.raises(UserError, match=r"describes another network .*'block4' is not there.* relu\(bn\)"):
         convert(tmp_path / "w.keras")
+
+
+@pytest.mark.parametrize("name", ["xrv", "grey"])
+def test_the_audit_names_the_input_of_one_channel(name):
+    """By the images that the running statistics are of."""
+    model = models.build(TINY, "torch_grey", 2, dropout=0.0)
+    for _, module in nnx.iter_modules(model):
+        if hasattr(module, "momentum"):
+            module.momentum = 0.0
+    pictures = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1)).repeat(4, 1).repeat(4, 2).repeat(3, 3)
+    x = NORMALISATIONS[name](jnp.asarray(pictures, jnp.float32))
+    nnx.jit(lambda model, x: model.features(x)[0])(model, x)
+    card = dataclasses.replace(CARD, normalisation=NORMALISATIONS["xrv"])
+    verdict = audit(Network("small", model, card), pictures.astype(np.uint8))
+    assert name in verdict.candidates[0].names, str(verdict)

@@ -47,6 +47,9 @@ NORMALISATIONS = {
     "rad_dino": Normalisation("rgb", 1 / 255, (0.5307, 0.5307, 0.5307), (0.2583, 0.2583, 0.2583)),
     # of networks that were trained on pixels as they are
     "pixels": Normalisation("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    # what training code commonly gives a network of one channel: 0..1, and -1..1
+    "grey": Normalisation("grey", 1 / 255, (0.0,), (1.0,)),
+    "grey_centred": Normalisation("grey", 1 / 255, (0.5,), (0.5,)),
     # torchxrayvision.datasets.normalize(image, 255): (2 * grey / 255 - 1) * 1024
     "xrv": Normalisation("grey", 1 / 255, (0.5,), (1 / 2048,)),
 }
