@@ -96,7 +96,7 @@ def test_images_that_leave_an_empty_grid_are_refused():
     smallest = models.input_smallest(TINY, "torch")
     seen = jax.eval_shape(lambda x: model.features(x, ("block4",))[1], jnp.zeros((1, smallest, smallest, 3)))
     assert seen["block4"].shape[1:3] == (1, 1)
-    with pytest.raises(UserError, match=f"at least {smallest}"):
+    with pytest.raises(UserError, match=f"--image-size {smallest} or more"):
         model.features(jnp.zeros((1, smallest, smallest - 1, 3)))
 
 

@@ -42,7 +42,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    blocks: tuple[int, int, int, int]  # dense layers in each block
+    blocks: tuple[int, ...]  # dense layers in each block
     growth: int  # channels that a dense layer adds; the first convolution has twice as many
 
 
@@ -145,8 +145,8 @@ class DenseNet(BackboneModule):
         height, width = x.shape[1:3]
         if min(height, width) < self.input_smallest:
             raise UserError(
-                f"images of {height} x {width} pixels are too small for this DenseNet: give --image-size at least "
-                f"{self.input_smallest}"
+                f"images of {height} x {width} pixels are too small for this DenseNet, whose last layers would have "
+                f"nothing left to look at: give --image-size {self.input_smallest} or more"
             )
         taps = Taps(layers)
         y = max_pool(taps("conv1", nnx.relu(self.bn1(self.conv1(x), mask))))

@@ -1,6 +1,7 @@
 """The original network of a DenseNet's file, which `--verify` runs on the file's own tensors."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,9 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
     import torch
     from torchvision.models import DenseNet
 
-    size = ARCHITECTURES[card.backbone]
-    network = DenseNet(size.growth, size.blocks, 2 * size.growth, num_classes=len(tensors.get("classifier.bias", [0])))
+    size, classes = ARCHITECTURES[card.backbone], len(tensors.get("classifier.bias", [0]))
+    blocks: Any = size.blocks  # torchvision's annotation asks for four
+    network = DenseNet(size.growth, blocks, 2 * size.growth, num_classes=classes)
     has_relu = VARIANTS[card.variant].final_relu
     title = f"torchvision.models.{card.backbone}" + ("" if has_relu else " without its last ReLU")
 
