@@ -78,6 +78,18 @@ def test_the_logits_depend_on_every_place_of_the_last_grid():
     assert (jnp.abs(gradient).max(axis=-1) > 0).all()
 
 
+def test_no_gradient_on_a_gpu_scatters(monkeypatch):
+    """A scatter adds in no fixed order there."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    graph, state = nnx.split(network("torch"))
+
+    def total(state, x):
+        return jnp.sum(nnx.merge(graph, state).features(x)[0])
+
+    program = jax.jit(jax.grad(total, argnums=(0, 1))).trace(state, images(64)).lower(lowering_platforms=("cuda",))
+    assert "stablehlo.convolution" in program.as_text() and "scatter" not in program.as_text()
+
+
 def test_bfloat16_computes_with_features_in_float32():
     full, half = (features("torch", 64, dtype) for dtype in (jnp.float32, jnp.bfloat16))
     assert half["features"].dtype == np.float32

@@ -196,6 +196,14 @@ def test_depthwise_convolution_and_its_gradients_are_those_of_xla(places, size):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
+def test_depthwise_convolution_is_the_same_on_an_accelerator(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, kernel = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((2, 9, 8, 4), (7, 7, 1, 4)))
+    on_cpu = depthwise(x, kernel)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # its form also runs here
+    np.testing.assert_allclose(depthwise(x, kernel), on_cpu, atol=1e-4)
+
+
 def test_depthwise_convolution_in_bfloat16_adds_in_float32():
     rng = np.random.default_rng(0)
     x, kernel = (jnp.asarray(rng.normal(size=s), jnp.bfloat16) for s in ((2, 9, 9, 4), (7, 7, 1, 4)))
