@@ -67,6 +67,15 @@ def test_it_is_a_backbone_whose_stages_are_its_named_layers():
     assert len(deep.all_layers) == 1 + 36 and deep.all_layers[-1] == "stage4.2"
 
 
+def test_images_that_leave_an_empty_grid_are_refused():
+    assert models.input_smallest("convnext_tiny", "torch") == 32
+    model = network("torch")
+    found = jax.eval_shape(lambda x: model.features(x, ("stage4",))[1], jnp.zeros((1, 32, 32, 3)))
+    assert found["stage4"].shape == (1, 1, 1, 32)
+    with pytest.raises(UserError, match=r"40 x 31 pixels are too small .*--image-size 32 or more"):
+        model.features(jnp.zeros((1, 40, 31, 3)))
+
+
 def test_the_logits_depend_on_every_place_of_the_last_grid():
     model = network("torch")
     assert model.saliency_layer is None  # the last named layer

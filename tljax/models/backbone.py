@@ -153,6 +153,15 @@ class BackboneModule(nnx.Module):
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
         raise NotImplementedError
 
+    def refuse_small(self, x: Float[Array, "b h w c"]) -> None:
+        """Raises UserError where a side of the images is less than `input_smallest` pixels."""
+        height, width = x.shape[1:3]
+        if min(height, width) < self.input_smallest:
+            raise UserError(
+                f"images of {height} x {width} pixels are too small for this network, whose last layers would have "
+                f"nothing left to look at: give --image-size {self.input_smallest} or more"
+            )
+
     def classify(self, features: Float[Array, "b d"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
         return self.head(self.dropout(features, rngs=rngs))
 

@@ -14,6 +14,7 @@ from tljax.models.backbone import BackboneModule, Taps, mean_over_positions
 from tljax.models.convolution import depthwise
 from tljax.models.layers import Conv, Dense, Initialiser, LayerNorm, constant, drawn, glorot_uniform
 
+STEM_STRIDE = 4  # and sides of its kernel
 KERNEL = 7  # sides of the depthwise kernel
 WIDENING = 4  # channels in the middle of a block, as a multiple of its input's
 
@@ -106,13 +107,14 @@ class ConvNeXt(BackboneModule):
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant, self.norm_first = variant, kind.norm_first
+        self.input_smallest = STEM_STRIDE * 2 ** (len(size.blocks) - 1)
         self.named_layers = ("stem", *(f"stage{stage + 1}" for stage in range(len(size.blocks))))
         self.all_layers = (
             "stem",
             *(f"stage{stage + 1}.{block}" for stage, count in enumerate(size.blocks) for block in range(count)),
         )
         channels = size.widths[0]
-        self.stem = Conv(3, channels, 4, 4, True, kind.init, dtype, rng, padding=0)
+        self.stem = Conv(3, channels, STEM_STRIDE, STEM_STRIDE, True, kind.init, dtype, rng, padding=0)
         self.stem_norm = LayerNorm(channels, kind.epsilon, dtype)
         norms, convs, stages = [], [], []
         for stage, (count, width) in enumerate(zip(size.blocks, size.widths, strict=True)):
@@ -134,8 +136,10 @@ class ConvNeXt(BackboneModule):
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
         """Returns the pooled grid, float32, and the activations of `layers` (see `Backbone`).
 
-        mask: not used, as no layer looks at other images.
+        mask: not used, as no layer looks at other images. Raises UserError where a side of the images is less than 32
+        pixels.
         """
+        self.refuse_small(x)
         taps = Taps(layers)
         y = taps("stem", self.stem_norm(self.stem(x)))
         for number, blocks in enumerate(self.stages, start=1):

@@ -13,7 +13,6 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
-from tljax.core.errors import UserError
 from tljax.models.backbone import BackboneModule, Taps, mean_over_positions
 from tljax.models.layers import BatchNorm, Conv, Initialiser
 from tljax.models.pooling import average_of_neighbours, max_pool
@@ -204,7 +203,7 @@ class Inception(BackboneModule):
 
         Raises UserError where a side of the images is less than 75 pixels.
         """
-        _refuse_small(x.shape[1], x.shape[2])
+        self.refuse_small(x)
         taps, y = Taps(layers), x
         for index, unit in enumerate(self.stem):
             y = taps("conv1" if index == 0 else f"block1.{index - 1}", unit(y, mask))
@@ -219,11 +218,3 @@ class Inception(BackboneModule):
 
     def first_filters(self) -> Float[Array, "kh kw c n"]:
         return self.stem[0].conv.kernel[...]
-
-
-def _refuse_small(height: int, width: int) -> None:
-    if min(height, width) < SMALLEST_SIDE:
-        raise UserError(
-            f"images of {height} x {width} pixels are too small for an Inception network, whose blocks would have "
-            f"nothing left to look at: give --image-size {SMALLEST_SIDE} or more"
-        )
