@@ -9,7 +9,6 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
-from tljax.core.errors import UserError
 from tljax.models.backbone import BackboneModule, Taps, mean_over_positions
 from tljax.models.layers import BatchNorm, Conv, Initialiser, glorot_uniform, he_normal
 from tljax.models.pooling import average_pool, max_pool
@@ -142,12 +141,7 @@ class DenseNet(BackboneModule):
 
         Raises UserError where a side of the images is so small that the last grid would be empty.
         """
-        height, width = x.shape[1:3]
-        if min(height, width) < self.input_smallest:
-            raise UserError(
-                f"images of {height} x {width} pixels are too small for this DenseNet, whose last layers would have "
-                f"nothing left to look at: give --image-size {self.input_smallest} or more"
-            )
+        self.refuse_small(x)
         taps = Taps(layers)
         y = max_pool(taps("conv1", nnx.relu(self.bn1(self.conv1(x), mask))))
         for number, block in enumerate(self.blocks, start=1):
