@@ -131,7 +131,10 @@ class Format:
     fit: Callable[[dict, str, "Description"], list[str]] | None = None
     """(our tensors, wanted variant, description): brings the tensors to a variant in place; returns what it did."""
     reference: Callable[[Any, Any, Any], tuple[str, dict]] | None = None
-    """(Source, Conversion, images `b h w c`) -> what was run, and its activations by layer and logits: `--verify`."""
+    """(Source, Conversion, images `b h w c`) -> what was run, and its activations by layer and logits: `--verify`.
+
+    `tljax.weights.reference` makes one of a library's network.
+    """
     export_note: Callable[[Any, Mapping], str] | None = None
     """(card, tensors) -> what whoever loads an exported file must know."""
 
