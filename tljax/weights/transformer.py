@@ -2,9 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tljax.models.transformer import Architecture, Variant
 from tljax.weights.formats import NotConvertible, Shapes, count
@@ -155,30 +154,3 @@ def _block_names(layers: Layers, variant: Variant, ours: str, theirs: str) -> Na
     if variant.layer_scale is not None:
         found |= {f"{ours}scale1": f"{theirs}{layers.scale1}", f"{ours}scale2": f"{theirs}{layers.scale2}"}
     return found
-
-
-def renaming(*changes: tuple[str, str]) -> Callable[[Mapping[str, Any]], dict[str, str]]:
-    r"""Returns a `Format.rename` that brings other names of a layer to those of the format.
-
-    changes: patterns and what replaces them, each tried at a name's start and after every dot.
-    """
-
-    def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
-        found = {}
-        for name in tensors:
-            canonical = name
-            for pattern, replacement in changes:
-                canonical = re.sub(rf"(?<![^.]){pattern}", replacement, canonical)
-            if canonical != name:
-                found[name] = canonical
-        return found
-
-    return rename
-
-
-def require(shapes: Shapes, has: str | None = None, not_has: str | None = None) -> None:
-    """Raises KeyError, by which a file is another format's, unless names begin as `has` says and none as `not_has`."""
-    if has and not any(re.match(has, name) for name in shapes):
-        raise KeyError(has)
-    if not_has and any(re.match(not_has, name) for name in shapes):
-        raise KeyError(not_has)

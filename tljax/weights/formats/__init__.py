@@ -160,6 +160,33 @@ def count(shapes: Shapes, pattern: str) -> int:
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
+def require(shapes: Shapes, has: str | None = None, not_has: str | None = None) -> None:
+    """Raises KeyError, by which a file is another format's, unless names begin as `has` says and none as `not_has`."""
+    if has and not any(re.match(has, name) for name in shapes):
+        raise KeyError(has)
+    if not_has and any(re.match(not_has, name) for name in shapes):
+        raise KeyError(not_has)
+
+
+def renaming(*changes: tuple[str, str]) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    r"""Returns a `Format.rename` that brings other names of a layer to those of the format.
+
+    changes: patterns and what replaces them, each tried at a name's start and after every dot.
+    """
+
+    def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
+        found = {}
+        for name in tensors:
+            canonical = name
+            for pattern, replacement in changes:
+                canonical = re.sub(rf"(?<![^.]){pattern}", replacement, canonical)
+            if canonical != name:
+                found[name] = canonical
+        return found
+
+    return rename
+
+
 def formats() -> dict[str, Format]:
     """Returns every format by its name: its module's, with '-' for '_'."""
     return {name.replace("_", "-"): module.FORMAT for name, module in plugins.find(__name__, __path__).items()}

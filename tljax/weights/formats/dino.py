@@ -6,9 +6,9 @@ The files of backbones alone have no name that tells them from timm's supervised
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, timm_vit
+from tljax.weights.formats import Shapes, require, timm_vit
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule, tensor_names
 
 BACKBONE = "backbone."
 LAYERS = replace(

@@ -6,9 +6,9 @@
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Format, Shapes, timm_dinov2
+from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, renaming, require, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule, tensor_names
 
 LAYERS = replace(TIMM, registers="register_tokens", head=None)
 

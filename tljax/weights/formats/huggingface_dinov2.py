@@ -4,19 +4,10 @@ The head of `Dinov2ForImageClassification` takes the class token and the mean of
 """
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Format, Shapes, timm_dinov2
+from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
 from tljax.weights.formats.huggingface_vit import ATTENTION
 from tljax.weights.names import Names
-from tljax.weights.transformer import (
-    CLASS_TOKEN,
-    IMAGENET,
-    TRANSFORMERS,
-    architecture,
-    renaming,
-    require,
-    rule,
-    tensor_names,
-)
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TRANSFORMERS, architecture, rule, tensor_names
 from tljax.weights.transformer_reference import by_transformers
 
 

@@ -1,9 +1,9 @@
 """Hugging Face transformers' `DINOv3ViTModel`: `layer.0.` in files, `model.layer.0.` in memory since transformers 5."""
 
 from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Format, Shapes
+from tljax.weights.formats import Format, Shapes, renaming
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, renaming, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, rule, tensor_names
 from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = Layers(

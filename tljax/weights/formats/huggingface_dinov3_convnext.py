@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from tljax.models.convnext import ARCHITECTURES
-from tljax.weights.formats import huggingface_convnext
+from tljax.weights.formats import huggingface_convnext, renaming
 from tljax.weights.formats.torchvision_convnext import Layers, rule
-from tljax.weights.transformer import renaming
 
 LAYERS = Layers(
     stem="stages.0.downsample_layers.0",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, huggingface_vit, mae
+from tljax.weights.formats import Shapes, huggingface_vit, mae, require
 from tljax.weights.names import Names
-from tljax.weights.transformer import IMAGENET, MEAN, architecture, require, rule, tensor_names
+from tljax.weights.transformer import IMAGENET, MEAN, architecture, rule, tensor_names
 
 ENCODER = "vit."
 LAYERS = replace(

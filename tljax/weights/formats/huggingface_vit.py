@@ -7,9 +7,9 @@ same layer `layers.0.attention.q_proj` in memory.
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Format, Shapes
+from tljax.weights.formats import Format, Shapes, renaming, require
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, architecture, renaming, require, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, architecture, rule, tensor_names
 from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = replace(

@@ -1,10 +1,9 @@
 """Keras' ResNet50 since Keras 2.3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`."""
 
-from tljax.weights.formats import CONTRASTIVE, Format, Shapes
+from tljax.weights.formats import CONTRASTIVE, Format, Shapes, require
 from tljax.weights.keras.input import NORMALIZATION
 from tljax.weights.resnet import described, reference, variants
 from tljax.weights.resnet.names import NameMap
-from tljax.weights.transformer import require
 
 NAMES = NameMap(
     layout="keras",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, mae
+from tljax.weights.formats import Shapes, mae, require
 from tljax.weights.names import Names
-from tljax.weights.transformer import IMAGENET, MEAN, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer import IMAGENET, MEAN, TIMM, architecture, rule, tensor_names
 
 LAYERS = replace(TIMM, norm="fc_norm")
 

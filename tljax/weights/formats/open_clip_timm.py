@@ -6,10 +6,10 @@ Its input is that of BiomedCLIP's `open_clip_config.json`: OpenAI's mean and dev
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, timm_clip, timm_vit
+from tljax.weights.formats import Shapes, require, timm_clip, timm_vit
 from tljax.weights.names import Names
 from tljax.weights.reference import by_torch
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, rule, tensor_names
 from tljax.weights.transformer_reference import timm_vit_network
 
 TRUNK = "visual.trunk."

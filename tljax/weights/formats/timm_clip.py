@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, timm_vit
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, require, rule
+from tljax.weights.formats import Shapes, require, timm_vit
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, rule
 
 PROJECTION = "the projection to the space shared with texts, and the tower of the texts, are kept aside"
 

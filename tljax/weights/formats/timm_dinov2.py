@@ -3,9 +3,9 @@
 import math
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import TRAINING, Format, Shapes
+from tljax.weights.formats import TRAINING, Format, Shapes, require
 from tljax.weights.formats.timm_vit import names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule
 from tljax.weights.transformer_reference import BY_TIMM
 
 LICENCE = "Apache-2.0 for Meta's weights"

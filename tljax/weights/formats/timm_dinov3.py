@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, huggingface_dinov3
+from tljax.weights.formats import Shapes, huggingface_dinov3, require
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule, tensor_names
 from tljax.weights.transformer_reference import BY_TIMM_DINOV3
 
 LAYERS = replace(

@@ -1,9 +1,9 @@
 """timm's supervised vision transformers, and all that names its tensors like them: DINO, DeiT, the encoder of MAE."""
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import TRAINING, Format, Shapes
+from tljax.weights.formats import TRAINING, Format, Shapes, require
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, TIMM, architecture, require, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, TIMM, architecture, rule, tensor_names
 from tljax.weights.transformer_reference import BY_TIMM
 
 OTHERS = (

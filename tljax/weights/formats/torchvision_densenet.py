@@ -2,9 +2,8 @@
 
 from tljax.weights.densenet import names, reference
 from tljax.weights.densenet.names import TORCHVISION, identify_torch
-from tljax.weights.formats import TRAINING, Format
+from tljax.weights.formats import TRAINING, Format, renaming
 from tljax.weights.reference import by_torch
-from tljax.weights.transformer import renaming
 
 OLD = (
     (r"norm\.([12])\.", r"norm\1."),

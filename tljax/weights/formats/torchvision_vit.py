@@ -1,9 +1,9 @@
 """torchvision's vision transformers: vit_b_16, vit_l_16."""
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import TRAINING, Format, Shapes
+from tljax.weights.formats import TRAINING, Format, Shapes, renaming
 from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, renaming, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, rule, tensor_names
 
 LAYERS = Layers(
     patch="conv_proj",
