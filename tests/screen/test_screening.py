@@ -222,6 +222,17 @@ def test_candidates_are_all_weights_there_are_and_random_ones(tmp_path):
     assert not np.array_equal(first.model.conv1.kernel[...], second.model.conv1.kernel[...])
 
 
+def test_a_studys_random_network_is_screened_under_its_own_name(tmp_path):
+    mine = str(saved(tmp_path / "mine", 1))
+    config = ScreenConfig(networks=(mine, "random"), weights_dir=tmp_path, backbone="vit_tiny", variant="timm")
+    found, _ = candidates.find(config, {mine: "mine", "random": "random"})
+    assert {each.name: each.backbone for each in found} == {
+        "mine": "resnet_tiny",
+        "random": "vit_tiny",
+        "random (resnet_tiny)": "resnet_tiny",
+    }
+
+
 def test_two_weights_of_one_name_are_told_apart_by_their_folders(tmp_path):
     one, other = saved(tmp_path / "x" / "w", 1), saved(tmp_path / "y" / "w", 2)
     found, _ = candidates.find(ScreenConfig(networks=(str(one), str(other), str(one)), weights_dir=tmp_path / "none"))

@@ -61,7 +61,7 @@ def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple
     ]
     _refuse_same_name(found)
     random = [spec for spec in given if networks.is_random(spec)] or ["random"]
-    return found + _random(random, found, config), missing
+    return found + _random(random, found, config, called or {}), missing
 
 
 def load(entry: Entry, config: ScreenConfig) -> Network:
@@ -91,14 +91,22 @@ def _images(folder: Path) -> float | None:
     return float(known.pretraining_images) if known and known.pretraining_images else None
 
 
-def _random(specs: Sequence[str], trained: Sequence[Entry], config: ScreenConfig) -> list[Entry]:
-    """Random weights of every architecture among the others."""
+def _random(
+    specs: Sequence[str], trained: Sequence[Entry], config: ScreenConfig, called: Mapping[str, str]
+) -> list[Entry]:
+    """Random weights of every architecture among the others, and of the one that a study calls by this name."""
     kinds = {entry.backbone: entry.variant for entry in reversed(trained)}
-    if not kinds:
-        kinds = {config.backbone: config.variant or models.default_variant(config.backbone)}
+    if not kinds or any(spec in called for spec in specs):
+        kinds[config.backbone] = config.variant or models.default_variant(config.backbone)
+
+    def name(spec: str, backbone: str) -> str:
+        if spec in called and backbone == config.backbone:
+            return called[spec]
+        return spec if len(kinds) == 1 else f"{spec} ({backbone})"
+
     return [
         Entry(
-            spec if len(kinds) == 1 else f"{spec} ({backbone})",
+            name(spec, backbone),
             spec,
             backbone,
             variant,

@@ -33,6 +33,8 @@ class StudyDisplay:
     def __enter__(self) -> "StudyDisplay":
         if self._live:
             self._live.start()
+        elif self._total:
+            self._console.print(f"{self._total} items of work; one line follows for each that ends")
         return self
 
     def __exit__(self, *_: object) -> None:

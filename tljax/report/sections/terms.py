@@ -4,7 +4,7 @@ from tljax.report.analysis.study import Study
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.elements import Definitions, Section, section
 
-ORDER = 5
+ORDER = 125
 
 TERMS = (
     ("Initialisation", "The weights with which training starts: those of a pre-trained network, or random ones."),

@@ -1,6 +1,6 @@
 """Sentences on how the networks of a study were trained, for the methods paragraph and for the checklist."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tljax.report.analysis.study import Study, Task
@@ -73,9 +73,8 @@ def training(trials: Sequence[Trial]) -> str:
     """Loss, optimiser and its settings."""
     text = (
         f"The loss was cross-entropy. The optimiser was Adam (0.9, 0.999, 1e-7) with learning rate "
-        f"{setting(trials, 'learning_rate')} and batch size {setting(trials, 'batch_size')}, for at most "
-        f"{setting(trials, 'epochs')} epochs; training stopped after {setting(trials, 'patience')} epochs without "
-        f"improvement. Augmentation: {setting(trials, 'augment')}; precision: {setting(trials, 'precision')}; seed: "
+        f"{setting(trials, 'learning_rate')} and batch size {setting(trials, 'batch_size')}, for {_length(trials)}. "
+        f"Augmentation: {setting(trials, 'augment')}; precision: {setting(trials, 'precision')}; seed: "
         f"{setting(trials, 'seed')}; {len(trials)} networks were trained."
     )
     if any(trial.arm.condition.freeze for trial in trials):
@@ -84,6 +83,19 @@ def training(trials: Sequence[Trial]) -> str:
             f"{setting(trials, 'head_learning_rate')} for at most {setting(trials, 'head_epochs')} epochs."
         )
     return text
+
+
+def _length(trials: Sequence[Trial]) -> str:
+    """For how long the networks were trained."""
+    epochs = f"{setting(trials, 'epochs')} epochs"
+    if not any(_may_stop_early(trial.run.settings) for trial in trials):
+        return epochs
+    return f"at most {epochs}; training stopped after {setting(trials, 'patience')} epochs without improvement"
+
+
+def _may_stop_early(settings: Mapping[str, Any]) -> bool:
+    epochs, patience = settings.get("epochs"), settings.get("patience")
+    return epochs is None or patience is None or patience < epochs
 
 
 def selection(trials: Sequence[Trial]) -> str:
