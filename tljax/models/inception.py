@@ -70,11 +70,11 @@ class Plan:
 
 def narrowed(branches: tuple[Branch, ...], divisor: int) -> tuple[Branch, ...]:
     """Returns branches of fewer channels."""
+    return tuple(tuple(_narrowed_step(units, divisor) for units in branch) for branch in branches)
 
-    def step(units: Unit | tuple[Unit, ...]) -> Unit | tuple[Unit, ...]:
-        return units.narrowed(divisor) if isinstance(units, Unit) else tuple(unit.narrowed(divisor) for unit in units)
 
-    return tuple(tuple(map(step, branch)) for branch in branches)
+def _narrowed_step(units: Unit | tuple[Unit, ...], divisor: int) -> Unit | tuple[Unit, ...]:
+    return units.narrowed(divisor) if isinstance(units, Unit) else tuple(unit.narrowed(divisor) for unit in units)
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ Images have at least 75 pixels along each side.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +78,7 @@ class Architecture:
     blocks: tuple[int, int, int] = (10, 20, 10)  # residual blocks in each stage; the last of all has no ReLU
     divisor: int = 1  # of all channels
 
-    @property
+    @cached_property
     def stages(self) -> tuple[tuple[Part, ...], ...]:
         """The blocks of each stage."""
         first, second, third = self.blocks

@@ -4,6 +4,7 @@ Images have at least 75 pixels along each side. The auxiliary classifier of the 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +36,7 @@ class Architecture:
     expanded: int = 2  # blocks at the end of the third stage
     divisor: int = 1  # of all channels
 
-    @property
+    @cached_property
     def stages(self) -> tuple[tuple[Plan, ...], ...]:
         """The blocks of each stage."""
         wide = (
