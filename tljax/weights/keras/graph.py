@@ -97,9 +97,9 @@ class Graph:
             case "Add":
                 return add(inputs)
             case "CustomScaleLayer" if len(inputs) == 2:  # of Keras' Inception-ResNet-V2
-                return scaled_add(*inputs, layer.config.get("scale"))
+                return scaled_add(inputs[0], inputs[1], layer.config.get("scale"))
             case "Lambda" if len(inputs) == 2 and (layer.config.get("arguments") or {}).keys() == {"scale"}:  # the same
-                return scaled_add(*inputs, layer.config["arguments"]["scale"])
+                return scaled_add(inputs[0], inputs[1], layer.config["arguments"]["scale"])
             case "Activation":
                 return _activated(layer.config.get("activation"), inputs[0])
             case "ReLU" if not any(layer.config.get(option) for option in NO_RELU):
