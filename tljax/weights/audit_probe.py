@@ -59,7 +59,7 @@ def _probabilities(features: Float[np.ndarray, "n c"], labels: Int[np.ndarray, "
 
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    return cross_val_predict(probe, features, labels, cv=folds, method="predict_proba")
+    return np.asarray(cross_val_predict(probe, features, labels, cv=folds, method="predict_proba"))
 
 
 def _draw(rng: np.random.Generator, labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

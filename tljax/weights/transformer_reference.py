@@ -34,7 +34,7 @@ def _views(card: WeightsCard, shape: Shape, size: Architecture, kind: Variant, b
 def timm_vit_network(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
     """Returns timm's network, for images of any size."""
     import torch
-    from timm.models.vision_transformer import VisionTransformer
+    from timm.models.vision_transformer import VisionTransformer  # pyright: ignore[reportMissingImports]
 
     size, kind = vit.ARCHITECTURES[card.backbone], vit.VARIANTS[card.variant]
     network = VisionTransformer(
@@ -56,7 +56,7 @@ def timm_vit_network(card: WeightsCard, tensors: Tensors, shape: Shape) -> Origi
 
 
 def _timm_dinov3(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
-    import timm
+    import timm  # pyright: ignore[reportMissingImports]
 
     size, kind = dinov3.ARCHITECTURES[card.backbone], dinov3.VARIANTS[card.variant]
     name = f"vit_small_patch16_dinov3{'_qkvb' if kind.qkv_biases == 'query_value' else ''}"
@@ -75,7 +75,7 @@ def _timm_dinov3(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
 
 def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
     """model, config: transformers' classes."""
-    import transformers
+    import transformers  # pyright: ignore[reportMissingImports]
 
     family = models.families()[models.family_of(card.backbone)]
     size, kind = family.ARCHITECTURES[card.backbone], family.VARIANTS[card.variant]

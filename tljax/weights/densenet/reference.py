@@ -15,7 +15,7 @@ KERAS_NETWORKS = {"densenet121": "DenseNet121", "densenet169": "DenseNet169"}  #
 def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
     """Returns torchvision's network."""
     import torch
-    from torchvision.models import DenseNet
+    from torchvision.models import DenseNet  # pyright: ignore[reportMissingImports]
 
     size, classes = ARCHITECTURES[card.backbone], len(tensors.get("classifier.bias", [0]))
     blocks: Any = size.blocks  # torchvision's annotation asks for four
@@ -32,7 +32,7 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
 def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
     """Returns TorchXRayVision's network, which is not resized to the images that it was trained on."""
     import torch
-    from torchxrayvision.models import DenseNet
+    from torchxrayvision.models import DenseNet  # pyright: ignore[reportMissingImports]
 
     size = ARCHITECTURES[card.backbone]
     classes = len(tensors.get("classifier.bias", [0]))

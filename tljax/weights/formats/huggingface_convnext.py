@@ -33,7 +33,7 @@ def _whole(architecture: str, variant: str) -> Names:
 
 
 def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
-    import transformers
+    import transformers  # pyright: ignore[reportMissingImports]
 
     size = ARCHITECTURES[card.backbone]
     config = transformers.ConvNextConfig(

@@ -38,7 +38,7 @@ def names(architecture: str, variant: str) -> Names:
 
 
 def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
-    from timm.models.convnext import ConvNeXt
+    from timm.models.convnext import ConvNeXt  # pyright: ignore[reportMissingImports]
 
     size = ARCHITECTURES[card.backbone]
     network: Any = ConvNeXt(

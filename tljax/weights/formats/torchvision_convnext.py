@@ -130,7 +130,7 @@ def last_epsilon(card: WeightsCard) -> float:
 
 
 def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
-    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt  # pyright: ignore[reportMissingImports]
 
     size = ARCHITECTURES[card.backbone]
     following = (*size.widths[1:], None)

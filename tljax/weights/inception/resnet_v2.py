@@ -103,7 +103,7 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
     """Returns timm's network. Raises UserError where it has none."""
     if (card.backbone, card.variant) != ("inception_resnet_v2", "torch"):
         raise UserError(f"timm has no {card.backbone} of variant {card.variant} to verify against")
-    import timm
+    import timm  # pyright: ignore[reportMissingImports]
 
     network = timm.create_model("inception_resnet_v2", num_classes=len(tensors.get("classif.bias", [0])))
     ends = {"conv1": STEM[0], "block1": STEM[-1], "block2": "repeat", "block3": "repeat_1", "block4": "conv2d_7b"}

@@ -89,7 +89,7 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
     """Returns torchvision's network, without its own change of the input. Raises UserError where it has none."""
     if (card.backbone, card.variant) != ("inception_v3", "torch"):
         raise UserError(f"torchvision has no {card.backbone} of variant {card.variant} to verify against")
-    from torchvision.models import Inception3
+    from torchvision.models import Inception3  # pyright: ignore[reportMissingImports]
 
     classes = len(tensors.get("fc.bias", [0]))
     network = Inception3(classes, aux_logits=False, transform_input=False, init_weights=False)
