@@ -1,6 +1,7 @@
-"""ResNet50 training: a step and an epoch with augmentation, ours and PyTorch's in turns in one process.
+"""ResNet50: a training step, an inference batch and an epoch with augmentation, ours and PyTorch's in turns.
 
     OMP_WAIT_POLICY=passive python -m benchmarks.training [--image-size 64] [--batch-size 16] [--rounds 5]
+    OMP_WAIT_POLICY=passive python -m benchmarks.training --no-epoch --image-size 112 --batch-size 8
 
 For a CPU; `benchmarks/gpu.sh` measures a GPU. PyTorch is written as an expert would (`benchmarks/gpu/torch_peer.py`).
 Its epoch gathers and augments in memory; a second one feeds the same step from DataLoader workers with torchvision.
@@ -33,7 +34,7 @@ def in_turns(rounds: int, works: dict[str, Callable[[], None]]) -> dict[str, flo
     return {name: statistics.median(values[1:]) for name, values in seconds.items()}
 
 
-def main(image_size: int = 64, batch_size: int = 16, images: int = 64, rounds: int = 5) -> None:
+def main(image_size: int = 64, batch_size: int = 16, images: int = 64, rounds: int = 5, epoch: bool = True) -> None:
     data = pixels(images, image_size)
     ours, theirs = Ours(*data, batch_size), Theirs(resnet(), *data, batch_size, compile_mode=None)
     print(
@@ -45,7 +46,14 @@ def main(image_size: int = 64, batch_size: int = 16, images: int = 64, rounds: i
     steps = {name: seconds * batch_size / images for name, seconds in steps.items()}
     for name, seconds in steps.items():
         print(f"step, {name}: {seconds:.3f} s, {batch_size / seconds:.1f} images/s", flush=True)
-    print(f"step: ours takes {steps['ours'] / steps['torch']:.2f} of torch's time")
+    print(f"step: ours takes {steps['ours'] / steps['torch']:.2f} of torch's time", flush=True)
+    passes = in_turns(rounds, {"ours": ours.inference, "torch": theirs.inference})
+    passes = {name: seconds * batch_size / images for name, seconds in passes.items()}
+    for name, seconds in passes.items():
+        print(f"inference, {name}: {seconds:.3f} s, {batch_size / seconds:.1f} images/s")
+    print(f"inference: ours takes {passes['ours'] / passes['torch']:.2f} of torch's time", flush=True)
+    if not epoch:
+        return
     works = {"ours": ours.epoch, "torch": theirs.epoch}
     if has_torchvision():
         works["torch with DataLoader"] = theirs.loader_epoch

@@ -65,6 +65,11 @@ class Ours:
         self._state, sums = self._plain.epoch(self._state, self._rows % self._batch_size, self._key)
         jax.block_until_ready(sums)
 
+    def inference(self) -> None:
+        """Compute the logits of as many batches as an epoch has."""
+        weights = engine.weights_of(self._state)
+        jax.block_until_ready(self._plain.infer(weights, self._rows % self._batch_size))
+
     def epoch(self) -> None:
         """Run an epoch with augmentation."""
         self._state, sums = self._feed.epoch(self._state, self._rows, self._key)

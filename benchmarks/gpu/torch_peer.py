@@ -37,12 +37,15 @@ class Theirs:
 
     def _train(self, pixels: Tensor, labels: Tensor) -> None:
         """pixels: float `b c h w`, 0..255."""
-        x = ((pixels / 255 - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        x = self._normalised(pixels)
         self._optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self._device, torch.bfloat16, enabled=self._device == "cuda"):
             loss = nn.functional.cross_entropy(self._network(x), labels)
         loss.backward()
         self._optimiser.step()
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        return ((pixels / 255 - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
     def _wait(self) -> None:
         if self._device == "cuda":
@@ -52,6 +55,17 @@ class Theirs:
         """Run as many steps as an epoch has, on one batch, without augmentation."""
         for _ in range(len(self._images) // self._size):
             self._train(self._images[: self._size].permute(0, 3, 1, 2).float(), self._labels[: self._size])
+        self._wait()
+
+    @torch.no_grad()
+    def inference(self) -> None:
+        """Compute the logits of as many batches as an epoch has, of one batch."""
+        self._network.eval()
+        for _ in range(len(self._images) // self._size):
+            x = self._normalised(self._images[: self._size].permute(0, 3, 1, 2).float())
+            with torch.autocast(self._device, torch.bfloat16, enabled=self._device == "cuda"):
+                self._network(x)
+        self._network.train()
         self._wait()
 
     def epoch(self) -> None:
