@@ -106,3 +106,16 @@ def test_the_share_of_a_residual_block_is_added():
     block.up.kernel[...], block.up.bias[...] = jnp.zeros_like(block.up.kernel[...]), jnp.full(68, -20.0)
     np.testing.assert_allclose(block(x, None), np.maximum(x - 2, 0), atol=1e-5)
     assert not np.allclose(before, x)
+
+
+def test_no_gradient_on_a_gpu_scatters(monkeypatch):
+    """A scatter adds in no fixed order there."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    model = network("inception_resnet_v2_tiny", "torch")
+    graph, state = nnx.split(model)
+
+    def total(state, x):
+        return jnp.sum(nnx.merge(graph, state).features(x)[0])
+
+    program = jax.jit(jax.grad(total, argnums=(0, 1))).trace(state, images(75)).lower(lowering_platforms=("cuda",))
+    assert "stablehlo.convolution" in program.as_text() and "scatter" not in program.as_text()
