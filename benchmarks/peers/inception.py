@@ -14,7 +14,7 @@ from benchmarks.peers import Peer, Row
 from benchmarks.peers.keras_peer import KerasPeer
 from benchmarks.peers.resnet import of_stages, saved
 from tljax.models import inception_resnet_v2, inception_v3
-from tljax.weights.formats import radimagenet_torch_inception_v3
+from tljax.weights.formats import radimagenet_inception_v3_torch
 from tljax.weights.inception import resnet_v2, v3
 
 SIDES = {"side": 75, "other_side": 110}  # the smallest images that there may be, and larger ones
@@ -123,7 +123,7 @@ class RadImageNet(nn.Module):
 def v3_by_radimagenet(architecture: str, clones: Path | None) -> Peer:
     original = v3_by_torchvision(architecture, clones)
     network = RadImageNet(without_auxiliary(original).network)
-    number = radimagenet_torch_inception_v3.numbered
+    number = radimagenet_inception_v3_torch.numbered
     stages = [list(map(number, stage)) for stage in v3_stages(architecture)]
     return peer(network, list(map(number, v3.STEM)), stages, network)
 
@@ -227,7 +227,7 @@ ROWS = [
     Row("timm", "torchvision-inception-v3", "torch", v3_by_timm, V3, "inception_v3_tiny"),
     Row("Keras", "keras-inception-v3", "keras", partial(v3_by_keras, "weights.keras"), V3),
     Row("RadImageNet's Keras", "radimagenet-inception-v3", "keras", partial(v3_by_keras, "weights.h5"), V3),
-    Row("RadImageNet's PyTorch", "radimagenet-torch-inception-v3", "torch", v3_by_radimagenet, V3, "inception_v3_tiny"),
+    Row("RadImageNet's PyTorch", "radimagenet-inception-v3-torch", "torch", v3_by_radimagenet, V3, "inception_v3_tiny"),
     Row("timm", "timm-inception-resnet-v2", "torch", resnet_v2_by_timm, RESNET_V2, "inception_resnet_v2_tiny"),
     Row(
         "Keras",
