@@ -75,7 +75,7 @@ def test_another_input_is_taken_when_it_is_asked_for(tmp_path):
     assert found.card.normalisation == NORMALISATIONS["clip"] and found.card.variant == "transformers"
 
 
-def test_dinov3s_norms_of_stages_are_kept_aside(tmp_path):
+def test_dinov3s_norms_of_stages_are_left_out(tmp_path):
     norm = {"norms.3.weight": np.ones(32, np.float32), "norms.3.bias": np.ones(32, np.float32)}
     assert set(convert(file_of("convnext", tmp_path, lambda state: state.update(norm))).aside) == norm.keys()
 

@@ -278,7 +278,7 @@ def test_a_head_is_taken_only_where_its_description_is_ours(kind, nested, networ
     keras.saving.save_model(model, tmp_path / "w.h5")
     for path in (tmp_path / "w.keras", tmp_path / "w.h5"):
         conversion = weights.convert(path)
-        said = [remark for remark in conversion.remarks if remark.startswith("head kept aside")]
+        said = [remark for remark in conversion.remarks if remark.startswith("head left out")]
         assert ("head.kernel" in conversion.tensors) == (fault is None), said
         assert (fault is None) == (not said) and all(fault in remark for remark in said)
 

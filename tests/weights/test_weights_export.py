@@ -89,7 +89,7 @@ def test_the_command_folds_its_table_and_verifies(tmp_path, monkeypatch, capsys)
         "layer1.0.conv1.weight .. layer1.1.bn3.running_var -> stages.0.0.conv1.kernel .. stages.0.1.bn3.var" in printed
     )
     assert printed.count(" -> ") == 6  # the stem, four stages, the head
-    assert "kept aside: 'bn1.num_batches_tracked'" in printed
+    assert "left out: 'bn1.num_batches_tracked'" in printed
     assert printed.count("largest difference") == 6
     assert "compared with a plain PyTorch small of variant torch_v1.5" in printed
     assert "note: torchvision names without convolution biases" in printed

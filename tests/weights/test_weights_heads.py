@@ -1,4 +1,4 @@
-"""Which network of a file is taken, and which layers besides are its head; the rest is kept aside, and it is said."""
+"""Which network of a file is taken, and which layers besides are its head; the rest is left out, and it is said."""
 
 import numpy as np
 import pytest
@@ -85,11 +85,11 @@ def test_a_head_of_one_output_is_no_head(tmp_path, state):
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_a_head_by_any_name_that_gives_no_classes_is_kept_aside(prefix, layers, why, tmp_path, tensors, body):
+def test_a_head_by_any_name_that_gives_no_classes_is_left_out(prefix, layers, why, tmp_path, tensors, body):
     conversion = weights.convert(write_torch(tmp_path / "w", behind(prefix, body) | layers))
     assert_tensors(conversion, tensors)
     assert conversion.card.classes is None and layers.keys() <= set(conversion.aside)
-    assert [why in remark for remark in conversion.remarks if "head kept aside" in remark] == [True]
+    assert [why in remark for remark in conversion.remarks if "head left out" in remark] == [True]
 
 
 @pytest.mark.parametrize("head", ["dense", "output"])
@@ -103,7 +103,7 @@ def test_the_same_in_keras(head, hidden, tmp_path):
         layers |= {"fc1/kernel": np.ones((FEATURES, 8), np.float32), "fc1/bias": np.ones(8, np.float32)}
     conversion = weights.convert(write_hdf5(tmp_path / "w.h5", state | layers, "{layer}/{layer}/{leaf}:0"))
     assert conversion.card.format == "keras" and set(conversion.aside) == set(layers)
-    assert any("head kept aside" in remark for remark in conversion.remarks)
+    assert any("head left out" in remark for remark in conversion.remarks)
 
 
 def test_the_dense_layers_of_another_network_are_no_head(tmp_path, body):
@@ -126,7 +126,7 @@ def test_a_contrastive_projection_is_no_head(tmp_path, body):
 
 
 @pytest.mark.parametrize("averaged", ["ema_model.", "model_ema.module.", "ema.", "module.ema_model.", "model_swa."])
-def test_averaged_weights_beside_the_network_are_kept_aside(averaged, tmp_path, tensors, state):
+def test_averaged_weights_next_to_the_network_are_left_out(averaged, tmp_path, tensors, state):
     copy = {name: value * 2 for name, value in state.items()}
     conversion = weights.convert(write_torch(tmp_path / "w", behind("model.", state) | behind(averaged, copy)))
     assert_tensors(conversion, tensors)

@@ -106,7 +106,7 @@ def test_a_network_within_another_keras_model_is_found(tmp_path):
     np.testing.assert_array_equal(found.tensors["stages.2.2.up.kernel"], tensors["stages.2.2.up.kernel"])
 
 
-def test_the_auxiliary_classifier_is_kept_aside_and_the_head_comes_along(tmp_path):
+def test_the_auxiliary_classifier_is_left_out_and_the_head_comes_along(tmp_path):
     file = golden_file(of("torchvision|"))
     found = convert(write_safetensors(tmp_path / "file.safetensors", file))
     assert {"AuxLogits.conv0.conv.weight", "AuxLogits.fc.bias"} <= set(found.aside)

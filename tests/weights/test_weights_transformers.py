@@ -53,7 +53,7 @@ def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
         ("transformers, ViT, file|", {"pooler.dense.weight"}),
     ],
 )
-def test_what_is_no_part_of_the_network_is_kept_aside(source, names, tmp_path):
+def test_what_is_no_part_of_the_network_is_left_out(source, names, tmp_path):
     found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(of(source))))
     assert names <= set(found.aside)
     assert found.card.classes is None

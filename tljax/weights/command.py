@@ -82,7 +82,7 @@ def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
     for line in _table(conversion, folded=not arguments.all_tensors):
         print(line)
     if conversion.aside:
-        print(f"kept aside: {some(conversion.aside)}")
+        print(f"left out: {some(conversion.aside)}")
     print()
     for line in _check(arguments.source, conversion, against_original=arguments.verify):
         print(line)

@@ -23,7 +23,7 @@ class Head:
 def find_head(source: Source, match: Match) -> Head:
     """Returns the head of classes: the format's own, or the one dense layer on the features that is left over.
 
-    One that a Keras file describes as more than average pooling, a dense layer and softmax is kept aside.
+    One that a Keras file describes as more than average pooling, a dense layer and softmax is left out.
     """
     head = _by_tensors(source, match)
     if not head.names:
@@ -34,7 +34,7 @@ def find_head(source: Source, match: Match) -> Head:
     if fault is None:
         return head
     parts = frozenset(theirs for where in head.names.values() for theirs in in_file(where))
-    return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(parts))}",))
+    return Head({}, parts, (f"head left out, {fault}: {some(sorted(parts))}",))
 
 
 def _by_tensors(source: Source, match: Match) -> Head:
@@ -45,7 +45,7 @@ def _by_tensors(source: Source, match: Match) -> Head:
             return Head(names)
         parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
         fault = "as its outputs are findings that exclude no other (sigmoids), where classes are wanted"
-        return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(parts))}",))
+        return Head({}, parts, (f"head left out, {fault}: {some(sorted(parts))}",))
     network = {theirs for where in match.body.values() for theirs in in_file(where)}
     left = {name for name in source.tensors if name not in network and not match.is_aside(name)}
     features = models.shapes(match.backbone, match.variant, 1)[f"{HEAD}kernel"][0]
@@ -55,7 +55,7 @@ def _by_tensors(source: Source, match: Match) -> Head:
         return Head({})
     fault = _fault(match, left, layers, features)
     if fault:
-        return Head({}, parts, (f"head kept aside, {fault}: {some(sorted(layers or parts))}",))
+        return Head({}, parts, (f"head left out, {fault}: {some(sorted(layers or parts))}",))
     (layer,) = layers
     names = {HEAD + ours: layer + theirs for ours, theirs in dense_leaves(match.form.layout).items()}
     return Head(names, remarks=(f"the only layer next to the network, '{layer}', taken for its head",))

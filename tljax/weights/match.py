@@ -23,7 +23,7 @@ class Match:
     has_head: bool  # the format's own, of several classes
     has_more: bool  # tensors that are neither the network's nor aside
     is_bare: bool  # nothing but the backbone and, where a format has one, the head by its authors
-    others: tuple[str, ...] = ()  # prefixes of the networks that are kept aside
+    others: tuple[str, ...] = ()  # prefixes of the networks that are left out
 
     @property
     def fits(self) -> bool:

@@ -99,7 +99,7 @@ class Format:
     stem: tuple[str, ...]
     """Tensors of the network's first layers, by which a prefix such as 'module.' or 'backbone.' is found."""
     identify: Callable[[Shapes], tuple[str, str]]
-    """(architecture, variant) of the shapes by name, prefix removed; what is kept aside is among them.
+    """(architecture, variant) of the shapes by name, prefix removed; what is left out is among them.
 
     Raises NotConvertible for a network of the family that we do not have, and KeyError where it is none of the family.
     """

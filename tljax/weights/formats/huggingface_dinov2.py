@@ -1,6 +1,6 @@
 """Hugging Face transformers' `Dinov2Model` and `Dinov2WithRegistersModel`: DINOv2, RAD-DINO.
 
-The head of `Dinov2ForImageClassification` takes the class token and the mean of the patches and is kept aside.
+The head of `Dinov2ForImageClassification` takes the class token and the mean of the patches and is left out.
 """
 
 from tljax.models.vit import ARCHITECTURES, VARIANTS

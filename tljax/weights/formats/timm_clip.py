@@ -6,7 +6,7 @@ from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, require, timm_vit
 from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, rule
 
-PROJECTION = "the projection to the space shared with texts, and the tower of the texts, are kept aside"
+PROJECTION = "the projection to the space shared with texts, and the tower of the texts, are left out"
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
