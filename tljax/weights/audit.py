@@ -30,7 +30,7 @@ DRAWS, SURE = 200, 0.95  # bootstrap draws of the images, and the share in which
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to feed a network, and how far it is from what the network remembers."""
+    """An input normalisation, and its distance from what the network remembers."""
 
     names: tuple[str, ...]  # several where the images do not distinguish them
     normalisation: Normalisation
@@ -39,9 +39,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The candidates, the nearest first, and what they tell.
+    """The candidates, nearest first, and how sure the audit is.
 
-    `alike` are the first candidate and all that make nearly the same of these images: no audit tells them apart.
+    `alike` are the first candidate and all that give nearly the same values for these images: no audit distinguishes
+    them.
     """
 
     candidates: tuple[Candidate, ...]
@@ -51,7 +52,7 @@ class Verdict:
 
     @property
     def found(self) -> tuple[Candidate, ...]:
-        """The inputs among which the network's own is; empty where the images cannot tell."""
+        """The inputs among which the network's own is; empty if the images do not decide."""
         return self.alike if self.sure >= SURE else ()
 
     def __str__(self) -> str:
@@ -124,12 +125,12 @@ def judge(
 
 
 def _difference(one: Float[np.ndarray, "n h w c"], other: Float[np.ndarray, "n h w c"]) -> float:
-    """The root mean square difference of two normalised images, in standard deviations of the first."""
+    """Returns the root mean square difference of two normalised images, in standard deviations of the first."""
     return float(np.sqrt(np.mean(np.square(one - other))) / max(one.std(), 1e-12))
 
 
 def candidates(own: Normalisation) -> dict[str, Normalisation]:
-    """The inputs to try: every known one, and each of them in the other channel order and in the other scale."""
+    """Returns the inputs to try: every known one, and each in the other channel order and in the other scale."""
     found: dict[str, Normalisation] = {}
     for (name, known), swapped in product({**NORMALISATIONS, "the card's": own}.items(), (False, True)):
         if known.channels not in ("rgb", "bgr") or own.channels not in ("rgb", "bgr"):
@@ -148,7 +149,7 @@ def candidates(own: Normalisation) -> dict[str, Normalisation]:
 
 
 def _statistics(model: BackboneModule) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
-    """Running mean and variance (epsilon added) of each batch normalisation, by its place in the network."""
+    """Returns running mean and variance (epsilon added) of each batch normalisation, by its place in the network."""
     layers = {path: module for path, module in nnx.iter_modules(model) if isinstance(module, BatchNorm)}
     return {
         path: (np.asarray(layer.mean[...], np.float64), np.asarray(layer.var[...], np.float64) + layer.epsilon)
@@ -157,7 +158,7 @@ def _statistics(model: BackboneModule) -> dict[tuple, tuple[np.ndarray, np.ndarr
 
 
 def _observer(model: BackboneModule) -> Callable[[Float[Array, "n h w c"]], dict[tuple, tuple[np.ndarray, np.ndarray]]]:
-    """A function of images: mean and mean square `n c` of each channel in each image, by batch normalisation."""
+    """Returns a function of images: mean and mean square `n c` per image and channel, by batch normalisation."""
     model.eval()
     model.set_attributes(observed=True)
     graph, state = nnx.split(model)
@@ -184,7 +185,7 @@ def _observer(model: BackboneModule) -> Callable[[Float[Array, "n h w c"]], dict
 def _distances(
     wanted: Mapping, observed: Mapping, weights: Float[np.ndarray, "draws n"]
 ) -> Float[np.ndarray, " draws"]:
-    """Mean over layers and channels of log(1 + divergence), for each row of image weights."""
+    """Returns the mean over layers and channels of log(1 + divergence), for each row of image weights."""
     layers = []
     for path, (wanted_mean, wanted_var) in wanted.items():
         mean, square = (weights @ part for part in observed[path])

@@ -15,7 +15,7 @@ from tljax.weights.audit_probe import audit_by_probe
 from tljax.weights.networks import Network
 
 IMAGE_SIZE = 224  # in pixels, by default
-PROBED = 300  # images that a probe takes, at most
+PROBED = 300  # at most this many images for a probe
 SHOWN = 12  # inputs in the table
 
 
@@ -23,7 +23,7 @@ def run(network: Network, folder: Path, image_size: int) -> None:
     """Audits a network by the images of a folder, and prints what was found.
 
     Networks with batch normalisation are judged by its statistics. Others are judged by a linear probe, if the images
-    lie in a folder per class. Raises UserError where neither is possible.
+    are in one folder per class. Raises UserError if neither is possible.
     """
     files, labels = _files(folder)
     by_probe = not keeps_statistics(network) and labels is not None
@@ -36,7 +36,7 @@ def run(network: Network, folder: Path, image_size: int) -> None:
 
 
 def _files(folder: Path) -> tuple[list[Path], Int[np.ndarray, " n"] | None]:
-    """The images of a folder, and their classes where it holds nothing but folders of them."""
+    """Returns the images of a folder, and their classes if it holds only folders."""
     from tljax.datasets.decoding import is_image
     from tljax.datasets.listing import list_files
 

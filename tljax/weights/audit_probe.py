@@ -40,7 +40,7 @@ def audit_by_probe(network: Network, images: UInt8[np.ndarray, "n h w 3"], label
 
 
 def _candidates(own: Normalisation) -> dict[str, Normalisation]:
-    """The known inputs with as many channels as the network has."""
+    """Returns the known inputs with as many channels as the network has."""
     return {name: known for name, known in NORMALISATIONS.items() if known.depth == own.depth} | {"the card's": own}
 
 
@@ -51,7 +51,7 @@ def _features(network: Network, normalisation: Normalisation, images: np.ndarray
 
 
 def _probabilities(features: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:
-    """Class probabilities of each image by a probe that has not seen it."""
+    """Returns class probabilities of each image by a probe that was not trained on it."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -63,6 +63,6 @@ def _probabilities(features: Float[np.ndarray, "n c"], labels: Int[np.ndarray, "
 
 
 def _draw(rng: np.random.Generator, labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Rows drawn with replacement within each class, so that no class is lost."""
+    """Draws rows with replacement within each class, so that no class is lost."""
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     return np.concatenate([rng.choice(group, len(group)) for group in groups])

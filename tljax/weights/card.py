@@ -1,4 +1,4 @@
-"""What a weights folder says of itself: where the weights come from and what input they were trained on."""
+"""Describes a weights folder: where the weights come from, and which input they were trained on."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,13 +14,13 @@ class WeightsCard:
     """The `card.json` of a weights folder."""
 
     name: str
-    format: str  # in which the weights came
+    format: str  # of the file that the weights come from
     backbone: str  # one of `tljax.models.names()`
-    variant: str  # of the backbone: strides, biases and epsilon, which the tensors' shapes do not tell
+    variant: str  # of the backbone: strides, biases and epsilon, which do not show in the tensors' shapes
     normalisation: Normalisation
     classes: tuple[str, ...] | None  # of the head, in its order; None: no head among the tensors
     source: str  # the file or run that the weights came from
-    sha256: str  # of that file; "" where it was no single file
+    sha256: str  # of that file; "" if there were several files
     licence: str
     note: str  # what was assumed or changed in conversion
 
@@ -29,7 +29,7 @@ class WeightsCard:
 
     @classmethod
     def from_json(cls, text: str) -> "WeightsCard":
-        """Raises ValueError, KeyError, TypeError or AttributeError where the text is not a card."""
+        """Reads a card. Raises ValueError, KeyError, TypeError or AttributeError if the text is not a card."""
         values = json.loads(text)
         normalisation = {key: _frozen(value) for key, value in values.pop("normalisation").items()}
         classes = _frozen(values.pop("classes"))

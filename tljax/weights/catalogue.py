@@ -1,4 +1,4 @@
-"""The published checkpoints that tljax knows by name, and where their converted folders lie."""
+"""The published checkpoints that tljax knows by name, and the places of their converted folders."""
 
 import csv
 import importlib
@@ -26,7 +26,7 @@ class Checkpoint:
     pretraining: str  # the data
     pretraining_images: int | None
     image_size: int  # in pixels, of the pre-training
-    normalisation: str  # a key of NORMALISATIONS, where the format does not tell the right one; else ""
+    normalisation: str  # a key of NORMALISATIONS, if the format does not imply the right one; else ""
     licence: str
     gate: str  # "": anybody may download it; "huggingface": accept the terms there; "form": ask the authors
     urls: tuple[str, ...]  # mirrors, the first one first
@@ -43,13 +43,13 @@ class Checkpoint:
 
     @property
     def where(self) -> str:
-        """Where a person downloads the file by hand."""
+        """Where a person can download the file."""
         return " or ".join(self.urls) or RADIMAGENET
 
 
 @cache
 def checkpoints() -> dict[str, Checkpoint]:
-    """Every known checkpoint by name, in the order of the table."""
+    """Returns every known checkpoint by name, in the order of the table."""
     text = resources.files("tljax.weights").joinpath("checkpoints.csv").read_text(encoding="utf-8")
     return {row["name"]: _read(row) for row in csv.DictReader(text.splitlines())}
 
@@ -62,25 +62,25 @@ def _read(row: dict[str, str]) -> Checkpoint:
 
 
 def checkpoint(name: str) -> Checkpoint:
-    """The checkpoint of a name. Raises UserError for an unknown one."""
+    """Returns the checkpoint of a name. Raises UserError for an unknown name."""
     known = checkpoints()
     if name not in known:
-        raise UserError(f"there is no checkpoint {name!r}; `tljax weights list` shows the {len(known)} that there are")
+        raise UserError(f"there is no checkpoint {name!r}; `tljax weights list` shows all {len(known)}")
     return known[name]
 
 
 def is_known(name: str) -> bool:
-    """Whether the table has a checkpoint of this name."""
+    """Returns whether the table has a checkpoint of this name."""
     return name in checkpoints()
 
 
 def present(weights_dir: Path | None = None) -> list[str]:
-    """The known checkpoints whose converted folder is there."""
+    """Returns the known checkpoints whose converted folder exists."""
     return [name for name in checkpoints() if is_whole(weights_home(weights_dir) / name)]
 
 
 def find(name: str, weights_dir: Path | None = None) -> Path:
-    """The converted folder of a known checkpoint. Raises UserError with the command that gets it."""
+    """Returns the converted folder of a known checkpoint. Raises UserError with the command that downloads it."""
     known, folder = checkpoint(name), weights_home(weights_dir) / name
     if is_whole(folder):
         return folder

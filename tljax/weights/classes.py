@@ -18,9 +18,9 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def classes_of(source: Source, match: Match, outputs: int) -> tuple[tuple[str, ...] | None, list[str]]:
-    """Returns the names of the classes of a head of so many outputs, and what was assumed of them.
+    """Returns the class names of a head with this many outputs, and what was assumed.
 
-    outputs: 0 where the file has no head, which has no names.
+    outputs: 0 if the file has no head; there are then no names.
     """
     if source.card is not None or not outputs:
         return (source.card.classes if source.card and outputs else None), []

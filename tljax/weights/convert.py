@@ -1,4 +1,4 @@
-"""Turns a checkpoint made elsewhere into our tensors and a card: exactly, or refuses it with the reason."""
+"""Converts a checkpoint of another library into our tensors and a card: exactly, or it refuses and says why."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,19 +21,19 @@ from tljax.weights.names import Layout, Shape, Where, in_file, our_shape, some, 
 from tljax.weights.recognise import recognise
 from tljax.weights.shards import lesson_for_one
 
-LEAST_VARIANCE = -1e-5  # an epsilon: what is left of 0 where a conversion fitted another one
+LEAST_VARIANCE = -1e-5  # an epsilon: a variance of 0 can be this small after a conversion from another epsilon
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a weights file became."""
+    """The result of converting a weights file."""
 
     tensors: dict[str, np.ndarray]  # by our flat names
     card: WeightsCard
-    origin: dict[str, tuple[str, ...]]  # our name -> the file's tensors that it was made of
+    origin: dict[str, tuple[str, ...]]  # our name -> the file's tensors that it was made from
     aside: tuple[str, ...]  # the file's tensors that are no part of the network
     remarks: tuple[str, ...]  # what was assumed or changed
-    epsilon: float | None  # of the original's BatchNorm, where it is not the variant's
+    epsilon: float | None  # of the original's BatchNorm, if it differs from the variant's
 
 
 def convert(
@@ -93,7 +93,7 @@ def _refuse_other(
 
 
 def _card(source: Source, match: Match, classes: tuple[str, ...] | None, outputs: int) -> WeightsCard:
-    """The file's own, where tljax wrote it, or one of what the format implies; refuses one of other tensors."""
+    """Returns the card in a file that tljax wrote, or one that the format implies. Refuses a card of other tensors."""
     own = source.card
     if own is None:
         return WeightsCard(
@@ -118,7 +118,7 @@ def _card(source: Source, match: Match, classes: tuple[str, ...] | None, outputs
 
 
 def _whole_match(source: Source) -> Match:
-    """The network in a file. Raises UserError where there is none or a part of it is missing."""
+    """Returns the network in a file. Raises UserError if there is none or a part of it is missing."""
     try:
         match = recognise(source)
         if match.missing:
@@ -131,7 +131,7 @@ def _whole_match(source: Source) -> Match:
 
 
 def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head) -> tuple[str, ...]:
-    """The tensors that are no part of the network, counters last; refuses a file with one that nobody knows."""
+    """Returns the tensors that are not part of the network, counters last. Refuses a file with an unknown tensor."""
     rest = set(source.tensors) - {theirs for where in names.values() for theirs in in_file(where)}
     unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_outside(name)})
     if unknown:
@@ -140,7 +140,7 @@ def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head)
 
 
 def _checked_shapes(source: Source, match: Match, names: Mapping[str, Where]) -> dict[str, tuple[int, ...]]:
-    """The shapes of our tensors; refuses a tensor of the file that is not exactly the backbone's."""
+    """Returns the shapes of our tensors. Refuses a tensor of the file that is not exactly the backbone's."""
     bias = names.get(f"{HEAD}bias")
     classes = source.tensors[in_file(bias)[0]].size if bias else 1
     shapes = models.shapes(match.backbone, match.variant, classes)
@@ -168,7 +168,7 @@ def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_vari
 
 
 def _hint(found: Shape, wanted: Shape, layout: Layout) -> str:
-    """What a kernel of another shape says of the network that it comes from."""
+    """Returns what a kernel of another shape reveals about its network."""
     if len(found) == 5 and len(wanted) == 4:
         return ": this kernel has three dimensions, as networks of volumes or videos have"
     if len(found) != 4 or len(wanted) != 4:
@@ -189,7 +189,7 @@ def _description(source: Source, match: Match) -> Description:
 
 
 def _remarks(source: Source, match: Match, head: Head, described: Description) -> Iterator[str]:
-    """What was assumed, and what is unusual about the file."""
+    """Yields what was assumed, and what is unusual about the file."""
     yield (
         match.form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
     )
@@ -205,7 +205,7 @@ def _remarks(source: Source, match: Match, head: Head, described: Description) -
 
 
 def _own_input(source: Source, match: Match, normalisation: str | None) -> Iterator[str]:
-    """A remark on the layers that change the pixels before the network; refused where the input is not given."""
+    """Yields a remark on layers before the network that change the pixels. Refuses them if no input is given."""
     layers = [] if source.card or source.layout != "keras" else layers_before(source, match)
     if layers and not normalisation:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Downloads a known checkpoint, checks it, converts it, and leaves a weights folder; or says what to do instead."""
+"""Downloads a known checkpoint, checks it and converts it into a weights folder, or says what to do instead."""
 
 import dataclasses
 from pathlib import Path
@@ -20,8 +20,8 @@ def get(
 ) -> Path:
     """Returns the weights folder of a known checkpoint, which is downloaded and converted if it is not there.
 
-    source: the file, if it was downloaded by hand. keep: leave the downloaded file next to the folder. Several
-    processes may ask at once: one downloads, the others wait. Raises UserError that says what to do instead.
+    source: the file, if the user downloaded it. keep: whether to keep the downloaded file next to the folder. If
+    several processes ask at once, one downloads and the others wait. Raises UserError that says what to do instead.
     """
     known, root = checkpoint(name), weights_home(weights_dir)
     folder = root / name
@@ -70,7 +70,7 @@ def _remote(known: Checkpoint) -> Remote:
 
 
 def _fetch(known: Checkpoint, root: Path, quiet: bool) -> Path:
-    """The downloaded file. Raises UserError where no program can download it."""
+    """Returns the downloaded file. Raises UserError if no program can download it."""
     remote = _remote(known)
     if not known.urls:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The way back: a run or a weights folder as a PyTorch file in its family's usual layout."""
+"""Exports a run or a weights folder as a PyTorch file in its family's usual layout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ TARGETS = ("torch", "safetensors")
 def export(folder: Path, out: Path, to: str) -> list[str]:
     """Writes the weights in `folder`, a weights folder or a finished run, to the file `out`; returns notes on it.
 
-    to: one of TARGETS. The file appears whole or not at all. Raises UserError where `out` exists or cannot be written,
+    to: one of TARGETS. The file is never half-written. Raises UserError where `out` exists or cannot be written,
     or where the family has no layout for it.
     """
     if out.exists():
@@ -58,7 +58,7 @@ def _write(state: dict[str, np.ndarray], path: Path, to: str, card: str) -> None
     else:
         from safetensors.torch import save
 
-        path.write_bytes(save(torch_state, metadata={CARD_KEY: card}))  # its save_file lets no one else read it
+        path.write_bytes(save(torch_state, metadata={CARD_KEY: card}))  # its save_file denies others reading it
 
 
 def _input(card: WeightsCard) -> str:

@@ -1,4 +1,4 @@
-"""Opens a weights file by what it holds, not by its name; no code from the file is ever run."""
+"""Reads weights files. The content decides how, not the name. Code from a file is never run."""
 
 import argparse
 import codecs
@@ -52,23 +52,23 @@ CARD_KEY = "tljax"  # in the metadata of a safetensors file that we wrote
 
 @dataclass(frozen=True)
 class Source:
-    """A weights file, read."""
+    """The content of a weights file."""
 
     path: Path
     layout: Layout
     tensors: dict[str, np.ndarray]  # torch: by dotted name; keras: "layer/weight", whatever the file's layout
     sha256: str
-    card: WeightsCard | None = None  # of a file that we wrote ourselves
+    card: WeightsCard | None = None  # of a file that tljax wrote
     saved_model: bool = False  # HDF5: a whole Keras model rather than its weights
     models: tuple[Mapping[str, Layer], ...] = ()  # Keras' own description, if any: the layers of each model by name
-    layers: tuple[str, ...] = ()  # HDF5: the layers that the file lists, those without tensors among them
-    remarks: tuple[str, ...] = ()  # on what was read
+    layers: tuple[str, ...] = ()  # HDF5: the layers that the file lists, including those without tensors
+    remarks: tuple[str, ...] = ()  # about what was read
 
 
 def read(path: Path) -> Source:
-    """Reads a PyTorch, safetensors or Keras file, or the index of one in several files.
+    """Reads a PyTorch, safetensors or Keras file, or the index of a checkpoint in several files.
 
-    Raises UserError that says what the file is instead.
+    Raises UserError that says what the file is, if it cannot be read.
     """
     path = Path(path)
     if path.is_dir():
@@ -86,7 +86,7 @@ def read(path: Path) -> Source:
             fields = reader(path)
     except UserError:
         raise
-    except Exception as error:  # the libraries raise whatever a damaged file brings them to
+    except Exception as error:  # the libraries raise errors of any type for a damaged file
         raise UserError(f"{path} is truncated or damaged ({_reason(error)}); fetch the file again") from error
     return Source(path=path, layout=layout, sha256=_sha256(files), **fields)
 
@@ -157,7 +157,7 @@ def _read_torch(path: Path) -> dict:
 
 
 def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
-    """The tensors of a file, and remarks. Raises pickle.UnpicklingError for one that holds anything that may run."""
+    """Returns the tensors of a file, and remarks. Raises pickle.UnpicklingError if it holds executable code."""
     try:
         with torch.serialization.safe_globals(_plain_values()):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -170,13 +170,13 @@ def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
 
 
 def _asked(error: pickle.UnpicklingError) -> str | None:
-    """The class or function that a pickle asks for and may not have."""
+    """Returns the class or function that a pickle needs and that is not allowed."""
     found = re.search(r"GLOBAL (\S+)", str(error))
     return found[1] if found else None
 
 
 def _plain_values() -> list:
-    """What training scripts pickle next to the tensors and runs no code: scalars of NumPy and their arguments."""
+    """Returns harmless classes that training scripts pickle next to the tensors: NumPy scalars and argument lists."""
     scalar = importlib.import_module("numpy._core.multiarray").scalar
     dtypes = [type(np.dtype(kind)) for kind in "?ilfd"]
     return [argparse.Namespace, np.dtype, *dtypes, scalar, (scalar, "numpy.core.multiarray.scalar")]
@@ -191,7 +191,7 @@ def _read_safetensors(path: Path) -> dict:
 
 
 def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
-    """The tensors of a checkpoint, which may lie under a key, and what is to say of other such keys."""
+    """Returns the tensors of a checkpoint, which may be under a key, and remarks on other keys."""
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds a {type(content).__name__} instead of tensors by name; {SAVE_TENSORS}")
     if _is_table(content):
@@ -242,7 +242,7 @@ def _from_torch(tensor) -> np.ndarray:
 
 
 def wanted_package(name: str, path: Path) -> ModuleType:
-    """A package that not every installation has. Raises UserError that says how to get it."""
+    """Imports an optional package. Raises UserError that says how to install it."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -254,7 +254,7 @@ def _reason(error: Exception) -> str:
 
 
 def _sha256(paths: list[Path]) -> str:
-    """Of the file's bytes; of several files, of all their hashes."""
+    """Returns the hash of a file's bytes; for several files, the hash of all their hashes."""
     hashes = []
     for path in paths:
         with path.open("rb") as file:

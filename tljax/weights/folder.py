@@ -1,4 +1,4 @@
-"""Weights folders: `card.json` next to `state/`, the flat dict of tensors. Written whole or not at all."""
+"""Reads and writes weights folders: `card.json` and `state/`, the flat dict of tensors. A folder is never partial."""
 
 import errno
 import glob
@@ -33,7 +33,7 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     partial.mkdir(parents=True)
     try:
         if shutil.disk_usage(partial).free < sum(tensor.nbytes for tensor in tensors.values()):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))  # orbax would say it at great length
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))  # orbax's own message is very long
         save_tensors(partial / STATE, tensors)
         (partial / CARD).write_text(card.to_json())
         if folder.exists():
@@ -45,7 +45,7 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
 
 
 def _clear_abandoned(partial: Path, folder: Path) -> None:
-    """Removes what killed processes left next to `folder`: those of this machine, of which alone it can tell."""
+    """Removes what killed processes of this machine left next to `folder`. Those of others may still run."""
     for left in folder.parent.glob(glob.escape(f".{folder.name}.{platform.node()}.") + "*.partial"):
         process = left.name.split(".")[-2]
         if left == partial or not (process.isdigit() and _is_alive(int(process))):
@@ -64,7 +64,7 @@ def _is_alive(process: int) -> bool:
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """A disk that is full, or a place that cannot be written, is a UserError."""
+    """Raises UserError if the disk is full or the place cannot be written."""
     try:
         yield
     except UserError:
@@ -75,12 +75,12 @@ def writing(place: Path) -> Iterator[None]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether `save` finished here; `load` still checks what is inside."""
+    """Returns whether `save` finished here. `load` still checks the content."""
     return (folder / CARD).is_file() and (folder / STATE).is_dir()
 
 
 def load(folder: Path) -> tuple[dict[str, np.ndarray], WeightsCard]:
-    """The tensors by flat name and the card. Raises UserError where `folder` is not a whole weights folder."""
+    """Returns the tensors by flat name, and the card. Raises UserError if `folder` is not a complete weights folder."""
     folder = Path(folder)
     if not is_whole(folder):
         raise UserError(
@@ -97,7 +97,7 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], WeightsCard]:
 
 
 def read_card(folder: Path) -> WeightsCard:
-    """The card alone, without the tensors. Raises UserError where it is missing or not a card."""
+    """Returns the card, without the tensors. Raises UserError if it is missing or not a card."""
     path = Path(folder) / CARD
     try:
         return WeightsCard.from_json(path.read_text())

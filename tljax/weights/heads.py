@@ -1,4 +1,4 @@
-"""The head that lies in a file: the format's own or what a user put in its place, by what the layers take."""
+"""Finds the head in a file: the format's own, or the one that a user put in its place."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Head:
     """The head of classes in a file, or why there is none."""
 
     names: Mapping[str, Where]  # our name -> where the file keeps it; empty where there is no head of classes
-    aside: frozenset[str] = frozenset()  # the tensors of one that is no head of classes
+    aside: frozenset[str] = frozenset()  # the tensors of a head that does not give classes
     remarks: tuple[str, ...] = ()
 
 
@@ -38,7 +38,7 @@ def find_head(source: Source, match: Match) -> Head:
 
 
 def _by_tensors(source: Source, match: Match) -> Head:
-    """The head by what its layers take."""
+    """Finds the head by the shapes that its layers take."""
     if match.has_head:
         names = {ours: where for ours, where in match.names.items() if ours.startswith(HEAD)}
         if match.form.exclusive or source.card:
@@ -62,7 +62,7 @@ def _by_tensors(source: Source, match: Match) -> Head:
 
 
 def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Dense layers outside the network's own modules, and how many values each takes and gives."""
+    """Returns the dense layers outside the network's own modules, with their numbers of inputs and outputs."""
     suffix = dense_leaves(match.form.layout)["kernel"]
     for name in names:
         if name.endswith(suffix) and source.tensors[name].ndim == 2 and not match.is_within(name):
@@ -71,7 +71,7 @@ def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tup
 
 
 def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
-    """Those that take the features, pooled or at several places, and those behind them."""
+    """Returns the layers that take the features, pooled or at several positions, and the layers that follow."""
     found, size = {}, -1
     while len(found) > size:
         size, outputs = len(found), {outputs for _, outputs in found.values()}
@@ -80,7 +80,7 @@ def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str,
 
 
 def _parts(source: Source, match: Match, left: set[str], layers: Mapping[str, tuple[int, int]]) -> Iterator[str]:
-    """The tensors of these layers and of the normalisations between them, and what is a head by its name."""
+    """Returns the tensors of these layers, of normalisations between them, and of layers that are named as a head."""
     widths = {width for ends in layers.values() for width in ends}
     kernels = {name + dense_leaves(match.form.layout)["kernel"] for name in layers}
     for name in left:
@@ -90,7 +90,7 @@ def _parts(source: Source, match: Match, left: set[str], layers: Mapping[str, tu
 
 
 def _fault(match: Match, left: set[str], layers: Mapping[str, tuple[int, int]], features: int) -> str | None:
-    """Why it is no single dense layer that gives classes; None where it is."""
+    """Returns why the head is not a single dense layer that gives classes; None if it is one."""
     if len(layers) != 1:
         return "as it has several layers" if layers else "as it does not take the network's features"
     ((layer, (inputs, outputs)),) = layers.items()

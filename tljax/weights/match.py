@@ -1,4 +1,4 @@
-"""What a format explains of a file."""
+"""How well a format explains a file."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tljax.weights.names import Where, in_file
 
 @dataclass(frozen=True)
 class Match:
-    """A format, and which of the file's tensors it accounts for."""
+    """A format, and the tensors of the file that it explains."""
 
     format_name: str
     form: Format
@@ -22,12 +22,12 @@ class Match:
     missing: tuple[str, ...]  # tensors of the network that the file lacks
     has_head: bool  # the format's own, of several classes
     has_more: bool  # tensors that are neither the network's nor aside
-    is_bare: bool  # nothing but the backbone and, where a format has one, the head by its authors
+    is_bare: bool  # only the backbone and, if the format has one, the head by its authors
     others: tuple[str, ...] = ()  # prefixes of the networks that are left out
 
     @property
     def fits(self) -> bool:
-        """Whether the file holds at least half of the network, and as little else as the format asks for."""
+        """Whether the file holds at least half of the network, and no more other tensors than the format allows."""
         return self.present >= max(len(self.missing), 1) and self.is_bare >= self.form.bare
 
     @property
@@ -43,14 +43,14 @@ class Match:
 
     @property
     def body(self) -> dict[str, Where]:
-        """The names of all tensors but the head's."""
+        """The names of all tensors except the head's."""
         return {ours: where for ours, where in self.names.items() if not ours.startswith(HEAD)}
 
     @property
     def root(self) -> str:
-        """The prefix of all that is the network's; what lies outside it is another part of a larger model.
+        """The prefix of all tensors of the network. Tensors outside of it are another part of a larger model.
 
-        DataParallel's 'module.' is before everything, and tells nothing.
+        DataParallel's 'module.' precedes all names and carries no information.
         """
         return self.prefix.removesuffix("module.")
 
@@ -63,7 +63,7 @@ class Match:
         return bool(self.root) and not name.startswith(self.root)
 
     def is_within(self, name: str) -> bool:
-        """Whether a tensor lies in one of the network's own modules."""
+        """Whether a tensor is in one of the network's own modules."""
         own = {self._module(theirs) for where in self.body.values() for theirs in in_file(where)}
         return self._module(name) in own
 
@@ -71,7 +71,7 @@ class Match:
         return re.split(r"[./]", name.removeprefix(self.prefix), maxsplit=1)[0] if name.startswith(self.prefix) else ""
 
     def shares_tensors(self, other: "Match") -> bool:
-        """Whether two matches are of one network."""
+        """Whether two matches are of the same network."""
         theirs = {name for where in other.names.values() for name in in_file(where)}
         return any(name in theirs for where in self.names.values() for name in in_file(where))
 
@@ -79,7 +79,7 @@ class Match:
 def is_aside(name: str, form: Format, prefix: str = "") -> bool:
     """Returns whether a tensor is no part of the network by the format's patterns.
 
-    prefix: of the network; one that sounds like training is that of the only network there is.
+    prefix: of the network. A prefix that suggests training state belongs to the only network in the file.
     """
     if prefix and name.startswith(prefix) and is_aside(prefix, form):
         return is_aside(name.removeprefix(prefix), form)

@@ -1,4 +1,4 @@
-"""Where a weights file keeps each of our tensors: as data, the same for reading and for writing."""
+"""Describes where a weights file keeps each of our tensors. The same description serves reading and writing."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -26,21 +26,21 @@ _TO_OURS = {"torch": {4: (2, 3, 1, 0), 2: (1, 0)}, "keras": {}}
 
 @dataclass(frozen=True)
 class Part:
-    """One tensor of the file, as it is or with other axes, or a constant that the file leaves out.
+    """One tensor of the file, possibly with permuted axes, or a constant that the file leaves out.
 
     Ours is `theirs.transpose(axes).reshape(our shape)`.
     """
 
     name: str | None  # in the file; None: it is not there, and ours is `value` everywhere
     axes: tuple[int, ...] | None = None  # None: those of the layout for this rank
-    shape: Shape | None = None  # theirs, where it is not ours with other axes
-    size: int | None = None  # of ours along the axis of a `Joined`; None: an equal share of what is left
+    shape: Shape | None = None  # theirs, if it is not our shape with permuted axes
+    size: int | None = None  # size along the axis of a `Joined`; None: an equal share of the rest
     value: float = 0.0
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Several tensors that are one of ours, joined along an axis of ours: query, key and value, for instance."""
+    """Several tensors that form one of ours, joined along an axis of ours: for example query, key and value."""
 
     parts: tuple["Where", ...]
     axis: int = -1
@@ -122,7 +122,7 @@ def to_theirs(where: Where, layout: Layout, tensor: np.ndarray) -> dict[str, np.
 
 
 def _pieces(where: Where, shape: Shape) -> list[Shape]:
-    """The shapes of ours that the parts make up."""
+    """Returns the shapes of the pieces of our tensor."""
     if not isinstance(where, Joined):
         return [shape]
     parts = parts_of(where)
@@ -155,7 +155,7 @@ def our_shape(layout: Layout, shape: Shape) -> Shape:
 
 
 def dense_leaves(layout: Layout) -> dict[str, str]:
-    """Returns how the names of a dense layer's kernel and bias end."""
+    """Returns the last parts of the names of a dense layer's kernel and bias."""
     return _KERNEL[layout]
 
 

@@ -1,4 +1,4 @@
-"""What networks are called in tables: a run by its place, as its card names it no better than any run of its kind."""
+"""Names networks in tables. A run is named by its place, because its card names all runs of its kind the same."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from tljax.weights import networks
 
 
 def place_of(spec: str) -> str:
-    """The folder of a network that lies in one; empty for those that have a name of their own."""
+    """Returns the folder of a network; empty for a network that has a name."""
     return "" if weights.is_known(spec) or networks.is_random(spec) else str(Path(spec).expanduser().resolve())
 
 
 def names_of(specs: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """A name for each network: its label, or `<dataset>-<init>-<freeze|nofreeze>[-<tag>]/fold<k>` of a run.
+    """Returns a name for each network: its label, or `<dataset>-<init>-<freeze|nofreeze>[-<tag>]/fold<k>` of a run.
 
-    Folders further out stand before it as far as they are needed to tell different places apart.
+    Outer folders are added as far as they are needed to distinguish different places.
     """
     places = [place_of(spec) for spec in specs]
     short = [_short(place, label) for place, label in zip(places, labels, strict=True)]
@@ -37,7 +37,7 @@ def _clashes(position: int, name: str, names: Sequence[str], places: Sequence[st
 
 
 def _short(place: str, label: str) -> tuple[str, tuple[str, ...]]:
-    """The shortest name, and the folders that may stand before it."""
+    """Returns the shortest name, and the folders that may be added before it."""
     parts = Path(place).parts[1:] if place else ()
     if place and (Path(place) / CONFIG).is_file() and len(parts) > 2:
         *outer, dataset, variant, fold = parts

@@ -1,4 +1,4 @@
-"""A network by what a person calls it: `imagenet`, `radimagenet`, `random:SEED`, a weights folder or a run folder."""
+"""Finds a network by its name or path: `imagenet`, `random:SEED`, a weights folder or a run folder."""
 
 import dataclasses
 import difflib
@@ -18,7 +18,7 @@ from tljax.weights.catalogue import checkpoints
 
 @dataclass(frozen=True)
 class Network:
-    """A model in inference mode and what it takes to use it."""
+    """A model in inference mode, with its label and card."""
 
     label: str
     model: models.BackboneModule
@@ -42,10 +42,10 @@ def resolve(
     seed: int = 0,
     download: bool = False,
 ) -> Network:
-    """The network that `spec` names.
+    """Returns the network that `spec` names.
 
-    num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random one;
-    no variant takes the first of the family.
+    num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random
+    network; without a variant, the first of the family.
     preprocessing: `paper` replaces the normalisation of the weights by the paper's. Raises UserError.
     """
     if is_random(spec):
@@ -77,14 +77,14 @@ def resolve(
 
 
 def is_random(spec: str) -> bool:
-    """Whether it is `random` or `random:SEED`; a folder may be called random-something."""
+    """Returns whether `spec` is `random` or `random:SEED`. The name of a folder may begin with random, too."""
     return spec.partition(":")[0] == "random"
 
 
 def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False) -> Path:
     """Returns the weights folder of a known checkpoint, a path, or a run. Raises UserError that says what to do.
 
-    download: get a known checkpoint that is not there.
+    download: whether to download a known checkpoint that is missing.
     """
     if weights.is_known(spec):
         if download:
@@ -117,7 +117,7 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
 
 
 def label(spec: str) -> str:
-    """A short name for tables and folders: the spec itself, or what the card at its path says."""
+    """Returns a short name for tables and folders: the spec itself, or the name in the card at its path."""
     if weights.is_known(spec) or is_random(spec):
         return spec
     return re.sub(r"[^\w.-]+", "-", weights.read_card(locate(spec)).name).strip("-")

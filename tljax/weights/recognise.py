@@ -1,4 +1,4 @@
-"""Which format a file is in, and which network it holds, by the names and shapes of its tensors."""
+"""Recognises the format of a file, and the network in it, by the names and shapes of its tensors."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ OTHERS = {  # part of a tensor's name -> the network that has it, for files that
 def recognise(source: Source) -> Match:
     """Returns the format that explains the file, and the network in it.
 
-    Raises UserError where no format does, where the file holds a network that we do not have, or two of one format.
+    Raises UserError if no format does, or if the file holds a network that tljax lacks, or two networks of one format.
     """
     candidates = list(_candidates(source))
     matches = [match for match in candidates if isinstance(match, Match) and match.fits]
@@ -60,7 +60,7 @@ def _refusal(source: Source, candidates: list[Match | NotConvertible]) -> str:
 
 
 def _candidates(source: Source) -> Iterator[Match | NotConvertible]:
-    """Every format whose first layers are in the file, at every prefix where they are."""
+    """Yields every format whose first layers are in the file, at every prefix where they occur."""
     for name, form in formats().items():
         if form.layout != source.layout or form.saved_model not in (None, source.saved_model):
             continue
@@ -72,12 +72,12 @@ def _candidates(source: Source) -> Iterator[Match | NotConvertible]:
                 yield _match(source, name, form, prefix, shapes, old)
             except NotConvertible as unknown:
                 yield unknown
-            except KeyError:  # it lacks what `identify` goes by
+            except KeyError:  # it lacks a tensor that `identify` needs
                 continue
 
 
 def _prefixes(shapes: Mapping[str, tuple[int, ...]], form: Format) -> list[str]:
-    """What stands before a name of the first layers."""
+    """Returns the prefixes of the first layers' names."""
     found = {name.removesuffix(end) for name in shapes for end in form.stem if name.endswith(end)}
     return sorted(name for name in found if name == "" or name.endswith((".", "/")))
 

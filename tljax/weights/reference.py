@@ -1,4 +1,4 @@
-"""The original network of a weights file, as its own library builds it: what `--verify` runs on the file's tensors.
+"""Builds the original network of a weights file with its own library, for `--verify`.
 
 A format names the library and the function that builds the network there:
 
@@ -27,7 +27,7 @@ from tljax.weights.formats import formats
 from tljax.weights.names import Names, in_file, some
 
 _DECLARED: list = []  # declarations live as long as the library object
-# ends of the names of tensors that a library computes or never reads
+# last parts of the names of tensors that a library computes or never reads
 UNSET = ("num_batches_tracked", "relative_position_index", "attn.k_bias", "rope.periods", "inv_freq", "position_ids")
 LOGITS, HEAD_BIAS = "logits", f"{HEAD}bias"
 
@@ -49,7 +49,7 @@ class View:
 
 @dataclass(frozen=True)
 class Original:
-    """A library's network, to be given the file's tensors."""
+    """A library's network that takes the file's tensors."""
 
     title: str
     """For the message: 'torchvision.models.densenet121'."""
@@ -59,9 +59,9 @@ class Original:
     run: Callable[[Any], Any] | None = None
     """Images `b c h w` -> logits `b k`; None: the network itself."""
     unread: tuple[str, ...] = ()
-    """Beginnings of the names of the network's tensors that play no part in the layers."""
+    """Prefixes of the names of the network's tensors that the layers do not use."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """Names of the format -> those of the network, where they differ."""
+    """Names of the format -> names of the network, if they differ."""
 
 
 def by_torch(
@@ -93,7 +93,7 @@ def by_keras(networks: Mapping[str, str], layers: Callable[[str], Mapping[str, s
     """Returns a `Format.reference` that runs a network of keras.applications.
 
     networks: our backbone -> Keras' function. layers: backbone -> our named layers by the Keras layers that give the
-    same, `logits` among them. The format's names must be Keras' present ones.
+    same, `logits` among them. The format's names must be those of the current Keras.
     """
 
     def reference(source: Source, conversion: Conversion, images: np.ndarray) -> Outputs:
@@ -135,9 +135,9 @@ def _want(package: str) -> None:
 
 
 def declare_torchvision_operators() -> None:
-    """Lets torchvision, and what needs it, be imported where its compiled part does not fit torch's.
+    """Makes torchvision importable if its compiled part does not fit torch.
 
-    It then misses two operators, which are declared here. No network that is run here needs them.
+    torchvision then lacks two operators, which are declared here. The networks that run here do not need them.
     """
     import torch
 
@@ -151,7 +151,7 @@ def declare_torchvision_operators() -> None:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _DECLARED.append(library)
         for module in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[module]  # what the failed import left
+            del sys.modules[module]  # remains of the failed import
 
 
 def _load(original: Original, state: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ def _run(original: Original, images: np.ndarray, *, has_head: bool) -> dict[str,
         def hook(_module: Any, given: tuple, named: dict, output: Any) -> None:
             found = (*given, *named.values())[0] if of_input else output
             found = found[0] if isinstance(found, tuple) else found
-            seen[layer] = found.clone()  # what follows may change it in place
+            seen[layer] = found.clone()  # later code may change it in place
 
         return hook
 

@@ -1,4 +1,4 @@
-"""Keras' own networks, on Keras' JAX backend, that a conversion from Keras is checked against."""
+"""Runs Keras' own networks on Keras' JAX backend, to check conversions from Keras."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def outputs(
     `logits` is left out where there is no head. tensors: all of the network's, by Keras' present names,
     'conv1_conv/kernel'. images: normalised, `b h w c`. epsilon: of every BatchNorm, where it is not Keras' present one.
     """
-    keras.utils.clear_session()  # layers that Keras numbers count from 0 then
+    keras.utils.clear_session()  # Keras then numbers its layers from 0
     head = tensors.get(f"{layers['logits']}/bias")
     network = getattr(keras.applications, name)(
         weights=None,
@@ -41,5 +41,5 @@ def outputs(
     wanted = {ours: theirs for ours, theirs in layers.items() if ours != "logits" or head is not None}
     probe = keras.Model(network.input, {ours: network.get_layer(theirs).output for ours, theirs in wanted.items()})
     with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
-        quiet: Any = 0  # Keras' annotation takes text alone
+        quiet: Any = 0  # Keras' annotation only allows text
         return probe.predict(images, verbose=quiet)

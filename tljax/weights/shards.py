@@ -1,4 +1,4 @@
-"""Checkpoints in several files, as transformers saves large ones: shards, and an index that says which holds what."""
+"""Reads checkpoints in several files, as transformers saves large ones: shards, and an index of their tensors."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from pathlib import Path
 from tljax.core.errors import UserError
 from tljax.weights.names import some
 
-INDEX_BYTES = 1 << 26  # no index is as large
+INDEX_BYTES = 1 << 26  # an index is smaller
 
 
 def shards_of(path: Path) -> list[Path] | None:
     """Returns the files that an index names, in their order; None where the file is no index of shards.
 
-    Raises UserError for a shard that does not lie next to the index.
+    Raises UserError for a shard that is not next to the index.
     """
     if path.stat().st_size > INDEX_BYTES:
         return None
@@ -32,7 +32,7 @@ def shards_of(path: Path) -> list[Path] | None:
 
 
 def read_shards(paths: list[Path], read: Callable[[Path], dict]) -> dict:
-    """Returns the tensors of all shards as one. Raises UserError for a tensor that lies in two of them."""
+    """Returns the tensors of all shards as one. Raises UserError for a tensor that is in two shards."""
     tensors = {}
     for path in paths:
         found = read(path)["tensors"]
@@ -43,7 +43,7 @@ def read_shards(paths: list[Path], read: Callable[[Path], dict]) -> dict:
 
 
 def lesson_for_one(path: Path) -> str | None:
-    """Returns what to do where a file is, by its name, one shard of several; None where it is not."""
+    """Returns what to do if the name of a file is that of one shard of several; None for other names."""
     found = re.search(r"^(.*)-(\d{5})-of-(\d{5})(\.\w+)$", path.name)
     if found is None or int(found[3]) < 2:
         return None

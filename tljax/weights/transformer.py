@@ -1,4 +1,4 @@
-"""Where weights files keep the tensors of a vision transformer: the layers' names as data, for all formats of it."""
+"""Describes where weights files keep the tensors of a vision transformer: layer names as data, for all formats."""
 
 import math
 import re
@@ -16,7 +16,7 @@ OPENAI = "input as OpenAI's (RGB / 255, its mean and std)"
 
 
 def rule(names: str, features: str, epsilon: str, taken: str, *more: str, gelu: str = "an exact GELU") -> str:
-    """Returns what the tensors cannot tell of a format. names: what it is recognised by. taken: the input."""
+    """Returns what a format assumes beyond its tensors. names: by which it is recognised. taken: the input."""
     assumed = (features, f"LayerNorm's epsilon {epsilon}", gelu, "heads of 64 channels", taken)
     return "; ".join((f"{names}: {', '.join(assumed)}", *more))
 
@@ -109,7 +109,7 @@ def architecture(layers: Layers, shapes: Shapes, placed: int | None, known: Mapp
 
 
 def _of_rank(shapes: Shapes, name: str | None, rank: int) -> tuple[int, ...]:
-    """The shape of a tensor. Raises KeyError where it has another number of axes, as another network's would."""
+    """Returns the shape of a tensor. Raises KeyError if it has another number of axes, as in another network."""
     if name is None or len(shapes[name]) != rank:
         raise KeyError(name)
     return shapes[name]
@@ -133,7 +133,7 @@ def tensor_names(layers: Layers, size: Architecture, variant: Variant) -> Names:
 
 
 def _plain(name: str | None, shape: tuple[int, ...]) -> Part:
-    """A tensor that is no kernel: its axes keep their order."""
+    """Returns the part of a tensor that is not a kernel, whose axes keep their order."""
     return Part(name, axes=tuple(range(len(shape))), shape=shape)
 
 

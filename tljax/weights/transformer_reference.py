@@ -1,4 +1,4 @@
-"""The original networks of vision transformers' files, as timm and transformers build them: for `--verify`."""
+"""Builds the original networks of vision transformers with timm and transformers, for `--verify`."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,7 +19,7 @@ Tensors = Mapping[str, np.ndarray]
 
 
 def _views(card: WeightsCard, shape: Shape, size: Architecture, kind: Variant, block: str) -> dict[str, View]:
-    """Our named layers; block: the module of a block, `{}` in it is its number."""
+    """Returns our named layers. block: the module of a block, in which `{}` is its number."""
     _, height, width, _ = shape
 
     def grid(tokens: Any) -> Any:
@@ -74,7 +74,7 @@ def _timm_dinov3(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
 
 
 def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
-    """model, config: transformers' classes."""
+    """Returns a network of transformers. model, config: its classes."""
     import transformers  # pyright: ignore[reportMissingImports]
 
     family = models.families()[models.family_of(card.backbone)]

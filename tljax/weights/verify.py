@@ -1,4 +1,4 @@
-"""Checks a conversion: our network, and where asked the original's, on one fixed batch of images."""
+"""Checks a conversion: runs our network and, if asked, the original one on a fixed batch of images."""
 
 import importlib.util
 from pathlib import Path
@@ -19,13 +19,13 @@ from tljax.weights.formats import formats
 
 TOLERANCE = 1e-3  # of the largest value of a layer
 RUN_ONCE = {"xla_backend_optimization_level": 0}  # compiles in a third of the time
-SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes show
+SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes are noticed
 
 
 def images(normalisation: Normalisation, multiple: int = 1, smallest: int = 1) -> Float[np.ndarray, "b h w c"]:
     """Returns the fixed batch, normalised.
 
-    multiple, smallest: its sides are the next multiples of the one, and no less than the other.
+    multiple, smallest: its sides are multiples of the first number, and at least the second.
     """
     count, *sides, channels = SHAPE
     shape = (count, *(-(-max(side, smallest) // multiple) * multiple for side in sides), channels)
@@ -56,7 +56,7 @@ def original_outputs(path: Path, conversion: Conversion) -> tuple[str, dict[str,
     """Returns what was run and its outputs, of the network that the file at `path` was made for, computed by its own
     framework from the file's own tensors.
 
-    Raises UserError where that framework is not installed or the format offers no such network.
+    Raises UserError if that framework is not installed, or if the format has no such network.
     """
     form = formats()[conversion.card.format]
     if form.reference is None:

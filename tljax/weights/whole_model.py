@@ -1,6 +1,6 @@
-"""Reads a PyTorch file that holds a whole pickled network: its tensors alone.
+"""Reads only the tensors of a PyTorch file that holds a complete pickled network.
 
-Inert objects take the place of the network's modules, so that none of their code is imported or run.
+Inert objects replace the network's modules, so that none of their code is imported or run.
 """
 
 import collections
@@ -14,7 +14,7 @@ from typing import Any
 from tljax.core.errors import UserError
 
 NETWORKS = ("torch.nn.modules.", "torchvision.models.", "torchxrayvision.models.")  # whose modules are read
-INERT = (*NETWORKS, "torch.nn.", "numpy.")  # what may lie in such a network
+INERT = (*NETWORKS, "torch.nn.", "numpy.")  # allowed parts of such a network
 PLAIN = {f"{module}.{kind.__name__}": kind for module in ("builtins", "__builtin__") for kind in (set, slice)}
 REBUILDING = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")  # of torch._utils
 
@@ -27,8 +27,8 @@ def is_part(name: str) -> bool:
 def read_whole_model(path: Path) -> tuple[dict[str, Any], str]:
     """Returns the network's parameters and buffers by name, and the name of its class.
 
-    Raises pickle.UnpicklingError for a file that asks for anything that is no part of a network, and UserError for one
-    that holds no single network.
+    Raises pickle.UnpicklingError for a file that needs anything but parts of a network, and UserError for one that does
+    not hold exactly one network.
     """
     import torch
 
@@ -50,7 +50,7 @@ def _tensors(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _pickle_module() -> Any:
-    """What torch.load takes for Python's pickle: it knows tensors and plain values, and makes all else inert."""
+    """Returns a pickle module for torch.load that reads tensors and plain values, and makes all else inert."""
     import torch
     from torch import _utils
 
@@ -73,7 +73,7 @@ def _pickle_module() -> Any:
 
 
 class _Inert:
-    """An object that takes any arguments and keeps nothing but its state."""
+    """An object that takes any arguments and keeps only its state."""
 
     dump_patches = False  # torch asks the classes of old files
     name = ""

@@ -1,1 +1,1 @@
-"""What Keras files hold: tensors, the description of their layers, and what it says of the input."""
+"""Reads Keras files: tensors, the description of their layers, and what it states about the input."""

@@ -1,4 +1,4 @@
-"""BatchNorm's epsilon: what a Keras file says of it, and how another one is made up for."""
+"""Reads BatchNorm's epsilon from a Keras file, and adapts variances to another epsilon."""
 
 from collections.abc import Collection
 
@@ -16,7 +16,7 @@ DEFAULT = 1e-3  # Keras'
 def epsilon_of(source: Source, match: Match) -> float | None:
     """Returns the epsilon of the network's BatchNorm layers; None where the file does not describe them.
 
-    Raises UserError where they differ.
+    Raises UserError if they differ.
     """
     norms = {in_file(where)[0].split("/")[-2] for ours, where in match.body.items() if ours.endswith(".var")}
     model = next((model for model in source.models if norms <= model.keys()), None)
@@ -24,7 +24,7 @@ def epsilon_of(source: Source, match: Match) -> float | None:
 
 
 def common_epsilon(source: Source, norms: Collection[Layer]) -> float:
-    """Returns the epsilon that all these layers have. Raises UserError where they differ."""
+    """Returns the epsilon that all these layers have. Raises UserError if they differ."""
     epsilons = {layer.config.get("epsilon", DEFAULT) for layer in norms}
     if len(epsilons) > 1:
         raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")

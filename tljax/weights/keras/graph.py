@@ -1,4 +1,4 @@
-"""What the layers of a described Keras model compute, in words, so that two networks can be compared layer by layer."""
+"""Describes in words what the layers of a Keras model compute, to compare two networks layer by layer."""
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
@@ -9,7 +9,7 @@ IDENTITIES = {  # in inference
     *("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "ActivityRegularization"),
     "Identity",
 }
-NO_RELU = ("max_value", "negative_slope", "threshold")  # options of Keras' ReLU that make it another function
+NO_RELU = ("max_value", "negative_slope", "threshold")  # options of Keras' ReLU that change the function
 INPUT = "input"
 
 
@@ -48,7 +48,7 @@ def scaled_add(x: str, y: str, scale: object) -> str:
 def differences(
     model: Mapping[str, Layer], wanted: Mapping[str, str], ends: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yields layer, what it computes and what it should, for each that differs; last the end of the network.
+    """Yields, for each layer that differs, its name, what it computes and what it should; last the network's end.
 
     wanted: our layers by the file's name, and what they should compute. ends: as for `Graph`, in order.
     """
@@ -63,7 +63,7 @@ def differences(
 
 
 class Graph:
-    """A model of which some layers are the network's `own`; each computation is told from the nearest of those before.
+    """A model with some layers that are the network's `own`. Each computation starts from the nearest before it.
 
     ends: a computation -> the name to use for it. What only other layers do to the input is still the input.
     """
@@ -117,7 +117,7 @@ class Graph:
         return _activated(config.get("activation"), convolution(x, stride, padding, rest))
 
     def _padded(self, layer: Layer, size: object, stride: object) -> tuple[str, object, object, object]:
-        """Input, size, stride and padding of a window, with the layer before it where that only pads with zeros."""
+        """Returns input, size, stride and padding of a window; a layer before it that only pads is included."""
         padding, source = _own_padding(layer.config.get("padding"), size, stride), next(iter(layer.inputs), INPUT)
         before = self.layers.get(source)
         if before and before.kind == "ZeroPadding2D":
@@ -137,7 +137,7 @@ def _activated(activation: object, x: str) -> str:
 
 
 def _one(value: object) -> object:
-    """The number that a size, a stride or a padding is on all sides, else all of them."""
+    """Returns a size, stride or padding as one number if it is the same on all sides, else all numbers."""
     if not value or not isinstance(value, list | tuple):
         return value
     sides = [_one(side) for side in value]

@@ -1,4 +1,4 @@
-"""What a Keras file says of its head: average pooling, a dense layer and softmax, or something else."""
+"""Checks how a Keras file describes its head: average pooling, a dense layer and softmax, or something else."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SEVEN = ((7, 7), [7, 7], 7)  # the pooling of Keras before 2.2, over all of a gr
 
 @dataclass(frozen=True)
 class Node:
-    """A layer of the whole model, whose parts are taken apart."""
+    """A layer of the model, after nested models are unpacked."""
 
     kind: str
     config: Mapping
@@ -22,8 +22,8 @@ class Node:
 def fault(described: Collection[Mapping[str, Layer]], dense: str, own: Collection[str]) -> str | None:
     """Returns why the layers around a dense layer are not average pooling before it and softmax or nothing after it.
 
-    described: the models of the file, the outermost first. own: the layers of the network that hold tensors. None where
-    the head is as it should be, or where the file does not describe it.
+    described: the models of the file, the outermost first. own: the layers of the network that hold tensors. Returns
+    None if the head is as it should be, or if the file does not describe it.
     """
     if not described:
         return None
@@ -39,9 +39,9 @@ def _name(place: str) -> str:
 
 
 def _flat(layers: Mapping[str, Layer], prefix: str, given: tuple[str, ...] = ()) -> Iterator[tuple[str, Node]]:
-    """Every layer that is no model by its place, those of models within included.
+    """Returns every layer that is not a model by its place, including those of nested models.
 
-    given: the nodes that a model within takes.
+    given: the nodes that a nested model takes.
     """
     chained = not any(layer.inputs for layer in layers.values())
     ends: dict[str, tuple[str, ...]] = {}  # layer -> the nodes of its output
@@ -62,7 +62,7 @@ def _flat(layers: Mapping[str, Layer], prefix: str, given: tuple[str, ...] = ())
 
 
 def _outputs(layer: Layer, inner: Mapping[str, Layer], found: Mapping[str, Node], prefix: str) -> Iterator[str]:
-    """The nodes that a model within gives."""
+    """Returns the nodes that a nested model gives."""
     listed = layer.config.get("output_layers") or ()
     names = [entry[0] for entry in ([listed] if listed and isinstance(listed[0], str) else listed)]
     for name in names or [list(inner)[-1]]:
@@ -72,7 +72,7 @@ def _outputs(layer: Layer, inner: Mapping[str, Layer], found: Mapping[str, Node]
 
 
 def _before(nodes: Mapping[str, Node], dense: str, own: Collection[str]) -> str | None:
-    """What is wrong between the network and the dense layer."""
+    """Returns what is wrong between the network and the dense layer."""
     place, is_pooled, is_flattened = dense, False, False
     while True:
         inputs = nodes[place].inputs
@@ -98,7 +98,7 @@ def _is_seven(node: Node) -> bool:
 
 
 def _after(nodes: Mapping[str, Node], dense: str) -> str | None:
-    """What is wrong behind the dense layer."""
+    """Returns what is wrong after the dense layer."""
     activation = _activation(nodes[dense])
     if activation not in ("linear", "softmax"):
         return f"as the file describes {activation} as its activation, where classes want softmax"
@@ -116,7 +116,7 @@ def _after(nodes: Mapping[str, Node], dense: str) -> str | None:
 
 
 def _activation(node: Node) -> str:
-    """The name of an activation: Keras 3 writes some as objects."""
+    """Returns the name of an activation, which Keras 3 may write as an object."""
     value = node.config.get("activation") or "linear"
     if isinstance(value, Mapping):
         value = value.get("config") if isinstance(value.get("config"), str) else value.get("class_name")

@@ -1,4 +1,4 @@
-"""What a Keras model does to the pixels before it gives them to the network."""
+"""Finds what a Keras model does to the pixels before they reach its network."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -16,8 +16,8 @@ SAME_PIXELS = {  # they move or repeat pixels at most
     *IDENTITIES,
     *("InputLayer", "Resizing", "CenterCrop", "Cropping2D", "ZeroPadding2D", "UpSampling2D", "Concatenate"),
 }
-AUGMENTATION = "Random"  # begins the names of layers that are identities in inference
-PREPROCESS_INPUT = {  # of Keras' ResNet50, as it lies in a model's description
+AUGMENTATION = "Random"  # prefix of the names of layers that are identities in inference
+PREPROCESS_INPUT = {  # of Keras' ResNet50, as a model's description states it
     "nn.bias_add(__operators__.getitem(input, ..., -1), -103.939, -116.779, -123.68)",  # Keras 2
     "Add(Stack(GetItem(input, ..., 2), GetItem(input, ..., 1), GetItem(input, ..., 0)), -103.939, -116.779, -123.68)",
 }
@@ -42,7 +42,7 @@ def layers_before(source: Source, match: Match) -> list[str]:
 
 
 def described(model: Mapping[str, Layer], stem: str, is_caffe: bool = True) -> list[str]:
-    """The layers of `model` that change the pixels, where the network's are among its own or it is one of them.
+    """Returns the layers of `model` that change the pixels, if the network is the model or among its layers.
 
     stem: the network's first convolution. is_caffe: whether ResNet50's `preprocess_input` gives what the network takes.
     """
@@ -55,7 +55,7 @@ def described(model: Mapping[str, Layer], stem: str, is_caffe: bool = True) -> l
 
 
 def written(layers: Collection[str], is_caffe: bool = True) -> list[str]:
-    """The same by the names alone of the layers before the network."""
+    """Returns the same, found only by the names of the layers before the network."""
     found = [name for name in layers if re.fullmatch(OF_PIXELS, name)]
     return [] if is_caffe and all(re.fullmatch(PREPROCESS_INPUT_NAMES, name) for name in found) else found
 
@@ -65,7 +65,7 @@ def _holds(layer: Layer, stem: str) -> bool:
 
 
 def _before(model: Mapping[str, Layer], network: str) -> list[str]:
-    """The layers on the way to `network`: of a model that is no sequence, those that it takes."""
+    """Returns the layers on the way to `network`; in a model that is not a sequence, those that it takes."""
     names = list(model)
     if not any(layer.inputs for layer in model.values()):
         return names[: names.index(network)]
@@ -94,7 +94,7 @@ def _computation(model: Mapping[str, Layer], name: str) -> str:
 
 
 def _arguments(call: Any, model: Mapping[str, Layer]) -> Iterator[str]:
-    """The layers, numbers and ellipses of a call."""
+    """Returns the layers, numbers and ellipses of a call."""
     if isinstance(call, Mapping) and call.get("class_name") == "__keras_tensor__":
         call = call["config"]["keras_history"]  # without the shape
     source = tensor_of(call)

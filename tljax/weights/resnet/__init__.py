@@ -1,1 +1,1 @@
-"""What only ResNets need: their tensor names, variants, descriptions by Keras and references."""
+"""Holds code for ResNets only: tensor names, variants, Keras' descriptions, and reference networks."""

@@ -1,4 +1,4 @@
-"""What a Keras file says of its own layers, held against ours: no stride, padding or ReLU shows in the tensors."""
+"""Compares a Keras file's description of its layers with ours, as strides, padding and ReLUs are not in the tensors."""
 
 from collections.abc import Mapping
 
@@ -15,8 +15,8 @@ from tljax.weights.match import Match
 def describe(source: Source, match: Match, epsilon: float | None = None) -> Description:
     """Returns variant and BatchNorm epsilon by Keras' description of the layers.
 
-    epsilon: of a file that describes none. Raises UserError that names the first layer by which the described network
-    is none of ours.
+    epsilon: for a file that describes none. Raises UserError that names the first layer in which the described network
+    differs from all of ours.
     """
     layers = {ours.rpartition(".")[0]: str(theirs).split("/")[-2] for ours, theirs in match.body.items()}
     model = next((model for model in source.models if layers["conv1"] in model), None)
@@ -40,7 +40,7 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
 def _expected(
     layers: Mapping[str, str], size: Architecture, stride_in_first: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What each of our layers, by the file's name, computes; and the computation of each block's end -> its name."""
+    """Returns what each of our layers computes, by the file's names, and the name of each block's last computation."""
     wanted, ends = {}, {}
 
     def conv_norm(place: str, conv: str, norm: str, x: str, stride: int, padding: int) -> str:

@@ -1,4 +1,4 @@
-"""The original network of a ResNet's file, which `--verify` runs on the file's own tensors."""
+"""Runs the original network of a ResNet's file on the file's own tensors, for `--verify`."""
 
 import numpy as np
 
@@ -13,14 +13,14 @@ KERAS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet1
 
 
 def by_torch(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
-    """Returns the outputs of a plain PyTorch network of the variant taken."""
+    """Returns the outputs of a plain PyTorch network of the assumed variant."""
     import torch
 
     from tljax.weights.resnet import reference_torch
 
     card, tensors = conversion.card, _tensors(source, conversion, "keras-port")
     size, variant = ARCHITECTURES[card.backbone], VARIANTS[card.variant]
-    with torch.device("meta"):  # the tensors are the file's own, of which no second copy is made
+    with torch.device("meta"):  # these are the file's own tensors, not a copy
         network = reference_torch.ResNet(
             size.blocks,
             size.width,
@@ -45,7 +45,7 @@ def keras_layers(backbone: str) -> dict[str, str]:
 
 
 def by_keras(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
-    """Returns the outputs of keras.applications' network. Raises UserError where it has none."""
+    """Returns the outputs of keras.applications' network. Raises UserError if it has none."""
     card = conversion.card
     if card.backbone not in KERAS or card.variant != "keras_v1":
         raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
@@ -57,6 +57,6 @@ def by_keras(source: Source, conversion: Conversion, images: np.ndarray) -> tupl
 
 
 def _tensors(source: Source, conversion: Conversion, format_name: str) -> dict[str, np.ndarray]:
-    """The file's tensors by the names of another format of its layout."""
+    """Returns the file's tensors under the names of another format of its layout."""
     names = formats()[format_name].names(conversion.card.backbone, "keras_v1")  # whose names cover both variants'
     return tensors_by(names, source, conversion)

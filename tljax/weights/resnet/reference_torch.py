@@ -1,4 +1,4 @@
-"""The plain PyTorch ResNet that a conversion is checked against: torchvision's tensor names, nothing of ours inside."""
+"""A plain PyTorch ResNet with torchvision's tensor names, independent of our code, to check conversions."""
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, num_classes) if num_classes else None
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """The activations `conv1` (after ReLU) and `block1` .. of `b c h w` images, and `logits` if there is a head."""
+        """Returns `conv1` (after ReLU), `block1`, ... of `b c h w` images, and `logits` if there is a head."""
         found = {}
         y = found["conv1"] = torch.relu(self.bn1(self.conv1(x)))
         y = torch.max_pool2d(y, 3, 2, padding=1)
@@ -95,7 +95,7 @@ class ResNet(nn.Module):
 
 
 def outputs(network: ResNet, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Activations `b h w c` and logits `b k` in eval mode of normalised images `b h w c`."""
+    """Returns activations `b h w c` and logits `b k` of normalised images `b h w c`, in eval mode."""
     network.eval()
     with torch.no_grad():
         found = network(torch.from_numpy(images).permute(0, 3, 1, 2))

@@ -16,13 +16,13 @@ def is_conv(name: str) -> bool:
 
 
 def norm_after(conv: str) -> str:
-    """Returns the BatchNorm layer behind one of our convolutions."""
+    """Returns the BatchNorm layer after one of our convolutions."""
     place, dot, layer = conv.rpartition(".")
     return place + dot + layer.replace("conv", "bn")
 
 
 def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:
-    """Changes biases and variances in place to what `variant` has; returns what it did, in words."""
+    """Changes biases and variances in place to fit `variant`; returns in words what it did."""
     wanted, remarks = VARIANTS[variant], []
     convs = [name.removesuffix(".kernel") for name in tensors if name.endswith(".kernel") and is_conv(name)]
     has_biases = "conv1.bias" in tensors
@@ -38,7 +38,7 @@ def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) 
 
 
 def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
-    """Returns what whoever loads an exported file must know of its strides, biases and epsilon."""
+    """Returns what a user of an exported file must know: its strides, biases and epsilon."""
     variant = VARIANTS[card.variant]
     biases = sum(is_conv(name) and name.endswith(".bias") for name in tensors)
     if not variant.stride_in_first and not biases:
