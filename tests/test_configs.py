@@ -31,7 +31,7 @@ def test_each_is_a_study_of_tasks_that_exist(path):
 
 
 @pytest.mark.parametrize(("name", "runs"), [("paper", 175), ("radimagenet_replication", 120), ("breast", 15)])
-def test_the_grid_has_as_many_runs_as_the_config_says(name, runs, everything_at_hand):
+def test_the_grid_has_as_many_runs_as_the_config_says(name, runs, everything_present):
     config = load_config(CONFIGS[0].with_name(f"{name}.py"), StudyConfig)
     grid = make_grid(config)
     assert not grid.left_out
@@ -46,7 +46,7 @@ def test_the_demo_wants_nothing_from_the_network():
 
 
 @pytest.fixture
-def everything_at_hand(monkeypatch):
+def everything_present(monkeypatch):
     """All archives prepared and all weights converted, as far as the grid can see."""
     monkeypatch.setattr("tljax.study.grid._need_data", lambda *_: None)
     monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)

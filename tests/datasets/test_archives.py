@@ -76,18 +76,18 @@ def test_another_file_than_the_stated_one_is_refused(offer, content, tmp_path):
     offer("changed", hash=f"md5:{hashlib.md5(content).hexdigest()}")
     with pytest.raises(UserError, match="is not the file that its publisher states"):
         archives.get(NAME, tmp_path, quiet=True)
-    assert archives.at_hand("medmnist", tmp_path) is None
+    assert archives.downloaded("medmnist", tmp_path) is None
 
 
 def test_a_download_of_several_files_goes_on_where_it_ended(server, offer, tmp_path):
     offer("whole", "absent")
     with pytest.raises(UserError, match=r"pneumoniamnist/absent.npz .*404.* put it into .* run the same command again"):
         archives.get(NAME, tmp_path, quiet=True)
-    assert archives.at_hand("medmnist", tmp_path) is None
+    assert archives.downloaded("medmnist", tmp_path) is None
     offer("whole", "slow")
     folder = archives.get(NAME, tmp_path, quiet=True)
     assert server.asked == ["/whole.npz", "/absent.npz", "/slow.npz"]
-    assert archives.at_hand("medmnist", tmp_path) == folder
+    assert archives.downloaded("medmnist", tmp_path) == folder
 
 
 def test_a_file_put_there_by_hand_is_taken(server, offer, content, tmp_path):

@@ -1,1 +1,1 @@
-"""The ground floor: settings, errors, files, locks, progress, devices, checkpoints and run folders as data."""
+"""Code that all rooms use: settings, errors, files, locks, progress, devices, checkpoints, run folders."""

@@ -1,4 +1,4 @@
-"""The folder in which prepared images, compiled programs and converted weights are kept."""
+"""Finds the folders of prepared images, compiled programs and converted weights."""
 
 import os
 import tempfile
@@ -16,13 +16,13 @@ def weights_home(given: str | Path | None = None) -> Path:
 
 
 def default_home() -> Path:
-    """Returns ~/.cache/tljax, the same on Linux and macOS; a temporary folder for a user without a home directory."""
+    """Returns ~/.cache/tljax, the same on Linux and macOS; a temporary folder if the user has no home directory."""
     try:
         return Path.home() / ".cache" / "tljax"
-    except RuntimeError:  # a container that runs under a user number without an account
+    except RuntimeError:  # a container may run under a user number without an account
         return Path(tempfile.gettempdir()) / f"tljax-{os.getuid()}"
 
 
 def _expanded(path: str | Path | None) -> Path | None:
-    """The path with `~` replaced, as it stands where there is no home directory."""
+    """Returns the path with `~` replaced; unchanged if there is no home directory."""
     return Path(os.path.expanduser(path)) if path else None

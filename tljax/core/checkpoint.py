@@ -1,4 +1,4 @@
-"""Saves and restores arrays: orbax behind a thin wrapper."""
+"""Saves and restores arrays with orbax."""
 
 import hashlib
 import logging
@@ -15,15 +15,15 @@ import numpy as np
 
 from tljax.core.errors import UserError
 
-REFUSALS = (OSError, ValueError, RuntimeError)  # what orbax and tensorstore raise where a disk is full or gone
+REFUSALS = (OSError, ValueError, RuntimeError)  # errors of orbax and tensorstore if a disk is full or gone
 LAYOUT = "layout"  # among the facts: a hash of the names, shapes and types of the arrays
-FILE_BYTES = 8192  # of disk that a tensor may take in addition to its own bytes
+FILE_BYTES = 8192  # disk space of a tensor in addition to its own bytes
 _ADVICE = "the last complete checkpoint is kept: free some space and run the same command again"
 
 
 @contextmanager
 def _refused(folder: Path) -> Iterator[None]:
-    """Raises UserError if the disk refuses. Silences the log in which orbax repeats such an error."""
+    """Raises UserError if the disk cannot be written. Silences the log in which orbax repeats such an error."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -39,7 +39,7 @@ def _refused(folder: Path) -> Iterator[None]:
 
 
 def _refuse_full_disk(folder: Path, arrays: Any) -> None:
-    """Raises UserError before orbax begins a save for which there is no room; its threads would each report it."""
+    """Raises UserError before a save for which there is no room; each of orbax's threads would report the error."""
     wanted = sum(leaf.nbytes + FILE_BYTES for leaf in jax.tree.leaves(arrays))
     free = shutil.disk_usage(folder).free
     if free < wanted:
@@ -60,7 +60,7 @@ def _checkpointer():
 
 
 def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes a flat dict of arrays exactly; `folder` must not exist, and appears whole or not at all.
+    """Writes a flat dict of arrays exactly; `folder` must not exist. It is never half-written.
 
     Raises UserError if the disk refuses.
     """
@@ -78,7 +78,7 @@ def load_tensors(folder: Path) -> dict[str, np.ndarray]:
 class ResumePoint:
     """The state of an unfinished training, saved in the background; the last complete save survives a kill.
 
-    seconds: between two saves, at least, so that saving takes a small part of short epochs.
+    seconds: shortest time between two saves, so that saving takes little of the time of short epochs.
     """
 
     def __init__(self, folder: Path, seconds: float = 0.0):
@@ -96,7 +96,7 @@ class ResumePoint:
         if kind is None:
             with _refused(self._folder):
                 self._manager.close()  # waits for a save in flight
-        elif jax.process_count() == 1:  # among several processes the others may be gone, and a save waits for them
+        elif jax.process_count() == 1:  # other processes may be gone, and a save waits for them
             with suppress(UserError), _refused(self._folder):
                 self._manager.close()
 
@@ -152,5 +152,5 @@ def _layout(tree: Any) -> str:
 
 
 def _numbered(tree: Any) -> dict[str, Any]:
-    """Returns the leaves by number, so that orbax needs no knowledge of the tree's types."""
+    """Returns the leaves by number, so that orbax does not have to know the tree's types."""
     return {f"{number:05d}": leaf for number, leaf in enumerate(jax.tree.leaves(tree))}

@@ -1,4 +1,4 @@
-"""The console script: `tljax NAME ...` runs the same command as `python -m tljax.NAME ...`."""
+"""Holds the console script: `tljax NAME ...` runs the same command as `python -m tljax.NAME ...`."""
 
 import pkgutil
 import runpy
@@ -11,13 +11,13 @@ import tljax
 ROOT = Path(tljax.__file__).parent
 ABOUT = {
     "weights": "list, download, convert, audit and export checkpoints",
-    "datasets": "list the tasks, or check an archive",
+    "datasets": "list the tasks, download an archive, or check images",
     "features": "write the frozen features of a network",
-    "screen": "rank candidates on frozen features, and propose a shortlist",
+    "screen": "rank checkpoints by their frozen features, and propose a shortlist",
     "train": "fine-tune one network on one fold",
-    "predict": "give the class probabilities of images",
+    "predict": "predict the class probabilities of images",
     "compare": "compare representations layer by layer",
-    "study": "run a grid of trainings, and compare the networks",
+    "study": "run a grid of trainings, and compare all networks",
     "report": "write the report of a study",
 }
 

@@ -23,7 +23,7 @@ WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that its publisher offers to everybody."""
+    """A file that anybody may download."""
 
     name: str  # by which messages call it
     urls: tuple[str, ...]  # mirrors, the first one first
@@ -34,7 +34,7 @@ class Remote:
 
 
 class _NotThere(Exception):
-    """A mirror does not give the file; the message is the reason."""
+    """Says that a mirror does not give the file; the message is the reason."""
 
 
 def fetch(remote: Remote, folder: Path, quiet: bool = False) -> Path:
@@ -125,13 +125,13 @@ def _terms(remote: Remote) -> str:
 
 
 def _at_endpoint(url: str) -> str:
-    """The address at $HF_ENDPOINT, where files of the Hugging Face hub are asked for."""
+    """Returns the address with the Hugging Face hub replaced by $HF_ENDPOINT."""
     endpoint = os.environ.get("HF_ENDPOINT")
     return url.replace(HUB, endpoint.rstrip("/"), 1) if endpoint else url
 
 
 def _headers(url: str) -> dict[str, str]:
-    """$HF_TOKEN goes to the hub alone."""
+    """Returns headers with $HF_TOKEN, which is sent only to the hub."""
     token, hub = os.environ.get("HF_TOKEN"), os.environ.get("HF_ENDPOINT") or HUB
     return {"Authorization": f"Bearer {token}"} if token and url.startswith(hub.rstrip("/") + "/") else {}
 
@@ -155,7 +155,7 @@ class _Bar:
             self._bar.reset(self._task)
 
     def close(self) -> None:
-        """End; the bar itself is closed where it was made."""
+        """Do nothing: the code that made the bar closes it."""
 
 
 @contextmanager

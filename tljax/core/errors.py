@@ -46,7 +46,7 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
 
 
 def _escape_what_cannot_be_printed() -> None:
-    """A name that the terminal's encoding lacks is printed with escapes instead of ending the command."""
+    """Prints characters that the terminal's encoding lacks as escapes, instead of ending the command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Optional packages: a missing one is a single line that names the extra to install."""
+"""Imports optional packages; for a missing one, the error names the extra to install."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""Writes files that appear whole or not at all."""
+"""Writes files that are never half-written."""
 
 import csv
 import os

@@ -10,7 +10,7 @@ import filelock
 
 
 class Held(Exception):
-    """Another process holds the lock; the message says which one."""
+    """Raised if another process holds the lock; the message says which one."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Brings a data set from disk to the devices: whole, or streamed in batches ahead of the computation."""
+"""Moves a data set from disk to the devices: all at once, or streamed in batches ahead of the computation."""
 
 from collections.abc import Iterator
 

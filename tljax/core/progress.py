@@ -1,4 +1,4 @@
-"""What commands show: results, messages, and progress where there is a terminal."""
+"""Prints what commands show: results, messages, and progress on a terminal."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-# Both print text as it stands: a class called [b] or :warning: is no markup, and paths are neither coloured nor broken.
+# Both print text unchanged: a class called [b] or :warning: is not markup, and paths are not coloured or wrapped.
 _PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
 PRINTED_WIDTH = 160  # columns of tables that do not go to a terminal
 

@@ -1,8 +1,8 @@
-"""Run folders as data: where each file lies, and a reader that needs no jax.
+"""Reads run folders, without jax, and names their files.
 
     <workdir>/<task>/<init>-<freeze|nofreeze>[-<tag>]/fold<k>/
 
-A run is finished once `result.json` lies there, which is written last. What cannot be read makes a run `corrupt`: it is
+A run is finished once `result.json` exists, which is written last. What cannot be read makes a run `corrupt`: it is
 named, with the reason, and the others are still read.
 """
 
@@ -82,7 +82,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """One image of a fold; `patient` is empty where patients are unknown."""
+    """One image of a fold; `patient` is empty if patients are unknown."""
 
     file: str
     label: str
@@ -111,7 +111,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The `TrainConfig`, as JSON values, in present names."""
+        """The `TrainConfig` as JSON values, with the current names of the settings."""
         return with_present_names(self.config.get("config", {}))
 
     @cached_property
@@ -121,7 +121,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        """One dictionary per epoch; without a last line that a kill cut short."""
+        """One dictionary per epoch. A last line that is incomplete after a kill is left out."""
         if not (self.path / METRICS).exists():
             return []
         lines = _read_text(self.path / METRICS).splitlines(keepends=True)
@@ -194,7 +194,7 @@ def read_run(folder: Path) -> Run:
 
 
 def run_at(path: Path) -> Run | None:
-    """The run whose folder, or whose weights, lie at `path`; None where that is no run."""
+    """Returns the run whose folder or whose weights are at `path`; None if there is no run."""
     folder = path.parent if path.name == CHECKPOINT else path
     return read_run(folder) if (folder / CONFIG).is_file() else None
 
@@ -217,7 +217,7 @@ def class_columns(classes: Sequence[str], taken: Sequence[str]) -> list[str]:
     """Names the probability columns of a table, so that no two columns have one name.
 
     A column is named by its class. Where a column of `taken`, or of an earlier class, has that name already, the number
-    of the class is added, as in `crane (class 517)`; likewise to a class whose own name ends in this way.
+    of the class is added, as in `crane (class 517)`; also to a class whose own name has such an ending.
     """
     names = []
     for number, name in enumerate(classes):
@@ -228,7 +228,7 @@ def class_columns(classes: Sequence[str], taken: Sequence[str]) -> list[str]:
 
 
 def classes_of_columns(columns: Sequence[str]) -> tuple[str, ...]:
-    """The classes whose columns `class_columns` named."""
+    """Returns the classes whose columns `class_columns` named."""
     return tuple(name.removesuffix(f" (class {number})") for number, name in enumerate(columns))
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM, with which schedulers announce that they will end a process."""
+"""Handles SIGTERM, by which schedulers announce that they will end a process."""
 
 import signal
 import threading
@@ -29,7 +29,7 @@ class Termination:
             signal.signal(signal.SIGTERM, self._former)
 
     def only_remember(self) -> None:
-        """From now on the signal raises nothing: whoever works asks `received` and stops where it can save."""
+        """Stops raising on the signal: the caller has to ask `received`, and to stop where it can save."""
         self._message = ""
 
     def _receive(self, *_: object) -> None:

@@ -57,7 +57,7 @@ def _typed_value(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(hint: Any) -> str:
-    """`int`, `tuple[str, ...]`, `'native' | 'paper'`."""
+    """Returns a type as text: `int`, `tuple[str, ...]`, `'native' | 'paper'`."""
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(map(repr, typing.get_args(hint)))
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")

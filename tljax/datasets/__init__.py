@@ -27,12 +27,12 @@ __all__ = ["Card", "Dataset", "Example", "card", "duplicates", "load", "names", 
 
 
 def names() -> list[str]:
-    """Every task. A task is known by the name on its card, which is its file's but for hyphens."""
+    """Returns every task. A task is known by the name on its card, which is its file's but for hyphens."""
     return sorted(_tasks())
 
 
 def card(name: str) -> Card:
-    """The card of a task. Raises `UserError` for an unknown name."""
+    """Returns the card of a task. Raises `UserError` for an unknown name."""
     return _task(name).CARD
 
 
@@ -57,7 +57,7 @@ def load(
     if not 1 <= size <= MAX_SIZE:
         raise UserError(f"an image size of {size} pixels makes no sense; give a number from 1 to {MAX_SIZE}")
     if data_dir is None and task.CARD.needs_archive and not cache_folders.prepared(task.CARD, cache_dir):
-        data_dir = archives.at_hand(name, cache_dir)
+        data_dir = archives.downloaded(name, cache_dir)
     try:
         folder = cache_folders.folder_of(task.CARD, data_dir, cache_dir)
         target = folder / f"{size}px"
@@ -98,7 +98,7 @@ def duplicates(dataset: Dataset, *, progress: bool = False) -> list[DuplicatePai
 
 
 def _store_of(dataset: Dataset) -> Path:
-    """The folder whose pixels a loaded data set maps."""
+    """Returns the folder whose pixels a loaded data set maps."""
     if not isinstance(dataset.images, np.memmap) or dataset.images.filename is None:
         raise ValueError("only a data set that tljax.datasets.load returned has originals")
     return Path(dataset.images.filename).parent

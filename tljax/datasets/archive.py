@@ -31,7 +31,7 @@ GZIP_BLOCK = 16 << 20
 
 
 def listing_hash(data_dir: Path) -> str:
-    """What the archive is known by: names, sizes and times of its files, not where it lies."""
+    """Returns what the archive is known by: names, sizes and times of its files, not where it lies."""
     paths = list_files(data_dir) if data_dir.is_dir() else [data_dir]
     digest = hashlib.sha256()
     for path in paths:
@@ -41,7 +41,7 @@ def listing_hash(data_dir: Path) -> str:
 
 
 def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Path:
-    """The folder of the archive: `data_dir` itself, or what it unpacks to in `scratch` (whole or not at all).
+    """Returns the folder of the archive: `data_dir` itself, or what it unpacks to in `scratch` (whole or not at all).
 
     A folder of downloads (packed files, and at most tables next to them) is unpacked, too, and so are gzipped files in
     a packed one.
@@ -72,7 +72,7 @@ def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Pa
 
 
 def _packed_files(data_dir: Path) -> list[Path]:
-    """What has to be unpacked: the file itself, or the packed files of a folder without unpacked data."""
+    """Returns what has to be unpacked: the file itself, or the packed files of a folder without unpacked data."""
     if not data_dir.is_dir():
         if not data_dir.name.lower().endswith(PACKED_SUFFIXES):
             raise UserError(
@@ -88,7 +88,7 @@ def _packed_files(data_dir: Path) -> list[Path]:
 
 
 def _unwrapped(folder: Path) -> Path:
-    """The folder itself or, where all it holds is one folder and files to read, that one."""
+    """Returns the folder itself or, where all it holds is one folder and files to read, that one."""
     while True:
         below = [path for path in folder.iterdir() if not is_hidden(path.name)]
         others = [path for path in below if path.is_dir() or not _is_for_reading(path)]

@@ -60,7 +60,7 @@ def get(name: str, cache_dir: Path | None = None, *, quiet: bool = False) -> Pat
     return _place(archive, folder)
 
 
-def at_hand(task: str, cache_dir: str | Path | None = None) -> Path | None:
+def downloaded(task: str, cache_dir: str | Path | None = None) -> Path | None:
     """Returns the downloaded archive of a data set, None without one. Raises UserError where there are several."""
     here = [
         archive
@@ -83,7 +83,7 @@ def _home(cache_dir: str | Path | None) -> Path:
 
 
 def _place(archive: Archive, folder: Path) -> Path:
-    """What --data-dir takes: the only file of an archive, or else the folder."""
+    """Returns what --data-dir takes: the only file of an archive, or else the folder."""
     return folder / _filename(archive.files[0][0]) if len(archive.files) == 1 else folder
 
 

@@ -110,11 +110,11 @@ class Reader:
         self.skipped: dict[str, str] = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
 
     def image(self, index: int) -> Image.Image:
-        """The image of `rows[index]`. Raises `BadImage`."""
+        """Returns the image of `rows[index]`. Raises `BadImage`."""
         return decode_bytes(self._source[index]["image"])
 
     def sizes(self) -> Counter[tuple[int, int]]:
-        """How many of the readable images are of each (width, height)."""
+        """Returns how many of the readable images are of each (width, height)."""
         counts: Counter[tuple[int, int]] = Counter()
         for example in self._source:
             with contextlib.suppress(OSError), Image.open(io.BytesIO(example["image"])) as image:

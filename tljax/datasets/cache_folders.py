@@ -84,6 +84,6 @@ def source_hint(card: Card) -> str:
 
 
 def _versions(card: Card) -> list[str]:
-    """The present version, and the name that 0.1.0 gave to it."""
+    """Returns the present version, and the name that 0.1.0 gave to it."""
     present = version_of(card)
     return [present, LEGACY[card.name]] if present == LEGACY_VERSION and card.name in LEGACY else [present]

@@ -115,7 +115,7 @@ def _candidates(hashes: UInt64[np.ndarray, "words flips n"], start: int) -> Iter
 def _distances(
     some: UInt64[np.ndarray, "words ..."], others: UInt64[np.ndarray, "words ..."]
 ) -> UInt16[np.ndarray, "..."]:
-    """The number of bits in which the hashes differ."""
+    """Returns the number of bits in which the hashes differ."""
     counts = (np.bitwise_count(one ^ other).astype(np.uint16) for one, other in zip(some, others, strict=True))
     return functools.reduce(np.add, counts)
 

@@ -62,7 +62,7 @@ def _stem(base: str) -> str:
 
 
 def _agree(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether the inner folders are the same, as far as both are known."""
+    """Returns whether the inner folders are the same, as far as both are known."""
     return all(one == other for one, other in zip(reversed(some), reversed(others), strict=False))
 
 
@@ -107,7 +107,7 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
 
 
 def _read_list(path: Path) -> list[tuple[str, str | None]]:
-    """The paths of a fold list and their classes, None where the list has no such column."""
+    """Returns the paths of a fold list and their classes, None where the list has no such column."""
     if not path.is_file():
         raise UserError(f"{path} is missing; a fold needs its train, val and test list")
     return [(row["path"], row.get("class")) for _, row in read_table(path, ("path",), {"class": "class"})]

@@ -166,7 +166,7 @@ def _grouped_folds(dataset: Dataset, together: Groups) -> Iterator[Fold]:
 
 
 def _divide(splitter, dataset: Dataset, rows: Int64[np.ndarray, " m"], groups: Groups) -> list[tuple]:
-    """The splits of some rows by a scikit-learn splitter, as rows of the data set.
+    """Returns the splits of some rows by a scikit-learn splitter, as rows of the data set.
 
     Small classes are our own to complain of (`_check_classes`).
     """

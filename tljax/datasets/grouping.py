@@ -10,7 +10,7 @@ from tljax.datasets.duplicate_images import DuplicatePair
 
 
 def patient_groups(dataset: Dataset) -> Int64[np.ndarray, " n"] | None:
-    """The patients as numbers, in the order of their names; None where they are unknown."""
+    """Returns the patients as numbers, in the order of their names; None where they are unknown."""
     if dataset.patients is None:
         return None
     return np.unique(np.array(dataset.patients), return_inverse=True)[1].astype(np.int64)

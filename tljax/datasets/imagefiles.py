@@ -51,7 +51,7 @@ def read_batches(
 
 
 def read_image(path: Path, size: int, resize: Resize) -> UInt8[np.ndarray, "h w 3"] | str:
-    """The image as a square, or what is wrong with it."""
+    """Returns the image as a square, or what is wrong with it."""
     try:
         image = decode_file(path)
     except BadImage as reason:
@@ -60,7 +60,7 @@ def read_image(path: Path, size: int, resize: Resize) -> UInt8[np.ndarray, "h w 
 
 
 def centre(image: Image.Image, size: int) -> Image.Image:
-    """The central square of the image, scaled so that its short side was 8/7 of `size`."""
+    """Returns the central square of the image, scaled so that its short side was 8/7 of `size`."""
     scale = round(size * CROP_MARGIN) / min(image.size)
     image = image.convert("RGB").resize(
         [max(size, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR

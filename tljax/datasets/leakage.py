@@ -23,7 +23,7 @@ class Leak:
 
 
 def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[DuplicatePair]) -> list[Leak]:
-    """Every fold and two of its parts that share a picture (one of `pairs`) or a patient."""
+    """Returns every fold and two of its parts that share a picture (one of `pairs`) or a patient."""
     leaks = []
     for number, fold in enumerate(folds, 1):
         part_of = {row: part for part in PARTS for row in getattr(fold, part).tolist()}
@@ -53,7 +53,7 @@ def refuse_shared_patients(dataset: Dataset, fold: Fold, number: int) -> None:
 
 
 def describe_leaks(dataset: Dataset, fold: Fold) -> list[dict[str, Any]] | None:
-    """What a run records of patients in two parts of its fold, as JSON values; None where patients are unknown.
+    """Returns what a run records of patients in two parts of its fold, as JSON values; None where patients are unknown.
 
     One object for every two parts that share patients: `parts`, `unit`, `count` and `names` (the first few).
     """

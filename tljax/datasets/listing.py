@@ -64,7 +64,7 @@ def _check_file(path: Path) -> None:
 
 
 def files_in(folder: Path, suffix: str) -> list[Path]:
-    """The files of one suffix in a folder that is full of them in a whole archive."""
+    """Returns the files of one suffix in a folder that is full of them in a whole archive."""
     found = [path for path in list_files(folder) if path.suffix.lower() == suffix]
     if not found:
         raise UserError(f"{folder} holds no {suffix} file: half unpacked?")

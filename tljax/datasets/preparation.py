@@ -39,7 +39,7 @@ class _Generated:
 
 
 def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progress: bool) -> store.Source:
-    """The images of an archive, which are brought into `folder` as a TFDS data set the first time."""
+    """Returns the images of an archive, which are brought into `folder` as a TFDS data set the first time."""
     from tljax.datasets import builder  # tensorflow_datasets is needed only where an archive is prepared
 
     if not (folder / "tfds").is_dir():
@@ -86,7 +86,7 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
 
 
 def name_by_basename(examples: list[Example]) -> list[Example]:
-    """The examples named by basename where that is unique in the set, as the published fold lists name them."""
+    """Returns the examples named by basename where that is unique in the set, as the published fold lists name them."""
     basenames = [example.file.rsplit("/", 1)[-1] for example in examples]
     if len(set(basenames)) < len(basenames):
         return examples

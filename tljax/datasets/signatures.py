@@ -16,7 +16,7 @@ Signature = tuple[UInt8[np.ndarray, " bytes"], UInt8[np.ndarray, "side side"]]
 
 
 def signature_of(image: Image.Image) -> Signature:
-    """The digest and the thumbnail of an image of 8 bits."""
+    """Returns the digest and the thumbnail of an image of 8 bits."""
     return _digest(image), _thumbnail(image)
 
 

@@ -174,7 +174,7 @@ def open_store(folder: Path) -> Store:
 
 
 def open_signatures(folder: Path) -> Shaped[np.ndarray, " n"]:
-    """The thumbnail and the digest of each original (`SIGNATURE`)."""
+    """Returns the thumbnail and the digest of each original (`SIGNATURE`)."""
     return np.load(folder / "looks.npy", mmap_mode="r")
 
 
@@ -185,7 +185,7 @@ def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.nda
 
 
 def describe_bad(bad: dict[str, str]) -> str:
-    """The first few bad images, a line each, and how many more there are."""
+    """Returns the first few bad images, a line each, and how many more there are."""
     lines = [f"  {file}: {reason}" for file, reason in list(bad.items())[:SHOWN]]
     return "\n".join([*lines, f"  ... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else lines)
 

@@ -53,7 +53,7 @@ def read_table(
 
 
 def _read(path: Path) -> str:
-    """The text of a file in UTF-8 or, with its mark, UTF-16, as spreadsheets save "Unicode text"."""
+    """Returns the text of a file in UTF-8 or, with its mark, UTF-16, as spreadsheets save "Unicode text"."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
@@ -77,7 +77,7 @@ def _is_empty(row: dict[str | None, str | list[str] | None]) -> bool:
 
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
-    """The one that parts the wanted columns; a comma where none does."""
+    """Returns the one that parts the wanted columns; a comma where none does."""
     header = text.split("\n", 1)[0]
     for delimiter in DELIMITERS:
         if {name.lower() for name in columns} <= {name.strip(' "\r').lower() for name in header.split(delimiter)}:

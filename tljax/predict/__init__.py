@@ -1,1 +1,1 @@
-"""Class probabilities of images by a fine-tuned run or converted weights."""
+"""Predicts class probabilities of images with a fine-tuned run or converted weights."""

@@ -1,4 +1,4 @@
-"""python -m tljax.predict: class probabilities of images, by a fine-tuned run or by converted weights."""
+"""python -m tljax.predict: predicts class probabilities of images with a fine-tuned run or converted weights."""
 
 import os
 import shlex
@@ -41,7 +41,7 @@ def main() -> None:
     if bad:
         refuse_bad(bad, bool(files), config.skip_bad)
         print(f"left out {len(bad)} of {len(bad) + len(files)}: {'; '.join(bad)}", file=sys.stderr)
-    if config.out:  # first, as what is printed may end early, at a closed pipe
+    if config.out:  # before printing, which may end early at a closed pipe
         write(config.out, files, probabilities, classes)
     show(files, probabilities, classes, config.top)
 

@@ -1,4 +1,4 @@
-"""Class probabilities of image files, a batch at a time."""
+"""Predicts class probabilities of image files in batches."""
 
 from collections.abc import Sequence
 from pathlib import Path

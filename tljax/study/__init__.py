@@ -1,1 +1,1 @@
-"""A study: a grid of fine-tunings, every comparison between them, and tables."""
+"""Runs a study: a grid of fine-tunings, every comparison between them, and tables."""

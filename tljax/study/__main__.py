@@ -1,4 +1,4 @@
-"""python -m tljax.study --config FILE --workdir DIR: a grid of fine-tunings, all comparisons, and tables."""
+"""python -m tljax.study --config FILE --workdir DIR: runs a grid of fine-tunings and comparisons, and writes tables."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""Tables in the schemas and order of the paper's authors, so that their plotting scripts draw our results unchanged.
+"""Writes tables in the schemas and order of the paper's authors, for their plotting scripts.
 
 Their scripts know one condition of each network, so for every task the first condition that the grid has finished is
 written. They expect the grid of `configs/paper.py`, over any of its tasks (docs/architecture.md says which script needs

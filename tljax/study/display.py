@@ -1,4 +1,4 @@
-"""What a person sees of a study: the grid with every run in its place, or one line for each work item that ends."""
+"""Shows the progress of a study: the grid of runs, or one line for each work item that ends."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The grid of a study: its runs, what each depends on, and what is left out because it is missing."""
+"""Builds the grid of a study: its runs, what each depends on, and what is left out because it is missing."""
 
 import dataclasses
 import itertools

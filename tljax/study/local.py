@@ -1,4 +1,4 @@
-"""The local launcher: worker processes on this machine, one or several for each GPU, or on CPU."""
+"""Launches worker processes on this machine: one or several for each GPU, or on the CPU."""
 
 import functools
 import logging
@@ -26,7 +26,7 @@ DIED = "its process died: out of memory, or killed"
 
 @dataclass(frozen=True)
 class Devices:
-    """What the workers run on."""
+    """The devices that the workers use."""
 
     platform: str  # cpu, gpu or tpu
     count: int
@@ -82,12 +82,12 @@ class LocalLauncher:
         return item, outcome
 
     def _idle(self) -> list[tuple[int, int]]:
-        """The places at which an item can run now; those on less busy devices first."""
+        """Returns the places at which an item can run now; those on less busy devices first."""
         places = [(device, number) for number in range(self._sharing.count) for device in range(len(self._gpus))]
         return [place for place in places if place not in self._workers or not self._workers[place].item]
 
     def _training(self) -> list[list[Path]]:
-        """The folders of the runs that are trained now, by device; none for a device with other work as well."""
+        """Returns the folders of the runs in training, by device; none for a device that also has other work."""
         running = [
             [worker.item for place, worker in self._workers.items() if worker.item and place[0] == device]
             for device in range(len(self._gpus))
@@ -129,7 +129,7 @@ class LocalLauncher:
 
 
 def _environment(per_device: int | Literal["auto"], platform: str) -> dict[str, str]:
-    """The variables that give each worker its share of a GPU's memory."""
+    """Returns the variables that give each worker its share of a GPU's memory."""
     if per_device == 1 or platform != "gpu":
         return {}
     if per_device == "auto":  # their number is not known yet: each takes what it needs when it needs it
@@ -143,7 +143,7 @@ def _visible(gpu: str | None) -> dict[str, str]:
 
 
 class _Worker:
-    """A process that does one thing after the other."""
+    """A process that does one work item after another."""
 
     def __init__(self, environment: Mapping[str, str]):
         self.item: WorkItem | None = None

@@ -1,4 +1,4 @@
-"""What a study does and where: its settings, its grid, and the runs that were picked from it."""
+"""Plans a study: its settings, its grid, and the runs that were selected from it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ RESULTS = "results"
 
 @dataclass(frozen=True)
 class Plan:
-    """A study before it runs, and whenever its tables are written."""
+    """A planned study. It is also rebuilt whenever tables are written."""
 
     config: StudyConfig
     grid: Grid
@@ -27,7 +27,7 @@ class Plan:
 
     @cached_property
     def groups(self) -> list[list[PlannedRun]]:
-        """The picked runs in groups that are compared; without those that only the user can repair."""
+        """The selected runs in groups that are compared, without those that only the user can repair."""
         return comparable(run for run in self.picked if run.status != "corrupt")
 
     def finished(self) -> list[PlannedRun]:

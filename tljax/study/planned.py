@@ -1,4 +1,4 @@
-"""A run of a study as planned: its settings, its folder, and how far it is."""
+"""Describes a planned run of a study: its settings, its folder and its progress."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PlannedRun:
 
     @cached_property
     def condition(self) -> str:
-        """What runs must have in common to be compared: recipe, preprocessing and seed, as far as they are named."""
+        """What runs must share to be compared: recipe, preprocessing and seed, as far as they are named."""
         return tag_of(self.config)
 
     @property

@@ -1,4 +1,4 @@
-"""`study.json`: what a study was told to do, and how it ended, over all the commands that worked in its folder."""
+"""Writes `study.json`: the commands that ran in a study's folder, their settings, and how they ended."""
 
 import json
 import platform

@@ -1,4 +1,4 @@
-"""Runs that would repeat another one bit for bit: `native` input is the paper's for weights that were trained on it."""
+"""Finds runs that would repeat others bit for bit: some weights have the paper's input as their `native` one."""
 
 import dataclasses
 import json

@@ -15,11 +15,11 @@ POLL = 1.0  # seconds
 
 @runtime_checkable
 class Launcher(Protocol):
-    """Where work items run. `local.py` and `slurm.py` hold one each."""
+    """Runs work items. `local.py` and `slurm.py` implement it."""
 
     @property
     def free(self) -> int:
-        """How many more items it takes now."""
+        """How many more items it can take now."""
         ...
 
     def submit(self, items: list[WorkItem]) -> None:
@@ -41,7 +41,7 @@ class Launcher(Protocol):
 
 @runtime_checkable
 class Display(Protocol):
-    """What is told of the progress."""
+    """What the schedule reports of the progress."""
 
     def update(self, running: Iterable[WorkItem]) -> None:
         """Shows that these items run now."""

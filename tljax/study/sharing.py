@@ -1,4 +1,4 @@
-"""How many workers share a device: a given number, or as many as raise the throughput."""
+"""Decides how many workers share a device: a given number, or as many as raise the throughput."""
 
 import json
 from collections.abc import Mapping, Sequence

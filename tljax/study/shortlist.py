@@ -1,4 +1,4 @@
-"""What the screening of a task kept, and the screening itself where the grid depends on it."""
+"""Reads which networks the screening of a task selected, and screens first if the grid depends on it."""
 
 import csv
 import dataclasses
@@ -17,7 +17,7 @@ SHARED = ("data_dir", "folds_dir", "weights_dir", "cache_dir", "folds", "image_s
 
 
 def folder_of(workdir: Path, task: str) -> Path:
-    """Returns where the screening of a task lies."""
+    """Returns the folder of a task's screening."""
     return workdir / FOLDER / task
 
 
@@ -34,7 +34,7 @@ def settings_of(config: StudyConfig, task: str) -> dict[str, Any]:
 
 
 def screen_first(config: StudyConfig) -> None:
-    """Screens every task whose shortlist decides which runs there are, in a process of its own.
+    """Screens every task whose shortlist determines the runs, in a separate process.
 
     Raises UserError where a screening fails; it has said why.
     """

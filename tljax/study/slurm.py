@@ -1,4 +1,4 @@
-"""The SLURM launcher: work items as job arrays through submitit; a pre-empted or timed-out job is queued again."""
+"""Launches work items as SLURM job arrays with submitit. A pre-empted or timed-out job is queued again."""
 
 import hashlib
 import re
@@ -55,7 +55,7 @@ class _NoDisplay:
 
 
 def side_by_side(items: Sequence[WorkItem]) -> list[Outcome]:
-    """Does work items at the same time, each in a process of its own; SIGTERM stops all of them."""
+    """Does work items at the same time, each in its own process; SIGTERM stops all of them."""
     outcomes: dict[str, Outcome] = {}
     with suppress(Requeue):  # the outcomes tell which were stopped
         run_all(items, LocalLauncher(per_device=len(items)), _NoDisplay(), outcomes)
@@ -84,7 +84,7 @@ class SlurmLauncher:
 
     @property
     def free(self) -> int:
-        """How many items it takes at once; the queue has room for all."""
+        """How many items it can take now; the queue has room for all."""
         return MANY * self._pack
 
     def submit(self, items: list[WorkItem]) -> None:
@@ -138,7 +138,7 @@ class SlurmLauncher:
         """Does nothing: this machine holds nothing of it."""
 
     def _queue(self, *which: str) -> set[str]:
-        """The numbers of the jobs that wait or run, with every job of an array."""
+        """Returns the numbers of the jobs that wait or run, with every job of an array."""
         command = ["squeue", "--noheader", "--array", "--format=%i", *which]
         try:
             done = subprocess.run(command, capture_output=True, text=True)
@@ -166,7 +166,7 @@ def _packs(items: Sequence[WorkItem], size: int) -> list[Sequence[WorkItem]]:
 
 
 def _wanted(config: SlurmConfig) -> dict[str, Any]:
-    """Of the settings those that were given, as submitit names them."""
+    """Returns the settings that were given, under submitit's names."""
     given = {
         "partition": config.partition,
         "gres": config.gres,

@@ -1,4 +1,4 @@
-"""What a launcher is given to do, and how it ended."""
+"""Describes work for a launcher, and how it ended."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from tljax.core.errors import Requeue, UserError
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A piece of work for one process on one device. It can be repeated at any time: what is done is not done again."""
+    """A piece of work for one process on one device. It can be run again: finished parts are not repeated."""
 
     name: str
     work: Callable[[], None]  # picklable
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def attempt(item: WorkItem) -> Outcome:
-    """Does a work item; whatever goes wrong is its outcome."""
+    """Does a work item; any error becomes its outcome."""
     try:
         item.work()
     except Requeue as stop:
@@ -64,7 +64,7 @@ def _description(error: Exception) -> str:
 
 
 def _refusal_of_disk(error: BaseException | None) -> str:
-    """Returns the system's message about a full or read-only disk if that caused an error, else nothing."""
+    """Returns the system's message if a full or read-only disk caused an error, else nothing."""
     while error:
         for said in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
             if said in str(error):

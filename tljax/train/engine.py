@@ -1,4 +1,4 @@
-"""Pure, jitted training and inference: one step, one epoch as a single program, the logits of a batch.
+"""Compiles training and inference as pure functions: a step, an epoch, the logits of a batch.
 
 Inputs are either uint8 images `n h w 3`, augmented and normalised inside the program, or the float features `n c` of a
 frozen backbone, computed once. Batches are rows of a table of row numbers, in which -1 is padding.
@@ -57,7 +57,7 @@ class Recipe:
 )
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that a step changes or reads."""
+    """All arrays that a step reads or changes."""
 
     trained: Any  # parameters that the optimiser changes
     frozen: Any  # parameters that stay as they are
@@ -124,7 +124,7 @@ def train_step(
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Takes one optimiser step on one batch; returns the state and the sums of loss and of right answers.
 
-    mask: the rows that count; None if all do.
+    mask: the rows that count; None means all.
     """
     warp_key, dropout_key = jax.random.split(key)
     if inputs.ndim == 4:

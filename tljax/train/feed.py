@@ -1,4 +1,4 @@
-"""Feeds a data set to the engine: whole in device memory, streamed, or as features of a frozen backbone."""
+"""Feeds a data set to the engine: from device memory, streamed, or as features of a frozen backbone."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -58,7 +58,7 @@ class DeviceFeed:
 
 
 class StreamFeed:
-    """Streams batches from a memory-mapped array, the next ones on their way while the current one computes."""
+    """Streams batches from a memory-mapped array; the next ones are loaded while the current one is computed."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The training loop: fine-tunes one network on one fold of one data set.
 
-The protocol is the paper's: cross-entropy, Adam, random affine augmentation, with --freeze the head alone first, early
+The protocol is the paper's: cross-entropy, Adam, random affine augmentation, with --freeze only the head first, early
 stopping, and the weights of the best epoch. Each run has a folder; the same command continues an interrupted run and
 leaves a finished one unchanged.
 """
@@ -44,13 +44,13 @@ class Session:
 
 
 def train(config: TrainConfig) -> Path:
-    """Trains, or continues, a run and returns its finished folder.
+    """Trains or continues a run, and returns its finished folder.
 
     Raises UserError for a mistake, and Requeue when told to stop.
     """
     with Termination(EARLY) as stop:
         devices.join_processes(config)
-        if jax.distributed.is_initialized():  # one process of several does not stop alone
+        if jax.distributed.is_initialized():  # one of several processes must not stop alone
             stop.only_remember()
         devices.use_compilation_cache(config.cache_dir)
         setup = prepare(config)
@@ -94,7 +94,7 @@ def fit(session: Session) -> tuple[Position, Phase, Predict]:
 def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed, engine.Weights]:
     """Trains from `position` on until the phase is over; returns its feed and the weights that it keeps.
 
-    `position` is moved on with every epoch.
+    `position` is advanced with every epoch.
     """
     setup, writer = session.setup, session.writer
     recipe = recipe_of(setup, phase)
@@ -130,7 +130,7 @@ def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed,
 
 
 def _epochs(setup: Setup, phase: Phase, position: Position) -> Iterator[tuple[Key[Array, ""], Stopwatch]]:
-    """Moves `position` on by an epoch at a time until the phase is over; yields the random key of each epoch."""
+    """Advances `position` epoch by epoch until the phase is over; yields the random key of each epoch."""
     key = jax.random.fold_in(jax.random.key(setup.config.seed), position.phase)
     watch = Stopwatch()
     while position.epoch < phase.epochs and not phase.exhausted(position.epoch, position.selection):
@@ -156,7 +156,7 @@ def recipe_of(setup: Setup, phase: Phase) -> engine.Recipe:
 
 
 def scores(sums: dict[str, Any], logits: Float[np.ndarray, "n k"], setup: Setup) -> dict[str, float]:
-    """Returns the losses and scores of an epoch; those of training as seen while the weights changed."""
+    """Returns the losses and scores of an epoch; those of training were measured while the weights changed."""
     probabilities, labels = softmax(logits), setup.data.labels[setup.fold.val]
     return {
         "train_loss": float(sums["loss"]) / len(setup.fold.train),
@@ -168,7 +168,7 @@ def scores(sums: dict[str, Any], logits: Float[np.ndarray, "n k"], setup: Setup)
 
 
 def speed(setup: Setup, seconds: float) -> dict[str, Any]:
-    """Returns what an epoch took."""
+    """Returns the time, speed and memory of an epoch."""
     return {
         "images_per_second": len(setup.fold.train) / seconds,
         "seconds": seconds,

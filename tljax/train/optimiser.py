@@ -1,4 +1,4 @@
-"""Adam as Keras computes it, with an optional linear warm-up and decoupled weight decay."""
+"""Makes Adam as Keras computes it, with an optional linear warm-up and decoupled weight decay."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ def adam(learning_rate: float, warmup_steps: int = 0, weight_decay: float = 0.0)
     """Returns the optimiser of a phase.
 
     warmup_steps: over these first steps the learning rate rises linearly to `learning_rate`. weight_decay: each step
-    takes `learning_rate * weight_decay` of every kernel away, as in Loshchilov and Hutter 2019,
+    removes `learning_rate * weight_decay` of every kernel, as in Loshchilov and Hutter 2019,
     https://arxiv.org/abs/1711.05101; biases, normalisations and embeddings do not decay.
     """
     decay = [optax.add_decayed_weights(weight_decay, mask=_kernels)] if weight_decay else []
@@ -51,7 +51,7 @@ def warmed_up(learning_rate: float, steps: int) -> Callable[[Int[Array, ""]], Fl
 
 
 def _kernels(parameters: Any) -> Any:
-    """True for every parameter called `kernel`, in a tree like `parameters`."""
+    """Returns a tree like `parameters` that is True for every parameter called `kernel`."""
 
     def is_kernel(path: tuple, _: Any) -> bool:
         return any("kernel" in jax.tree_util.keystr((part,)) for part in path)

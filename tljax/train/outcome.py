@@ -1,4 +1,4 @@
-"""What a finished run leaves: predictions, scores and the kept weights."""
+"""Completes a finished run: predictions, scores and the kept weights."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The phases of a run, the selection of an epoch, and the position that a checkpoint records."""
+"""Describes the phases of a run, the selection of an epoch, and the position that a checkpoint records."""
 
 import dataclasses
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class Selection:
     risen: int = 0  # the epoch of the last higher score, from which patience counts; a tie does not count
 
     def offer(self, row: dict[str, Any], phase: Phase) -> bool:
-        """Takes an epoch, given its scores, if the phase keeps it; returns whether it did."""
+        """Selects an epoch by its scores if it is better than the last selected one; returns whether it is."""
         score = _score(row, phase.monitor)
         if score > self.score:
             self.risen = row["epoch"]
@@ -55,7 +55,7 @@ class Selection:
 
 
 def _score(row: dict[str, Any], monitor: str | None) -> float:
-    """The monitored score, where higher is better; the number of the epoch if nothing is monitored."""
+    """Returns the monitored score, where higher is better; the number of the epoch if nothing is monitored."""
     if monitor is None:
         return float(row["epoch"])
     return -row["val_loss"] if monitor == "val_loss" else row[monitor]
@@ -63,7 +63,7 @@ def _score(row: dict[str, Any], monitor: str | None) -> float:
 
 @dataclasses.dataclass
 class Position:
-    """How far a run has come; together with the arrays, everything that a checkpoint holds."""
+    """The progress of a run. A checkpoint holds it and the arrays."""
 
     phase: int = 0  # its place in the plan
     epoch: int = 0  # epochs of this phase that are done

@@ -1,4 +1,4 @@
-"""Writes a run folder, which is at every moment either unfinished and resumable, or complete.
+"""Writes a run folder. At every moment it is either resumable or complete.
 
 `tljax.core.runs` names its files and reads them.
 """
@@ -50,7 +50,7 @@ class RunWriter:
 
     def __exit__(self, *_: Any) -> None:
         if self._events:
-            with suppress(OSError):  # writing what is left in its buffer to a disk that is full
+            with suppress(OSError):  # it writes its buffer to a disk that may be full
                 self._events.close()
         self._open.close()
 
@@ -89,7 +89,7 @@ class RunWriter:
             )
 
     def resume_point(self, seconds: float) -> ResumePoint:
-        """Returns the state from which the run continues; `seconds` lie between two saves of it."""
+        """Returns the state from which the run continues. seconds: shortest time between two saves."""
         return ResumePoint(self.folder / runs.RESUME, seconds)
 
     def keep_epochs(self, count: int) -> None:

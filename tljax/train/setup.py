@@ -1,4 +1,4 @@
-"""What a run trains on what: the network, the data and the fold, found, read and checked."""
+"""Prepares a run: finds, reads and checks the network, the data and the fold."""
 
 import dataclasses
 import hashlib

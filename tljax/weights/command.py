@@ -119,7 +119,7 @@ def _table(conversion: Conversion, *, folded: bool) -> Iterable[str]:
 
 
 def _stage(ours: str) -> str:
-    """The first name and number of a tensor: 'stages.0'; 'stem' for what lies before the first number."""
+    """Returns the first name and number of a tensor: 'stages.0'; 'stem' for what lies before the first number."""
     parts = ours.split(".")
     numbers = [place for place, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[: numbers[0] + 1]) if numbers else "head" if parts[0] == "head" else "stem"

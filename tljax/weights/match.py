@@ -55,15 +55,15 @@ class Match:
         return self.prefix.removesuffix("module.")
 
     def is_aside(self, name: str) -> bool:
-        """Whether a tensor is no part of the network by the format's patterns."""
+        """Returns whether a tensor is no part of the network by the format's patterns."""
         return is_aside(name, self.form, self.prefix)
 
     def is_outside(self, name: str) -> bool:
-        """Whether a tensor belongs to another part of the model that the network is in."""
+        """Returns whether a tensor belongs to another part of the model that the network is in."""
         return bool(self.root) and not name.startswith(self.root)
 
     def is_within(self, name: str) -> bool:
-        """Whether a tensor is in one of the network's own modules."""
+        """Returns whether a tensor is in one of the network's own modules."""
         own = {self._module(theirs) for where in self.body.values() for theirs in in_file(where)}
         return self._module(name) in own
 
@@ -71,7 +71,7 @@ class Match:
         return re.split(r"[./]", name.removeprefix(self.prefix), maxsplit=1)[0] if name.startswith(self.prefix) else ""
 
     def shares_tensors(self, other: "Match") -> bool:
-        """Whether two matches are of the same network."""
+        """Returns whether two matches are of the same network."""
         theirs = {name for where in other.names.values() for name in in_file(where)}
         return any(name in theirs for where in self.names.values() for name in in_file(where))
 

@@ -1,4 +1,4 @@
-"""Every setting of every command and its default, once; one file for each command."""
+"""Holds every setting of every command, with its default; one file per command."""
 
 from tljax.core.config.compare import CompareConfig
 from tljax.core.config.datasets import DatasetsConfig

@@ -1,4 +1,4 @@
-"""The example configs, which a wheel carries along: found by name, and copied for a user to edit."""
+"""Finds the example configs, which the wheel contains, and copies them for a user to edit."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ def names() -> list[str]:
 
 
 def find(given: str) -> Path:
-    """Returns the config file at a path, or the example of that name. Raises UserError where there is neither."""
+    """Returns the config file at a path, or the example of that name. Raises UserError if there is neither."""
     path = Path(given).expanduser()
     if path.is_file():
         return path

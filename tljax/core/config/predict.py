@@ -9,23 +9,23 @@ from tyro.conf import Positional
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig:
-    """Class probabilities of images, by a run or by converted weights."""
+    """Predict the class probabilities of images with a run or with converted weights."""
 
     network: Positional[str]
     """imagenet | radimagenet | a converted weights folder | a run folder"""
     images: Positional[tuple[Path, ...]]
-    """image files, or folders of them"""
+    """image files, or folders of image files"""
     out: Path | None = None
     """write all probabilities to this CSV file"""
     top: int = 3
-    """classes shown for each image"""
+    """number of classes to show for each image"""
     image_size: int | None = None
-    """pixels; default the run's own, else 224"""
+    """side in pixels; default the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """squash: nearest pixel to a square, as in training; crop: the centre of the image scaled to 8/7 of the size, as
-    ImageNet weights are tested. Default squash for runs, crop for weights"""
+    """squash: resize to a square by the nearest pixel, as in training; crop: scale to 8/7 of the size and take the
+    centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
     batch_size: int = 32
     skip_bad: bool = False
-    """leave unreadable images out instead of stopping"""
+    """leave out unreadable images instead of stopping"""
     weights_dir: Path | None = None
-    """holds imagenet/ and radimagenet/"""
+    """the folder that holds imagenet/ and radimagenet/"""

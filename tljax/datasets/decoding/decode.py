@@ -78,7 +78,7 @@ def _is_dicom(content: bytes) -> bool:
 
 
 def to_image(pixels: Num[np.ndarray, "..."]) -> Image.Image:
-    """An array of `h w` or `h w 3` as a Pillow image; other types than uint8 are stretched."""
+    """Returns an array of `h w` or `h w 3` as a Pillow image; other types than uint8 are stretched."""
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[-1] != 3):

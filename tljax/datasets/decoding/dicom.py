@@ -49,7 +49,7 @@ def decode_dicom(content: bytes) -> UInt8[np.ndarray, "..."]:
 
 
 def _read(content: bytes) -> pydicom.Dataset:
-    """The file, which may lack the preamble and the header that names its transfer syntax."""
+    """Returns the file, which may lack the preamble and the header that names its transfer syntax."""
     header = pydicom.dcmread(io.BytesIO(content), force=True)
     if "TransferSyntaxUID" not in header.file_meta:
         implicit, little = header.original_encoding
@@ -81,7 +81,7 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
 
 
 def _pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
-    """The stored values. Raises `BadImage` where the picture inside is damaged."""
+    """Returns the stored values. Raises `BadImage` where the picture inside is damaged."""
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not get_decoder(syntax).is_available:
         raise NoDecoder(f"is a DICOM file compressed as {syntax.name}, for which no decoder is installed; {DECODERS}")
@@ -118,7 +118,7 @@ def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.n
 
 
 def _view(header: pydicom.Dataset) -> pydicom.Dataset | None:
-    """The file's first window alone, as of a device that shows 0..255; None where the file has none."""
+    """Returns the file's first window alone, as of a device that shows 0..255; None where the file has none."""
     centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
     if centre is None or not width:  # a width of 0 is how some devices say that there is none
         return None
@@ -147,7 +147,7 @@ def _windowed(
 
 
 def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Bool[np.ndarray, "h w"] | None:
-    """Which stored values show something: all but the padding value or, where a limit is given, its range."""
+    """Returns which stored values show something: all but the padding value or, where a limit is given, its range."""
     padding = _stored(header, "PixelPaddingValue")
     if padding is None:
         return None
@@ -157,7 +157,7 @@ def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Boo
 
 
 def _stored(header: pydicom.Dataset, name: str) -> float | None:
-    """A stored value that an element holds, in the sign of the pixels: some devices write -2000 as 63536."""
+    """Returns a stored value that an element holds, in the sign of the pixels: some devices write -2000 as 63536."""
     value = _number(header, name)
     if value is None or "PixelData" not in header:
         return value
@@ -168,7 +168,7 @@ def _stored(header: pydicom.Dataset, name: str) -> float | None:
 
 
 def _number(header: pydicom.Dataset, name: str) -> float | None:
-    """The first value of an element; None where it is absent or, as some devices leave it, empty."""
+    """Returns the first value of an element; None where it is absent or, as some devices leave it, empty."""
     value = _element(header, name)
     if isinstance(value, MultiValue):
         value = value[0] if value else None
@@ -181,7 +181,7 @@ def _number(header: pydicom.Dataset, name: str) -> float | None:
 
 
 def _element(header: pydicom.Dataset, name: str):
-    """The value of an element of the frame, of its functional groups first; None where none holds it."""
+    """Returns the value of an element of the frame, of its functional groups first; None where none holds it."""
     return next((item[name].value for item in _places(header) if name in item), None)
 
 

@@ -57,7 +57,7 @@ def read_table(item: pydicom.Dataset, descriptor: str = "LUTDescriptor", data: s
 
 
 def apply_palette(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.ndarray, "h w 3"]:
-    """The colours of a PALETTE COLOR image, in 8 bits."""
+    """Returns the colours of a PALETTE COLOR image, in 8 bits."""
     if any(f"Segmented{name}PaletteColorLookupTableData" in header for name in PALETTES):
         from pydicom.pixels.processing import apply_color_lut
 

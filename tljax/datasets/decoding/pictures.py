@@ -72,7 +72,7 @@ def _check(image: Image.Image, content: bytes) -> None:
 
 
 def _bits(image: Image.Image, content: bytes) -> int:
-    """How many bits a channel has, where the format knows more than 8."""
+    """Returns how many bits a channel has, where the format knows more than 8."""
     if image.format == "PNG":
         return content[PNG_DEPTH]
     if image.format == "JPEG2000":
@@ -82,12 +82,12 @@ def _bits(image: Image.Image, content: bytes) -> int:
 
 
 def _is_grey(image: Image.Image, content: bytes) -> bool:
-    """Whether a picture of more than 8 bits is grey with transparency, which Pillow may open as colours."""
+    """Returns whether a picture of more than 8 bits is grey with transparency, which Pillow may open as colours."""
     return image.mode == "LA" or (image.format == "PNG" and content[PNG_DEPTH + 1] == PNG_GREY_AND_ALPHA)
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:
-    """A picture as grey or RGB of 8 bits; grey of more bits is stretched."""
+    """Returns a picture as grey or RGB of 8 bits; grey of more bits is stretched."""
     if image.mode in ("1", "L", "RGB"):
         return image
     if image.mode.startswith(("I", "F")):

@@ -35,7 +35,7 @@ def scale(pixels: Num[np.ndarray, "..."], low: Number, high: Number) -> UInt8[np
 
 
 def _above(part: Num[np.ndarray, "..."], low: Number, high: Number, factor: float) -> Float[np.ndarray, "..."]:
-    """How far the values lie above `low`, times `factor`."""
+    """Returns how far the values lie above `low`, times `factor`."""
     if part.dtype.kind in "iu" and part.dtype.itemsize == 8:  # float64 tells 53 bits apart
         within = np.clip(part, low, high).astype(np.uint64)
         return (within - np.uint64(int(low) % (1 << 64))).astype(np.float64) * factor

@@ -67,7 +67,7 @@ class _Tags:
         self.is_subsampled = set(self._found.get(SUBSAMPLING, (2, 2))) != {1}
 
     def _same(self, tag: int, default: int, what: str) -> int:
-        """The value of a tag, which all channels have to share."""
+        """Returns the value of a tag, which all channels have to share."""
         values = self._found.get(tag, default)
         values = set(values) if isinstance(values, tuple) else {values}
         if len(values) > 1:
@@ -124,7 +124,7 @@ def _grey(content: bytes, page: tifffile.TiffPage) -> UInt8[np.ndarray, "h w"]:
 
 
 def _numbers(content: bytes, page: tifffile.TiffPage) -> Num[np.ndarray, "..."]:
-    """The stored numbers, every part of them there."""
+    """Returns the stored numbers, every part of them there."""
     if page.compression not in (NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS):
         name = getattr(page.compression, "name", page.compression)
         raise BadImage(
@@ -145,7 +145,7 @@ def _numbers(content: bytes, page: tifffile.TiffPage) -> Num[np.ndarray, "..."]:
 
 
 def _segments(content: bytes, page: tifffile.TiffPage) -> Iterator[bytes]:
-    """The strips or tiles as they are stored."""
+    """Yields the strips or tiles as they are stored."""
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if not count or offset + count > len(content):
             raise BadImage("is corrupt or truncated (a part of its pixels is missing)")
@@ -153,7 +153,7 @@ def _segments(content: bytes, page: tifffile.TiffPage) -> Iterator[bytes]:
 
 
 def _sizes(page: tifffile.TiffPage) -> list[int]:
-    """The bytes of every strip or tile; a last strip may be shorter than the others."""
+    """Returns the bytes of every strip or tile; a last strip may be shorter than the others."""
     bits = page.bitspersample * (1 if page.planarconfig == 2 else page.samplesperpixel)
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
     if page.is_tiled:
@@ -164,7 +164,7 @@ def _sizes(page: tifffile.TiffPage) -> list[int]:
 
 
 def _unpacked(segment: bytes, compression: int, size: int) -> bytes:
-    """The bytes of a strip or tile. Raises `BadImage` where there are too few."""
+    """Returns the bytes of a strip or tile. Raises `BadImage` where there are too few."""
     if compression in (DEFLATE, OLD_DEFLATE):
         segment = zlib.decompress(segment)
     elif compression in (LZW, PACKBITS):
@@ -185,7 +185,7 @@ def _unpacked_by_libtiff(segment: bytes, compression: int, size: int) -> bytes:
 
 
 def _rewritten(content: bytes, page: tifffile.TiffPage, parts: list[bytes]) -> bytes:
-    """The same file with its strips or tiles in a compression that tifffile reads without further packages."""
+    """Returns the same file with its strips or tiles in a compression that tifffile reads without further packages."""
     names = ("TileOffsets", "TileByteCounts") if page.is_tiled else ("StripOffsets", "StripByteCounts")
     offsets, counts, added = [], [], bytearray(len(content) % 2)
     for part in parts:

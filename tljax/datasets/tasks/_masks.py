@@ -29,17 +29,17 @@ def refuse_masks(archive: Path, images: Sequence[Path], table: str) -> None:
 
 
 def _folders(path: Path, archive: Path) -> list[Path]:
-    """The folders below `archive` that contain `path`."""
+    """Returns the folders below `archive` that contain `path`."""
     return [archive / folder for folder in path.relative_to(archive).parents[:-1]]
 
 
 def _holds_masks(folder: Path) -> bool:
-    """Whether it is called `masks`, or `cat_masks` next to `cat`."""
+    """Returns whether it is called `masks`, or `cat_masks` next to `cat`."""
     name = _masked(folder.name)
     return bool(MASKS.fullmatch(folder.name)) or (name is not None and (folder.parent / name).is_dir())
 
 
 def _masked(name: str) -> str | None:
-    """The image that a mask of that name belongs to."""
+    """Returns the image that a mask of that name belongs to."""
     found = MASK.fullmatch(name)
     return found and (found["after"] or found["before"])

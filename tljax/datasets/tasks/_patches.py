@@ -95,7 +95,7 @@ def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], E
 
 
 def _slides(files: list[Path], counts: list[int]) -> list[list[str]] | None:
-    """The slide of each patch of each part, by the tables next to the HDF5 files; None if one is absent."""
+    """Returns the slide of each patch of each part, by the tables next to the HDF5 files; None if one is absent."""
     path_of = {path.name: path for path in without_copies(path for path in files if path.name in META.values())}
     if absent := [name for name in META.values() if name not in path_of]:
         if path_of:
@@ -149,7 +149,7 @@ def _read_patch(path: Path, row: int) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _from_tfds(folder: Path) -> tuple[int, Callable[[int], Example]]:
-    """A prepared TFDS data set, in TFRecord or ArrayRecord files; neither needs tensorflow."""
+    """Returns a prepared TFDS data set, in TFRecord or ArrayRecord files; neither needs tensorflow."""
     import tensorflow_datasets as tfds
 
     builder: Any = tfds.builder_from_directory(str(folder))

@@ -84,7 +84,7 @@ def _tissue(texture: Texture, rng: np.random.Generator, grid: int) -> Float[np.n
 
 
 def _lesion(lesion: Lesion, grid: int) -> Float[np.ndarray, "grid grid"]:
-    """What the lesion and its shadow add to the tissue, in decibels."""
+    """Returns what the lesion and its shadow add to the tissue, in decibels."""
     depth, across = _axes(grid)
     dy, dx = depth - np.float32(lesion.centre[0]), across - np.float32(lesion.centre[1])
     theta = np.arctan2(dy, dx) - np.float32(lesion.angle)

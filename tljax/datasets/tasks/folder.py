@@ -62,7 +62,7 @@ def examples(archive: Path, classes: Classes | None = None) -> Iterator[Example]
 
 
 def _kinds(paths: Iterable[Path]) -> str:
-    """How many files there are of each suffix."""
+    """Returns how many files there are of each suffix."""
     counts = Counter(path.suffix.lower() or "without a suffix" for path in paths)
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
 

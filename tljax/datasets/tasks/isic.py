@@ -79,7 +79,7 @@ def _marked(row: dict[str, str], place: str) -> str:
 
 
 def _images(files: list[Path]) -> dict[str, Path]:
-    """The training images by name: those of the folders they come in or, where these are not kept, all."""
+    """Returns the training images by name: those of the folders they come in or, where these are not kept, all."""
     images = [path for path in files if path.suffix.lower() == ".jpg"]
     training = [path for path in images if any(part.lower().startswith(FOLDERS) for part in path.parts)]
     return {path.stem: path for path in without_copies(training or images)}

@@ -55,7 +55,7 @@ def examples(image_size: int) -> Iterator[Example]:
 
 
 def _lesion(label: str, rng: np.random.Generator) -> Lesion:
-    """What the views of a patient have in common."""
+    """Returns what the views of a patient have in common."""
     long = rng.uniform(0.18, 0.30)
     low, high = SPICULES[label]
     return Lesion(
@@ -74,7 +74,7 @@ def _lesion(label: str, rng: np.random.Generator) -> Lesion:
 
 
 def _view(shape: Lesion, rng: np.random.Generator) -> Scene:
-    """The lesion from another side, in other tissue."""
+    """Returns the lesion from another side, in other tissue."""
     placed = replace(
         shape,
         centre=tuple(rng.uniform(0.36, 0.64, 2)),

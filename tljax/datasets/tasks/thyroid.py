@@ -30,7 +30,7 @@ def examples(archive: Path) -> Iterator[Example]:
 
 
 def graded_examples(archive: Path) -> Iterator[tuple[Example, str | None]]:
-    """The examples, each with its TI-RADS grade as the XML has it, or None."""
+    """Yields the examples, each with its TI-RADS grade as the XML has it, or None."""
     files = list_files(archive)
     cases = {path.stem: path for path in files if path.suffix.lower() == ".xml"}
     images = without_copies(path for path in files if path.suffix.lower() == ".jpg")

@@ -1,4 +1,4 @@
-"""The stage that draws single networks: filters before and after fine-tuning, and where the network looks."""
+"""The stage that explains single networks: their first filters before and after fine-tuning, and Grad-CAM maps."""
 
 import functools
 from collections.abc import Iterator, Sequence

@@ -53,7 +53,7 @@ def copy_or_train(run: PlannedRun, original: PlannedRun) -> None:
 
 
 def train_run(config: TrainConfig) -> None:
-    """Trains, or continues, a run."""
+    """Trains or continues a run."""
     from tljax.train.loop import train
 
     train(config)

@@ -52,7 +52,7 @@ def read_hdf5(path: Path) -> dict:
 
 
 def read_archive(path: Path) -> dict:
-    """The same for a `.keras` archive; its members are read, never unpacked or run."""
+    """Returns the same for a `.keras` archive; its members are read, never unpacked or run."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
         with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
@@ -125,7 +125,7 @@ def _numbered_name(dataset: Any, path: Path, places: Mapping[str, str]) -> str:
 
 
 def models(description: object) -> Iterator[dict[str, Layer]]:
-    """The layers, in order, of the model that is described and of every one within it, however deep."""
+    """Yields the layers, in order, of the model that is described and of every one within it, however deep."""
     if isinstance(description, list) and all(isinstance(entry, Mapping) for entry in description):
         layers = [entry for entry in description if "class_name" in entry and "name" in (entry.get("config") or ())]
         if layers:
@@ -141,7 +141,7 @@ def _layer(entry: Mapping) -> Layer:
 
 
 def _tensors_in(call: object) -> Iterator[str]:
-    """The layers of a call's arguments."""
+    """Yields the layers of a call's arguments."""
     layer = tensor_of(call)
     if layer is not None:
         yield layer

@@ -34,7 +34,7 @@ class NameMap:
     first_conv: int = 1
 
     def stem(self) -> tuple[str, ...]:
-        """The tensors of the first convolution and BatchNorm, the kernel first."""
+        """Returns the tensors of the first convolution and BatchNorm, the kernel first."""
         layers = kernel(self.layout, "", self.stem_conv, bias=False) | norm(
             self.layout, "", self.stem_norm, statistics=True
         )
@@ -75,7 +75,7 @@ class NameMap:
         return layers
 
     def architecture(self, shapes: Shapes) -> str:
-        """The architecture in a file.
+        """Returns the architecture in a file.
 
         Raises NotConvertible for a ResNet that we do not have, KeyError where the blocks are none of a ResNet's.
         """
@@ -113,7 +113,7 @@ class NameMap:
         return self.block_layers(Architecture((1,), 1), 0, 0)["stages.0.0.bn1"]
 
     def _fits(self, size: Architecture, shapes: Shapes) -> bool:
-        """Whether the first BatchNorm has the architecture's width, as far as the file has it."""
+        """Returns whether the first BatchNorm has the architecture's width, as far as the file has it."""
         return all(shapes[name] == (size.width,) for name in self.stem()[1:] if name in shapes)
 
     def _found(self, shapes: Shapes) -> set[tuple[int, int, int]]:
@@ -141,7 +141,7 @@ class NameMap:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """A pattern of the names that a template makes."""
+    """Returns a pattern of the names that a template makes."""
     parts = re.split(r"\{(\w+)\}", template)
     named = [
         re.escape(part) if number % 2 == 0 else rf"(?P<{part}>{'[a-zA-Z]' if part.endswith('_letter') else r'[0-9]+'})"
