@@ -1,9 +1,9 @@
 """The documents: their links lead somewhere, and their commands and flags exist."""
 
 import contextlib
+import importlib
 import io
 import re
-import runpy
 import sys
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,7 @@ def flags(command: str, second: str = "") -> frozenset[str]:
         contextlib.redirect_stdout(printed),
         contextlib.suppress(SystemExit),
     ):
-        runpy.run_module(f"tljax.{command}", run_name="__main__")
+        importlib.import_module(f"tljax.{command}.__main__").main()
     return frozenset(FLAG.findall(printed.getvalue())) | READ_BEFORE_THE_PARSER
 
 
