@@ -64,8 +64,10 @@ def _by_tensors(source: Source, match: Match) -> Head:
 def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Returns the dense layers outside the network's own modules, with their numbers of inputs and outputs."""
     suffix = dense_leaves(match.form.layout)["kernel"]
+    own = {theirs for ours, where in match.names.items() if ours.startswith(HEAD) for theirs in in_file(where)}
     for name in names:
-        if name.endswith(suffix) and source.tensors[name].ndim == 2 and not match.is_within(name):
+        outside = name in own or not match.is_within(name)  # torchvision's ConvNeXt has its head next to its LayerNorm
+        if name.endswith(suffix) and source.tensors[name].ndim == 2 and outside:
             takes, gives = our_shape(match.form.layout, source.tensors[name].shape)
             yield name.removesuffix(suffix), (takes, gives)
 

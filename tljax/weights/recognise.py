@@ -10,6 +10,7 @@ from tljax.weights.files import Source
 from tljax.weights.formats import COUNTERS, Format, NotConvertible, formats
 from tljax.weights.match import Match, is_aside
 from tljax.weights.names import in_file, renamed, some
+from tljax.weights.nearest import nearly
 
 OTHERS = {  # part of a tensor's name -> the network that has it, for files that no format explains
     "preact_bn": "a ResNet of the second version (V2), whose blocks begin with BatchNorm",
@@ -45,6 +46,9 @@ def _refusal(source: Source, candidates: list[Match | NotConvertible]) -> str:
     unknown = next((other for other in candidates if isinstance(other, NotConvertible)), None)
     if unknown:
         return f"{source.path} holds {unknown}"
+    if short := nearly(source):
+        family, missing = short
+        return f"{source.path} holds most of a network of the family {family}, but lacks {some(missing)}"
     other = next((f"but {kind}, " for part, kind in OTHERS.items() if any(part in n for n in source.tensors)), "")
     nearest = max((match for match in candidates if isinstance(match, Match)), key=lambda m: m.present, default=None)
     if nearest and nearest.present > 1:
