@@ -1,4 +1,4 @@
-"""The data sets. A file in `tasks/` that holds a `CARD` and `examples(archive)` is one.
+"""Loads data sets. Each file in `tasks/` that holds a `CARD` and `examples(archive)` is one.
 
 A task that needs no archive holds `examples(image_size)` instead.
 """
@@ -27,7 +27,7 @@ __all__ = ["Card", "Dataset", "Example", "card", "duplicates", "load", "names", 
 
 
 def names() -> list[str]:
-    """Returns every task. A task is known by the name on its card, which is its file's but for hyphens."""
+    """Returns the name of every task: the name on its card, which is its file's name with hyphens."""
     return sorted(_tasks())
 
 
@@ -48,9 +48,8 @@ def load(
     """Returns the task as one memory-mapped array, prepared on the first call and found in the cache afterwards.
 
     `data_dir` is the task's archive or its unpacked folder; it may be left out once the task is prepared, or its
-    archive downloaded by `tljax datasets get`. `image_size`
-    is the side in pixels, the paper's by default. Unreadable images are an error that names them, or with `skip_bad`
-    left out and recorded in `skipped`.
+    archive downloaded by `tljax datasets get`. `image_size` is the side in pixels, by default the paper's. Unreadable
+    images raise an error that names them; with `skip_bad` they are left out and recorded in `skipped`.
     """
     task = _task(name)
     size = task.CARD.image_size if image_size is None else image_size
@@ -89,9 +88,9 @@ def original_sizes(dataset: Dataset) -> Counter[tuple[int, int]]:
 
 
 def duplicates(dataset: Dataset, *, progress: bool = False) -> list[DuplicatePair]:
-    """Returns all pairs of images that show one picture.
+    """Returns all pairs of duplicate images.
 
-    They are found in the originals, so they are the same at every image size. The cache keeps them.
+    They are found in the original images, so they are the same at every image size. The cache keeps them.
     """
     folder = _store_of(dataset)
     return kept_pairs(folder / DUPLICATES, lambda: _find_duplicates(folder, progress))

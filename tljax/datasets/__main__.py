@@ -1,4 +1,4 @@
-"""Lists the tasks; with a NAME prepares and checks it, and says what its folds leak; with `get NAME` downloads it."""
+"""Lists the tasks; with NAME, prepares and checks a task and its folds; with `get NAME`, downloads its archive."""
 
 import argparse
 import sys
@@ -56,11 +56,13 @@ def main() -> None:
 
 
 def get(arguments: list[str]) -> None:
-    """Downloads an archive that anybody may have, and prints where it is."""
+    """Downloads a public archive, and prints where it is."""
     parser = argparse.ArgumentParser(prog="tljax datasets get", description="Download the archive of a data set.")
     parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(archives.archives())}")
     parser.add_argument(
-        "--cache-dir", type=Path, help="its folder `archives` keeps them; default $TLJAX_CACHE, then ~/.cache/tljax"
+        "--cache-dir",
+        type=Path,
+        help="holds the folder `archives`; default $TLJAX_CACHE, then ~/.cache/tljax",
     )
     options = parser.parse_args(arguments)
     name, known = options.name, archives.archives()
@@ -76,7 +78,7 @@ def get(arguments: list[str]) -> None:
 
 
 def find_divisions(dataset: Dataset, folds_dir: Path | None, group_duplicates: bool) -> dict[str, list[Fold]]:
-    """Returns the folds to check by their titles: those that are listed, the archive's own, or ours by each rule."""
+    """Returns the folds to check, by title: those of the fold lists, the archive's own, or ours by each rule."""
     if group_duplicates and (folds_dir or dataset.splits):
         given = f"--folds-dir {folds_dir}" if folds_dir else "the archive's own split"
         raise UserError(f"--group-duplicates makes folds of its own, and {given} gives others; leave one of them out")
@@ -136,7 +138,7 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
 
 
 def show_duplicates(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
-    """Prints how many pairs of images show one picture, and which of them have different labels."""
+    """Prints how many pairs of images are duplicates, and which of these have different labels."""
     kinds = Counter(pair.how for pair in pairs)
     output.print(f"duplicate pictures: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
     _show_pairs(dataset, pairs)

@@ -1,4 +1,4 @@
-"""The archive a user points to: a folder, or packed files that are unpacked without trusting them."""
+"""Opens the archive that a user names: a folder, or packed files, which are unpacked without trusting them."""
 
 import contextlib
 import gzip
@@ -18,7 +18,7 @@ from tljax.datasets.decoding import is_image
 from tljax.datasets.listing import is_hidden, list_files
 
 MAX_RATIO = 200  # a zip of images hardly shrinks; one that grows 200-fold is a bomb
-MIN_BOMB_BYTES = 1 << 30  # below this a large ratio harms nobody
+MIN_BOMB_BYTES = 1 << 30  # below this size a large ratio is harmless
 ZIP_SUFFIXES = (".zip", ".npz")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_SUFFIXES = (*ZIP_SUFFIXES, *TAR_SUFFIXES, ".gz")
@@ -31,7 +31,7 @@ GZIP_BLOCK = 16 << 20
 
 
 def listing_hash(data_dir: Path) -> str:
-    """Returns what the archive is known by: names, sizes and times of its files, not where it lies."""
+    """Returns a hash that identifies the archive: of names, sizes and times of its files, not of its place."""
     paths = list_files(data_dir) if data_dir.is_dir() else [data_dir]
     digest = hashlib.sha256()
     for path in paths:
@@ -41,10 +41,10 @@ def listing_hash(data_dir: Path) -> str:
 
 
 def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Path:
-    """Returns the folder of the archive: `data_dir` itself, or what it unpacks to in `scratch` (whole or not at all).
+    """Returns the folder of the archive: `data_dir`, or the folder in `scratch` into which it was completely unpacked.
 
-    A folder of downloads (packed files, and at most tables next to them) is unpacked, too, and so are gzipped files in
-    a packed one.
+    A folder of downloads (packed files, possibly with tables) is unpacked, too, and so are gzipped files inside a
+    packed file.
     """
     packed = _packed_files(data_dir)
     if not packed:
@@ -72,7 +72,7 @@ def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Pa
 
 
 def _packed_files(data_dir: Path) -> list[Path]:
-    """Returns what has to be unpacked: the file itself, or the packed files of a folder without unpacked data."""
+    """Returns the files to unpack: the file itself, or the packed files of a folder without unpacked data."""
     if not data_dir.is_dir():
         if not data_dir.name.lower().endswith(PACKED_SUFFIXES):
             raise UserError(
@@ -88,7 +88,7 @@ def _packed_files(data_dir: Path) -> list[Path]:
 
 
 def _unwrapped(folder: Path) -> Path:
-    """Returns the folder itself or, where all it holds is one folder and files to read, that one."""
+    """Returns the folder or, if it only holds one folder and read-me files, that folder."""
     while True:
         below = [path for path in folder.iterdir() if not is_hidden(path.name)]
         others = [path for path in below if path.is_dir() or not _is_for_reading(path)]
@@ -102,13 +102,13 @@ def _is_for_reading(path: Path) -> bool:
 
 
 def _is_gzip(path: Path) -> bool:
-    """One compressed file, as against a compressed tar archive."""
+    """Returns whether it is one compressed file, not a compressed tar archive."""
     name = path.name.lower()
     return name.endswith(".gz") and not name.endswith(TAR_SUFFIXES)
 
 
 def _unpack(path: Path, target: Path, progress: bool) -> None:
-    """Unpacks a file into the folder `target`, which may be there."""
+    """Unpacks a file into the folder `target`, which may exist."""
     if progress:
         print(f"unpacking {path}", file=sys.stderr)
     target.mkdir(parents=True, exist_ok=True)
@@ -152,16 +152,16 @@ def _unpack_zip(archive: zipfile.ZipFile, target: Path, source: Path) -> None:
     for member in members:
         if not member.flag_bits & UTF8_FLAG:
             member.filename = _readable(member.filename)
-        if member.create_system == WINDOWS:  # where some programs part folders by a backslash
+        if member.create_system == WINDOWS:  # some programs separate folders by a backslash
             member.filename = member.filename.replace("\\", "/")
     _check(((member.filename, member.file_size) for member in members), source, target)
     archive.extractall(target, members)
 
 
 def _readable(name: str) -> str:
-    """A name that its zip does not say the encoding of: UTF-8 as macOS writes, Chinese characters, or code page 437.
+    """Decodes a name whose encoding the zip does not state: UTF-8 (macOS), GB2312 (Chinese), or code page 437.
 
-    Chinese ones are those of GB2312, which in code page 437 would be lines and boxes.
+    Chinese names would be lines and boxes in code page 437.
     """
     with contextlib.suppress(UnicodeEncodeError, UnicodeDecodeError):
         return name.encode("cp437").decode("utf-8")
@@ -182,7 +182,7 @@ def _unpack_tar(archive: tarfile.TarFile, target: Path, source: Path) -> None:
 
 
 def _check(members: Iterable[tuple[str, int]], source: Path, target: Path) -> None:
-    """Refuses names that lead out of the archive, and archives that grow out of proportion or beyond the disk."""
+    """Refuses names that lead outside the archive, and archives that grow suspiciously or exceed the disk."""
     total = 0
     for name, size in members:
         path = PurePosixPath(name.replace("\\", "/"))

@@ -1,4 +1,4 @@
-"""The archives of data sets that anybody may download, by name; `tljax datasets get NAME` downloads one."""
+"""Finds and downloads the public archives of data sets, for `tljax datasets get NAME`."""
 
 import csv
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ def archives() -> dict[str, Archive]:
 
 
 def get(name: str, cache_dir: Path | None = None, *, quiet: bool = False) -> Path:
-    """Returns the folder of an archive, or its only file; downloads what is not there.
+    """Returns the folder of an archive, or its only file; downloads missing files.
 
-    Several processes may ask at once: one downloads, the others wait. Raises UserError for an unknown name, and where a
-    file cannot be downloaded or is another one than its publisher states.
+    If several processes ask at once, one downloads and the others wait. Raises UserError for an unknown name, and if a
+    file cannot be downloaded or has another hash than its publisher states.
     """
     if name not in archives():
         raise UserError(f"there is no archive {name!r}; there are {', '.join(archives())}")
@@ -61,7 +61,7 @@ def get(name: str, cache_dir: Path | None = None, *, quiet: bool = False) -> Pat
 
 
 def downloaded(task: str, cache_dir: str | Path | None = None) -> Path | None:
-    """Returns the downloaded archive of a data set, None without one. Raises UserError where there are several."""
+    """Returns the downloaded archive of a data set; None if there is none. Raises UserError if there are several."""
     here = [
         archive
         for archive in archives().values()
@@ -83,7 +83,7 @@ def _home(cache_dir: str | Path | None) -> Path:
 
 
 def _place(archive: Archive, folder: Path) -> Path:
-    """Returns what --data-dir takes: the only file of an archive, or else the folder."""
+    """Returns the value for --data-dir: the only file of an archive, else its folder."""
     return folder / _filename(archive.files[0][0]) if len(archive.files) == 1 else folder
 
 

@@ -1,7 +1,7 @@
-"""One TFDS builder for every task, prepared and read without tensorflow.
+"""Writes and reads every task as a TFDS data set, without tensorflow.
 
 It keeps the images as they are in the archive (PNG and JPEG byte for byte, everything else as a lossless PNG by the
-rules of `decode`), so that the archive is needed once and any image size can be made later. What it writes is a usual
+rules of `decode`), so that the archive is needed once and any image size can be made later. The result is a standard
 TFDS data set in ArrayRecord files: `tfds.builder_from_directory(...)` opens it.
 """
 
@@ -63,8 +63,8 @@ class TaskBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def prepare(self) -> None:
         """Writes the examples one after the other.
 
-        `download_and_prepare` would gather them first, to sort them: a gigabyte in memory, and what is more in files
-        that need tensorflow.
+        `download_and_prepare` would first collect and sort them, which takes a gigabyte of memory and, beyond that,
+        files that need tensorflow.
         """
         self.data_path.mkdir(parents=True)
         writer = tfds.core.SequentialWriter(self.info, SHARD, file_format="array_record")
@@ -114,7 +114,7 @@ class Reader:
         return decode_bytes(self._source[index]["image"])
 
     def sizes(self) -> Counter[tuple[int, int]]:
-        """Returns how many of the readable images are of each (width, height)."""
+        """Returns the number of readable images of each (width, height)."""
         counts: Counter[tuple[int, int]] = Counter()
         for example in self._source:
             with contextlib.suppress(OSError), Image.open(io.BytesIO(example["image"])) as image:
@@ -135,7 +135,7 @@ def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Exa
     builder = TaskBuilder(card, classes, kept, partial)
     try:
         builder.prepare()
-    except RuntimeError as error:  # the way in which the writer says that the disk is full
+    except RuntimeError as error:  # how the writer reports a full disk
         raise OSError(error) from error
     (partial / "skipped.json").write_text(json.dumps(skipped), encoding="utf-8")
     partial.rename(folder)
@@ -145,7 +145,7 @@ def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Exa
 def _convert(
     examples: list[Example], folder: Path, title: str, progress: bool
 ) -> tuple[list[Path | None], dict[str, str]]:
-    """Files that can be copied, one an example: the archive's own, or a PNG written to `folder` once."""
+    """Yields one file to copy per example: the archive's own, or a PNG that is written to `folder`."""
     skipped = {}
 
     def convert(index: int) -> Path | None:
@@ -156,7 +156,7 @@ def _convert(
         if not path.exists():
             try:
                 _write_png(example.image, path)
-            except NoDecoder as reason:  # once it is installed, nothing shall say that the image is bad
+            except NoDecoder as reason:  # so that the image is not recorded as bad once the decoder is installed
                 raise UserError(f"{example.file} {reason}") from reason
             except BadImage as reason:
                 skipped[example.file] = str(reason)

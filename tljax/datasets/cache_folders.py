@@ -1,7 +1,7 @@
 """Names the cache folder of a prepared task by its archive and by the rules that prepared it.
 
-A folder is called `<archive>-v<FORMAT>.<version>`. `FORMAT` belongs to
-decoding and to the store, for all tasks; a card's `version` to the task alone. Raise one of them where pixels change:
+A folder is called `<archive>-v<FORMAT>.<version>`. `FORMAT` is the version of decoding and of the store, for all tasks.
+`version` is the version of one task, from its card. Raise one of them if pixels change:
 `tests/datasets/test_task_pixels.py` fails until then.
 """
 
@@ -13,7 +13,7 @@ from tljax.datasets import archives, store
 from tljax.datasets.archive import listing_hash
 from tljax.datasets.dataset import Card
 
-LEGACY = {  # a hash of the source text took the place of a version in 0.1.0; its pixels are those of v1.1
+LEGACY = {  # 0.1.0 used a hash of the source text instead of a version; its pixels are those of v1.1
     "breast": "59b7c838b023",
     "chest": "5eef2f02263a",
     "isic": "ecc9b8afbc97",
@@ -37,9 +37,9 @@ def version_of(card: Card) -> str:
 
 
 def prepared(card: Card, cache_dir: str | Path | None = None) -> list[Path]:
-    """Returns the folders of a task prepared by the present rules, in any image size; one per archive."""
+    """Returns the folders of a task that the current rules prepared, in any image size; one per archive."""
     root, found = cache_home(cache_dir) / card.name, {}
-    for version in reversed(_versions(card)):  # the present name goes before the legacy one
+    for version in reversed(_versions(card)):  # the current name is preferred to the old one
         for folder in root.glob(f"*{version}"):
             if (folder / "tfds").is_dir() or any(folder.glob("*px")):
                 found[folder.name.removesuffix(version)] = folder
@@ -47,9 +47,9 @@ def prepared(card: Card, cache_dir: str | Path | None = None) -> list[Path]:
 
 
 def folder_of(card: Card, data_dir: str | Path | None, cache_dir: str | Path | None) -> Path:
-    """Returns the folder of a task and its archive, or of the only archive that is prepared already.
+    """Returns the folder of a task and its archive, or of the only archive that is already prepared.
 
-    Raises `UserError` where there is no such archive, or where none or several are prepared.
+    Raises `UserError` if there is no such archive, or if none or several are prepared.
     """
     root = cache_home(cache_dir) / card.name
     ready = prepared(card, cache_dir)
@@ -84,6 +84,6 @@ def source_hint(card: Card) -> str:
 
 
 def _versions(card: Card) -> list[str]:
-    """Returns the present version, and the name that 0.1.0 gave to it."""
+    """Returns the current version, and its name in 0.1.0."""
     present = version_of(card)
     return [present, LEGACY[card.name]] if present == LEGACY_VERSION and card.name in LEGACY else [present]

@@ -1,4 +1,4 @@
-"""The contact sheet: a few images of each class, to look at."""
+"""Draws a contact sheet: a few images of each class."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tljax.core.errors import UserError
 from tljax.core.files import replacing
 from tljax.datasets.dataset import Dataset
 
-IMAGES = 8  # images of a class, an inch each
+IMAGES = 8  # images per class, one inch each
 ROW = 1.25  # inches: an image below the line that names its class
 
 

@@ -1,4 +1,4 @@
-"""The types of a data set: its card, one example, the whole set as it is handed to training, and a fold of it."""
+"""Defines the types of a data set: its card, an example, the prepared set, and a fold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from jaxtyping import Int32, Int64, UInt8
 PARTS = ("train", "val", "test")
 
 Pixels = Path | Callable[[], np.ndarray]
-"""Where an example's pixels lie: an image file, or a function that returns them (`h w` or `h w 3`)."""
+"""Where an example's pixels are: an image file, or a function that returns them (`h w` or `h w 3`)."""
 
 
 @dataclass(frozen=True)
 class Card:
     """What is known of a task before its archive is opened.
 
-    `classes` is empty where the archive decides; `images` counts those of the paper; `image_size` and
-    `batch_size` are the paper's; `grouped_by` is what the paper kept together in a fold, `unit` what `patients` hold.
+    `classes` is empty if the archive decides. `images`, `image_size` and `batch_size` are those of the paper.
+    `grouped_by` is what the paper kept together in a fold. `unit` is what `patients` holds.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Example:
-    """One image of a task. `file` is its name in the set: unique, the path relative to the archive."""
+    """One image of a task. `file` is its unique name in the set: its path relative to the archive."""
 
     file: str
     label: str
     image: Pixels
     patient: str | None = None
-    split: str | None = None  # "train" | "val" | "test", where the archive brings its own split
+    split: str | None = None  # "train" | "val" | "test", if the archive has its own split
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers of a `Dataset`, sorted, no row in two parts."""
+    """Sorted row numbers of a `Dataset`; no row is in two parts."""
 
     train: Int64[np.ndarray, " a"]
     val: Int64[np.ndarray, " b"]

@@ -1,7 +1,7 @@
 """Finds duplicate images: the same pixels, or the same picture flipped, resized or compressed again.
 
 Near-duplicates are found by a perceptual hash (imagehash's pHash of 256 bits) of every thumbnail and of its flips, and
-kept where the thumbnails also agree pixel by pixel, which those of ultrasound of one organ in two patients do not.
+kept if the thumbnails also agree pixel by pixel. Ultrasound images of one organ in two patients do not.
 """
 
 import functools
@@ -25,7 +25,7 @@ from tljax.datasets.store import THREADS
 MAX_DISTANCE = 40  # bits of 256 in which the hashes of a picture and its copy may differ
 MIN_CORRELATION = 0.95  # of the thumbnails' pixels
 IDENTICAL = "identical"
-DUPLICATES = "duplicates-1.json"  # in the cache; a new number where the rules above find other pairs
+DUPLICATES = "duplicates-1.json"  # in the cache; change the number if the rules above find other pairs
 BLOCK = 256  # images compared at a time with as many as keep the distances in the processor's cache
 WIDTH = 512
 HALF = 2  # words of a hash's four: if these alone differ in too many bits, the others are not compared
@@ -62,7 +62,7 @@ def kept_pairs(path: Path, find: Callable[[], list[DuplicatePair]]) -> list[Dupl
     with suppress(OSError, ValueError, TypeError):
         return [DuplicatePair(*pair) for pair in json.loads(path.read_text(encoding="utf-8"))]
     pairs = find()
-    with suppress(OSError):  # a cache that may only be read
+    with suppress(OSError):  # the cache may be read-only
         write_text(path, json.dumps([astuple(pair) for pair in pairs]))
     return pairs
 
@@ -98,7 +98,7 @@ def _hashes(small: UInt8[np.ndarray, "side side"]) -> UInt64[np.ndarray, "words 
 
 
 def _candidates(hashes: UInt64[np.ndarray, "words flips n"], start: int) -> Iterator[tuple[int, int, str]]:
-    """Pairs of a row of the block that begins at `start` and a later row whose hashes are close under a flip."""
+    """Yields pairs of a row of the block at `start` and a later row, whose hashes are close under a flip."""
     names = list(FLIPS)
     block = hashes[:, 0, start : start + BLOCK]
     for left in range(start, hashes.shape[-1], WIDTH):
@@ -121,7 +121,7 @@ def _distances(
 
 
 def _correlation(first: Shaped[np.ndarray, "side side"], second: Shaped[np.ndarray, "side side"]) -> float:
-    """Pearson's, of the two pictures' pixels; 0 where one is of a single colour."""
+    """Returns Pearson's correlation of the pixels of two images; 0 if one has a single colour."""
     one, two = (picture.astype(np.float64) - picture.mean() for picture in (first, second))
     norm = np.sqrt((one**2).sum() * (two**2).sum())
     return float((one * two).sum() / norm) if norm else 0.0

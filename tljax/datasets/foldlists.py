@@ -22,10 +22,10 @@ FINDING = re.compile(r"#\d+$")  # several findings in one image are separate row
 
 
 class Names:
-    """Finds images by a path that another machine gave them.
+    """Finds images by paths that were written on another machine.
 
-    The file's name has to be the same but for an image's suffix (`.png` for `.dcm`). Where the images are known by
-    their folders, too, all folders that both names state have to be the same.
+    The file's name must be the same, except for an image's suffix (`.png` for `.dcm`). If the images are known by their
+    folders, too, all folders that both names state must be the same.
     """
 
     def __init__(self, files: Sequence[str]):
@@ -38,7 +38,7 @@ class Names:
             self._of_stem[_stem(parts[-1])].append(parts)
 
     def find(self, path: str) -> list[list[int]]:
-        """Returns the rows of each file that `path` may mean, the best matches only. Rows of one file are findings."""
+        """Returns the rows of each file to which `path` may refer, best matches only. Rows of one file are findings."""
         wanted = _parts(path)
         files = [parts for parts in self._of_stem.get(_stem(wanted[-1]), []) if _agree(parts[:-1], wanted[:-1])]
         ranks = [(parts[-1] == wanted[-1], min(len(parts), len(wanted)), parts == wanted) for parts in files]
@@ -50,13 +50,13 @@ class Names:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Folders and file; what leads to the root of the images is dropped, accents are written in one letter."""
+    """Returns folders and file, without the path to the images' root; accented letters become one character."""
     path = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
     return tuple(part for part in path.parts if part not in ("/", "..")) or ("",)
 
 
 def _stem(base: str) -> str:
-    """The name without an image's suffix; the last dot of a DICOM name such as `1.2.840.113619.2.100` begins none."""
+    """Returns the name without an image's suffix; `.100` of a DICOM name such as `1.2.840.113619.2.100` is none."""
     stem, dot, suffix = base.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES | DICOM_SUFFIXES else base
 
@@ -107,7 +107,7 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
 
 
 def _read_list(path: Path) -> list[tuple[str, str | None]]:
-    """Returns the paths of a fold list and their classes, None where the list has no such column."""
+    """Returns the paths of a fold list and their classes, None if the list has no such column."""
     if not path.is_file():
         raise UserError(f"{path} is missing; a fold needs its train, val and test list")
     return [(row["path"], row.get("class")) for _, row in read_table(path, ("path",), {"class": "class"})]

@@ -1,4 +1,4 @@
-"""Cross-validation folds: by the paper's rule, grouped, by the archive's own split, or from fold lists."""
+"""Makes or reads cross-validation folds: the paper's rule, grouped, the archive's own split, or fold lists."""
 
 import warnings
 from collections.abc import Iterator
@@ -27,16 +27,16 @@ Groups = Int64[np.ndarray, " n"] | None
 
 
 def make_folds(dataset: Dataset, rule: str = "paper", *, group_duplicates: bool = False) -> list[Fold]:
-    """Makes five folds, or the one that the archive brings.
+    """Makes five folds, or returns the archive's own split as one fold.
 
     rule:
         `paper`: 80 % train; the other 20 % are divided into test and validation, so that some images are never tested.
-        By GroupKFold where the card groups (3/4 test, 1/4 validation), else by StratifiedKFold (4/5 and 1/5).
+        By GroupKFold if the card groups (3/4 test, 1/4 validation), else by StratifiedKFold (4/5 and 1/5).
         `grouped`: stratified, and grouped by every grouping that is known. Each image is tested in exactly one fold;
         an eighth of the other images is validation. `honest` is its former name.
-    group_duplicates: whether images of one picture (`datasets.duplicates`) stay in the same part, by either rule.
+    group_duplicates: whether duplicate images (`datasets.duplicates`) stay in the same part, by either rule.
 
-    Raises `UserError` where such folds cannot be made.
+    Raises `UserError` if such folds cannot be made.
     """
     if rule not in RULES:
         raise UserError(f"unknown fold rule {rule!r}; there are paper and grouped")
@@ -66,7 +66,7 @@ def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]
 def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]:
     """Loads the data of a run and its fold.
 
-    Raises `UserError` where the fold has a patient in two parts that the task keeps together, unless `allow_leakage`.
+    Raises `UserError` if a patient that the task keeps together is in two parts of the fold, unless `allow_leakage`.
     """
     data = load_data(config, progress=progress)
     fold = fold_of(data, config.fold, config.folds, config.folds_dir, group_duplicates=config.group_duplicates)
@@ -78,7 +78,7 @@ def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]
 def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
     """Loads the data of a run.
 
-    Raises `UserError` where nothing says which images are meant, or where --data-dir would not be read.
+    Raises `UserError` if it is unclear which images are meant, or if --data-dir would not be read.
     """
     card = datasets.card(config.dataset)
     if config.data_dir and not card.needs_archive:
@@ -168,7 +168,7 @@ def _grouped_folds(dataset: Dataset, together: Groups) -> Iterator[Fold]:
 def _divide(splitter, dataset: Dataset, rows: Int64[np.ndarray, " m"], groups: Groups) -> list[tuple]:
     """Returns the splits of some rows by a scikit-learn splitter, as rows of the data set.
 
-    Small classes are our own to complain of (`_check_classes`).
+    Warnings of small classes are silenced; `_check_classes` reports these.
     """
     labels = dataset.labels[rows]
     try:
@@ -191,10 +191,10 @@ def _describe_too_small(dataset: Dataset) -> str:
 
 
 def _group_kfold(groups: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " n"]:
-    """The fold of each row: the largest group goes to the lightest fold, and so on, as in scikit-learn's GroupKFold.
+    """Returns the fold of each row: the largest group goes to the smallest fold, and so on, as in GroupKFold.
 
-    There the order of equally large groups depends on the processor, which is why published grouped lists cannot be
-    made again. Here it is the order of their numbers, so that all machines make the same folds.
+    In scikit-learn's GroupKFold the order of equally large groups depends on the processor, so that published grouped
+    lists cannot be reproduced. Here groups are ordered by number, so that all machines make the same folds.
     """
     _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < count:
@@ -217,7 +217,7 @@ def _check_counts(dataset: Dataset) -> None:
 
 
 def _check_classes(dataset: Dataset, fold: Fold, number: int) -> None:
-    """Training and testing need every class; a validation part without one has a loss, but no AUC."""
+    """Raises UserError if a class is missing in training or test, and warns if one is missing in validation."""
     for part in PARTS:
         rows = getattr(fold, part)
         present = set(dataset.labels[rows].tolist())

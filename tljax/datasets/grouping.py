@@ -1,4 +1,4 @@
-"""Which images stay in the same part of a fold: those of one patient and, on request, those of one picture."""
+"""Groups images that stay in the same part of a fold: those of a patient and, on request, duplicates."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from tljax.datasets.duplicate_images import DuplicatePair
 
 
 def patient_groups(dataset: Dataset) -> Int64[np.ndarray, " n"] | None:
-    """Returns the patients as numbers, in the order of their names; None where they are unknown."""
+    """Returns the patients as numbers, in the order of their names; None if they are unknown."""
     if dataset.patients is None:
         return None
     return np.unique(np.array(dataset.patients), return_inverse=True)[1].astype(np.int64)
 
 
 def duplicate_groups(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> Int64[np.ndarray, " n"]:
-    """Groups that keep duplicates together, and patients where they are known.
+    """Returns groups that keep duplicates together, and patients if they are known.
 
     A group is a connected component of the graph whose edges are the duplicate pairs and "of the same patient".
     Groups are numbered by their first row.

@@ -1,4 +1,4 @@
-"""Image files that belong to no data set: finding them, and reading them as squares of one size."""
+"""Finds image files that belong to no data set, and reads them as squares of one size."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ Resize = Literal["squash", "crop"]
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The image files among `paths` and below the folders among them. Raises UserError where one leads to none."""
+    """Returns the image files in `paths` and in folders among them. Raises UserError for a path without images."""
     found = []
     for path in paths:
         if not path.exists():
@@ -51,7 +51,7 @@ def read_batches(
 
 
 def read_image(path: Path, size: int, resize: Resize) -> UInt8[np.ndarray, "h w 3"] | str:
-    """Returns the image as a square, or what is wrong with it."""
+    """Returns the image as a square, or an error message."""
     try:
         image = decode_file(path)
     except BadImage as reason:

@@ -1,4 +1,4 @@
-"""Leakage: the same picture or the same patient in two parts of a fold."""
+"""Finds leakage: duplicate images, or images of one patient, in two parts of a fold."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Leak:
-    """What two parts of one fold (numbered from 1) share: pairs of pictures, and patients."""
+    """What two parts of one fold (numbered from 1) share: pairs of duplicates, and patients."""
 
     fold: int
     parts: tuple[str, str]
@@ -23,7 +23,7 @@ class Leak:
 
 
 def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[DuplicatePair]) -> list[Leak]:
-    """Returns every fold and two of its parts that share a picture (one of `pairs`) or a patient."""
+    """Returns a leak for every two parts of a fold that share duplicates (one of `pairs`) or a patient."""
     leaks = []
     for number, fold in enumerate(folds, 1):
         part_of = {row: part for part in PARTS for row in getattr(fold, part).tolist()}
@@ -39,7 +39,7 @@ def find_leaks(dataset: Dataset, folds: Sequence[Fold], pairs: Sequence[Duplicat
 
 
 def refuse_shared_patients(dataset: Dataset, fold: Fold, number: int) -> None:
-    """Raises `UserError` where a fold has a patient in two parts that the task's own protocol keeps together."""
+    """Raises `UserError` if a patient that the task's protocol keeps together is in two parts of a fold."""
     if dataset.card.grouped_by != "patient":
         return  # the paper divides lesions and slides; `describe_leaks` still records it
     for leak in find_leaks(dataset, [fold], ()):
@@ -53,9 +53,9 @@ def refuse_shared_patients(dataset: Dataset, fold: Fold, number: int) -> None:
 
 
 def describe_leaks(dataset: Dataset, fold: Fold) -> list[dict[str, Any]] | None:
-    """Returns what a run records of patients in two parts of its fold, as JSON values; None where patients are unknown.
+    """Returns what a run records of patients in two parts of its fold, as JSON values; None if patients are unknown.
 
-    One object for every two parts that share patients: `parts`, `unit`, `count` and `names` (the first few).
+    There is one object for every two parts that share patients: `parts`, `unit`, `count` and `names` (the first few).
     """
     if dataset.patients is None:
         return None
@@ -74,7 +74,7 @@ COLUMNS = ("first", "second", "how", "label1", "label2", "patient", "folds", "fo
 
 
 def leak_rows(dataset: Dataset, pairs: Sequence[DuplicatePair], leaks: Mapping[str, Sequence[Leak]]) -> Iterator[tuple]:
-    """Rows of `COLUMNS`: each pair, once for every place where it leaks or once without a place; then each patient.
+    """Yields rows of `COLUMNS`: each pair, once per leak, or once if it does not leak; then each patient.
 
     leaks: by the title of the folds.
     """
@@ -93,7 +93,7 @@ def leak_rows(dataset: Dataset, pairs: Sequence[DuplicatePair], leaks: Mapping[s
 
 
 def patients_in_several_classes(dataset: Dataset) -> list[str]:
-    """Patients whose images are not all of one class: possible, but often a slip in the labels."""
+    """Returns patients whose images are of several classes: possible, but often an error in the labels."""
     classes: dict[str, set[int]] = {}
     if dataset.patients is None:
         return []

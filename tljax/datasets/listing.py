@@ -1,4 +1,4 @@
-"""The files of a folder that a user points to: listed, checked, found by name."""
+"""Lists, checks and finds the files of a folder that a user names."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,15 @@ SYSTEM = frozenset(
     {"@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "recycler", "thumbs.db"}
     | {"system volume information", "desktop.ini"}
 )
-"""Names, in lower case, of what storage systems and Windows leave in the folders of their users."""
-MAX_DEPTH = 3  # of a task's folders below the one that is given
+"""Names, in lower case, of files that storage systems and Windows leave in the folders of their users."""
+MAX_DEPTH = 3  # how far a task's folders may be below the given one
 
 
 def list_files(folder: Path) -> list[Path]:
     """Returns all files under `folder`, sorted; hidden ones and those of the system are left out, links are followed.
 
-    Raises `UserError` where one cannot be read, is no file, has no UTF-8 name, or is a link to nothing, and where a
-    folder is there twice by way of a link.
+    Raises `UserError` if one cannot be read, is not a file, has no UTF-8 name, or is a broken link, and if a link makes
+    a folder appear twice.
     """
     found: list[Path] = []
     place_of = {folder.resolve(): folder}
@@ -64,7 +64,7 @@ def _check_file(path: Path) -> None:
 
 
 def files_in(folder: Path, suffix: str) -> list[Path]:
-    """Returns the files of one suffix in a folder that is full of them in a whole archive."""
+    """Returns the files of one suffix in a folder. Raises UserError if there are none: the archive is incomplete."""
     found = [path for path in list_files(folder) if path.suffix.lower() == suffix]
     if not found:
         raise UserError(f"{folder} holds no {suffix} file: half unpacked?")
@@ -72,7 +72,7 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
 
 
 def find_folder(archive: Path, task: str, *names: str) -> Path:
-    """The folder at or below `archive` that holds all of `names` (paths, too), the shallowest; else a `UserError`."""
+    """Returns the shallowest folder at or below `archive` with all `names` (or paths). Raises `UserError` if none."""
     best: tuple[int, list[str], Path] = (0, list(names), archive)
     for folder in _folders(archive):
         missing = [name for name in names if not (folder / name).exists()]
@@ -87,7 +87,7 @@ def find_folder(archive: Path, task: str, *names: str) -> Path:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """`root` and the folders below it, the shallow ones first."""
+    """Yields `root` and the folders below it, the shallow ones first."""
     level = [root]
     for _ in range(MAX_DEPTH + 1):
         yield from level
@@ -96,9 +96,9 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def without_copies(paths: Iterable[Path]) -> list[Path]:
-    """Of files of one name the shallowest: some archives hold their folder twice, one inside the other.
+    """Keeps the shallowest of files with the same name: some archives hold their folder twice, one inside the other.
 
-    Raises `UserError` where two of one name differ in size.
+    Raises `UserError` if two files of the same name differ in size.
     """
     kept: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: (len(path.parts), path)):
@@ -108,5 +108,5 @@ def without_copies(paths: Iterable[Path]) -> list[Path]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is the system's own: hidden ones, recycle bins, thumbnails of network storage."""
+    """Returns whether a file or folder is hidden or the system's: recycle bins, thumbnails of network storage."""
     return name.startswith((".", "__MACOSX")) or name.casefold() in SYSTEM

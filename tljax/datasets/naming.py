@@ -1,6 +1,6 @@
-"""Names of classes and patients: when two are one, and when one says that there is none.
+"""Compares names of classes and patients: which names are the same, and which mean that nothing is known.
 
-The same rule holds for labels, patients and fold lists.
+The same rule applies to labels, patients and fold lists.
 """
 
 import re
@@ -10,9 +10,9 @@ from decimal import Decimal
 from functools import lru_cache
 
 MISSING = frozenset({"", "-", "?", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null"})
-"""What tables hold where nothing is known, as `comparable` writes it."""
+"""Entries of tables that mean unknown, as `comparable` writes them."""
 UNKNOWN_PATIENT = MISSING | {"none", "unknown"}
-"""Of patients, no name either; but a class may well be called so."""
+"""Further such entries for patients; a class may have such a name."""
 
 _DASHES, _QUOTES, _CYRILLIC = "\u2010\u2011\u2012\u2013\u2014\u2212", "\u2018\u2019\u02bc", "аеорсухіјѕ"
 _LIKE = str.maketrans(_DASHES + _QUOTES + _CYRILLIC, "-" * len(_DASHES) + "'" * len(_QUOTES) + "aeopcyxijs")
@@ -35,7 +35,7 @@ def comparable(name: str) -> str:
 
 
 def first_clash(names: Iterable[str]) -> tuple[str, str] | None:
-    """Returns the first two different names that are one after `comparable`; None where all differ."""
+    """Returns the first two different names that are the same by `comparable`; None if all differ."""
     seen: dict[str, str] = {}
     for name in sorted(set(names)):
         if (other := seen.setdefault(comparable(name), name)) != name:
@@ -44,7 +44,7 @@ def first_clash(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def how_they_differ(one: str, other: str) -> str:
-    """Says in which of the ways that do not count two names differ."""
+    """Says in which of the ignored ways two names differ."""
     if one.casefold() == other.casefold():
         return "case"
     if _NUMBER.fullmatch(one.strip()) and _NUMBER.fullmatch(other.strip()):
@@ -53,7 +53,7 @@ def how_they_differ(one: str, other: str) -> str:
 
 
 def several_in_one(labels: Iterable[str]) -> str | None:
-    """Returns a label that looks like several, such as `Edema|Effusion`; None where there is none."""
+    """Returns a label that looks like several, such as `Edema|Effusion`; else None."""
     known = {comparable(label) for label in labels}
     for label in sorted(set(labels)):
         parts = [comparable(part) for part in _SEVERAL.split(label)]

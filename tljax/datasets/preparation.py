@@ -1,4 +1,4 @@
-"""Prepares a task: its archive becomes a TFDS data set once, and that a store of pixels for each image size."""
+"""Prepares a task: converts its archive once to a TFDS data set, and that to a store of pixels per image size."""
 
 import shutil
 import sys
@@ -25,7 +25,7 @@ def prepare(
 
 
 class _Generated:
-    """The images of a task that needs no archive, as the store wants them."""
+    """The images of a task that needs no archive, as a source for the store."""
 
     def __init__(self, task: ModuleType, size: int):
         self._examples = list(task.examples(size))
@@ -39,7 +39,7 @@ class _Generated:
 
 
 def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progress: bool) -> store.Source:
-    """Returns the images of an archive, which are brought into `folder` as a TFDS data set the first time."""
+    """Returns the images of an archive. The first time, they are written to `folder` as a TFDS data set."""
     from tljax.datasets import builder  # tensorflow_datasets is needed only where an archive is prepared
 
     if not (folder / "tfds").is_dir():
@@ -49,7 +49,7 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
         try:
             examples = list(task.examples(open_archive(Path(data_dir), scratch, progress=progress)))
             classes = check_examples(task.CARD, examples, data_dir)
-        except UserError as error:  # which should name what the user gave, not what was made of it
+        except UserError as error:  # the message should name what the user gave, not a temporary folder
             shutil.rmtree(scratch, ignore_errors=True)
             named = str(error).replace(f"{scratch}.partial", str(data_dir)).replace(str(scratch), str(data_dir))
             raise UserError(named) from error
@@ -61,7 +61,7 @@ def _archived(task: ModuleType, data_dir: str | Path | None, folder: Path, progr
 
 
 def check_examples(card: Card, examples: list[Example], data_dir: str | Path) -> tuple[str, ...]:
-    """Returns the classes. Raises `UserError` where one has no image, or where two images share a name."""
+    """Returns the classes. Raises `UserError` if a class has no image, or if two images share a name."""
     if not examples:
         raise UserError(f"{data_dir} holds no image of {card.name}; {source_hint(card)}")
     labels = {example.label for example in examples}
@@ -86,7 +86,7 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
 
 
 def name_by_basename(examples: list[Example]) -> list[Example]:
-    """Returns the examples named by basename where that is unique in the set, as the published fold lists name them."""
+    """Returns the examples, named by basename if it is unique in the set, as in the published fold lists."""
     basenames = [example.file.rsplit("/", 1)[-1] for example in examples]
     if len(set(basenames)) < len(basenames):
         return examples

@@ -1,4 +1,4 @@
-"""Signatures by which duplicates are found, taken from the originals so that the image size makes no difference."""
+"""Computes signatures to find duplicates, from the original images, so that the image size has no influence."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ ROWS = 256  # of an image that are hashed at a time
 SIGNATURE = np.dtype([("digest", np.uint8, DIGEST_BYTES), ("thumbnail", np.uint8, (SIDE, SIDE))])
 
 Signature = tuple[UInt8[np.ndarray, " bytes"], UInt8[np.ndarray, "side side"]]
-"""A hash of the pixels, and a small grey picture, averaged and not picked as the network's input is: a `SIGNATURE`."""
+"""A hash of the pixels, and a small grey image, reduced by averaging: a `SIGNATURE`."""
 
 
 def signature_of(image: Image.Image) -> Signature:

@@ -1,10 +1,10 @@
-"""The cache of pixels: one uint8 array a task and image size, decoded once on all cores and then memory-mapped.
+"""Caches pixels: one uint8 array per task and image size, decoded once on all cores and then memory-mapped.
 
 Next to the pixels are a thumbnail and a digest of every original, so that `duplicates` works at any image size.
 
-A store is built in blocks, each written whole or not at all, so that an interrupted preparation continues;
-the finished store appears by one rename. Threads are used, not processes: Pillow, numpy and scipy release the
-interpreter lock while they work, nothing is pickled, and JAX's process is never forked.
+A store is built in blocks, which are never half-written, so that an interrupted preparation can continue.
+The finished store appears by one rename. Threads are used, not processes: Pillow, numpy and scipy release the
+interpreter lock while they work, nothing is pickled, and JAX's process is not forked.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ FORMAT = 1  # of the store and of decoding, shared by all tasks; raise it whenev
 BLOCK_BYTES = 32 << 20
 MAX_BLOCK = 256  # so that little is lost by an interruption
 SHOWN = 10
-MEMORY = 400 << 20  # for all threads; leaves preparation under 1 GB with all that it imports
+MEMORY = 400 << 20  # for all threads; keeps preparation under 1 GB, imports included
 THREADS = min(os.cpu_count() or 1, 16)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is kept of an example apart from its pixels."""
+    """The facts about an example other than its pixels."""
 
     file: str
     label: str
@@ -70,12 +70,12 @@ class Source(Protocol):
 
     @property
     def skipped(self) -> Mapping[str, str]:
-        """Images that are known to be bad already: file and reason."""
+        """Images that are already known to be bad: file and reason."""
         ...
 
     @property
     def memory(self) -> int:
-        """Bytes that it takes to make the largest image."""
+        """Bytes needed to decode the largest image."""
         ...
 
     def image(self, index: int) -> Image.Image:
@@ -87,7 +87,7 @@ def build(folder: Path, source: Source, size: int, *, title: str, progress: bool
     """Writes the store `folder`.
 
     Images that cannot be read are left out and recorded with those of `source.skipped`; the caller decides whether that
-    is acceptable. An interrupted build continues after its last whole block.
+    is acceptable. An interrupted build continues after its last complete block.
     """
     rows = source.rows
     partial = folder.with_name(folder.name + ".partial")
@@ -106,7 +106,7 @@ def build(folder: Path, source: Source, size: int, *, title: str, progress: bool
 
 
 def workers(memory: int) -> int:
-    """How many threads may work on images that take so many bytes each; one for each core where they are small."""
+    """Returns the number of threads for images that take this many bytes each; one per core if they are small."""
     return max(1, min(THREADS, MEMORY // max(memory, 1)))
 
 
@@ -179,13 +179,13 @@ def open_signatures(folder: Path) -> Shaped[np.ndarray, " n"]:
 
 
 def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.ndarray, " n"]:
-    """Class names to their positions in `classes`."""
+    """Returns the positions of class names in `classes`."""
     position = {name: index for index, name in enumerate(classes)}
     return np.array([position[label] for label in labels], np.int32)
 
 
 def describe_bad(bad: dict[str, str]) -> str:
-    """Returns the first few bad images, a line each, and how many more there are."""
+    """Returns the first few bad images, one per line, and the number of others."""
     lines = [f"  {file}: {reason}" for file, reason in list(bad.items())[:SHOWN]]
     return "\n".join([*lines, f"  ... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else lines)
 

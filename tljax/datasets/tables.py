@@ -1,4 +1,4 @@
-"""CSV files that come with an archive, read strictly: a missing file or column is named."""
+"""Reads the CSV files of an archive strictly: errors name a missing file or column."""
 
 import codecs
 import csv
@@ -19,9 +19,9 @@ def read_table(
 ) -> list[tuple[int, dict[str, str]]]:
     """Returns the rows of a CSV file, each with the number of its (last) line; all values are text, stripped.
 
-    Commas, semicolons or tabs part the fields, or what a first line `sep=;` says. Empty rows are left out. The
-    `columns`, which have to be there, may be written in any case, as may the `aliases` (lower case: the column's name).
-    Raises `UserError` where the file or one of `columns` is missing, or where a row has not as many fields.
+    Fields are separated by commas, semicolons or tabs, or by what a first line `sep=;` states. Empty rows are left out.
+    The `columns` are required. Their case and that of the `aliases` (lower case: the column's name) does not matter.
+    Raises `UserError` if the file or one of `columns` is missing, or if a row has another number of fields.
     """
     known = {name.lower(): name for name in columns} | dict(aliases or {})
     text = _read(path)
@@ -71,13 +71,13 @@ def _read(path: Path) -> str:
 
 
 def _is_empty(row: dict[str | None, str | list[str] | None]) -> bool:
-    """Spreadsheets leave rows of delimiters behind, of any number."""
+    """Returns whether a row has no values; spreadsheets may write rows of delimiters only."""
     fields = [*(row.get(None) or []), *(value for name, value in row.items() if name is not None)]
     return not any(field and field.strip() for field in fields)
 
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
-    """Returns the one that parts the wanted columns; a comma where none does."""
+    """Returns the delimiter that separates the wanted columns; a comma if none does."""
     header = text.split("\n", 1)[0]
     for delimiter in DELIMITERS:
         if {name.lower() for name in columns} <= {name.strip(' "\r').lower() for name in header.split(delimiter)}:

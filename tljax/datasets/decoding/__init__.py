@@ -1,4 +1,4 @@
-"""From an image file of any kind to RGB pixels of 8 bits, by rules that are stated here and nowhere else."""
+"""Decodes image files of all kinds to RGB pixels of 8 bits. All rules of decoding are in this package."""
 
 from tljax.datasets.decoding.decode import (
     DICOM_SUFFIXES,

@@ -1,7 +1,7 @@
-"""Damaged pictures that decoders accept: they fill what is missing, and say so in a warning at most, or not at all.
+"""Detects damaged images that decoders accept: they fill missing parts, with a warning at most.
 
-Each check takes the bytes of one picture and raises `BadImage` where they are not whole. What no codec can notice, a
-few wrong bytes in the middle of a picture without check sums, is not noticed here either.
+Each check takes the bytes of one image and raises `BadImage` if they are incomplete. A few wrong bytes in the middle of
+an image without checksums cannot be detected.
 """
 
 import os
@@ -30,7 +30,7 @@ _listening = threading.Lock()
 
 
 def check_png(content: bytes) -> None:
-    """Checks the sums of the critical chunks, which Pillow does not, and that the last of them is there."""
+    """Checks the checksums of the critical chunks, which Pillow ignores, and that the last chunk is present."""
     position = len(PNG_MARK)
     while position + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, position)
@@ -46,7 +46,7 @@ def check_png(content: bytes) -> None:
 
 
 def check_jpeg(content: bytes, channels: int) -> None:
-    """Decodes with libjpeg's warnings of corrupt data as errors, at an eighth of the size where that can be."""
+    """Decodes with libjpeg's warnings of corrupt data as errors, at an eighth of the size if possible."""
     process, precision = _jpeg_frame(content)
     if precision != 8 or process not in (*JPEG_SCALABLE, JPEG_LOSSLESS):
         return  # not read by Pillow either
@@ -56,12 +56,12 @@ def check_jpeg(content: bytes, channels: int) -> None:
     try:
         simplejpeg.decode_jpeg(content, {1: "GRAY", 4: "CMYK"}.get(channels, "RGB"), **small)
     except ValueError as error:
-        if JPEG_DAMAGE.search(str(error)):  # other complaints are about kinds of JPEG that Pillow may well read
+        if JPEG_DAMAGE.search(str(error)):  # other errors are about kinds of JPEG that Pillow may read
             raise BadImage(f"is corrupt or truncated ({' '.join(str(error).split())})") from error
 
 
 def _jpeg_frame(content: bytes) -> tuple[int, int]:
-    """The second byte of the marker that begins the frame, which names the process, and the bits of a sample."""
+    """Returns the second byte of the frame's marker, which names the process, and the bits of a sample."""
     position = 2
     while position + 5 <= len(content) and content[position] == 0xFF:
         marker = content[position + 1]
@@ -73,7 +73,7 @@ def _jpeg_frame(content: bytes) -> tuple[int, int]:
 
 
 def check_jpeg_2000(content: bytes) -> None:
-    """Walks from tile part to tile part, by their stated lengths, to the end of the codestream."""
+    """Follows the stated lengths of the tile parts to the end of the codestream."""
     start = content.find(JPEG_2000_START)
     if start < 0:
         raise BadImage("is corrupt or truncated (a JPEG 2000 without a codestream)")
@@ -93,7 +93,7 @@ def check_jpeg_2000(content: bytes) -> None:
 
 
 def check_webp(content: bytes, width: int, height: int) -> None:
-    """Refuses picture data with more zeros in a row than libwebp writes for a picture of one colour of this size."""
+    """Refuses image data with more zeros in a row than libwebp writes for an image of one colour of this size."""
     allowed = ZEROS + width * height // 4000  # measured: up to one byte for 10,000 pixels
     position = 12  # behind RIFF, its size and WEBP
     while position + 8 <= len(content):
@@ -104,7 +104,7 @@ def check_webp(content: bytes, width: int, height: int) -> None:
 
 
 def check_lossless_jpeg(content: bytes) -> None:
-    """Lossless JPEG and JPEG-LS: the data end in an end marker, and not in zeros before it."""
+    """Checks that lossless JPEG and JPEG-LS data have an end marker, and no zeros before it."""
     end = content.rfind(b"\xff\xd9")
     if end < 0 or content[end + 2 :].strip(b"\0"):
         raise BadImage("is corrupt or truncated (its JPEG data have no end)")
@@ -114,9 +114,10 @@ def check_lossless_jpeg(content: bytes) -> None:
 
 @contextmanager
 def warnings_of_libjpeg_as_errors(wanted: bool) -> Iterator[None]:
-    """Raises `BadImage` where a decoder writes libjpeg's complaint to standard error and makes up the rest.
+    """Raises `BadImage` if a decoder writes libjpeg's warning to standard error and invents the rest.
 
-    gdcm's do, for lossless JPEG of 12 or 16 bits. What else is written meanwhile is passed on. One thread at a time.
+    gdcm's decoders do so for lossless JPEG of 12 or 16 bits. Other text on standard error is passed on. Only one thread
+    at a time may use this.
     """
     if not wanted:
         yield

@@ -2,9 +2,9 @@
 
 * 8-bit images are converted as Pillow converts them: grey is repeated, palettes are looked up, CMYK becomes RGB, an
   alpha channel is dropped. They are turned upright as their EXIF orientation says.
-* Grey images of more than 8 bits, and DICOM files without a window of their own, are stretched from their least to
-  their greatest value (padding aside), each for itself. Colours of more than 8 bits are refused.
-* What TIFF tags and DICOM elements say of stored values: `tiff` and `dicom`. Damaged pictures: `damage`.
+* Each grey image of more than 8 bits, and each DICOM file without a window, is stretched from its least to its greatest
+  value (without padding). Colours of more than 8 bits are refused.
+* `tiff` and `dicom` interpret stored values by TIFF tags and DICOM elements. `damage` detects damaged images.
 * Resizing takes the nearest pixel, as the Keras default does.
 """
 
@@ -25,17 +25,17 @@ DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 
 
 def is_image(path: Path) -> bool:
-    """By its suffix; a DICOM file may have any or none, and is then known by the mark behind its preamble."""
+    """Returns whether a file is an image, by its suffix; a DICOM file with another suffix is known by its mark."""
     if path.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES:
         return True
-    if path.name == "DICOMDIR" or not path.is_file():  # the index of a DICOM medium bears the mark, too
+    if path.name == "DICOMDIR" or not path.is_file():  # the index of a DICOM medium has the mark, too
         return False
     with open(path, "rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
 def memory_needed(image: Path | bytes) -> int:
-    """About how many bytes it takes to decode a file: itself and its pixels, as stored, widened and as 8 bits."""
+    """Estimates the bytes needed to decode a file: itself and its pixels, as stored, widened and as 8 bits."""
     size = image.stat().st_size if isinstance(image, Path) else len(image)
     try:
         with opened(image) as header:
@@ -54,7 +54,7 @@ def decode_file(path: Path) -> Image.Image:
 
 
 def decode_bytes(content: bytes) -> Image.Image:
-    """As `decode_file`, from the file's bytes."""
+    """Does the same as `decode_file`, from the file's bytes."""
     if not content:
         raise BadImage("is empty (0 bytes)")
     if _is_dicom(content):
@@ -68,12 +68,12 @@ def decode_bytes(content: bytes) -> Image.Image:
         raise BadImage("is not an image that Pillow or pydicom can read") from None
     except BadImage:
         raise
-    except Exception as error:  # decoders raise many kinds; each means that this file is unreadable
+    except Exception as error:  # decoders raise many types; each means that this file is unreadable
         raise BadImage(f"is corrupt or truncated ({' '.join(str(error).split())})") from error
 
 
 def _is_dicom(content: bytes) -> bool:
-    """By the mark behind the preamble, or, where a file has none, by a first element of group 0002 or 0008."""
+    """Recognises DICOM by the mark after the preamble, or by a first element of group 0002 or 0008."""
     return content[128:132] == b"DICM" or (content[:2] in (b"\x02\0", b"\x08\0") and content[3:4] == b"\0")
 
 
@@ -87,5 +87,5 @@ def to_image(pixels: Num[np.ndarray, "..."]) -> Image.Image:
 
 
 def to_square(image: Image.Image, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """RGB, resized to `size` x `size` by nearest neighbour."""
+    """Returns an image as RGB, resized to `size` x `size` by nearest neighbour."""
     return np.asarray(image.resize((size, size), Image.Resampling.NEAREST).convert("RGB"))

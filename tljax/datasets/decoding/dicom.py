@@ -1,7 +1,7 @@
-"""DICOM to 8-bit grey or RGB: modality rescale or table, the file's own window or table, photometric inversion.
+"""Decodes DICOM to 8-bit grey or RGB: modality rescale or table, the file's window or table, photometric inversion.
 
-The elements that say so are read where classic objects keep them, at the top, and where enhanced objects do, in the
-functional groups of the frame.
+These elements are read at the top level, where classic objects keep them, and in the functional groups of the frame,
+where enhanced objects keep them.
 """
 
 import io
@@ -44,7 +44,7 @@ def decode_dicom(content: bytes) -> UInt8[np.ndarray, "..."]:
         return _decode(_read(content))
     except BadImage:
         raise
-    except Exception as error:  # pydicom and its decoders raise many kinds; each means that this file is unreadable
+    except Exception as error:  # pydicom and its decoders raise many types; each means that this file is unreadable
         raise BadImage(f"is a DICOM file that cannot be decoded ({' '.join(str(error).split())})") from error
 
 
@@ -81,7 +81,7 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
 
 
 def _pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
-    """Returns the stored values. Raises `BadImage` where the picture inside is damaged."""
+    """Returns the stored values. Raises `BadImage` if the compressed image is damaged."""
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not get_decoder(syntax).is_available:
         raise NoDecoder(f"is a DICOM file compressed as {syntax.name}, for which no decoder is installed; {DECODERS}")
@@ -118,9 +118,9 @@ def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.n
 
 
 def _view(header: pydicom.Dataset) -> pydicom.Dataset | None:
-    """Returns the file's first window alone, as of a device that shows 0..255; None where the file has none."""
+    """Returns only the file's first window, for a display of 0..255; None if the file has none."""
     centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
-    if centre is None or not width:  # a width of 0 is how some devices say that there is none
+    if centre is None or not width:  # some devices write a width of 0 if there is no window
         return None
     function = _element(header, "VOILUTFunction") or "LINEAR"
     least = 1 if function == "LINEAR" else 0
@@ -147,7 +147,7 @@ def _windowed(
 
 
 def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Bool[np.ndarray, "h w"] | None:
-    """Returns which stored values show something: all but the padding value or, where a limit is given, its range."""
+    """Returns a mask of stored values that are not padding: the padding value or, with a limit, its range."""
     padding = _stored(header, "PixelPaddingValue")
     if padding is None:
         return None
@@ -157,7 +157,7 @@ def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Boo
 
 
 def _stored(header: pydicom.Dataset, name: str) -> float | None:
-    """Returns a stored value that an element holds, in the sign of the pixels: some devices write -2000 as 63536."""
+    """Returns an element's stored value with the sign of the pixels: some devices write -2000 as 63536."""
     value = _number(header, name)
     if value is None or "PixelData" not in header:
         return value
@@ -168,7 +168,7 @@ def _stored(header: pydicom.Dataset, name: str) -> float | None:
 
 
 def _number(header: pydicom.Dataset, name: str) -> float | None:
-    """Returns the first value of an element; None where it is absent or, as some devices leave it, empty."""
+    """Returns the first value of an element; None if it is absent or empty."""
     value = _element(header, name)
     if isinstance(value, MultiValue):
         value = value[0] if value else None
@@ -181,12 +181,12 @@ def _number(header: pydicom.Dataset, name: str) -> float | None:
 
 
 def _element(header: pydicom.Dataset, name: str):
-    """Returns the value of an element of the frame, of its functional groups first; None where none holds it."""
+    """Returns the value of an element of the frame, from its functional groups first; None if it is absent."""
     return next((item[name].value for item in _places(header) if name in item), None)
 
 
 def _places(header: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
-    """Where elements of the frame may stand: its own functional groups, the shared ones, the top."""
+    """Yields the places of the frame's elements: its functional groups, the shared ones, the top level."""
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         for group in (header.get(groups) or ())[:1]:
             for element in group:

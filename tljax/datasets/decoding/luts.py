@@ -1,7 +1,7 @@
-"""DICOM's look-up tables: those of the modality, of the display (VOI), and the palettes of colours.
+"""Reads DICOM's look-up tables: modality tables, VOI tables, and colour palettes.
 
 pydicom's own functions read a table of more than 256 entries of 8 bits as 16-bit words, so that it wraps. Here a table
-is read by its descriptor (how many entries, the value of the first one, bits an entry) and by how many bytes there are.
+is read by its descriptor (number of entries, value of the first one, bits per entry) and by its number of bytes.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from jaxtyping import Num, UInt8
 
 from tljax.datasets.decoding.errors import BadImage
 
-DEPTHS = (8, 10, 12, 14)  # bits that devices store in words of 16
+DEPTHS = (8, 10, 12, 14)  # bit depths that devices store in words of 16 bits
 PALETTES = ("Red", "Green", "Blue")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A look-up table: `entries[0]` stands for the value `first` and all below it, the last one for all above."""
+    """A look-up table: `entries[0]` is for the value `first` and all below it, the last entry for all above."""
 
     entries: Num[np.ndarray, " n"]
     first: int
     bits: int
-    """Of an entry's range: as declared or, as many files declare 16 for less, the least usual depth that holds all."""
+    """Bits of an entry: as declared. Many files declare 16 but use fewer: then the least usual depth that holds all."""
 
     def __call__(self, values: Num[np.ndarray, "h w"]) -> Num[np.ndarray, "h w"]:
         first = self.first - (1 << 16) if self.first >= 1 << 15 and values.min() < 0 else self.first
@@ -31,11 +31,11 @@ class Table:
 
 
 def read_table(item: pydicom.Dataset, descriptor: str = "LUTDescriptor", data: str = "LUTData") -> Table:
-    """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` where it is not whole."""
+    """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` if it is incomplete."""
     if descriptor not in item or data not in item:
         raise BadImage(f"has a look-up table without {descriptor if descriptor not in item else data}")
     count, first, declared = (int(value) for value in item[descriptor].value)
-    count = count % (1 << 16) or 1 << 16  # 0 stands for 65,536
+    count = count % (1 << 16) or 1 << 16  # 0 means 65,536
     if not 1 <= declared <= 16:
         raise BadImage(f"has a look-up table of {declared} bits an entry; 1 to 16 are possible")
     value, little = item[data].value, item.is_little_endian is not False
@@ -67,5 +67,5 @@ def apply_palette(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UI
         read_table(header, f"{name}PaletteColorLookupTableDescriptor", f"{name}PaletteColorLookupTableData")
         for name in PALETTES
     ]
-    shift = max(table.bits for table in tables) - 8  # one scale for the three, as for a colour of them
+    shift = max(table.bits for table in tables) - 8  # one scale for the three channels, so that colours are kept
     return np.stack([table(pixels) >> shift for table in tables], axis=-1).astype(np.uint8)

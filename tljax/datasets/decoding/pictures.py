@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP, WebP and their like: what Pillow reads, checked for damage and for what it would cut to 8 bits."""
+"""Reads PNG, JPEG, BMP, WebP and similar files with Pillow, after checks for damage and for more than 8 bits."""
 
 import io
 import threading
@@ -11,16 +11,16 @@ from tljax.datasets.decoding import damage
 from tljax.datasets.decoding.errors import BadImage
 from tljax.datasets.decoding.scaling import stretch
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")  # none that starts a program, as EPS does
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")  # no format that starts a program, as EPS does
 PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
-PNG_GREY_AND_ALPHA = 4  # what the byte behind it then says
+PNG_GREY_AND_ALPHA = 4  # possible values of the next byte
 JPEG_2000_DEPTH = 40  # bytes from the start of a codestream to the depth of its first component
-MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; more is a bomb or a whole slide, and would not fit in memory
+MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; a larger one is a bomb or a whole slide, and may not fit in memory
 _opening = threading.Lock()
 
 
 def opened(source: Path | bytes) -> Image.Image:
-    """Opens a picture, with our own limit of pixels in place of Pillow's, which warns from 89 million on."""
+    """Opens an image, with our own limit of pixels instead of Pillow's, which warns from 89 million on."""
     with _opening:
         usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -30,7 +30,7 @@ def opened(source: Path | bytes) -> Image.Image:
 
 
 def decode_picture(content: bytes) -> Image.Image:
-    """Returns a picture of 8 bits, upright. Raises `BadImage`, or whatever Pillow raises where it is damaged."""
+    """Returns an image of 8 bits, upright. Raises `BadImage`, or an error of Pillow if it is damaged."""
     image = opened(content)
     frames = getattr(image, "n_frames", 1)
     if image.format != "MPO" and frames > 1:  # MPO: a photograph, then its previews
@@ -60,7 +60,7 @@ def refuse_deep_colours(bits: int, what: str = "colours") -> None:
 
 
 def _check(image: Image.Image, content: bytes) -> None:
-    """Raises `BadImage` for damage that Pillow reads over."""
+    """Raises `BadImage` for damage that Pillow ignores."""
     if image.format == "PNG":
         damage.check_png(content)
     elif image.format in ("JPEG", "MPO"):
@@ -72,7 +72,7 @@ def _check(image: Image.Image, content: bytes) -> None:
 
 
 def _bits(image: Image.Image, content: bytes) -> int:
-    """Returns how many bits a channel has, where the format knows more than 8."""
+    """Returns the bits of a channel, for formats that can have more than 8."""
     if image.format == "PNG":
         return content[PNG_DEPTH]
     if image.format == "JPEG2000":

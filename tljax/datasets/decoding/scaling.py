@@ -1,4 +1,4 @@
-"""How numbers of more than 8 bits become grey values of 8 bits."""
+"""Scales numbers of more than 8 bits to grey values of 8 bits."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Num, UInt8
 from tljax.datasets.decoding.errors import BadImage
 
 Number = int | float
-ROWS = 256  # of an image that are scaled at a time, so that a large one is not in memory as floats
+ROWS = 256  # pixels scaled at a time, so that a large image is not in memory as floats
 
 
 def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None = None) -> UInt8[np.ndarray, "..."]:
@@ -23,7 +23,7 @@ def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None
 
 
 def scale(pixels: Num[np.ndarray, "..."], low: Number, high: Number) -> UInt8[np.ndarray, "..."]:
-    """Maps [low, high] to 0..255 linearly; what lies outside is clipped."""
+    """Maps [low, high] to 0..255 linearly; values outside are clipped."""
     shown = np.empty(pixels.shape, np.uint8)
     factor = 255 / (high - low)
     with np.errstate(over="ignore"):  # far outside
@@ -35,16 +35,16 @@ def scale(pixels: Num[np.ndarray, "..."], low: Number, high: Number) -> UInt8[np
 
 
 def _above(part: Num[np.ndarray, "..."], low: Number, high: Number, factor: float) -> Float[np.ndarray, "..."]:
-    """Returns how far the values lie above `low`, times `factor`."""
-    if part.dtype.kind in "iu" and part.dtype.itemsize == 8:  # float64 tells 53 bits apart
+    """Returns the differences of the values from `low`, times `factor`."""
+    if part.dtype.kind in "iu" and part.dtype.itemsize == 8:  # float64 has 53 bits of precision
         within = np.clip(part, low, high).astype(np.uint64)
         return (within - np.uint64(int(low) % (1 << 64))).astype(np.float64) * factor
     exact = part.dtype.itemsize <= 2 or part.dtype in (np.float16, np.float32)
-    kind = np.float32 if exact else np.float64  # float32 tells 24 bits apart
+    kind = np.float32 if exact else np.float64  # float32 has 24 bits of precision
     return (part.astype(kind) - kind(low)) * kind(factor)
 
 
 def refuse_not_finite(pixels: Num[np.ndarray, "..."]) -> None:
-    """Raises `BadImage` where a pixel is NaN or infinite."""
+    """Raises `BadImage` if a pixel is NaN or infinite."""
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise BadImage("has pixels that are not finite numbers")

@@ -1,8 +1,8 @@
-"""TIFF: what a stored value means, by its photometric interpretation, sample format and bits.
+"""Reads TIFF files, whose values are interpreted by photometric interpretation, sample format and bits.
 
-Pillow reads 1 to 8 bits without a sign rightly and much else wrongly: it wraps signed bytes, swaps the bytes of
+Pillow reads 1 to 8 unsigned bits correctly, but much else wrongly: it wraps signed bytes, swaps the bytes of
 compressed big-endian numbers, and inverts WhiteIsZero in some depths only. Everything else is therefore read by
-tifffile. `read` says for each combination what is done.
+tifffile. `_in_8_bits` decides for each combination.
 """
 
 import io
@@ -34,7 +34,7 @@ MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, and 
 
 
 def is_tiff(content: bytes) -> bool:
-    """By the first four bytes."""
+    """Returns whether a file is TIFF, by its first four bytes."""
     return content[:4] in MARKS
 
 
@@ -50,7 +50,7 @@ def decode_tiff(content: bytes) -> Image.Image:
 
 
 class _Tags:
-    """What the first directory says of its numbers; tifffile opens none whose numbers it does not know."""
+    """The tags of the first directory that describe its numbers. tifffile does not open files with unknown numbers."""
 
     def __init__(self, content: bytes):
         self._found = ImageFileDirectory_v2(content[: 16 if content[2:4] in (b"+\0", b"\0+") else 8])
@@ -76,7 +76,7 @@ class _Tags:
 
 
 def _in_8_bits(tags: _Tags) -> bool:
-    """Whether Pillow reads it; False where `_grey` does. Raises `BadImage` for a combination that has no reading."""
+    """Returns whether Pillow reads it; else `_grey` does. Raises `BadImage` for a combination that is not read."""
     bits, photometric, kind = tags.bits, tags.photometric, tags.format
     if kind not in FORMATS:
         raise BadImage(f"is a TIFF of sample format {kind}; unsigned, signed or floating-point numbers are read")
@@ -115,7 +115,7 @@ def _by_pillow(content: bytes, page: tifffile.TiffPage) -> Image.Image:
 
 
 def _grey(content: bytes, page: tifffile.TiffPage) -> UInt8[np.ndarray, "h w"]:
-    """Numbers of any kind, stretched from the least to the greatest; WhiteIsZero is inverted."""
+    """Returns numbers of any type, stretched from the least to the greatest; WhiteIsZero is inverted."""
     pixels = _numbers(content, page)
     if pixels.ndim == 3:  # grey, then transparency, in one plane or in two
         pixels = pixels[0] if page.planarconfig == 2 else pixels[..., 0]
@@ -124,7 +124,7 @@ def _grey(content: bytes, page: tifffile.TiffPage) -> UInt8[np.ndarray, "h w"]:
 
 
 def _numbers(content: bytes, page: tifffile.TiffPage) -> Num[np.ndarray, "..."]:
-    """Returns the stored numbers, every part of them there."""
+    """Returns the stored numbers, after checking that every part is present."""
     if page.compression not in (NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS):
         name = getattr(page.compression, "name", page.compression)
         raise BadImage(
@@ -141,7 +141,7 @@ def _numbers(content: bytes, page: tifffile.TiffPage) -> Num[np.ndarray, "..."]:
     with tifffile.TiffFile(io.BytesIO(content)) as plain:
         numbers = plain.pages[0].asarray()
     kind = f"{numbers.dtype.kind}{numbers.dtype.itemsize}"
-    return numbers.astype(kind, copy=False).view(kind)  # numpy has two types of 64 bits, of which we name one
+    return numbers.astype(kind, copy=False).view(kind)  # numpy has two types of 64 bits; we use one name for both
 
 
 def _segments(content: bytes, page: tifffile.TiffPage) -> Iterator[bytes]:
@@ -164,7 +164,7 @@ def _sizes(page: tifffile.TiffPage) -> list[int]:
 
 
 def _unpacked(segment: bytes, compression: int, size: int) -> bytes:
-    """Returns the bytes of a strip or tile. Raises `BadImage` where there are too few."""
+    """Returns the bytes of a strip or tile. Raises `BadImage` if there are too few."""
     if compression in (DEFLATE, OLD_DEFLATE):
         segment = zlib.decompress(segment)
     elif compression in (LZW, PACKBITS):
@@ -175,7 +175,7 @@ def _unpacked(segment: bytes, compression: int, size: int) -> bytes:
 
 
 def _unpacked_by_libtiff(segment: bytes, compression: int, size: int) -> bytes:
-    """Lets Pillow's libtiff unpack a strip as if it were one line of grey bytes, whatever numbers it holds."""
+    """Unpacks a strip by Pillow's libtiff as if it were one line of grey bytes, whatever numbers it holds."""
     tags = [(256, size), (257, 1), (258, 8), (259, compression), (262, 1), (273, 8), (277, 1), (278, 1)]
     tags.append((279, len(segment)))
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
@@ -185,7 +185,7 @@ def _unpacked_by_libtiff(segment: bytes, compression: int, size: int) -> bytes:
 
 
 def _rewritten(content: bytes, page: tifffile.TiffPage, parts: list[bytes]) -> bytes:
-    """Returns the same file with its strips or tiles in a compression that tifffile reads without further packages."""
+    """Returns the same file with its strips or tiles in a compression that tifffile reads without other packages."""
     names = ("TileOffsets", "TileByteCounts") if page.is_tiled else ("StripOffsets", "StripByteCounts")
     offsets, counts, added = [], [], bytearray(len(content) % 2)
     for part in parts:

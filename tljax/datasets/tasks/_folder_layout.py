@@ -1,4 +1,4 @@
-"""Images whose classes are folders: one folder per class, or `train`, `val` and `test` over such."""
+"""Reads images whose classes are folders: one folder per class, or `train`, `val` and `test` with such folders."""
 
 import sys
 from collections import defaultdict
@@ -17,7 +17,7 @@ Classes = Literal["outer", "inner"]
 
 
 def from_folders(archive: Path, paths: Sequence[Path], classes: Classes | None) -> Iterator[Example]:
-    """Yields the images; where `train` is among the folders, they are the parts of a split.
+    """Yields the images. If `train` is among the folders, they are the parts of a split.
 
     classes: which folders are the classes, the outer ones or those inside them; None: the outer ones, unless the same
     inner folders recur in several of them, which raises `UserError`.
@@ -43,9 +43,9 @@ def from_folders(archive: Path, paths: Sequence[Path], classes: Classes | None) 
 
 
 def _refuse_recurring(archive: Path, parts: Sequence[tuple[str, ...]]) -> None:
-    """Hospitals, patients or folds that each hold the folders of the classes are no classes themselves.
+    """Refuses hospitals, patients or folds that each hold the folders of the classes: they are not classes.
 
-    A folder with images directly in it is taken for a class.
+    A folder that directly holds images is taken as a class.
     """
     inner: dict[str, set[str]] = defaultdict(set)
     for outer, *rest in (names[:-1] for names in parts if len(names) > 1):
@@ -71,7 +71,7 @@ def _refuse_recurring(archive: Path, parts: Sequence[tuple[str, ...]]) -> None:
 
 
 def _warn_of_empty(archive: Path, paths: Sequence[Path], depth: int) -> None:
-    """Names the folders that would have been classes and hold no image."""
+    """Warns of folders that would be classes but hold no image."""
     full = {path.relative_to(archive).parts[:level] for path in paths for level in range(depth + 1)}
     folders = [folder.relative_to(archive) for folder in list_folders(archive, depth)]
     if empty := [folder.as_posix() for folder in folders if folder.parts not in full]:

@@ -1,4 +1,4 @@
-"""Images that a `labels.csv` lists, with their labels and, where known, patients and parts of a split."""
+"""Reads images that a `labels.csv` lists, with their labels and, if known, patients and parts of a split."""
 
 import difflib
 import sys
@@ -21,7 +21,7 @@ ALIASES = dict.fromkeys(("patient", "patient_id", "patient id", "patientid"), "p
 
 
 def find_table(archive: Path, files: list[Path]) -> Path | None:
-    """Returns the table of labels, whatever its case; it has to lie in `archive` itself, as its paths begin there."""
+    """Returns the table of labels, in any case; it must be in `archive` itself, because its paths begin there."""
     tables = [path for path in files if path.name.lower() == TABLE]
     match [path for path in tables if path.parent == archive]:
         case [table]:
@@ -75,7 +75,7 @@ def from_table(archive: Path, table: Path, files: list[Path]) -> Iterator[Exampl
 
 
 def _key(name: str, archive: Path) -> str:
-    """A file's name below `archive` however it is written: absolute, with ./ or backslashes, accents in two letters."""
+    """Returns a file's name below `archive`, also if it was absolute or had ./, backslashes or decomposed accents."""
     path = PurePosixPath(name.replace("\\", "/"))
     for root in (archive.absolute(), archive.resolve()):
         if path.is_relative_to(root):

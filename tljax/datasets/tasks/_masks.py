@@ -1,4 +1,4 @@
-"""Masks among the images: in the folder of a class, or in one of its own, a mask is no image of that class."""
+"""Refuses masks among the images: a mask in the folder of a class, or below it, is not an image of that class."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ MASKS = re.compile(DRAWN.replace("seg|", ""), re.IGNORECASE)  # seg is a class o
 
 
 def refuse_masks(archive: Path, images: Sequence[Path], table: str) -> None:
-    """Raises `UserError` where a file is the mask of another by its name or its folder.
+    """Raises `UserError` if a file is the mask of another by its name or its folder.
 
     table: the name of the table that may list masks as images.
     """
@@ -34,12 +34,12 @@ def _folders(path: Path, archive: Path) -> list[Path]:
 
 
 def _holds_masks(folder: Path) -> bool:
-    """Returns whether it is called `masks`, or `cat_masks` next to `cat`."""
+    """Returns whether a folder is called `masks`, or `cat_masks` next to `cat`."""
     name = _masked(folder.name)
     return bool(MASKS.fullmatch(folder.name)) or (name is not None and (folder.parent / name).is_dir())
 
 
 def _masked(name: str) -> str | None:
-    """Returns the image that a mask of that name belongs to."""
+    """Returns the image to which a mask of that name belongs."""
     found = MASK.fullmatch(name)
     return found and (found["after"] or found["before"])

@@ -1,7 +1,7 @@
-"""PatchCamelyon and a seeded draw of its patches.
+"""Reads PatchCamelyon, and draws patches with a fixed seed.
 
-Read from its HDF5 files, from a prepared TFDS `patch_camelyon`, or from PNG files `<number>_label=<0|1>.png` as the
-authors exported them; only these have the names of the published fold lists. Slides are known from the three tables
+It is read from its HDF5 files, from a prepared TFDS `patch_camelyon`, or from PNG files `<number>_label=<0|1>.png`, as
+the authors exported them; only these have the names of the published fold lists. Slides are known from the three tables
 next to the HDF5 files. They are the groups of the grouped folds.
 """
 
@@ -48,7 +48,7 @@ def card(name: str, images: int) -> Card:
 
 
 def draw(archive: Path, count: int) -> Iterator[Example]:
-    """`count` patches at random out of all splits, the same in every preparation; all where there are fewer."""
+    """Draws `count` random patches from all splits, the same in every preparation; all if there are fewer."""
     files = list_files(archive)
     if prepared := [path.parent for path in files if path.name == "dataset_info.json"]:
         total, example = _from_tfds(_the_one(prepared))
@@ -64,7 +64,7 @@ def draw(archive: Path, count: int) -> Iterator[Example]:
 
 
 def _the_one(prepared: list[Path]) -> Path:
-    """Of the prepared TFDS data sets below a folder the only one, or the only one of PatchCamelyon."""
+    """Returns the only prepared TFDS data set below a folder, or the only one of PatchCamelyon."""
     patches = [folder for folder in prepared if TFDS in folder.parts] or prepared
     if len(patches) > 1:
         raise UserError(f"{patches[0]} and {patches[1]} are both prepared TFDS data sets; give one with --data-dir")
@@ -177,7 +177,7 @@ def _from_tfds(folder: Path) -> tuple[int, Callable[[int], Example]]:
 
 
 def _record_offsets(path: Path) -> Sequence[int]:
-    """Where each record of a TFRecord file begins: length (8 bytes), its checksum (4), the data, its checksum (4)."""
+    """Returns where each record of a TFRecord file begins: length (8 bytes), checksum (4), data, checksum (4)."""
     offsets, position, size = [], 0, path.stat().st_size
     with open(path, "rb") as file:
         while position < size:

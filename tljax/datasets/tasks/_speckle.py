@@ -1,7 +1,7 @@
-"""B-mode ultrasound of a lesion in tissue, simulated: fully developed speckle from a point-spread function.
+"""Simulates B-mode ultrasound of a lesion in tissue: fully developed speckle from a point-spread function.
 
-Scatterers of Gaussian amplitude and random phase, weighted by the echogenicity of what they lie in, are convolved with
-the point-spread function (a Gaussian along the beam, a wider one across it; at baseband, where the carrier is a phase
+Scatterers of Gaussian amplitude and random phase, weighted by the echogenicity of their surroundings, are convolved
+with the point-spread function (a Gaussian along the beam, a wider one across it; at baseband, where the carrier is a phase
 of the scatterers); the envelope of the echo is log-compressed to 8 bits.
 Lengths are fractions of the image's side, so that an image size changes the sampling and not the scene.
 """
@@ -56,7 +56,7 @@ class Scene:
 
 
 def render(scene: Scene, seed: tuple[int, ...], size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """The scene's image: a pure function of the scene, the seed (of scatterers and tissue) and the size in pixels."""
+    """Returns the scene's image: a pure function of the scene, the seed and the size in pixels."""
     rng = np.random.default_rng(seed)
     factor = -(-MIN_GRID // size)
     grid = size * factor
@@ -75,7 +75,7 @@ def _axes(grid: int) -> tuple[Float[np.ndarray, "grid 1"], Float[np.ndarray, "1 
 
 
 def _tissue(texture: Texture, rng: np.random.Generator, grid: int) -> Float[np.ndarray, "grid grid"]:
-    """Wavy layers across the beam, in decibels."""
+    """Returns wavy layers across the beam, in decibels."""
     depth, across = _axes(grid)
     phase, tilt, wave = rng.uniform(0, 2 * np.pi), rng.uniform(-1, 1), rng.uniform(0, 2 * np.pi)
     ripple = np.float32(0.03) * np.sin(np.float32(6) * across + np.float32(wave))
@@ -103,7 +103,7 @@ def _lesion(lesion: Lesion, grid: int) -> Float[np.ndarray, "grid grid"]:
 
 
 def envelope(scatterers: Float[np.ndarray, "2 grid grid"], texture: Texture) -> Float[np.ndarray, "grid grid"]:
-    """The magnitude of the echo: scatterers (real and imaginary part) convolved with the point-spread function."""
+    """Returns the echo's magnitude: scatterers (real and imaginary part) convolved with the point-spread function."""
     grid = scatterers.shape[-1]
     echo = convolve1d(scatterers, _gaussian(texture.lateral * grid), axis=2, mode="wrap")
     real, imaginary = convolve1d(echo, _gaussian(texture.axial * grid), axis=1, mode="wrap")

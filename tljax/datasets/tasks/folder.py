@@ -1,6 +1,6 @@
-"""Your own images: `--dataset folder --data-dir DIR`, laid out in one of three ways.
+"""Reads your own images (`--dataset folder --data-dir DIR`), in one of three layouts.
 
-* `labels.csv` with the columns `file,label` and, where known, `patient` and `split` (train, val or test);
+* `labels.csv` with the columns `file,label` and, if known, `patient` and `split` (train, val or test);
 * one folder per class;
 * `train/`, `val/` and `test/`, each with one folder per class.
 """
@@ -41,7 +41,7 @@ UNREAD_SUFFIXES = frozenset(
 
 
 def examples(archive: Path, classes: Classes | None = None) -> Iterator[Example]:
-    """Yields the images of a folder. classes: which folders are the classes where there is no table: `from_folders`."""
+    """Yields the images of a folder. classes: which folders are the classes, without a table; see `from_folders`."""
     files = list_files(archive)
     images = [path for path in files if is_image(path)]
     others = sorted(set(files) - set(images))
@@ -62,7 +62,7 @@ def examples(archive: Path, classes: Classes | None = None) -> Iterator[Example]
 
 
 def _kinds(paths: Iterable[Path]) -> str:
-    """Returns how many files there are of each suffix."""
+    """Returns, as text, how many files there are of each suffix."""
     counts = Counter(path.suffix.lower() or "without a suffix" for path in paths)
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
 
@@ -85,7 +85,7 @@ def _report(archive: Path, others: Sequence[Path]) -> None:
 
 
 def _check_names(labels: Set[str], archive: Path) -> None:
-    """Refuses names of classes that are one or none, and warns of one that looks like several."""
+    """Refuses names of classes that are the same or mean unknown, and warns of one that looks like several."""
     for label in sorted(labels):
         if comparable(label) in MISSING:
             raise UserError(f"{archive}: a class called {label!r} says that there is none; give it another name")

@@ -57,7 +57,7 @@ def examples(archive: Path) -> Iterator[Example]:
 
 
 def _classes(archive: Path, files: list[Path]) -> tuple[Path, list[tuple[int, str, str]]]:
-    """The table that says which class an image has, and of each of its lines the number, the image and the class."""
+    """Returns the table of classes, and the number, the image and the class of each of its lines."""
     truth = next((path for path in files if path.name == TRUTH), None)
     metadata = next((path for path in files if path.stem == METADATA), None)
     if truth or not metadata:
@@ -79,14 +79,14 @@ def _marked(row: dict[str, str], place: str) -> str:
 
 
 def _images(files: list[Path]) -> dict[str, Path]:
-    """Returns the training images by name: those of the folders they come in or, where these are not kept, all."""
+    """Returns the training images by name: those in their original folders or, without these, all."""
     images = [path for path in files if path.suffix.lower() == ".jpg"]
     training = [path for path in images if any(part.lower().startswith(FOLDERS) for part in path.parts)]
     return {path.stem: path for path in without_copies(training or images)}
 
 
 def _lesions(files: list[Path]) -> dict[str, str]:
-    """Image to lesion, where one of the tables of lesions is there."""
+    """Returns image to lesion, if one of the tables of lesions is there."""
     for path in files:
         if path.stem in LESIONS:
             image, lesion = LESIONS[path.stem]

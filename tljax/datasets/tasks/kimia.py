@@ -1,4 +1,4 @@
-"""Histopathology textures (KIMIA Path960): twenty tissues, a letter each, forty-eight patches of every one."""
+"""Histopathology textures (KIMIA Path960): twenty tissues, each a letter, with forty-eight patches each."""
 
 import re
 from collections.abc import Iterator

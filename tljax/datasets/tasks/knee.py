@@ -1,8 +1,8 @@
 """Sagittal knee MRI (MRNet): ACL tear, meniscus tear, normal. From the volumes, or from the authors' slices.
 
-Volumes: the slices of the middle third of each, with the class of the patient: `acl` before `meniscus`; `normal` where
-nothing is abnormal; patients with some other abnormality are left out. Slices (`images/{acl,meniscus}/*.png`): each was
-picked for the question its folder names, so it is that tear where the patient has it, else normal, as in the paper.
+Volumes: the slices of the middle third of each, with the class of the patient: `acl` before `meniscus`; `normal` if
+nothing is abnormal. Patients with other abnormalities are left out. Slices (`images/{acl,meniscus}/*.png`): each was
+chosen for the tear that its folder names. Its class is that tear if the patient has it, else normal, as in the paper.
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def _from_volumes(archive: Path) -> Iterator[Example]:
 
 
 def _labels(archive: Path, name: str) -> dict[str, bool]:
-    """Patient to label, from the two tables without a header (`0000,1`)."""
+    """Returns patient to label, from the two tables without a header (`0000,1`)."""
     labels = {}
     for part in ("train", "valid"):
         table = next((path for path in list_files(archive) if path.name == f"{part}-{name}.csv"), None)

@@ -59,7 +59,7 @@ def examples(archive: Path) -> Iterator[Example]:
 
 
 def _images(files: list[Path], suffixes: tuple[str, ...]) -> defaultdict[str, list[Path]]:
-    """Returns the images of some kinds by all that may name them: the file itself and every folder above it."""
+    """Returns the images of some suffixes by every name that may refer to them: the file and each folder above it."""
     images = defaultdict(list)
     for path in files:
         if path.suffix.lower() in suffixes:

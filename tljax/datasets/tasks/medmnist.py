@@ -1,4 +1,4 @@
-"""MedMNIST: any of its two-dimensional sets as the `.npz` file it comes in, with its own split."""
+"""MedMNIST: any two-dimensional set, from its `.npz` file, with its own split."""
 
 import sys
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ SPLITS = ("train", "val", "test")
 
 
 def examples(archive: Path) -> Iterator[Example]:
-    """`archive` is the unpacked `.npz`: a `.npy` file for each of its arrays."""
+    """Yields the images. archive: the unpacked `.npz`, with one `.npy` file per array."""
     sets = {path.parent for path in list_files(archive) if path.name == "train_images.npy"}
     if len(sets) > 1:
         found = ", ".join(sorted(folder.name for folder in sets))

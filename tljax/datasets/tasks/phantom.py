@@ -1,7 +1,7 @@
 """Embedded data: simulated breast ultrasound. Smooth ellipses are benign, irregular spiculated lesions malignant.
 
-A patient has one to three views of one lesion, each with speckle of its own. How hard the task is lies in the
-constants: the two classes overlap in every one of their features.
+A patient has one to three views of one lesion, each with different speckle. The constants determine how hard the task
+is: the two classes overlap in every feature.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def examples(image_size: int) -> Iterator[Example]:
 
 
 def _lesion(label: str, rng: np.random.Generator) -> Lesion:
-    """Returns what the views of a patient have in common."""
+    """Draws the lesion that the views of a patient share."""
     long = rng.uniform(0.18, 0.30)
     low, high = SPICULES[label]
     return Lesion(
@@ -74,7 +74,7 @@ def _lesion(label: str, rng: np.random.Generator) -> Lesion:
 
 
 def _view(shape: Lesion, rng: np.random.Generator) -> Scene:
-    """Returns the lesion from another side, in other tissue."""
+    """Returns the lesion seen from another side, in other tissue."""
     placed = replace(
         shape,
         centre=tuple(rng.uniform(0.36, 0.64, 2)),

@@ -1,7 +1,7 @@
-"""Embedded data in the role of the pre-training set: a harder task of twelve classes by the generator of `phantom`.
+"""Embedded data for pre-training: a harder task of twelve classes, simulated as in `phantom`.
 
 A class is one of six contours with one of two echo textures. Each contour comes in every size, place and contrast, so
-that a network has to learn edges, rays and grain: the features that tell benign from malignant in `phantom`.
+that a network has to learn edges, rays and grain: the features that distinguish benign and malignant in `phantom`.
 """
 
 from collections.abc import Callable, Iterator

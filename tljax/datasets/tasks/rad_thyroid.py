@@ -1,4 +1,4 @@
-"""The thyroid images of the RadImageNet authors: the cases of DDTI that carry a TI-RADS grade."""
+"""The thyroid images of the RadImageNet authors: the cases of DDTI that have a TI-RADS grade."""
 
 from collections.abc import Iterator
 from dataclasses import replace
