@@ -3,8 +3,9 @@
     python -m benchmarks.screening_speed --data-dir DIR [--folds-dir DIR] [--image-size 224] [--weights-dir DIR]
 
 The networks are a ResNet18, a ResNet50, a DenseNet121, a ViT-S/16 and a ConvNeXt-T. Weights that --weights-dir lacks
-are drawn at random, which costs the same. The screening runs twice: the second time all features are in the cache, so that
-what is left is reading them, all scores, folds and draws. Seconds of CPU time and in all, and the peak of memory.
+are drawn at random, which costs the same. The screening runs twice. The second time, all features are in the cache, so
+that the time is that of reading them, and of all scores, folds and draws. It prints seconds of CPU time and in all, and
+the peak of memory.
 """
 
 import dataclasses

@@ -1,8 +1,9 @@
 """Simulates B-mode ultrasound of a lesion in tissue: fully developed speckle from a point-spread function.
 
 Scatterers of Gaussian amplitude and random phase, weighted by the echogenicity of their surroundings, are convolved
-with the point-spread function (a Gaussian along the beam, a wider one across it; at baseband, where the carrier is a phase
-of the scatterers); the envelope of the echo is log-compressed to 8 bits.
+with the point-spread function (a Gaussian along the beam, a wider one across it; at baseband, where the carrier is a
+phase of the scatterers). The envelope of the echo is log-compressed to 8 bits.
+
 Lengths are fractions of the image's side, so that an image size changes the sampling and not the scene.
 """
 

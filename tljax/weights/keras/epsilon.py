@@ -7,20 +7,8 @@ import numpy as np
 from tljax.core.errors import UserError
 from tljax.weights.files import Source
 from tljax.weights.keras.files import Layer
-from tljax.weights.match import Match
-from tljax.weights.names import in_file
 
 DEFAULT = 1e-3  # Keras'
-
-
-def epsilon_of(source: Source, match: Match) -> float | None:
-    """Returns the epsilon of the network's BatchNorm layers; None where the file does not describe them.
-
-    Raises UserError if they differ.
-    """
-    norms = {in_file(where)[0].split("/")[-2] for ours, where in match.body.items() if ours.endswith(".var")}
-    model = next((model for model in source.models if norms <= model.keys()), None)
-    return None if model is None else common_epsilon(source, [model[name] for name in norms])
 
 
 def common_epsilon(source: Source, norms: Collection[Layer]) -> float:
