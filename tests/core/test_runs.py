@@ -1,6 +1,7 @@
-"""Reading run folders: whole, unfinished, corrupt, and oddly named."""
+"""Reading run folders: complete, unfinished, corrupt, and with unexpected names."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ from tljax.core import runs
 from tljax.core.errors import UserError
 
 
+def find_runs(workdir: Path) -> list[runs.Run]:
+    """Returns the runs of a workdir by task, variant and fold."""
+    return sorted(runs.iterate_runs(workdir), key=lambda run: (run.task, run.path.parent.name, run.fold))
+
+
 def test_a_finished_run_reads_back(tmp_path):
     folder = write_run(tmp_path, "breast", "radimagenet", freeze=True, fold=2, tag="seed1", epochs=3)
-    (run,) = runs.find_runs(tmp_path)
+    (run,) = find_runs(tmp_path)
     assert (run.path, run.task, run.init, run.freeze, run.tag, run.fold, run.status) == (
         folder, "breast", "radimagenet", True, "seed1", 2, "finished"
     )  # fmt: skip
@@ -41,14 +47,14 @@ def test_runs_come_in_order_and_other_folders_are_passed_over(tmp_path):
     write_run(tmp_path, "breast", fold=3)
     (tmp_path / "results").mkdir()
     (tmp_path / "explain" / "knee" / "folder").mkdir(parents=True)
-    assert [(run.task, run.fold) for run in runs.find_runs(tmp_path)] == [("breast", 3), ("knee", 2), ("knee", 10)]
+    assert [(run.task, run.fold) for run in find_runs(tmp_path)] == [("breast", 3), ("knee", 2), ("knee", 10)]
 
 
 def test_an_unfinished_run_says_how_far_it_came(tmp_path):
     folder = write_run(tmp_path, finished=False, epochs=3)
     with (folder / runs.METRICS).open("a") as lines:
         lines.write('{"phase": "all", "epo')  # killed while writing
-    (run,) = runs.find_runs(tmp_path)
+    (run,) = find_runs(tmp_path)
     assert run.status == "unfinished" and "3 epochs" in run.problem
     (folder / runs.CONFIG).unlink()
     assert runs.read_run(folder).status == "unfinished"
@@ -79,7 +85,7 @@ def test_a_corrupt_run_is_named_with_its_reason(tmp_path, file, content, reason)
         (folder / file).unlink()
     else:
         (folder / file).write_text(content)
-    bad, good = runs.find_runs(tmp_path)
+    bad, good = find_runs(tmp_path)
     assert bad.status == "corrupt" and reason in bad.problem and str(folder / file) in bad.problem
     assert good.status == "finished"
 
@@ -94,19 +100,19 @@ def test_bytes_that_are_no_text_are_a_reason_not_a_crash(tmp_path):
 def test_a_folder_of_another_name_is_corrupt(tmp_path):
     folder = write_run(tmp_path)
     folder.parent.rename(tmp_path / "breast" / "mystery")
-    (run,) = runs.find_runs(tmp_path)
+    (run,) = find_runs(tmp_path)
     assert run.status == "corrupt" and "not named" in run.problem
 
 
 def test_no_folder_is_a_users_mistake(tmp_path):
     with pytest.raises(UserError, match="not a folder"):
-        runs.find_runs(tmp_path / "nowhere")
-    assert runs.find_runs(tmp_path) == []
+        find_runs(tmp_path / "nowhere")
+    assert find_runs(tmp_path) == []
 
 
 def test_names_with_commas_quotes_and_other_letters_survive(tmp_path):
     write_run(tmp_path, "brust-ä", classes=('a "quoted", one', "<b>&"), prefix='über, "mit" <script>\nzeile')
-    (run,) = runs.find_runs(tmp_path)
+    (run,) = find_runs(tmp_path)
     assert run.status == "finished", run.problem
     assert run.predictions.classes == ('a "quoted", one', "<b>&")
     assert run.split[0].file.startswith('über, "mit" <script>\nzeile')
@@ -115,7 +121,7 @@ def test_names_with_commas_quotes_and_other_letters_survive(tmp_path):
 def test_json_of_an_undefined_auc_reads(tmp_path):
     folder = write_run(tmp_path)
     (folder / runs.METRICS).write_text(json.dumps({"epoch": 1, "val_auc": float("nan")}) + "\n")
-    (run,) = runs.find_runs(tmp_path)
+    (run,) = find_runs(tmp_path)
     assert np.isnan(run.metrics[0]["val_auc"])
 
 

@@ -152,13 +152,8 @@ class Run:
 
 
 def with_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that an earlier version may have recorded, with the values that were renamed since."""
+    """Returns settings that an earlier version may have recorded, with the current names of values."""
     return {name: RENAMED[name].get(value, value) if name in RENAMED else value for name, value in settings.items()}
-
-
-def find_runs(workdir: Path) -> list[Run]:
-    """Returns every run folder of a workdir in the order of task, variant and fold, each with its status."""
-    return sorted(iterate_runs(workdir), key=lambda run: (run.task, run.path.parent.name, run.fold))
 
 
 def iterate_runs(workdir: Path) -> Iterator[Run]:
