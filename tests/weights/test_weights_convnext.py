@@ -210,6 +210,7 @@ def keras_networks():
             models[kind].layers[-1].set_weights(head)
         models["rescaled"] = keras.Sequential([keras.layers.Rescaling(1 / 255), models["pooled"].layers[0]])
         models["rescaled"].build((None, 32, 32, 3))
+        models["no top"] = models["user"].layers[0]
         models["bare"] = made(include_top=False, pooling="avg", include_preprocessing=False)
     return models
 
@@ -256,6 +257,12 @@ def test_files_of_keras_keep_every_value_and_tell_where_the_pooling_is(kind, var
     assert found.tensors.keys() == expected.keys() and found.aside == ()
     for name, tensor in expected.items():
         np.testing.assert_array_equal(found.tensors[name], tensor)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".legacy.h5", ".h5"])
+@pytest.mark.parametrize(("kind", "variant"), [("no top", "keras_norm_first"), ("bare", "keras")])
+def test_a_network_alone_tells_whether_it_pools(kind, variant, suffix, keras_networks, tmp_path):
+    assert convert(written(keras_networks[kind], tmp_path / f"file{suffix}")).card.variant == variant
 
 
 @pytest.mark.parametrize("kind", ["top", "user"])

@@ -105,6 +105,9 @@ def _by_order(source: Source, match: Match, norm: str) -> Description:
     listed = list(source.layers)
     if pools and (match.prefix or (norm in listed and listed.index(pools[0]) > listed.index(norm))):
         return Description("keras_norm_first", remarks=(f"'{pools[0]}' comes behind the last LayerNorm",))
+    pooled = any(re.fullmatch(r"global_\w+_pooling2d(_\d+)?", name) for name in listed)
+    if listed and not pooled and not match.prefix and not match.has_head:  # a model around it may list no layer of it
+        return Description("keras_norm_first", remarks=("no layer pools: whoever uses it pools behind its LayerNorm",))
     return Description()
 
 
