@@ -1,4 +1,4 @@
-"""House rules for every test: strict dtypes and ranks, shapes in annotations checked, real data only where it lies."""
+"""Rules for all tests: strict dtypes and ranks, checked shapes in annotations, and real data only if it is present."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def own(tmp_path) -> Path:
-    """A folder of one's own that is in order: six cats and six dogs."""
+    """A correct folder of a user's images: six cats and six dogs."""
     from archives import write_images
 
     root = tmp_path / "own"

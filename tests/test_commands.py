@@ -27,12 +27,12 @@ config = StudyConfig(
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the user stands."""
+    """The user's working directory."""
     return tmp_path_factory.mktemp("user")
 
 
 def run(here: Path, *command: str | Path) -> subprocess.CompletedProcess:
-    """A command in a process of its own."""
+    """Runs a command in a separate process."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *map(str, command)], cwd=here, env=environment, capture_output=True, text=True, timeout=300
@@ -40,7 +40,7 @@ def run(here: Path, *command: str | Path) -> subprocess.CompletedProcess:
 
 
 def ran(here: Path, *command: str | Path) -> str:
-    """What a command that must succeed prints."""
+    """Returns what a command prints; the command must succeed."""
     done = run(here, *command)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -105,7 +105,7 @@ def test_predict_names_the_classes(here, trained):
         header, *rows = csv.reader(lines)
     assert header == ["file", "benign", "malignant"] and len(rows) == 2
     (here / "images" / "broken.png").write_bytes(b"no image")
-    (here / "images" / "._a.png").write_bytes(b"what macOS leaves beside it")
+    (here / "images" / "._a.png").write_bytes(b"what macOS leaves next to it")
     assert "broken.png" in run(here, "-m", "tljax.predict", trained, "images").stderr
     skipped = run(here, "-m", "tljax.predict", trained / "checkpoint", "images", "--skip-bad", "--out", "again.csv")
     assert "left out 1 of 3" in skipped.stderr

@@ -127,7 +127,7 @@ BEGIN, END = "<!-- written by tests/tiff_table.py -->\n", "\n<!-- end -->"
 
 
 def shown() -> str:
-    """The table as it stands in docs/data.md."""
+    """Returns the table in docs/data.md."""
     return DOCS.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
 
 

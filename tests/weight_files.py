@@ -57,7 +57,7 @@ def in_format(
 
 
 def counters(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What PyTorch's BatchNorm keeps besides."""
+    """The further tensors of PyTorch's BatchNorm."""
     suffix = "running_mean"
     return {n.removesuffix(suffix) + "num_batches_tracked": np.array(7) for n in state if n.endswith(suffix)}
 

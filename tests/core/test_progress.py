@@ -1,4 +1,4 @@
-"""What is printed is the text itself, whatever it contains and whatever the terminal can show."""
+"""Text is printed unchanged, whatever it contains and whatever the terminal can show."""
 
 import os
 import subprocess

@@ -36,7 +36,7 @@ def test_a_finished_run_reads_back(tmp_path):
     ("init", "freeze", "tag"),
     [("imagenet", False, ""), ("random:7", False, "x"), ("my-own-net", True, "paper-seed2")],
 )
-def test_folder_names_are_taken_apart_as_they_were_put_together(tmp_path, init, freeze, tag):
+def test_folder_names_are_parsed_as_they_were_built(tmp_path, init, freeze, tag):
     run = runs.read_run(runs.run_folder(tmp_path, "knee", init, freeze, 4, tag))
     assert (run.task, run.init, run.freeze, run.tag, run.fold) == ("knee", init, freeze, tag, 4)
 

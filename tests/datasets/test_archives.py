@@ -90,7 +90,7 @@ def test_a_download_of_several_files_goes_on_where_it_ended(server, offer, tmp_p
     assert archives.downloaded("medmnist", tmp_path) == folder
 
 
-def test_a_file_put_there_by_hand_is_taken(server, offer, content, tmp_path):
+def test_a_file_that_the_user_put_there_is_used(server, offer, content, tmp_path):
     offer("absent")
     folder = tmp_path / "archives" / NAME
     folder.mkdir(parents=True)

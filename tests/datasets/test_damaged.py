@@ -1,4 +1,4 @@
-"""Damaged pictures of every codec, alone and inside DICOM: never half a picture made up."""
+"""Damaged images of every codec, as files and inside DICOM, are refused; missing parts are never invented."""
 
 import io
 import zlib
@@ -73,7 +73,7 @@ def test_a_whole_picture_is_read_and_so_is_one_with_something_behind_it(codec):
 
 @pytest.mark.parametrize("kind", ["JPEG", "JPEG2000", "WEBP", "PNG"])
 @pytest.mark.parametrize("side", [1, 8, 33, 700])
-def test_a_picture_of_few_colours_is_not_taken_for_damaged(kind, side):
+def test_an_image_of_few_colours_is_not_mistaken_for_damaged(kind, side):
     """Such data are short, and may well end in zeros."""
     half = np.zeros((side, side, 3), np.uint8)
     half[: side // 3] = pixels(0, (side // 3, side, 3))

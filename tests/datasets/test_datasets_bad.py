@@ -247,8 +247,8 @@ def test_an_empty_folder_and_a_missing_one_are_refused(tmp_path):
             datasets.load("phantom", None, size)
 
 
-def test_links_of_a_persons_own_are_followed(own, tmp_path):
-    """To files and to folders, wherever these lie."""
+def test_links_in_a_users_folder_are_followed(own, tmp_path):
+    """Links to files and to folders, in any place."""
     write_images([tmp_path / "elsewhere.png", *(tmp_path / "foxes" / f"{number}.png" for number in range(6))])
     (own / "cat" / "link.png").symlink_to(tmp_path / "elsewhere.png")
     (own / "fox").symlink_to(tmp_path / "foxes")

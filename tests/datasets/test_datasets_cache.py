@@ -48,7 +48,7 @@ def test_a_cache_that_cannot_be_written_is_named(own, tmp_path):
         datasets.load("folder", own, 16, cache_dir=tmp_path / "file", progress=False)
 
 
-def test_a_missing_decoder_is_not_laid_to_the_image(own, monkeypatch):
+def test_a_missing_decoder_is_not_blamed_on_the_image(own, monkeypatch):
     """Once it is installed, the same command goes on."""
     from tljax.datasets.decoding import dicom
 
@@ -81,7 +81,7 @@ def test_a_damaged_cache_is_named(own):
         load("folder", own)
 
 
-def test_a_changed_archive_is_prepared_anew(own):
+def test_a_changed_archive_is_prepared_again(own):
     first = load("folder", own)
     write_images([own / "cat" / "new.png"])
     second = load("folder", own)

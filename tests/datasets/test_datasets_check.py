@@ -54,7 +54,7 @@ def test_a_disguised_copy_is_found_and_nothing_else(originals, how):
     assert pairs_of([*originals, DISGUISES[how](originals[5])]) == [DuplicatePair(5, len(originals), how)]
 
 
-def test_identical_images_are_told_apart_from_like_ones_and_found_in_every_colour(originals):
+def test_identical_images_are_distinguished_from_similar_ones_and_found_in_every_colour(originals):
     """In a picture of one colour there is nothing that a perceptual hash could see."""
     black, grey, large = (Image.new("L", (side, side), value) for side, value in ((9, 0), (9, 7), (600, 0)))
     pairs = pairs_of([black, grey, originals[5], black, originals[5], black, large])

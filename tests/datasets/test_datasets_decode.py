@@ -176,7 +176,7 @@ def test_a_range_of_padding_does_not_take_part_in_the_stretch(tmp_path):
     assert (found[:, :5] == 0).all()
 
 
-def test_a_window_beside_all_values_is_refused(tmp_path):
+def test_a_window_outside_all_values_is_refused(tmp_path):
     write_dicom(tmp_path / "image.dcm", DEEP, WindowCenter=30000, WindowWidth=10)
     with pytest.raises(BadImage, match="is of one grey in its own window"):
         decode_file(tmp_path / "image.dcm")
@@ -204,7 +204,7 @@ def test_losslessly_compressed_pixels_are_the_same(tmp_path, syntax):
 LOSSLESS_JPEG = (
     "SC_rgb_jpeg_gdcm.dcm",
     "SC_rgb_jls_lossy_line.dcm",
-)  # pydicom's own; beside them the same uncompressed
+)  # pydicom's own; next to them are the same images uncompressed
 
 
 @pytest.mark.parametrize("name", LOSSLESS_JPEG)

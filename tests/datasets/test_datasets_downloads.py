@@ -49,7 +49,7 @@ def test_chest_zip_of_kaggle_holds_its_folder_twice(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["kimia", "thyroid"])
-def test_a_folder_inside_its_like_counts_once(tmp_path, task):
+def test_a_folder_inside_a_folder_of_its_name_counts_once(tmp_path, task):
     archives.ARCHIVES[task][1](tmp_path / "archive")
     expected = load(task, tmp_path / "archive").files
     doubled = tmp_path / "doubled" / "archive"
@@ -85,7 +85,7 @@ def test_a_folder_of_downloads_is_unpacked(tmp_path):
         load("isic", downloads)
 
 
-def test_metadata_of_dataverse_are_parted_by_tabs(tmp_path):
+def test_metadata_of_dataverse_are_separated_by_tabs(tmp_path):
     root = archives.isic(tmp_path / "isic")
     names = sorted(path.stem for path in root.rglob("*.jpg"))
     lines = [f'"HAM_{number // 3:07d}"\t"{name}"\t"nv"\t80.0' for number, name in enumerate(names)]
@@ -189,7 +189,7 @@ class PatchCamelyon(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 @pytest.fixture
 def tfds_home(tmp_path) -> Path:
-    """~/tensorflow_datasets, where another data set lies prepared, too."""
+    """~/tensorflow_datasets, in which another data set is prepared, too."""
     home = tmp_path / "tensorflow_datasets"
     PatchCamelyon(data_dir=str(home), file_format="array_record").download_and_prepare()
     shutil.copytree(home / "patch_camelyon", home / "another")

@@ -50,7 +50,7 @@ def test_a_table_may_be_written_in_many_ways(own, kind):
     assert labels(own) == NAMED
 
 
-def test_a_table_of_excel_begins_with_a_mark(own):
+def test_a_table_of_excel_may_begin_with_a_byte_order_mark(own):
     write_table(own, TABLES["semicolons"], "utf-8-sig")
     assert labels(own) == NAMED
 
@@ -81,14 +81,14 @@ def test_parts_of_a_split_go_by_their_usual_names(tmp_path):
     assert {example.split for example in task.examples(tmp_path)} == {"train", "val", "test"}
 
 
-def test_folders_inside_a_class_are_not_taken_for_patients_and_that_is_said(tmp_path, capsys):
+def test_folders_inside_a_class_are_not_interpreted_as_patients_and_a_warning_says_so(tmp_path, capsys):
     write_images(tmp_path / label / f"patient {n} {label}" / "0.png" for label in ("cat", "dog") for n in range(2))
     found = list(task.examples(tmp_path))
     assert {(example.label, example.patient) for example in found} == {("cat", None), ("dog", None)}
     assert "Folders inside the folder of a class, or around it, are not taken for patients" in capsys.readouterr().err
 
 
-def test_files_that_are_not_images_are_left_out_and_that_is_said(tmp_path, capsys):
+def test_files_that_are_not_images_are_left_out_with_a_message(tmp_path, capsys):
     write_images(tmp_path / label / "0.png" for label in ("cat", "dog"))
     for name in ("report.docx", "scan.NII", "other.nii"):
         (tmp_path / "cat" / name).touch()

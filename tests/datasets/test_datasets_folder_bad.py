@@ -1,4 +1,4 @@
-"""Images of one's own in bad order: tables that are wrong or lie elsewhere, masks among the images, half a split."""
+"""Faulty folders of a user's images: wrong or misplaced tables, masks among the images, an incomplete split."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_a_wrong_table_of_labels_is_refused(own, header, lines, message):
         load("folder", own)
 
 
-def test_a_table_that_lies_deeper_or_twice_is_refused(own):
+def test_a_table_in_a_subfolder_or_twice_is_refused(own):
     own_table(own, "file,label", *ALL)
     (own.parent / "outer" / "export").mkdir(parents=True)
     for path in own.iterdir():
@@ -87,7 +87,7 @@ def test_masks_are_not_counted_as_images(own, name):
         load("folder", own)
 
 
-def test_images_of_like_names_are_no_masks(tmp_path):
+def test_images_of_similar_names_are_no_masks(tmp_path):
     """Nor are those that a table lists."""
     names = [
         "seg/0.png",

@@ -41,7 +41,7 @@ def places(root: Path) -> list[str]:
     return [line.rsplit("/", 1)[0] for line in lines if line.endswith("/000000.dcm")]
 
 
-def test_mammograms_of_kaggle_lie_in_folders_of_the_series(cbis):
+def test_mammograms_of_kaggle_are_in_folders_of_the_series(cbis):
     names = {f"{place.split('/')[0]}.jpg" for place in places(cbis)}
     write_images(cbis / "jpeg" / place.split("/")[-1] / "1-263.jpg" for place in places(cbis))
     write_images(cbis / "jpeg" / f"1.3.6.{number}.4" / f"{part}-072.jpg" for number in range(8) for part in (1, 2))
@@ -53,7 +53,7 @@ def test_mammograms_of_kaggle_lie_in_folders_of_the_series(cbis):
     assert Counter(dataset.labels.tolist()) == {0: 4, 1: 4} and len(set(dataset.patients)) == 8
 
 
-def test_mammograms_may_be_png_files_in_the_place_of_the_dicom_files_or_beside_them(cbis):
+def test_mammograms_may_be_png_files_instead_of_dicom_files_or_next_to_them(cbis):
     write_images(cbis / place / "000000.png" for place in places(cbis))
     png = load("mammograms", cbis)
     assert all(file.endswith("CC.png") for file in png.files) and len(png) == 8

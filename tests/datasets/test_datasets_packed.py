@@ -35,7 +35,7 @@ def test_a_zip_that_writes_outside_its_folder_is_refused(tmp_path, name):
     assert not list(tmp_path.rglob("outside.png"))
 
 
-def test_folders_in_a_zip_of_windows_may_be_parted_by_backslashes(tmp_path):
+def test_folders_in_a_zip_of_windows_may_be_separated_by_backslashes(tmp_path):
     write_images(tmp_path / name for name in ("cat.png", "dog.png"))
     with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
         for label in ("cat", "dog"):

@@ -15,7 +15,7 @@ from tljax.datasets.folds import read_folds
 
 @pytest.fixture
 def lists(own) -> tuple[Path, datasets.Dataset]:
-    """Fold lists of the folder of one's own, all five alike."""
+    """Five identical fold lists for a folder of a user's images."""
     dataset = datasets.load("folder", own, 16, cache_dir=own.parent / "cache", progress=False)
     folder = own.parent / "lists" / "folder"
     for fold in range(1, 6):

@@ -28,12 +28,12 @@ ONE = [
 
 
 @pytest.mark.parametrize(("one", "other"), ONE)
-def test_names_that_look_alike_are_one(one, other):
+def test_names_that_look_the_same_are_one_name(one, other):
     assert comparable(one) == comparable(other) and set(first_clash([one, "third", other])) == {one, other}
 
 
 @pytest.mark.parametrize(("one", "other"), [("1", "10"), ("1.2", "1.2.0"), ("p1", "p01"), ("cat", "cats"), ("0", "O")])
-def test_other_names_are_two(one, other):
+def test_other_names_are_different(one, other):
     assert comparable(one) != comparable(other) and first_clash([one, other]) is None
 
 
@@ -57,12 +57,12 @@ def table(root, rows, header=("file", "label")):
 
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "NA", "n/a", "null", "-", "?", "N/A\u200b", "#N/A", "<NA>"])
-def test_a_label_that_says_nothing_is_no_class(tmp_path, label):
+def test_a_label_that_means_unknown_is_no_class(tmp_path, label):
     with pytest.raises(UserError, match=r"labels.csv, line 3: 1.png has no label but"):
         table(tmp_path, [("cat",), (label,), ("dog",)])
 
 
-def test_a_folder_whose_name_says_nothing_is_no_class(tmp_path):
+def test_a_folder_whose_name_means_unknown_is_no_class(tmp_path):
     write_images(tmp_path / label / "0.png" for label in ("cat", "NA"))
     with pytest.raises(UserError, match="a class called 'NA' says that there is none"):
         list(task.examples(tmp_path))
@@ -89,7 +89,7 @@ def test_outer_spaces_make_no_difference(tmp_path):
     assert [example.label for example in table(tmp_path, [("cat ",), (" cat",), ("dog",)])] == ["cat", "cat", "dog"]
 
 
-def test_a_label_that_looks_like_several_is_said_to(tmp_path, capsys):
+def test_a_label_that_looks_like_several_is_warned_of(tmp_path, capsys):
     table(tmp_path, [("Edema",), ("Edema|Effusion",)])
     assert "WARNING: the class Edema|Effusion looks like several labels of one image" in capsys.readouterr().err
 

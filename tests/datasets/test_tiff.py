@@ -137,7 +137,7 @@ def test_a_palette_of_8_bits_is_not_black():
     ("photometric", "kind", "bits"), [(BLACK, UNSIGNED, 16), (WHITE, FLOAT, 32), (RGB, UNSIGNED, 8)]
 )
 def test_missing_data_are_an_error(photometric, kind, bits, compression):
-    """The strip is said to be half as long as it is, or lies beyond the end."""
+    """The stated length of the strip is half its length, or it is beyond the end of the file."""
     numbers = values(kind, bits, (40, 40, 3) if photometric == RGB else (40, 40))
     content = tiff(numbers, photometric, kind, bits, compression=compression)
     length = int.from_bytes(content[4:8], "little") - 8

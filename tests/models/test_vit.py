@@ -55,7 +55,7 @@ def test_features_and_layers_equal_those_of_the_source(source):
 
 
 @pytest.mark.parametrize(("backbone", "variant"), [("vit_tiny", "timm_reg"), ("dinov3_tiny", "no_bias")])
-def test_it_is_a_backbone_whose_tokens_lie_on_a_grid(backbone, variant):
+def test_it_is_a_backbone_whose_tokens_form_a_grid(backbone, variant):
     model = network(backbone, variant)
     assert isinstance(model, Backbone)
     assert model.named_layers == ("embedding", "block1", "block2", "block3", "block4") == model.all_layers
@@ -66,7 +66,7 @@ def test_it_is_a_backbone_whose_tokens_lie_on_a_grid(backbone, variant):
     assert model.first_filters().shape == (8, 8, 3, 32)
 
 
-def test_named_layers_lie_at_quarters_of_the_depth():
+def test_named_layers_are_at_quarters_of_the_depth():
     deep = nnx.eval_shape(lambda: models.build("vit_large_patch16_224", "timm", 2, seed=None))
     assert deep.named_layers == ("embedding", "block6", "block12", "block18", "block24")
     assert len(deep.all_layers) == 25

@@ -73,7 +73,7 @@ def launcher(tmp_path, monkeypatch):
     return made
 
 
-def test_a_job_that_was_queued_again_has_not_failed_whatever_it_left(launcher):
+def test_a_job_that_was_queued_again_has_not_failed_whatever_files_it_left(launcher):
     job = launcher._jobs["1_0"][1]
     job.paths.result_pickle.touch()
     job.error = RuntimeError("Traceback\nsubprocess.CalledProcessError: 'scontrol requeue' died with SIGTERM\n  - path")
@@ -84,7 +84,7 @@ def test_a_job_that_was_queued_again_has_not_failed_whatever_it_left(launcher):
     assert outcome.message.startswith("subprocess.CalledProcessError: 'scontrol") and "job.err" in outcome.message
 
 
-def test_a_silent_controller_is_waited_for_and_then_named(launcher, monkeypatch):
+def test_a_controller_that_does_not_answer_is_waited_for_and_then_named(launcher, monkeypatch):
     launcher.queue = UserError("SLURM does not answer")
     assert launcher.collect(0.0) == []
     launcher._answered -= SILENCE + 1

@@ -36,7 +36,7 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def own_study(images, tmp_path, monkeypatch):
-    """A real one, of images of one's own."""
+    """A real archive of a user's images."""
     monkeypatch.setenv(
         "JAX_COMPILATION_CACHE_DIR", str(cache_home() / "xla")
     )  # for other processes; the images are new

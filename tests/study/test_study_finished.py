@@ -20,7 +20,7 @@ from tljax.study.stages import compare
 
 @pytest.fixture
 def finished(tmp_path):
-    """A study of two initialisations, two folds, with and without freeze; its comparisons lie there as if computed."""
+    """A study of two initialisations, two folds, with and without freeze; its comparisons are there as if computed."""
     train = dataclasses.replace(TINY, epochs=200)
     config = phantom_study(tmp_path, inits=("imagenet", "random"), freezes=(False, True), train=train)
     for fold in (1, 2):

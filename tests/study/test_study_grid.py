@@ -44,7 +44,7 @@ def test_the_grid_is_the_product_of_its_axes_fold_by_fold(tmp_path):
     assert {run.condition for run in planned} == {"", "paper", "seed7", "paper-seed7"}
 
 
-def test_an_axis_that_grows_leaves_the_runs_before_where_they_lie(tmp_path):
+def test_an_axis_that_grows_leaves_earlier_runs_in_their_folders(tmp_path):
     before = {run.folder for run in make_grid(phantom_study(tmp_path)).runs}
     seeds = make_grid(phantom_study(tmp_path, seeds=(1, 0))).runs
     inputs = make_grid(phantom_study(tmp_path, preprocessings=("paper", "native"))).runs
@@ -184,7 +184,7 @@ def test_in_a_config_file_rows_may_be_lists_and_paths_text(tmp_path):
     assert refused.stderr.startswith("error: config file") and "own.py: folds is '12'" in refused.stderr
 
 
-def test_images_of_ones_own_are_never_those_that_were_prepared_before(tmp_path, own):
+def test_images_of_a_folder_are_never_those_that_were_prepared_before(tmp_path, own):
     train = dataclasses.replace(TINY, cache_dir=tmp_path / "cache")
     datasets.load("folder", own, 32, cache_dir=train.cache_dir)
     grid = make_grid(phantom_study(tmp_path, tasks=("folder", "phantom"), train=train))
@@ -243,7 +243,7 @@ def test_weights_of_the_same_name_from_elsewhere_are_another_initialisation(tmp_
         make_grid(dataclasses.replace(config, inits=(there,)))
 
 
-def test_a_run_of_other_images_of_ones_own_is_not_taken_either(tmp_path, own):
+def test_a_run_of_other_images_in_a_folder_is_not_taken_either(tmp_path, own):
     for label in ("cat", "dog"):
         write_images(own / label / f"{number}.png" for number in range(6, 25))
     train = dataclasses.replace(TINY, epochs=200, batch_size=16, data_dir=own, cache_dir=tmp_path / "cache")

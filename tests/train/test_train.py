@@ -27,7 +27,7 @@ QUICK = dataclasses.replace(crash.SETTINGS, freeze=False, epochs=2)
 
 
 def child(function, *args):
-    """A function in a process of its own, where jax has not yet met its devices."""
+    """Runs a function in a separate process, in which jax has not yet initialised its devices."""
     process = multiprocessing.get_context("forkserver").Process(target=function, args=args)
     process.start()
     return process

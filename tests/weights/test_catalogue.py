@@ -19,7 +19,7 @@ def test_a_whole_folder_is_found_in_the_directory_the_environment_or_the_cache(t
     assert weights.find(name, tmp_path / "given") == tmp_path / "given" / name
 
 
-def test_an_absent_folder_is_answered_with_the_source_and_the_command(tmp_path):
+def test_a_missing_folder_is_reported_with_the_source_and_the_command(tmp_path):
     place = f"--weights-dir {tmp_path}"
     with pytest.raises(UserError, match=f"get them with: tljax weights get imagenet {place}$"):
         weights.find("imagenet", tmp_path)

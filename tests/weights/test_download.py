@@ -131,7 +131,7 @@ def test_without_a_stated_hash_the_first_download_is_remembered(point_at, conten
         download.get(NAME, tmp_path, quiet=True)
 
 
-def test_a_file_that_was_fetched_by_hand_is_kept(point_at, content, tmp_path):
+def test_a_file_that_the_user_downloaded_is_kept(point_at, content, tmp_path):
     point_at("absent")
     (tmp_path / "mine.pth").write_bytes(content)
     download.get(NAME, tmp_path / "weights", source=tmp_path / "mine.pth", quiet=True)
@@ -180,7 +180,7 @@ def test_of_two_processes_one_downloads_and_the_other_waits(server, point_at, tm
     assert [process.exitcode for process in both] == [0, 0] and server.asked == ["/slow.pth"]
 
 
-def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_whole(server, point_at, tmp_path):
+def test_a_download_that_is_killed_leaves_nothing_that_passes_for_complete(server, point_at, tmp_path):
     point_at("slow")
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_get, args=(catalogue.checkpoints()[NAME], tmp_path))

@@ -133,7 +133,7 @@ def test_a_missing_an_extra_and_a_misshapen_tensor_are_named(form, variant, tens
 
 
 @pytest.mark.parametrize(("form", "variant"), [("torchvision-densenet", "torch"), ("keras-densenet", "keras")])
-def test_a_densenet_and_a_resnet_are_not_taken_for_each_other(form, variant, tmp_path):
+def test_a_densenet_and_a_resnet_are_not_mistaken_for_each_other(form, variant, tmp_path):
     write = write_torch if variant == "torch" else lambda path, file: write_hdf5(path, file, KERAS_2)
     with pytest.raises(UserError, match=r"holds a densenet_tiny .*, not a resnet50"):
         convert(write(tmp_path / "densenet", state(form, variant)), backbone="resnet50")

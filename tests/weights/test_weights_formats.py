@@ -113,7 +113,7 @@ def prefixed(prefix, extra=()):
 
 
 def trained(path, state):
-    """As training scripts save: averaged weights and whatever they knew beside the tensors."""
+    """A file as training scripts save it: averaged weights, and facts next to the tensors."""
     known = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.9), "epoch": 3, "optimizer": {"state": {}}}
     averaged = {name: torch.zeros(3) for name in state}
     torch.save({"state_dict": to_torch(state), "state_dict_ema": averaged, **known}, path)
@@ -121,7 +121,7 @@ def trained(path, state):
 
 
 def self_supervised(path, state):
-    """DINO's and Barlow Twins' way: a backbone beside the heads of its training, twice."""
+    """A file as DINO and Barlow Twins save it: two backbones, each with the heads of its training."""
     state = {f"backbone.{name}": value for name, value in to_torch(state).items() if not name.startswith("fc.")}
     state |= {"head.mlp.0.weight": torch.ones(2, 2), "head.mlp.0.bias": torch.ones(2), "bn.running_mean": torch.ones(2)}
     torch.save({"student": {f"module.{name}": value * 2 for name, value in state.items()}, "teacher": state}, path)
@@ -129,7 +129,7 @@ def self_supervised(path, state):
 
 
 def lightly_byol(path, state):
-    """Lightly's examples keep the average of each part beside it, by the part's name."""
+    """A file as Lightly's examples save it: next to each part its average, under the part's name."""
     parts = {"backbone.": state, "backbone_momentum.": {name: value * 2 for name, value in state.items()}}
     state = {part + name: value for part, members in parts.items() for name, value in members.items()}
     state |= {"projection_head_momentum.layers.0.weight": np.ones((2, 2), np.float32)}
@@ -141,7 +141,7 @@ TORCH_FILES = {
     "torchvision": ("torchvision", plain),
     "state_dict": ("torchvision", under("state_dict")),
     "model": ("torchvision", under("model")),
-    "a key of one's own": ("torchvision", under("net_weights")),
+    "a key of any name": ("torchvision", under("net_weights")),
     "averaged": ("torchvision", prefixed("module.", ("n_averaged",))),
     "module": ("torchvision", prefixed("module.")),
     "timm": ("torchvision", write_safetensors),
@@ -285,7 +285,7 @@ def test_old_keras_names_keep_the_old_epsilon(layout, tmp_path, tensors, keras_o
     assert_same_outputs(conversion, keras_outputs[1e-3])
 
 
-def test_a_described_keras_model_is_taken_at_its_word(tmp_path, tensors, keras_outputs):
+def test_a_described_keras_model_is_read_as_described(tmp_path, tensors, keras_outputs):
     """Today's names with the old epsilon, as a saved model that says so."""
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, NAMES, 3, IMAGES.shape[1:], epsilon=1e-3)

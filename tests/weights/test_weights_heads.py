@@ -1,4 +1,4 @@
-"""Which network of a file is taken, and which layers besides are its head; the rest is left out, and it is said."""
+"""Which network of a file is converted, and which other layers are its head; remarks name what is left out."""
 
 import numpy as np
 import pytest
@@ -56,8 +56,8 @@ def assert_tensors(conversion, tensors):
         ("model.encoder.", "model.classifier.0.", False),
     ],
 )
-def test_a_head_of_ones_own(body, head, found, tmp_path, tensors, state):
-    """One dense layer on the features is the head, wherever it lies; of several, none is."""
+def test_a_head_of_any_name(body, head, found, tmp_path, tensors, state):
+    """One dense layer on the features is the head, under any name; of several, none is."""
     state = {head + n.removeprefix("fc.") if n.startswith("fc.") else body + n: value for n, value in state.items()}
     second = {head.replace("0.", "3.") + "weight": np.ones((2, 3), np.float32)}
     conversion = weights.convert(write_torch(tmp_path / "weights", state | ({} if found else second)))
@@ -150,7 +150,7 @@ def test_the_only_network_is_taken_whatever_it_is_called(prefix, tmp_path, tenso
 
 
 @pytest.mark.parametrize(
-    ("prefix", "beside", "name"),
+    ("prefix", "others", "name"),
     [
         ("", {}, "radimagenet-torch"),
         ("0.", dense("1.linear", FEATURES, 5), "radimagenet-torch"),  # as the authors fine-tune
@@ -158,9 +158,9 @@ def test_the_only_network_is_taken_whatever_it_is_called(prefix, tmp_path, tenso
         ("", dense("classifier", FEATURES, 5), "torchvision-numbered"),
     ],
 )
-def test_only_the_bare_numbered_backbone_is_radimagenets(prefix, beside, name, tmp_path, tensors):
+def test_only_the_bare_numbered_backbone_is_radimagenets(prefix, others, name, tmp_path, tensors):
     state = behind(prefix, in_format(tensors, "radimagenet-torch"))
-    conversion = weights.convert(write_torch(tmp_path / "w", state | beside))
+    conversion = weights.convert(write_torch(tmp_path / "w", state | others))
     radimagenet = name == "radimagenet-torch"
     assert conversion.card.format == name
     assert conversion.card.normalisation == NORMALISATIONS["radimagenet_torch" if radimagenet else "imagenet"]

@@ -106,7 +106,7 @@ def test_a_network_within_another_keras_model_is_found(tmp_path):
     np.testing.assert_array_equal(found.tensors["stages.2.2.up.kernel"], tensors["stages.2.2.up.kernel"])
 
 
-def test_the_auxiliary_classifier_is_left_out_and_the_head_comes_along(tmp_path):
+def test_the_auxiliary_classifier_is_left_out_and_the_head_is_converted(tmp_path):
     file = golden_file(of("torchvision|"))
     found = convert(write_safetensors(tmp_path / "file.safetensors", file))
     assert {"AuxLogits.conv0.conv.weight", "AuxLogits.fc.bias"} <= set(found.aside)
@@ -195,7 +195,7 @@ def described(path: Path, source: str, *change: str) -> Path:
 
 
 @pytest.mark.parametrize("start", ["Keras|keras-inception-v3", "Keras|keras-inception-resnet-v2"])
-def test_a_keras_file_is_held_to_its_description(start, tmp_path):
+def test_a_keras_file_is_compared_with_its_description(start, tmp_path):
     source = of(start)
     assert convert(described(tmp_path / "file.h5", source)).card.variant == "keras"
     for old, new, fault in (
@@ -223,7 +223,7 @@ def test_another_epsilon_goes_into_the_variances(tmp_path):
 
 
 def test_a_scale_by_a_lambda_layer_is_that_of_keras_2():
-    """Keras 2 has no layer of its own for it."""
+    """Keras 2 has no layer for it."""
     scaled = Layer("Lambda", {"arguments": {"scale": 0.17}}, ("x", "y"))
     other = Layer("Lambda", {"arguments": {}}, ("x", "y"))
     graph = Graph({"scaled": scaled, "other": other}, {"x", "y"}, {})

@@ -78,7 +78,7 @@ def test_the_input_is_what_the_rule_says_unless_it_is_given(source, normalisatio
     assert "rad_dino, as asked for" in given.card.note
 
 
-def test_heads_come_along_where_they_take_the_features(tmp_path):
+def test_heads_are_converted_if_they_take_the_features(tmp_path):
     for source, head in (("timm|timm-vit", "head"), ("transformers, ViT with head, file|", "classifier")):
         file = golden_file(of(source))
         found = convert(write_safetensors(tmp_path / f"{head}.safetensors", file))
@@ -116,7 +116,7 @@ def test_a_missing_and_an_extra_tensor_are_named(source, tmp_path):
         convert(write_safetensors(tmp_path / "extra.safetensors", file | {missing: tensor, extra: tensor.copy()}))
 
 
-def test_a_transformer_is_not_taken_for_another_network(tmp_path):
+def test_a_transformer_is_not_mistaken_for_another_network(tmp_path):
     path = write_safetensors(tmp_path / "file.safetensors", golden_file(of("timm, DINOv2|")))
     with pytest.raises(UserError, match=r"holds a vit_tiny .*DINOv2.*, not a resnet50"):
         convert(path, backbone="resnet50")
