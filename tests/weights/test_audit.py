@@ -63,6 +63,24 @@ def test_too_few_images_are_refused():
         audit(trained_on(NORMALISATIONS["imagenet"]), pictures(3, seed=3))
 
 
+def test_copies_and_images_of_one_colour_do_not_count():
+    network = trained_on(NORMALISATIONS["imagenet"])
+    plain = np.full((5, 32, 32, 3), (90, 40, 7), np.uint8)
+    copies = np.repeat(pictures(3, seed=3), 4, axis=0)
+    for images, count in ((plain, "0 of the 5"), (copies, "3 of the 12"), (np.concatenate([plain, copies]), "3 of")):
+        with pytest.raises(UserError, match=count):
+            audit(network, images)
+
+
+def test_a_file_that_is_no_image_and_a_size_of_nothing_are_refused(tmp_path):
+    network = trained_on(NORMALISATIONS["imagenet"])
+    (tmp_path / "b.png").write_text("no image")
+    with pytest.raises(UserError, match=r"b\.png is not an image .*remove the file from --images"):
+        audit_command.run(network, tmp_path, 32)
+    with pytest.raises(UserError, match="--image-size 0"):
+        audit_command.run(network, tmp_path, 0)
+
+
 def transformer_with(normalisation: Normalisation) -> Network:
     """A network without batch normalisation."""
     model = models.build("vit_tiny", "timm", 2, dropout=0.0)

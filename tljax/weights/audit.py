@@ -72,10 +72,15 @@ def audit(network: networks.Network, images: UInt8[np.ndarray, "n h w 3"]) -> Ve
     """Scores every candidate input of a network by images of any domain.
 
     Raises UserError for a network without batch normalisation, which keeps no statistics, and for fewer than four
-    images.
+    images. Copies and images of one colour do not count.
     """
     if len(images) < 4:
         raise UserError(f"{len(images)} images are too few for an audit: give at least four")
+    telling = len({image.tobytes() for image in images if (image != image[0, 0]).any()})
+    if telling < 4:
+        raise UserError(
+            f"{telling} of the {len(images)} images are neither copies of another nor of one colour: give at least four"
+        )
     wanted = _statistics(network.model)
     if not wanted:
         raise UserError(

@@ -25,6 +25,8 @@ def run(network: Network, folder: Path, image_size: int) -> None:
     Networks with batch normalisation are judged by its statistics. Others are judged by a linear probe, if the images
     are in one folder per class. Raises UserError if neither is possible.
     """
+    if image_size < 1:
+        raise UserError(f"--image-size {image_size}: give the pixels of an image's side, 1 or more")
     files, labels = _files(folder)
     by_probe = not keeps_statistics(network) and labels is not None
     step = max(1, math.ceil(len(files) / (PROBED if by_probe else IMAGES)))
@@ -52,10 +54,13 @@ def _files(folder: Path) -> tuple[list[Path], Int[np.ndarray, " n"] | None]:
 
 
 def _read(files: list[Path], size: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    from tljax.datasets.decoding import decode_file, to_square
+    from tljax.datasets.imagefiles import read_image
 
     for path in files:
-        yield to_square(decode_file(path), size)
+        image = read_image(path, size, "squash")
+        if isinstance(image, str):
+            raise UserError(f"{image}; remove the file from --images, or name another folder")
+        yield image
 
 
 def _show(network: Network, verdict: Verdict, count: int, measure: str) -> None:
