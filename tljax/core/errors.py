@@ -2,13 +2,14 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_REQUEUE = 75  # EX_TEMPFAIL: stopped by a scheduler, state saved, run the same command again
+SHOWN = 5  # names in a message
 
 
 class UserError(Exception):
@@ -43,6 +44,11 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
     except OSError as error:  # a full disk, or a folder without write permission
         print(f"error: {error}; fix this and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """Returns the first names, for a message, with `...` if there are more."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _escape_what_cannot_be_printed() -> None:

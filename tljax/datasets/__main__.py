@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tljax import datasets
 from tljax.core.config import DatasetsConfig, parse
-from tljax.core.errors import UserError, run_command
+from tljax.core.errors import UserError, first_few, run_command
 from tljax.core.files import write_csv
 from tljax.core.progress import output
 from tljax.datasets import Dataset, archives
@@ -134,7 +134,7 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
     if dataset.patients is None:
         output.print(f"{unit}s: unknown; folds cannot keep them apart")
     elif unit != "slide" and (several := patients_in_several_classes(dataset)):  # a tumour fills a part of its slide
-        output.print(f"{unit}s in more than one class: {len(several)}, as {_some(several)}; are the labels right?")
+        output.print(f"{unit}s in more than one class: {len(several)}, as {first_few(several)}; are the labels right?")
 
 
 def show_duplicates(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
@@ -164,7 +164,7 @@ def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, leaks: Seque
     unit = dataset.card.unit
     for leak in leaks:
         shared = [f"{len(leak.pairs)} pairs of one picture"] if leak.pairs else []
-        shared += [f"{len(leak.patients)} {unit}s ({_some(leak.patients)})"] if leak.patients else []
+        shared += [f"{len(leak.patients)} {unit}s ({first_few(leak.patients)})"] if leak.patients else []
         where = f" in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: {', '.join(shared)}"
         output.print(Text("leak", "bold red").append(where, "not bold default"))
     if not leaks:
@@ -182,10 +182,6 @@ def _name(dataset: Dataset, pair: DuplicatePair) -> str:
 def _range(sizes: Counter[tuple[int, int]]) -> str:
     widths, heights = zip(*sizes, strict=True)
     return f"from {min(widths)} x {min(heights)} to {max(widths)} x {max(heights)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 if __name__ == "__main__":

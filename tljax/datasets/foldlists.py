@@ -10,14 +10,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int64
 
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, first_few
 from tljax.datasets import Dataset
 from tljax.datasets.dataset import PARTS
 from tljax.datasets.decoding import DICOM_SUFFIXES, IMAGE_SUFFIXES
 from tljax.datasets.naming import comparable
 from tljax.datasets.tables import read_table
 
-SHOWN = 5
 FINDING = re.compile(r"#\d+$")  # several findings in one image are separate rows, distinguished by #2, #3
 
 
@@ -80,9 +79,8 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
         for path, label in _read_list(folder / f"{part}_fold{number}.csv"):
             files = names.find(path)
             if len(files) > 1:
-                raise UserError(
-                    f"{place}: {path} may be any of {_some(_named(files, dataset))}; list it with its folder and suffix"
-                )
+                meant = first_few(_named(files, dataset))
+                raise UserError(f"{place}: {path} may be any of {meant}; list it with its folder and suffix")
             if not files:
                 missing.append(path)
                 continue
@@ -123,17 +121,13 @@ def _named(files: Sequence[list[int]], dataset: Dataset) -> list[str]:
 
 
 def _describe_missing(place: str, missing: Sequence[str], names: Names) -> str:
-    message = f"{place}: {len(missing)} listed images are not in the data, as {_some(missing)}; "
+    message = f"{place}: {len(missing)} listed images are not in the data, as {first_few(missing)}; "
     for path in missing:
         if others := names.elsewhere(path):
             return f"{message}an image of that name lies in another folder: {'/'.join(others[0])} is not {path}"
     return f"{message}the archive is incomplete, or is not the one that the lists were made for"
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-
-
 def _warn(names: Sequence[str], message: str) -> None:
     if names:
-        warnings.warn(f"{message}: {_some(names)}", stacklevel=4)
+        warnings.warn(f"{message}: {first_few(names)}", stacklevel=4)

@@ -35,7 +35,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 def read_batches(
     paths: Sequence[Path], size: int, resize: Resize, batch_size: int
 ) -> Iterator[tuple[list[Path], UInt8[np.ndarray, "b h w 3"], list[str]]]:
-    """(files that could be read, their pixels, what is wrong with the others), `batch_size` files at a time.
+    """Yields files that could be read, their pixels, and errors of the others, `batch_size` files at a time.
 
     The pixels always fill a whole batch, so that one compiled program serves all; rows beyond the files are zero.
     """

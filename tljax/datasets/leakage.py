@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tljax.core.errors import UserError
+from tljax.core.errors import SHOWN, UserError, first_few
 from tljax.datasets.dataset import PARTS, Dataset, Fold
 from tljax.datasets.duplicate_images import DuplicatePair
-
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def refuse_shared_patients(dataset: Dataset, fold: Fold, number: int) -> None:
         return  # the paper divides lesions and slides; `describe_leaks` still records it
     for leak in find_leaks(dataset, [fold], ()):
         one, other = leak.parts
-        names = ", ".join(leak.patients[:SHOWN]) + (", ..." if len(leak.patients) > SHOWN else "")
+        names = first_few(leak.patients)
         raise UserError(
             f"fold {number} of {dataset.card.name} has {len(leak.patients)} {dataset.card.unit}s in both {one} and "
             f"{other} ({names}): every score would be too good. Move all images of a {dataset.card.unit} to one part, "

@@ -32,7 +32,9 @@ def main() -> None:
 def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"tljax weights {command}", description=COMMANDS[command])
     parser.add_argument(
-        "--weights-dir", type=Path, help="of converted weights; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"
+        "--weights-dir",
+        type=Path,
+        help="folder of converted weights; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights",
     )
     return parser
 
@@ -64,7 +66,9 @@ def _get(arguments: list[str]) -> None:
 
     parser = _parser("get")
     parser.add_argument("name", metavar="NAME", help="as tljax weights list has it")
-    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="the file, downloaded by hand")
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="the file, if you have downloaded it yourself"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the downloaded file")
     options = parser.parse_args(arguments)
     print(get(options.name, options.weights_dir, source=options.source, keep=options.keep))

@@ -21,8 +21,8 @@ from tljax.weights.names import some
 from tljax.weights.networks import Network
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-CONVERTING = ("variant", "normalisation", "verify", "images", "all_tensors")  # options that --to has no use for
-TENSOR_BYTES = 1 << 17  # what is larger is a tensor
+CONVERTING = ("variant", "normalisation", "verify", "images", "all_tensors")  # options that do not apply with --to
+TENSOR_BYTES = 1 << 17  # larger blocks of memory are tensors
 
 
 def main() -> None:
@@ -33,12 +33,14 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="the weights folder to write; with --to, the file")
     parser.add_argument(
-        "--variant", metavar="NAME", help="of the network, such as keras_v1; overrides what the file implies"
+        "--variant", metavar="NAME", help="variant of the network, such as keras_v1; overrides what the file implies"
     )
-    parser.add_argument("--normalisation", choices=NORMALISATIONS, help="of the input; overrides what the file implies")
+    parser.add_argument(
+        "--normalisation", choices=NORMALISATIONS, help="input normalisation; overrides what the file implies"
+    )
     parser.add_argument("--verify", action="store_true", help="compare with the original framework, layer by layer")
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="images, of any domain, by which the input is audited"
+        "--images", type=Path, metavar="DIR", help="images of any domain, to audit the input normalisation"
     )
     parser.add_argument("--all-tensors", action="store_true", help="print one line per tensor instead of one per stage")
     parser.add_argument("--to", choices=TARGETS, help="write a PyTorch file of this kind instead")
@@ -49,7 +51,7 @@ def main() -> None:
 
 
 def _spare_memory() -> None:
-    """Keeps one heap for all threads and returns freed tensors at once, where the C library is glibc.
+    """Keeps one heap for all threads and returns freed tensors at once, if the C library is glibc.
 
     It must stay: without it `--verify` of a Keras ResNet50 peaks at 1.13 GB instead of 0.93.
     """
@@ -60,7 +62,7 @@ def _spare_memory() -> None:
 
 
 def _release_memory() -> None:
-    """Returns to the system what a network and its compilation left behind, before the next network is built."""
+    """Returns the memory of a network and its compilation to the system, before the next network is built."""
     gc.collect()  # Keras' networks refer to themselves
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -119,7 +121,7 @@ def _table(conversion: Conversion, *, folded: bool) -> Iterable[str]:
 
 
 def _stage(ours: str) -> str:
-    """Returns the first name and number of a tensor: 'stages.0'; 'stem' for what lies before the first number."""
+    """Returns the first name and number of a tensor: 'stages.0'; 'stem' for tensors before the first number."""
     parts = ours.split(".")
     numbers = [place for place, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[: numbers[0] + 1]) if numbers else "head" if parts[0] == "head" else "stem"
@@ -132,7 +134,7 @@ def _shape(conversion: Conversion, ours: str) -> str:
 def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Iterable[str]:
     """Yields one line per layer on the fixed batch.
 
-    Raises UserError where our outputs are not finite, or differ from the original's.
+    Raises UserError if our outputs are not finite, or differ from the original's.
     """
     ours = verify.our_outputs(conversion)
     _release_memory()

@@ -32,8 +32,8 @@ class Match:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """The format that explains most tensors wins; of equals, the one whose own names reach furthest to the front,
-        and then the one that asks for most.
+        """The order of matches: the format that explains most tensors is first. Of equals, it is the one whose own
+        names reach furthest to the front, and then the one with most requirements.
         """
         return (
             self.present - len(self.missing),

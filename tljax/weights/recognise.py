@@ -94,7 +94,7 @@ def _match(
     shapes: Mapping[str, tuple[int, ...]],
     old: Mapping[str, str],
 ) -> Match:
-    """old: the names that `form.rename` changed -> those in the file. Raises NotConvertible or KeyError."""
+    """Matches a format; `old` maps names after `form.rename` to the file's. Raises NotConvertible or KeyError."""
     inner = {tensor.removeprefix(prefix): shape for tensor, shape in shapes.items() if tensor.startswith(prefix)}
     backbone, variant = form.identify(inner)
     names = renamed(form.names(backbone, variant), lambda theirs: old.get(prefix + theirs, prefix + theirs))

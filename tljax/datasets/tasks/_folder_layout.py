@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tljax.core.errors import UserError
+from tljax.core.errors import SHOWN, UserError, first_few
 from tljax.datasets.dataset import Example
 from tljax.datasets.listing import list_folders
 from tljax.datasets.naming import comparable
 from tljax.datasets.tasks._folder_table import SPLIT_OF, TABLE
 
-SHOWN = 5
 Classes = Literal["outer", "inner"]
 
 
@@ -75,5 +74,5 @@ def _warn_of_empty(archive: Path, paths: Sequence[Path], depth: int) -> None:
     full = {path.relative_to(archive).parts[:level] for path in paths for level in range(depth + 1)}
     folders = [folder.relative_to(archive) for folder in list_folders(archive, depth)]
     if empty := [folder.as_posix() for folder in folders if folder.parts not in full]:
-        shown = ", ".join(empty[:SHOWN]) + (", ..." if len(empty) > SHOWN else "")
+        shown = first_few(empty)
         print(f"WARNING: {len(empty)} folders hold no image and become no class: {shown}", file=sys.stderr)

@@ -1,13 +1,12 @@
 '''The formats of weights files: each module here is one, and declares it in `FORMAT`.
 
-A format says which names a file gives the tensors of a network of one family, and what these tensors cannot tell. It
-knows nothing of reading files: `tljax.weights.files` reads PyTorch, safetensors and Keras files into tensors by name,
-and `tljax.weights.recognise` finds the format, and the prefix behind which it lies, by these names alone. `Format`
-describes every field. Another installed package offers a format through an entry point of the group
-`tljax.weights.formats`.
+A format states the names of the tensors of one family's networks in a file, and what the tensors do not show. It does
+not read files: `tljax.weights.files` reads PyTorch, safetensors and Keras files into tensors by name, and
+`tljax.weights.recognise` finds the format, and the prefix of its names, only by these names. `Format` describes every
+field. Another installed package can provide a format through an entry point of the group `tljax.weights.formats`.
 
-A worked example, `formats/timm_toy.py`, for a transformer whose file keeps query, key and value apart where ours is one
-kernel, and a position for each token as a matrix where ours has a batch axis:
+This is a worked example, `formats/timm_toy.py`, for a transformer. Its file has separate tensors for query, key and
+value, which form one kernel of ours, and a matrix of positions, to which ours adds a batch axis:
 
     """timm's toy transformer."""
 
@@ -17,7 +16,7 @@ kernel, and a position for each token as a matrix where ours has a batch axis:
 
 
     def identify(shapes):
-        """The architecture and the variant, by the names and shapes in the file (prefix removed)."""
+        """Returns architecture and variant, by the names and shapes in the file (without prefix)."""
         depth, width = count(shapes, r"blocks\\.(\\d+)\\."), shapes["patch_embed.proj.weight"][0]
         for name, size in ARCHITECTURES.items():
             if (size.depth, size.width) == (depth, width):
@@ -26,7 +25,7 @@ kernel, and a position for each token as a matrix where ours has a batch axis:
 
 
     def names(architecture, variant) -> Names:
-        """Where the file keeps each of our tensors."""
+        """Returns where the file keeps each of our tensors."""
         size = ARCHITECTURES[architecture]
         found = kernel("torch", "patch", "patch_embed.proj")
         found["position"] = Part("pos_embed", axes=(0, 1), shape=(size.tokens, size.width))  # ours is 1 n c
@@ -54,9 +53,9 @@ kernel, and a position for each token as a matrix where ours has a batch axis:
         exports=True,
     )
 
-`names` returns every tensor that the network must have. A missing one, or one that nobody knows, is refused by name,
-and so is one whose shape is not the network's. A file may lack `head.kernel` and `head.bias`. The layout turns kernels:
-PyTorch's are (out in h w) and (out in), ours (h w in out) and (in out). A 2-D tensor of PyTorch that is no kernel
+`names` returns every tensor that the network must have. A missing or an unknown tensor is refused by name, and so is
+one whose shape is not the network's. A file may lack `head.kernel` and `head.bias`. The layout turns kernels:
+PyTorch's are (out in h w) and (out in), ours (h w in out) and (in out). A 2-D tensor of PyTorch that is not a kernel
 therefore needs a `Part` with its own axes. `tests/weight_files.py` writes a file of a format from our tensors, by the
 same names, so that a test needs only random tensors and the original network's outputs.
 '''
@@ -83,12 +82,12 @@ Shapes = Mapping[str, Shape]  # of a file's tensors by name
 
 
 class NotConvertible(Exception):
-    """Raised by `identify` for a network of the family that we do not have; says what it is: 'a ResNet26'."""
+    """Raised by `identify` for a network of the family that tljax lacks; says which it is: 'a ResNet26'."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """How one kind of file keeps the networks of one family."""
+    """Describes how one type of file stores the networks of one family."""
 
     title: str
     """For messages and docs: 'PyTorch, torchvision names'."""
@@ -99,27 +98,27 @@ class Format:
     stem: tuple[str, ...]
     """Tensors of the network's first layers, by which a prefix such as 'module.' or 'backbone.' is found."""
     identify: Callable[[Shapes], tuple[str, str]]
-    """(architecture, variant) of the shapes by name, prefix removed; what is left out is among them.
+    """shapes by name, without prefix -> (architecture, variant). Tensors that are left out are among the shapes.
 
-    Raises NotConvertible for a network of the family that we do not have, and KeyError where it is none of the family.
+    Raises NotConvertible for a network of the family that tljax lacks, and KeyError for a network of another family.
     """
     names: Callable[[str, str], Names]
     """(architecture, variant) -> where the file keeps each of our tensors, the head's among them if it has one."""
     normalisation: str
-    """Of the input, a key of NORMALISATIONS."""
+    """The input normalisation, a key of NORMALISATIONS."""
     rule: str
-    """What the tensors cannot tell, and what was therefore assumed: printed, and noted in the card."""
+    """What the tensors do not show, and what is therefore assumed: printed, and recorded in the card."""
     licence: str = "not known: that of whoever made the file"
     aside: tuple[str, ...] = ()
     """Patterns of tensors that are no part of the network: of the training, a decoder, a text tower."""
     own_head: str | None = None
     """Pattern of the layers that a user puts in the head's place."""
     exclusive: bool = True
-    """Whether the format's own head tells classes apart (softmax), rather than one finding from none (sigmoids)."""
+    """Whether the format's own head distinguishes classes (softmax), and not single findings (sigmoids)."""
     bare: bool = False
-    """Only files that hold the backbone and nothing else but `own_head`."""
+    """Whether the file must hold only the backbone and `own_head`."""
     saved_model: bool | None = None
-    """Only whole Keras models in HDF5 (True)."""
+    """True: only complete Keras models in HDF5."""
     exports: bool = False
     """Whether it is the format in which networks of the family are exported (one for each family)."""
     rename: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
@@ -127,7 +126,7 @@ class Format:
     input_layers: str | None = None
     """Keras: pattern of the network's own layers before its stem, which `normalisation` stands for."""
     describe: Callable[[Any, Any], "Description"] | None = None
-    """(Source, Match) -> what the file says of its own layers. Raises UserError where it is another network."""
+    """(Source, Match) -> how the file describes its layers. Raises UserError if it describes another network."""
     fit: Callable[[dict, str, "Description"], list[str]] | None = None
     """(our tensors, wanted variant, description): brings the tensors to a variant in place; returns what it did."""
     reference: Callable[[Any, Any, Any], tuple[str, dict]] | None = None
@@ -136,21 +135,21 @@ class Format:
     `tljax.weights.reference` makes one of a library's network.
     """
     export_note: Callable[[Any, Mapping], str] | None = None
-    """(card, tensors) -> what whoever loads an exported file must know."""
+    """(card, tensors) -> what a user of an exported file must know."""
 
     def is_own_head(self, name: str) -> bool:
-        """Returns whether a tensor belongs to a head that a user put in."""
+        """Returns whether a tensor belongs to a head that a user added."""
         return self.own_head is not None and re.search(self.own_head, name) is not None
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a file says of its own layers."""
+    """How a file describes its layers."""
 
     variant: str | None = None
-    """That of the layers; None where the file does not describe them."""
+    """The variant of the layers; None if the file does not describe them."""
     epsilon: float | None = None
-    """Of the original's BatchNorm, where it is not the variant's."""
+    """The epsilon of the original's BatchNorm, if it differs from the variant's."""
     remarks: tuple[str, ...] = ()
 
 
@@ -193,5 +192,5 @@ def formats() -> dict[str, Format]:
 
 
 def exporting(family: str) -> tuple[str, Format]:
-    """Returns name and format in which networks of a family are exported. Raises StopIteration where there is none."""
+    """Returns name and format in which networks of a family are exported. Raises StopIteration if there is none."""
     return next((name, form) for name, form in formats().items() if form.family == family and form.exports)

@@ -1,6 +1,6 @@
 """Reads the HDF5 files of Keras 1, 2 and 3 and the zip archives of Keras 3 into one naming: 'layer/weight'.
 
-Of a model within a model it is 'model/layer/weight'.
+In a nested model it is 'model/layer/weight'.
 """
 
 import io
@@ -32,7 +32,7 @@ VARS = {  # Keras 3 numbers the weights of a layer; by their count
 
 @dataclass(frozen=True)
 class Layer:
-    """What a model's description says of one layer."""
+    """A layer, as the model's description states it."""
 
     kind: str  # its class
     config: Mapping
@@ -41,9 +41,9 @@ class Layer:
 
 
 def read_hdf5(path: Path) -> dict:
-    """The fields of a Source. Raises UserError where layers are nameless, or whatever h5py does where it is damaged."""
+    """Returns the fields of a Source. Raises UserError if layers have no names, or h5py's errors if it is damaged."""
     with h5py.File(path) as opened:
-        file: Any = opened  # h5py's own annotations leave open what lies under a name
+        file: Any = opened  # h5py's own annotations do not state what is under a name
         saved_model = "model_weights" in file
         config = json.loads(file.attrs["model_config"]) if "model_config" in file.attrs else {}
         group = file["model_weights"] if saved_model else file
@@ -61,7 +61,7 @@ def read_archive(path: Path) -> dict:
 
 
 def _tensors(group: Any, path: Path, places: Mapping[str, str] = MappingProxyType({})) -> dict[str, np.ndarray]:
-    """places: a layer's group -> its name, where the file's description tells."""
+    """Returns the tensors by name. places: a layer's group -> its name, if the file's description states it."""
     tensors = {}
     for dataset in _datasets(group):
         name = _numbered_name(dataset, path, places) if "/vars/" in dataset.name else _written_name(dataset, group)
@@ -70,7 +70,7 @@ def _tensors(group: Any, path: Path, places: Mapping[str, str] = MappingProxyTyp
 
 
 def _layers(group: Any) -> tuple[str, ...]:
-    """All layers in their order, as Keras 1 and 2 list them; of Keras 3, which keeps no order, those without tensors.
+    """Returns all layers in order, as Keras 1 and 2 list them; for Keras 3, which has no order, those without tensors.
 
     Keras 3 writes no group for an operation.
     """
@@ -99,7 +99,7 @@ def _written_name(dataset: Any, group: Any) -> str:
 
 
 def _places(description: Mapping, group: str = "") -> Iterator[tuple[str, str]]:
-    """The group of each layer of a `.keras` archive, and its name: those of a class are numbered in their order."""
+    """Returns the group of each layer of a `.keras` archive, and its name. Layers of a class are numbered in order."""
     counts = Counter()
     for entry in (description.get("config") or {}).get("layers", ()):
         kind = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", entry["class_name"])).lower()
@@ -125,7 +125,7 @@ def _numbered_name(dataset: Any, path: Path, places: Mapping[str, str]) -> str:
 
 
 def models(description: object) -> Iterator[dict[str, Layer]]:
-    """Yields the layers, in order, of the model that is described and of every one within it, however deep."""
+    """Yields the layers, in order, of the described model and of every nested model."""
     if isinstance(description, list) and all(isinstance(entry, Mapping) for entry in description):
         layers = [entry for entry in description if "class_name" in entry and "name" in (entry.get("config") or ())]
         if layers:
@@ -151,7 +151,7 @@ def _tensors_in(call: object) -> Iterator[str]:
 
 
 def tensor_of(argument: Any) -> str | None:
-    """The layer that an argument of a call comes from: [layer, node, tensor], and in Keras 2 further arguments."""
+    """Returns the layer of a call's argument, which is [layer, node, tensor] and, in Keras 2, further arguments."""
     is_tensor = isinstance(argument, list) and len(argument) >= 3 and isinstance(argument[0], str)
     return argument[0] if is_tensor and isinstance(argument[1], int) else None
 

@@ -1,4 +1,4 @@
-"""The names of a ResNet's tensors in a format, as templates, and what the tensors tell of the network."""
+"""Describes the names of a ResNet's tensors as templates, and recognises the architecture from them."""
 
 import re
 import string
@@ -41,7 +41,7 @@ class NameMap:
         return tuple(map(str, layers.values()))
 
     def tensors(self, architecture: str, variant: str) -> Names:
-        """Our name -> the format's, for every tensor of a network."""
+        """Returns our name -> the format's, for every tensor of a network."""
         size, biases = ARCHITECTURES[architecture], VARIANTS[variant].conv_bias
         names = {}
         for ours, theirs in self.layers(size).items():
@@ -54,7 +54,7 @@ class NameMap:
         return names
 
     def layers(self, size: Architecture) -> dict[str, str]:
-        """Our layer -> the format's, for the whole network."""
+        """Returns our layer -> the format's, for the whole network."""
         found = {"conv1": self.stem_conv, "bn1": self.stem_norm}
         for stage, count in enumerate(size.blocks):
             for block in range(count):
@@ -62,7 +62,7 @@ class NameMap:
         return found | ({"head": self.head} if self.head else {})
 
     def block_layers(self, size: Architecture, stage: int, block: int) -> dict[str, str]:
-        """Our layer -> the format's, of one block; both numbers count from 0."""
+        """Returns our layer -> the format's, for one block; both numbers count from 0."""
         place = {"stage": stage + self.first_stage, "block": block + self.first_block, "block_letter": LETTERS[block]}
         ours, layers = f"stages.{stage}.{block}", {}
         for conv in range(size.convolutions):
@@ -77,7 +77,7 @@ class NameMap:
     def architecture(self, shapes: Shapes) -> str:
         """Returns the architecture in a file.
 
-        Raises NotConvertible for a ResNet that we do not have, KeyError where the blocks are none of a ResNet's.
+        Raises NotConvertible for a ResNet that tljax lacks, and KeyError if the blocks are not those of a ResNet.
         """
         found = self._found(shapes)
         blocks = tuple(max((b for s, b, _ in found if s == stage), default=-1) + 1 for stage in range(STAGES))
@@ -95,7 +95,7 @@ class NameMap:
         )
 
     def _refuse_relatives(self, shapes: Shapes) -> None:
-        """Raises NotConvertible for networks of the same blocks that are no ResNet as He et al. describe it."""
+        """Raises NotConvertible for networks with the same blocks that are not the ResNets of He et al."""
         if any(name.startswith((f"{self.stem_conv}.0.", f"{self.stem_conv}.1.")) for name in shapes):
             raise NotConvertible("a ResNet whose stem is several convolutions (ResNet-C, -D or -S), which is not known")
         stem, first = (
@@ -109,7 +109,7 @@ class NameMap:
 
     @property
     def _first(self) -> str:
-        """The first normalisation of the first block."""
+        """Returns the first normalisation of the first block."""
         return self.block_layers(Architecture((1,), 1), 0, 0)["stages.0.0.bn1"]
 
     def _fits(self, size: Architecture, shapes: Shapes) -> bool:
@@ -117,7 +117,7 @@ class NameMap:
         return all(shapes[name] == (size.width,) for name in self.stem()[1:] if name in shapes)
 
     def _found(self, shapes: Shapes) -> set[tuple[int, int, int]]:
-        """Stage, block and convolution of every tensor of a block, counted from 0."""
+        """Returns stage, block and convolution of every tensor of a block, counted from 0."""
         patterns = [_pattern(template) for template in (self.conv, self.norm)]
         found = set()
         for name in shapes:
