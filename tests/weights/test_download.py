@@ -138,6 +138,12 @@ def test_a_file_that_the_user_downloaded_is_kept(point_at, content, tmp_path):
     assert (tmp_path / "mine.pth").read_bytes() == content
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"--from .*mine\.pth: there is no such file"):
+        download.get(NAME, tmp_path / "weights", source=tmp_path / "mine.pth", quiet=True)
+    assert not (tmp_path / "weights").exists()
+
+
 def test_another_network_than_the_named_one_is_refused(point_at, content, tmp_path, monkeypatch):
     point_at("whole")
     row = dataclasses.replace(catalogue.checkpoints()[NAME], architecture="resnet18")

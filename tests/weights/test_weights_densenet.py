@@ -259,6 +259,19 @@ def test_a_keras_model_of_another_epsilon_computes_the_same(epsilon, tmp_path, m
     assert max(found.values()) < 1e-5, found
 
 
+@pytest.mark.parametrize("pooling", ["GlobalMaxPooling2D", "GlobalAveragePooling2D"])
+def test_a_keras_model_that_pools_by_the_maximum_says_so(pooling, tmp_path):
+    with keras_network.loosened():
+        network = tiny_of_keras(1.001e-5)
+        keras.Model(network.input, getattr(keras.layers, pooling)(name="pooled")(network.output)).save(
+            tmp_path / "w.keras"
+        )
+    remarks = convert(tmp_path / "w.keras").remarks
+    assert any("'pooled' of the file pools by the maximum" in each for each in remarks) == (
+        pooling == "GlobalMaxPooling2D"
+    )
+
+
 def test_a_keras_model_whose_last_activation_is_another_is_refused(tmp_path):
     with keras_network.loosened():
         tiny_of_keras(1.001e-5, "tanh").save(tmp_path / "w.keras")

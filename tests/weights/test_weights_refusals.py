@@ -246,6 +246,13 @@ def test_an_archive_around_the_file(state, tmp_path):
     assert "'ResNet50.pt'" in message and "unpack it" in message
 
 
+def test_a_keras_archive_without_its_weights(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", "{}")
+    assert "a Keras file without its 'model.weights.h5'" in refusal(tmp_path / "w.keras")
+
+
 def test_a_missing_file(tmp_path):
     assert "there is no file" in refusal(tmp_path / "absent.pth")
 

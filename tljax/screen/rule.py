@@ -137,7 +137,8 @@ def _remarks(
         gain, each, other = max(gains, key=lambda entry: entry[0].value)
         known = "" if np.isnan(gain.low) else f", 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
         remarks.append(
-            f"Nothing beats random initialisation here: the frozen features of {each.name} are at most "
-            f"{gain.value:+.3f} AUC better than those of {other.name}{known}. Fine-tuning may still tell them apart."
+            f"Nothing is shown to beat random initialisation here. The frozen features of {each.name} come nearest: "
+            f"their AUC differs from that of {other.name} by {gain.value:+.3f}{known}. Fine-tuning may still show a "
+            "difference."
         )
     return remarks

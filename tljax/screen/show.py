@@ -58,7 +58,10 @@ def _of_tables(found: Summary, setting: Setting) -> list[str]:
         if row[0] == first and row[2] == row[2]:
             high = f"{row[4]:.0f}" if row[4] < float("inf") else "more than all"
             interval = f"95 % interval {row[3]:.0f} to {high}"
-            said.append(f"{first} on {row[2]:.0f} images ({interval}) equals {row[1]} on {row[5]:.0f}.")
+            said.append(
+                f"A probe on {first} needs {row[2]:.0f} training images ({interval}) for the AUC that one on {row[1]} "
+                f"has with {row[5]:.0f}."
+            )
     if rows := found.tables.get("duplicates", ((), []))[1]:
         made = ", ".join(f"{row[0]} {row[4]:+.3f}" for row in rows)
         said.append(

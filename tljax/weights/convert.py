@@ -199,6 +199,9 @@ def _remarks(source: Source, match: Match, head: Head, described: Description) -
     yield from head.remarks
     if match.has_more:
         yield "part of a larger model, which may give it other input (--normalisation) or other strides (--variant)"
+    maxima = [name for model in source.models for name, layer in model.items() if layer.kind == "GlobalMaxPooling2D"]
+    if maxima:
+        yield f"'{maxima[0]}' of the file pools by the maximum, where the features here are the mean over positions"
     if described.variant not in (None, match.variant):
         yield f"the file's own description of its layers: {described.variant}"
     yield from described.remarks

@@ -27,6 +27,8 @@ def get(
     folder = root / name
     if not known.supported:
         raise UserError(f"{name} is a {known.backbone}, which tljax cannot convert yet")
+    if source and not source.is_file():
+        raise UserError(f"--from {source}: there is no such file")
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
         with in_turn(root / f".{name}.lock"):

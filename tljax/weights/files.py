@@ -121,8 +121,8 @@ def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
     if not start:
         raise UserError(f"{path} is empty; fetch the file again")
     raise UserError(
-        f"{path} is in no known format; known are PyTorch, safetensors and Keras files (.h5, .keras), as which "
-        "TensorFlow's others are to be saved first"
+        f"{path} is in no known format; known are PyTorch, safetensors and Keras files (.h5, .keras). Save another "
+        "file of TensorFlow as one of Keras first"
     )
 
 
@@ -140,6 +140,11 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
         raise UserError(f"{path} is a NumPy archive (.npz) of {some(members)}; {SAVE_ARRAYS}")
     if {"config.json", "model.weights.h5"} <= set(members):
         return "keras", read_archive
+    if "metadata.json" in members and {"config.json", "model.weights.h5"} & set(members):
+        lacking = next(name for name in ("model.weights.h5", "config.json") if name not in members)
+        raise UserError(
+            f"{path} is a Keras file without its '{lacking}'; save the model again: model.save('file.keras')"
+        )
     raise UserError(f"{path} is a zip archive of {some(members)}, and no weights file; unpack it, name the file in it")
 
 

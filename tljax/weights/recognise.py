@@ -56,10 +56,10 @@ def _refusal(source: Source, candidates: list[Match | NotConvertible]) -> str:
             f"{source.path} holds {nearest.present} tensors of {nearest.backbone} ({nearest.form.title}) and lacks "
             f"{len(nearest.missing)}, {some(nearest.missing)}"
         )
-    known = "; ".join(dict.fromkeys(form.title for form in formats().values()))
+    known = ", ".join(sorted({form.family for form in formats().values()}))
     return (
         f"{source.path} holds no network that can be converted, {other}by the names of its tensors, "
-        f"{some(source.tensors) or 'none'}; known are those of {known}"
+        f"{some(source.tensors) or 'none'}; known are files of the families {known}"
     )
 
 
