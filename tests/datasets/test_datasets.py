@@ -171,7 +171,7 @@ def test_own_folder_gives_what_the_breast_task_gives(shared, tmp_path):
 
 def test_folder_warns_loudly_that_patients_are_unknown(tmp_path, capsys):
     list(folder_task.examples(ARCHIVES["folder"][1](tmp_path)))
-    assert "WARNING: nothing says which images" in capsys.readouterr().err
+    assert "WARNING: it is unknown which images" in capsys.readouterr().err
 
 
 def test_archive_file_gives_what_its_folder_gives(loaded, tmp_path):

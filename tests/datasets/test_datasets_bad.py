@@ -185,10 +185,10 @@ def second_mammogram(root: Path) -> None:
 
 TRUTH = "ISIC2018_Task3_Training_GroundTruth.csv"
 BAD_ARCHIVES: list[tuple[str, Callable[[Path], None], str]] = [
-    ("breast", remove("malignant*.png"), "malignant holds no .png file: half unpacked"),
-    ("breast", remove("normal*.png"), "normal holds no .png file: half unpacked"),
-    ("chest", remove("*IM-002[1-4]-0001.jpeg"), "val/NORMAL holds no .jpeg file: half unpacked"),
-    ("breast", rename("malignant", "malign"), "not the whole archive of breast: there is no malignant"),
+    ("breast", remove("malignant*.png"), "malignant holds no .png file. Is the archive completely unpacked"),
+    ("breast", remove("normal*.png"), "normal holds no .png file. Is the archive completely unpacked"),
+    ("chest", remove("*IM-002[1-4]-0001.jpeg"), "val/NORMAL holds no .jpeg file. Is the archive completely unpacked"),
+    ("breast", rename("malignant", "malign"), "not the complete archive of breast: there is no malignant"),
     ("thyroid", remove("7.xml"), r"7_1.jpg has no 7.xml next to it"),
     ("thyroid", remove("8_*.jpg"), r"8.xml describes a case of which there is no image"),
     ("thyroid", rename("9_1.jpg", "copy.jpg"), r"copy.jpg is not named <patient>_<number>.jpg"),
@@ -262,7 +262,7 @@ def test_links_in_a_users_folder_are_followed(own, tmp_path):
 @pytest.mark.parametrize("target", ["cat", "../own", "."])
 def test_a_folder_that_a_link_brings_in_twice_is_refused(own, target):
     (own / "fox").symlink_to(target)
-    with pytest.raises(UserError, match=r"fox is a link to .*, which is there itself: .* twice; remove the link"):
+    with pytest.raises(UserError, match=r"fox is a link to .*, which is also in the data: .* twice; remove the link"):
         load("folder", own)
 
 

@@ -58,7 +58,7 @@ def test_a_folder_inside_a_folder_of_its_name_counts_once(tmp_path, task):
     assert load(task, tmp_path / "doubled").files == expected
     suffix = ".tif" if task == "kimia" else ".jpg"
     Image.fromarray(pixels(99, (9, 9))).save(next(iter((doubled / "archive").rglob(f"*{suffix}"))))
-    with pytest.raises(UserError, match="differ and have one name"):
+    with pytest.raises(UserError, match="have the same name but differ"):
         load(task, tmp_path / "doubled")
 
 

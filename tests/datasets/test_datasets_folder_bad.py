@@ -137,7 +137,7 @@ def test_a_table_that_is_not_utf8_is_refused(own):
 
 def test_images_outside_a_class_and_half_a_split_are_refused(own):
     write_images([own / "stray.png"])
-    with pytest.raises(UserError, match=r"stray.png does not lie in the folder of a class"):
+    with pytest.raises(UserError, match=r"stray.png is not in the folder of a class"):
         load("folder", own)
     (own / "stray.png").unlink()
     for part in ("train", "test"):
@@ -145,8 +145,8 @@ def test_images_outside_a_class_and_half_a_split_are_refused(own):
     with pytest.raises(UserError, match="has images for test, train, but none for val: move some there"):
         load("folder", own.parent / "split")
     write_images([own.parent / "split" / "extra" / "0.png"])
-    with pytest.raises(UserError, match=r"extra lies next to test, train: a class, or a part of a split"):
+    with pytest.raises(UserError, match=r"extra is next to test, train: a class, or a part of a split"):
         load("folder", own.parent / "split")
     (own.parent / "split" / "extra").rename(own.parent / "split" / "val")
-    with pytest.raises(UserError, match=r"0.png does not lie in the folder of a class in train, val or test"):
+    with pytest.raises(UserError, match=r"0.png is not in the folder of a class in train, val or test"):
         load("folder", own.parent / "split")

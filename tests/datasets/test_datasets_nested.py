@@ -62,7 +62,7 @@ def test_several_zips_of_the_same_classes_stop(tmp_path):
 
 def test_an_image_outside_an_inner_folder_is_refused(tmp_path):
     write_images(tmp_path / name for name in ("A/cat/0.png", "A/1.png"))
-    with pytest.raises(UserError, match=r"A/1.png does not lie in the folder of a class inside another folder"):
+    with pytest.raises(UserError, match=r"A/1.png is not in the folder of a class inside another folder"):
         list(folder_inner.examples(tmp_path))
 
 

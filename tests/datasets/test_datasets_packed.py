@@ -83,7 +83,7 @@ def test_an_archive_cut_off_or_of_another_kind_is_refused(tmp_path):
 
 def test_what_is_wrong_in_an_archive_is_said_of_the_archive_and_leaves_nothing(tmp_path):
     path = make_zip(tmp_path / "other.zip", "readme.txt")
-    with pytest.raises(UserError, match=r"/other.zip is not the whole archive of breast: there is no benign"):
+    with pytest.raises(UserError, match=r"/other.zip is not the complete archive of breast: there is no benign"):
         load("breast", path)
     assert not list(tmp_path.rglob("readme.txt"))
 

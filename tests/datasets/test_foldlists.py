@@ -58,7 +58,7 @@ def test_images_in_no_list_and_other_classes_are_warned_of_by_name(lists):
         read_folds(folder, "folder", dataset)
     spoil_list(folder, "val", [("x/cat/1.png", "dog"), ("x/dog/1.png", "dog")])
     with pytest.warns(
-        UserWarning, match=r"fold 2: 1 images are of another class in the data, and stay so: x/cat/1.png"
+        UserWarning, match=r"fold 2: 1 images have another class in the data, which is used: x/cat/1.png"
     ):
         read_folds(folder, "folder", dataset)
 
@@ -145,12 +145,12 @@ def test_an_image_that_was_left_out_is_not_replaced_by_another(tmp_path):
 
 
 def test_an_image_that_is_listed_twice_is_warned_of(tmp_path):
-    with pytest.warns(UserWarning, match=r"1 lines are of an image that is listed before, .*: y/a.png"):
+    with pytest.warns(UserWarning, match=r"1 lines repeat an image of an earlier line, .*: y/a.png"):
         joined(tmp_path, named(["a.png", "b.png"]), ["x/a.png", "y/a.png", "b.png"])
     with pytest.raises(UserError, match=r"a.png is in train and in val"):
         joined(tmp_path, named(["a.png", "b.png"]), ["a.png"], ("a.png", "b.png"))
 
 
 def test_a_class_called_none_is_a_class(tmp_path):
-    with pytest.warns(UserWarning, match="1 images are of another class in the data, and stay so: a.png"):
+    with pytest.warns(UserWarning, match="1 images have another class in the data, which is used: a.png"):
         joined(tmp_path, named(["a.png"]), ["a.png"], classes="None")

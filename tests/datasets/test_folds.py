@@ -144,7 +144,7 @@ def test_duplicates_cannot_be_grouped_where_the_parts_are_given(tmp_path):
     given = toy([0, 1] * 3, splits=["train", "train", "val", "val", "test", "test"])
     with pytest.raises(UserError, match="brings its own train, val and test, which --group-duplicates cannot change"):
         make_folds(given, group_duplicates=True)
-    with pytest.raises(UserError, match="--group-duplicates makes folds of its own, and --folds-dir"):
+    with pytest.raises(UserError, match="--group-duplicates makes its own folds, and --folds-dir"):
         fold_of(toy([0, 1] * 30), 1, folds_dir=tmp_path, group_duplicates=True)
 
 
@@ -163,7 +163,7 @@ def test_a_patient_in_two_parts_is_refused_where_the_task_keeps_patients_togethe
 
 
 def test_unknown_rule_is_refused(grouped):
-    with pytest.raises(UserError, match="there are paper and grouped"):
+    with pytest.raises(UserError, match="known are paper and grouped"):
         make_folds(grouped, "random")
 
 

@@ -153,6 +153,6 @@ def test_channels_of_which_nothing_says_what_they_show_are_refused():
     grey = values(UNSIGNED, 16, SHAPE)
     for count, kind, bits in ((2, UNSIGNED, 16), (5, UNSIGNED, 8), (3, FLOAT, 32)):
         numbers = np.stack([values(kind, bits, SHAPE)] * count, axis=-1)
-        with pytest.raises(BadImage, match=f"is a TIFF of {count} channels, of which nothing says"):
+        with pytest.raises(BadImage, match=f"is a TIFF of {count} channels whose meaning is not stated"):
             decode_bytes(tiff(numbers, BLACK, kind, bits))
     assert decode_bytes(tiff(grey, BLACK, UNSIGNED, 16)).size == (8, 4)

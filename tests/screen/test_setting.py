@@ -78,7 +78,7 @@ def test_groups_of_duplicates_are_kept_together_on_request(monkeypatch):
         parts = [set(fold.train.tolist()), set(fold.test.tolist())]
         assert not any({pair.first, pair.second} & parts[0] and {pair.first, pair.second} & parts[1] for pair in pairs)
     assert found.without == () and found.groups is not None
-    with pytest.raises(UserError, match="--group-duplicates makes folds of its own"):
+    with pytest.raises(UserError, match="--group-duplicates makes its own folds"):
         prepared(monkeypatch, data, group_duplicates=True, folds_dir=Path("lists"))
 
 

@@ -115,7 +115,7 @@ def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
         ({"folds": (6,)}, "there is no fold 6"),
         ({"recipes": ({"leaning_rate": 1},)}, "did you mean 'learning_rate'"),
         ({"overrides": {"phantom": {"fold": 1}}}, "fold is an axis of the grid"),
-        ({"recipes": ({"epochs": 1}, {"epochs": 2})}, "a tag of its own"),
+        ({"recipes": ({"epochs": 1}, {"epochs": 2})}, "each recipe its own tag"),
         ({"only": "phantom,fold9"}, "nothing in the grid is called fold9"),
         ({"inits": ("random",), "freezes": (True,)}, "the grid is empty"),
         ({"measures": ("ccca",)}, "unknown measure 'ccca'; known are cca"),

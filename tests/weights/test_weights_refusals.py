@@ -111,7 +111,7 @@ def test_shards_are_read_by_their_index_alone(state, tmp_path):
     write_safetensors(tmp_path / file, {name: state[name] for name in names[90:]})
     assert "again, which another shard holds" in refusal(index)
     (tmp_path / file).unlink()
-    assert f"'{file}', which must lie next to it" in refusal(index)
+    assert f"'{file}', which must be next to it" in refusal(index)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -302,7 +302,7 @@ def test_a_folder_or_a_description_for_the_weights(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text('{\n  "weight_map": {}}')
     assert "names no files" in refusal(tmp_path / "model.safetensors.index.json")
     (tmp_path / "config.json").write_text('{\n  "depths": [3, 4, 6, 3]}')
-    assert "name the file of weights" in refusal(tmp_path / "config.json")
+    assert "name the weights file next to it" in refusal(tmp_path / "config.json")
     assert "name the weights file in it" in refusal(tmp_path)
 
 

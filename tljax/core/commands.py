@@ -42,5 +42,5 @@ def main() -> None:
         sys.argv = [f"tljax {name}", *arguments]
         runpy.run_module(f"tljax.{name}", run_name="__main__")
     else:
-        print(f"error: tljax has no command {name!r}; there are {', '.join(known)}", file=sys.stderr)
+        print(f"error: tljax has no command {name!r}; known are {', '.join(known)}", file=sys.stderr)
         sys.exit(2)

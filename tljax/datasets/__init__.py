@@ -54,7 +54,7 @@ def load(
     task = _task(name)
     size = task.CARD.image_size if image_size is None else image_size
     if not 1 <= size <= MAX_SIZE:
-        raise UserError(f"an image size of {size} pixels makes no sense; give a number from 1 to {MAX_SIZE}")
+        raise UserError(f"an image size of {size} pixels is not possible; give a number from 1 to {MAX_SIZE}")
     if data_dir is None and task.CARD.needs_archive and not cache_folders.prepared(task.CARD, cache_dir):
         data_dir = archives.downloaded(name, cache_dir)
     try:
@@ -117,7 +117,7 @@ def _tasks() -> dict[str, ModuleType]:
 
 def _task(name: str) -> ModuleType:
     if name not in _tasks():
-        raise UserError(f"there is no data set {name!r}; there are {', '.join(names())}")
+        raise UserError(f"there is no data set {name!r}; known are {', '.join(names())}")
     return _tasks()[name]
 
 

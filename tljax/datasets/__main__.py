@@ -81,7 +81,9 @@ def find_divisions(dataset: Dataset, folds_dir: Path | None, group_duplicates: b
     """Returns the folds to check, by title: those of the fold lists, the archive's own, or ours by each rule."""
     if group_duplicates and (folds_dir or dataset.splits):
         given = f"--folds-dir {folds_dir}" if folds_dir else "the archive's own split"
-        raise UserError(f"--group-duplicates makes folds of its own, and {given} gives others; leave one of them out")
+        raise UserError(
+            f"--group-duplicates makes its own folds, and {given} gives other folds; leave out one of the two"
+        )
     if folds_dir:
         return {f"folds of {folds_dir}": read_folds(folds_dir, dataset.card.name, dataset)}
     if dataset.splits:

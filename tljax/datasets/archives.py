@@ -46,7 +46,7 @@ def get(name: str, cache_dir: Path | None = None, *, quiet: bool = False) -> Pat
     file cannot be downloaded or has another hash than its publisher states.
     """
     if name not in archives():
-        raise UserError(f"there is no archive {name!r}; there are {', '.join(archives())}")
+        raise UserError(f"there is no archive {name!r}; known are {', '.join(archives())}")
     archive, root = archives()[name], _home(cache_dir)
     folder = root / name
     try:

@@ -99,8 +99,8 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
         raise UserError(_describe_missing(place, missing, names))
     unlisted = [dataset.files[row] for row in range(len(dataset)) if row not in listed]
     _warn(unlisted, f"{place}: {len(unlisted)} images are in no list and left out")
-    _warn(repeated, f"{place}: {len(repeated)} lines are of an image that is listed before, and do not count")
-    _warn(relabelled, f"{place}: {len(relabelled)} images are of another class in the data, and stay so")
+    _warn(repeated, f"{place}: {len(repeated)} lines repeat an image of an earlier line, and are ignored")
+    _warn(relabelled, f"{place}: {len(relabelled)} images have another class in the data, which is used")
     return {part: np.array(sorted(row for row in listed if listed[row] == part), np.int64) for part in PARTS}
 
 
@@ -124,7 +124,7 @@ def _describe_missing(place: str, missing: Sequence[str], names: Names) -> str:
     message = f"{place}: {len(missing)} listed images are not in the data, as {first_few(missing)}; "
     for path in missing:
         if others := names.elsewhere(path):
-            return f"{message}an image of that name lies in another folder: {'/'.join(others[0])} is not {path}"
+            return f"{message}an image of that name is in another folder: {'/'.join(others[0])} is not {path}"
     return f"{message}the archive is incomplete, or is not the one that the lists were made for"
 
 

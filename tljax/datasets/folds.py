@@ -39,7 +39,7 @@ def make_folds(dataset: Dataset, rule: str = "paper", *, group_duplicates: bool 
     Raises `UserError` if such folds cannot be made.
     """
     if rule not in RULES:
-        raise UserError(f"unknown fold rule {rule!r}; there are paper and grouped")
+        raise UserError(f"unknown fold rule {rule!r}; known are paper and grouped")
     if dataset.splits is not None:
         if group_duplicates:
             raise UserError(
@@ -113,7 +113,8 @@ def fold_of(
     """
     if folds_dir is not None and group_duplicates:
         raise UserError(
-            f"--group-duplicates makes folds of its own, and --folds-dir {folds_dir} lists others; leave one out"
+            f"--group-duplicates makes its own folds, and --folds-dir {folds_dir} lists other folds; "
+            "leave out one of the two"
         )
     folds = make_folds(dataset, rule, group_duplicates=group_duplicates) if folds_dir is None else []
     count = FOLDS if folds_dir is not None else len(folds)

@@ -28,7 +28,7 @@ def list_files(folder: Path) -> list[Path]:
             if (other := place_of.setdefault(path.resolve(), path)) != path:
                 link, folder_itself = (path, other) if path.is_symlink() else (other, path)
                 raise UserError(
-                    f"{link} is a link to {folder_itself}, which is there itself: its images would be there twice; "
+                    f"{link} is a link to {folder_itself}, which is also in the data: its images would appear twice; "
                     f"remove the link"
                 )
         visible = [Path(directory, name) for name in files if not is_hidden(name)]
@@ -47,7 +47,7 @@ def list_folders(folder: Path, depth: int) -> list[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be read ({error.strerror}); is the archive whole?") from error
+    raise UserError(f"{error.filename} cannot be read ({error.strerror}). Is the archive complete?") from error
 
 
 def _check_file(path: Path) -> None:
@@ -67,7 +67,7 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
     """Returns the files of one suffix in a folder. Raises UserError if there are none: the archive is incomplete."""
     found = [path for path in list_files(folder) if path.suffix.lower() == suffix]
     if not found:
-        raise UserError(f"{folder} holds no {suffix} file: half unpacked?")
+        raise UserError(f"{folder} holds no {suffix} file. Is the archive completely unpacked?")
     return found
 
 
@@ -81,7 +81,7 @@ def find_folder(archive: Path, task: str, *names: str) -> Path:
         if len(names) - len(missing) > best[0]:
             best = (len(names) - len(missing), missing, folder)
     raise UserError(
-        f"{best[2]} is not the whole archive of {task}: there is no {', '.join(best[1])}; "
+        f"{best[2]} is not the complete archive of {task}: there is no {', '.join(best[1])}; "
         f"`tljax datasets` says where to get it"
     )
 
@@ -103,7 +103,7 @@ def without_copies(paths: Iterable[Path]) -> list[Path]:
     kept: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         if kept.setdefault(path.name, path).stat().st_size != path.stat().st_size:
-            raise UserError(f"{kept[path.name]} and {path} differ and have one name; keep the one that is meant")
+            raise UserError(f"{kept[path.name]} and {path} have the same name but differ; keep the one that is meant")
     return sorted(kept.values())
 
 

@@ -68,7 +68,8 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
     classes: tuple[str, ...] = card.classes or tuple(sorted(labels))
     if absent := [name for name in classes if name not in labels]:
         raise UserError(
-            f"{data_dir} holds no image of the class {', '.join(absent)}: half unpacked? {source_hint(card)}"
+            f"{data_dir} holds no image of the class {', '.join(absent)}. "
+            f"Is the archive completely unpacked? {source_hint(card)}"
         )
     if unknown := sorted(labels - set(classes)):
         raise UserError(f"{data_dir}: unknown class {', '.join(unknown)}; {card.name} has {', '.join(classes)}")
@@ -80,7 +81,7 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
     seen = set()
     for example in examples:
         if example.file in seen:
-            raise UserError(f"{data_dir} names {example.file} twice; every image needs a name of its own")
+            raise UserError(f"{data_dir} names {example.file} twice; every image needs its own name")
         seen.add(example.file)
     return classes
 

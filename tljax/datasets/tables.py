@@ -57,7 +57,7 @@ def _read(path: Path) -> str:
     try:
         content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path} is missing; the archive is not whole") from None
+        raise UserError(f"{path} is missing; the archive is incomplete") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

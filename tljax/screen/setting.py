@@ -67,7 +67,8 @@ def prepare(config: ScreenConfig) -> Setting:
     """Loads the images and divides them. Raises UserError for what makes no sense."""
     if config.folds_dir and config.group_duplicates:
         raise UserError(
-            f"--group-duplicates makes folds of its own, and --folds-dir {config.folds_dir} lists others; leave one out"
+            f"--group-duplicates makes its own folds, and --folds-dir {config.folds_dir} lists other folds; "
+            "leave out one of the two"
         )
     data = load_data(
         TrainConfig(

@@ -77,7 +77,7 @@ def refuse_shared_folders(planned: Sequence[PlannedRun]) -> None:
             raise UserError(
                 f"{one} and {two} are both called {run.label}, as their card.json says; change the name in one of them"
             )
-        raise UserError(f"two runs of the grid would share {run.folder}; give each recipe a tag of its own")
+        raise UserError(f"two runs of the grid would share {run.folder}; give each recipe its own tag")
 
 
 def refuse_other_settings(planned: Iterable[PlannedRun]) -> None:

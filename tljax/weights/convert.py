@@ -135,7 +135,9 @@ def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head)
     rest = set(source.tensors) - {theirs for where in names.values() for theirs in in_file(where)}
     unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_outside(name)})
     if unknown:
-        raise UserError(f"{source.path} ({match.form.title}) holds what has no place in the network: {some(unknown)}")
+        raise UserError(
+            f"{source.path} ({match.form.title}) holds tensors that have no place in the network: {some(unknown)}"
+        )
     return tuple(sorted(rest, key=lambda name: (name.endswith("num_batches_tracked"), name)))
 
 

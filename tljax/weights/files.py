@@ -38,7 +38,7 @@ NO_WEIGHTS = {  # how a file begins -> what it is and what to do
     (b"version https://git-lfs",): "is a Git LFS pointer, not the weights; fetch them with: git lfs pull",
     (b"<!doctype", b"<html", b"<?xml"): "is a web page, not weights: the download gave an error page; "
     "fetch the file again",
-    (b"{", b"["): "is a description in JSON, not weights; name the file of weights that lies next to it",
+    (b"{", b"["): "is a description in JSON, not weights; name the weights file next to it",
     (b"gguf",): "is a GGUF file of a language model; what can be converted are networks of images",
     (b"\x93numpy",): f"is a single NumPy array, not tensors by name; {SAVE_ARRAYS}",
     (b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"): "is compressed; unpack it, name the file in it",
@@ -235,7 +235,7 @@ def _array(name: str, path: Path, read: Callable[[], np.ndarray]) -> np.ndarray:
         return read()
     except (TypeError, AttributeError) as error:  # quantised, of 8 bits, sparse, or without values
         raise UserError(
-            f"tensor '{name}' of {path} is no plain array ({_reason(error)}); "
+            f"tensor '{name}' of {path} is not a plain array ({_reason(error)}); "
             "where it was made, save the weights as float32"
         ) from error
 

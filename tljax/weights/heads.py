@@ -104,4 +104,4 @@ def _fault(match: Match, left: set[str], layers: Mapping[str, tuple[int, int]], 
     if layer + leaves["bias"] not in left:
         return "as it has no bias and may compare directions instead"
     others = left - {layer + leaf for leaf in leaves.values()}
-    return f"as other parts, {some(sorted(others))}, lie next to it" if others else None
+    return f"as other parts, {some(sorted(others))}, are next to it" if others else None

@@ -26,7 +26,7 @@ def shards_of(path: Path) -> list[Path] | None:
     outside = [name for name in names if Path(name).name != name]
     missing = [name for name in names if not (path.parent / name).is_file()]
     if outside or missing or not names:
-        what = f"{some(outside or missing)}, which must lie next to it" if names else "no files"
+        what = f"{some(outside or missing)}, which must be next to it" if names else "no files"
         raise UserError(f"{path} is the index of a checkpoint in several files and names {what}")
     return [path.parent / name for name in names]
 
@@ -48,4 +48,4 @@ def lesson_for_one(path: Path) -> str | None:
     if found is None or int(found[3]) < 2:
         return None
     index = f"{found[1]}{found[4]}.index.json"
-    return f"it is shard {int(found[2])} of {int(found[3])}: name {index}, which lies next to the shards"
+    return f"it is shard {int(found[2])} of {int(found[3])}: name {index}, which is next to the shards"

@@ -28,7 +28,7 @@ def find(given: str) -> Path:
 def copy(name: str, folder: Path) -> Path:
     """Copies an example into a folder; returns the new file. Raises UserError for an unknown name, or a file there."""
     if name not in names():
-        raise UserError(f"there is no example config {name!r}; there are {', '.join(names())}")
+        raise UserError(f"there is no example config {name!r}; known are {', '.join(names())}")
     target = folder / f"{name}.py"
     if target.exists():
         raise UserError(f"{target} exists; move it away, or edit it: tljax study --config {target}")

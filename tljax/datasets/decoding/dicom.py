@@ -65,7 +65,7 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
         raise BadImage(f"is a DICOM file without {', '.join(absent)}, which say what its pixels mean")
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
-        raise BadImage(f"is a DICOM file of {frames} frames; keep the one that is meant, as a file of its own")
+        raise BadImage(f"is a DICOM file of {frames} frames; save the frame that is meant as a separate file")
     kind = header.PhotometricInterpretation
     if kind in COLOURS and header.BitsAllocated != 8:
         raise BadImage(f"is a DICOM file with colours of {header.BitsAllocated} bits; 8 bits a channel are read")

@@ -85,7 +85,7 @@ def _in_8_bits(tags: _Tags) -> bool:
         raise BadImage(f"is a TIFF of photometric interpretation {photometric}; grey, RGB, palettes, CMYK are read")
     more = tags.channels - CHANNELS.get(photometric, 1)
     if more not in (0, 1) or (more and grey and tags.extra not in ((1,), (2,))):
-        raise BadImage(f"is a TIFF of {tags.channels} channels, of which nothing says what they show")
+        raise BadImage(f"is a TIFF of {tags.channels} channels whose meaning is not stated")
     if photometric == YCBCR and tags.compression != JPEG and tags.is_subsampled:
         raise BadImage("is a TIFF of subsampled YCbCr colours without JPEG compression, which is not read")
     if kind == UNSIGNED and bits in ((1, 2, 4, 8) if grey or photometric == PALETTE else (8,)):

@@ -26,7 +26,7 @@ def from_folders(archive: Path, paths: Sequence[Path], classes: Classes | None) 
     has_splits = "train" in split_of.values()
     if has_splits and (others := sorted(names - split_of.keys())):
         raise UserError(
-            f"{archive / others[0]} lies next to {', '.join(sorted(split_of))}: a class, or a part of a split?"
+            f"{archive / others[0]} is next to {', '.join(sorted(split_of))}: a class, or a part of a split?"
         )
     place = has_splits + (classes == "inner")
     if classes is None:
@@ -37,7 +37,7 @@ def from_folders(archive: Path, paths: Sequence[Path], classes: Classes | None) 
         if len(parts) < 2 + place:
             inside = " inside another folder" if classes == "inner" else ""
             where = " in train, val or test" if has_splits else f", and there is no {TABLE} that names its class"
-            raise UserError(f"{path} does not lie in the folder of a class{inside}{where}")
+            raise UserError(f"{path} is not in the folder of a class{inside}{where}")
         yield Example("/".join(parts), parts[place], path, split=split_of[parts[0]] if has_splits else None)
 
 

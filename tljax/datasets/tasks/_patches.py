@@ -75,7 +75,7 @@ def _from_hdf5(archive: Path, files: list[Path]) -> tuple[int, Callable[[int], E
     path_of = {path.name: path for path in without_copies(path for path in files if path.name in HDF5.values())}
     if missing := [name for name in HDF5.values() if name not in path_of]:
         raise UserError(
-            f"{archive} is not the whole archive of PatchCamelyon: there is no {', '.join(missing)}; "
+            f"{archive} is not the complete archive of PatchCamelyon: there is no {', '.join(missing)}; "
             f"`tljax datasets` says where to get it"
         )
     images, labels = ([path_of[HDF5[split, kind]] for split in SPLITS] for kind in "xy")

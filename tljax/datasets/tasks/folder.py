@@ -116,8 +116,8 @@ def _check_splits(split: Set[str], archive: Path) -> None:
 def _warn_of_patients(nested: bool) -> None:
     folders = " Folders inside the folder of a class, or around it, are not taken for patients." if nested else ""
     print(
-        f"WARNING: nothing says which images are of the same patient. If a patient has several, their likeness leaks "
-        f"from training into testing and every score is too good. Name the patients in {TABLE} "
+        f"WARNING: it is unknown which images are of the same patient. If a patient has several, their similarity "
+        f"leaks from training into testing, and every score is too good. Name the patients in {TABLE} "
         f"(file,label,patient).{folders}",
         file=sys.stderr,
     )

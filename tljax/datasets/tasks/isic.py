@@ -43,7 +43,7 @@ def examples(archive: Path) -> Iterator[Example]:
     for line, name, label in classes:
         if name not in images:
             raise UserError(
-                f"{table}, line {line} names {name}, but there is no {name}.jpg: the archive is half unpacked"
+                f"{table}, line {line} names {name}, but there is no {name}.jpg: the archive is not completely unpacked"
             )
         if lesions and name not in lesions:
             raise UserError(f"{name} is in {table}, but not in the table of lesions next to it")

@@ -55,7 +55,10 @@ def _from_volumes(archive: Path) -> Iterator[Example]:
     volumes = {path.stem: path for part in ("train", "valid") for path in files_in(root / part / "sagittal", ".npy")}
     for name, table in labels.items():
         if absent := sorted(table.keys() - volumes):
-            raise UserError(f"{root} has labels for {absent[0]} but no sagittal/{absent[0]}.npy: half unpacked?")
+            raise UserError(
+                f"{root} has labels for {absent[0]} but no sagittal/{absent[0]}.npy. "
+                "Is the archive completely unpacked?"
+            )
         if unlabelled := sorted(volumes.keys() - table):
             path = volumes[unlabelled[0]]
             raise UserError(f"{path} has no line in train-{name}.csv or valid-{name}.csv: which class?")
@@ -75,7 +78,7 @@ def _labels(archive: Path, name: str) -> dict[str, bool]:
     for part in ("train", "valid"):
         table = next((path for path in list_files(archive) if path.name == f"{part}-{name}.csv"), None)
         if table is None:
-            raise UserError(f"{archive} has no table {part}-{name}.csv; the archive is not whole")
+            raise UserError(f"{archive} has no table {part}-{name}.csv; the archive is incomplete")
         for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").split(), 1):
             patient, _, value = line.partition(",")
             if value not in ("0", "1"):

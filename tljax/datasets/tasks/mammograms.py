@@ -54,7 +54,7 @@ def examples(archive: Path) -> Iterator[Example]:
                     )
                 case several:
                     raise UserError(
-                        f"{view} has {len(several)} images, as {several[0]} and {several[1]}; keep the whole one"
+                        f"{view} has {len(several)} images, as {several[0]} and {several[1]}; keep the complete one"
                     )
 
 
