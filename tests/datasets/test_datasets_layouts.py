@@ -67,7 +67,7 @@ def test_tables_of_mammograms_that_are_there_twice_have_to_agree(cbis):
     shutil.copytree(cbis, cbis / "csv", ignore=shutil.ignore_patterns("*.png"))
     assert len(load("mammograms", cbis)) == 8
     write_csv(cbis / "csv" / "mass_case_description_test_set.csv", CBIS_COLUMNS, [])
-    with pytest.raises(UserError, match=r"mass_case_description_test_set.csv differ and have one name"):
+    with pytest.raises(UserError, match=r"mass_case_description_test_set.csv have the same name but differ"):
         load("mammograms", cbis)
 
 
