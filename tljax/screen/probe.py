@@ -1,7 +1,8 @@
 """Linear probes: logistic regressions on frozen features, their strength chosen inside the images they see."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,7 @@ def fit(
     for start in range(0, len(sets), together):
         few = sets[start : start + together]
         known = None if strengths is None else np.array(strengths[start : start + together], float)
-        inner = [tuple(inner_folds(labels, rows, groups, seed)) if known is None else () for rows in few]
+        inner = [inner_folds(labels, rows, groups, seed) if known is None else () for rows in few]
         fitted = [[rows, *(part for part, _ in parts)] for rows, parts in zip(few, inner, strict=True)]
         masks = np.array([np.isin(np.arange(len(labels)), rows) for each in fitted for rows in each])
         scales = np.array([_scale(points[each[0]]) for each in fitted for _ in each])
@@ -88,23 +89,30 @@ def fit(
     return Probes(np.array(probabilities), np.array(chosen, float))
 
 
-def inner_folds(labels: Labels, rows: Rows, groups: Groups, seed: int) -> Iterator[tuple[Rows, Rows]]:
+def inner_folds(labels: Labels, rows: Rows, groups: Groups, seed: int) -> tuple[tuple[Rows, Rows], ...]:
     """Divides training rows into (fitted, held out), stratified and grouped; nothing where a class is too small.
 
     Raises UserError where the rows are of one class.
     """
+    own = None if groups is None else tuple(groups[rows].tolist())
+    return _divide(tuple(rows.tolist()), tuple(labels[rows].tolist()), own, seed)
+
+
+@cache  # a screening asks for the same folds at every layer of every network, and dividing groups is slow
+def _divide(
+    rows: tuple[int, ...], labels: tuple[int, ...], groups: tuple | None, seed: int
+) -> tuple[tuple[Rows, Rows], ...]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    own = None if groups is None else groups[rows]
-    classes = [np.flatnonzero(labels[rows] == c) for c in np.unique(labels[rows])]
+    whole, classes = np.array(rows), [np.flatnonzero(np.array(labels) == c) for c in sorted(set(labels))]
     if len(classes) < 2:
         raise UserError(f"the {len(rows)} training images are of one class: there is nothing to distinguish")
+    own = None if groups is None else np.array(groups)
     count = min(INNER, *(len(members) if own is None else len(np.unique(own[members])) for members in classes))
     if count < 2:
-        return
+        return ()
     splitter = (StratifiedKFold if own is None else StratifiedGroupKFold)(count, shuffle=True, random_state=seed)
-    for fitted, held_out in splitter.split(rows, labels[rows], own):
-        yield rows[fitted], rows[held_out]
+    return tuple((whole[fitted], whole[held_out]) for fitted, held_out in splitter.split(whole, labels, own))
 
 
 def _scale(points: Float64[np.ndarray, "m r"]) -> float:
