@@ -2,7 +2,9 @@
 
 import contextlib
 import http.server
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 
@@ -54,3 +56,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_) -> None:
         """Keep the test's output quiet."""
+
+
+@contextlib.contextmanager
+def serving(content: bytes) -> Iterator[Server]:
+    """A server of this content, in a thread of its own."""
+    with Server(content) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

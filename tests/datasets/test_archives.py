@@ -2,13 +2,12 @@
 
 import hashlib
 import io
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from web_server import Server
+from web_server import Server, serving
 
 from tljax import datasets
 from tljax.core.errors import UserError
@@ -32,10 +31,8 @@ def content() -> bytes:
 
 @pytest.fixture
 def server(content: bytes) -> Iterator[Server]:
-    with Server(content) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(content) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from goldens import images, sources
 from weight_files import random_tensors
 
 from tljax import models
@@ -17,11 +18,7 @@ from tljax.models.backbone import Backbone
 from tljax.weights.verify import RUN_ONCE
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "convnext.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
-
-
-def images(side: int) -> np.ndarray:
-    return np.random.default_rng(side).standard_normal((2, side, side, 3), np.float32)
+SOURCES = sources(GOLDEN)
 
 
 def network(variant: str, dtype=jnp.float32) -> models.BackboneModule:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from goldens import sources
 from weight_files import in_format, random_tensors
 
 from tljax import models
@@ -17,7 +18,7 @@ from tljax.models.densenet import VARIANTS
 from tljax.weights.verify import RUN_ONCE
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "densenets.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
+SOURCES = sources(GOLDEN)
 SAMPLES = 60
 TINY = "densenet_tiny"
 

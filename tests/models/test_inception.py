@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from weight_files import NARROW, random_tensors
+from goldens import images, network, sources
+from weight_files import NARROW
 
 from tljax import models
 from tljax.core.errors import UserError
@@ -18,24 +19,13 @@ from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights.verify import RUN_ONCE
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "inception.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
+SOURCES = sources(GOLDEN)
 TINY = ["inception_v3_tiny", "inception_resnet_v2_tiny"]
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     monkeypatch.setitem(inception_v3.ARCHITECTURES, "inception_v3_narrow", NARROW)
-
-
-def images(side: int) -> np.ndarray:
-    return np.random.default_rng(side).standard_normal((2, side, side, 3), np.float32)
-
-
-def network(backbone: str, variant: str, dtype=jnp.float32) -> models.BackboneModule:
-    model = models.build(backbone, variant, 3, seed=None, dropout=0.0, dtype=dtype)
-    models.load_flat(model, random_tensors(backbone, variant))
-    model.eval()
-    return model
 
 
 @cache

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from weight_files import random_tensors
+from goldens import images, network, sources
 
 from tljax import models
 from tljax.core.errors import UserError
@@ -17,18 +17,7 @@ from tljax.models.backbone import Backbone
 from tljax.weights.verify import RUN_ONCE
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "transformers.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
-
-
-def images(side: int) -> np.ndarray:
-    return np.random.default_rng(side).standard_normal((2, side, side, 3), np.float32)
-
-
-def network(backbone: str, variant: str, dtype=jnp.float32) -> models.BackboneModule:
-    model = models.build(backbone, variant, 3, seed=None, dropout=0.0, dtype=dtype)
-    models.load_flat(model, random_tensors(backbone, variant))
-    model.eval()
-    return model
+SOURCES = sources(GOLDEN)
 
 
 @cache

@@ -5,13 +5,12 @@ import hashlib
 import json
 import multiprocessing
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from web_server import Server
+from web_server import Server, serving
 from weight_files import in_format, random_tensors, to_torch
 
 from tljax import weights
@@ -33,10 +32,8 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def server(content: bytes) -> Iterator[Server]:
-    with Server(content) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(content) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import keras
 import keras_network
 import numpy as np
 import pytest
+from goldens import golden_file, sources
 from keras.src.applications import convnext as keras_convnext
 from keras.src.legacy.saving import legacy_h5_format
 from safetensors import safe_open
@@ -27,18 +28,9 @@ from tljax.weights.formats import keras_convnext as format_of_keras
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "convnext.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names") and "Keras" not in key})
+SOURCES = [source for source in sources(GOLDEN) if "Keras" not in source]
 PARTS = {"depthwise_conv": "depthwise", "layernorm": "norm", "pointwise_conv_1": "up", "pointwise_conv_2": "down"}
 FORMATS = ["torchvision-convnext", "timm-convnext", "convnext", "huggingface-dinov3-convnext"]
-
-
-def golden_file(source: str) -> dict[str, np.ndarray]:
-    """Random tensors with the names and shapes of a file that the source's library saved."""
-    rng, found = np.random.default_rng(0), {}
-    for line in GOLDEN[f"{source}|names"]:
-        name, _, shape = line.partition(" ")
-        found[name] = rng.standard_normal([int(size) for size in re.findall(r"\d+", shape)]).astype(np.float32)
-    return found
 
 
 def file_of(form: str, path: Path, *changes) -> Path:
@@ -52,7 +44,7 @@ def file_of(form: str, path: Path, *changes) -> Path:
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
     _, form, backbone, variant = source.split("|")
-    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(source)))
+    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, source)))
     assert (found.card.format, found.card.backbone, found.card.variant) == (form, backbone, variant)
     assert found.card.normalisation == NORMALISATIONS["imagenet"]
     origin = {ours: list(theirs) for ours, theirs in found.origin.items() if not ours.startswith("head.")}

@@ -11,6 +11,7 @@ import keras_network
 import numpy as np
 import pytest
 from flax import nnx
+from goldens import sources
 from weight_cards import CARD
 from weight_files import in_format, random_tensors, write_hdf5, write_safetensors, write_torch
 
@@ -24,7 +25,7 @@ from tljax.weights.export import export
 from tljax.weights.networks import Network
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "densenets.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
+SOURCES = sources(GOLDEN)
 TINY = "densenet_tiny"
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
 KERAS_2 = "{layer}/{layer}/{leaf}:0"

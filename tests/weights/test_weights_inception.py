@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from goldens import sources
 from weight_files import NARROW, in_format, random_tensors, write_hdf5, write_safetensors
 
 from tljax.core.errors import UserError
@@ -19,7 +20,7 @@ from tljax.weights.keras.files import Layer
 from tljax.weights.keras.graph import Graph
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "inception.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
+SOURCES = sources(GOLDEN)
 KERAS_2 = "{layer}/{layer}/{leaf}:0"
 
 

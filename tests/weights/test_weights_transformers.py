@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from goldens import golden_file, sources
 from weight_files import in_format, random_tensors, write_safetensors
 
 from tljax.core.errors import UserError
@@ -15,16 +16,7 @@ from tljax.weights import convert, save, verify
 from tljax.weights.export import export
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "transformers.npz")
-SOURCES = sorted({key.rpartition("|")[0] for key in GOLDEN if key.endswith("|names")})
-
-
-def golden_file(source: str) -> dict[str, np.ndarray]:
-    """Random tensors with the names and shapes of a file that the source's library saved."""
-    rng, found = np.random.default_rng(0), {}
-    for line in GOLDEN[f"{source}|names"]:
-        name, _, shape = line.partition(" ")
-        found[name] = rng.standard_normal([int(size) for size in re.findall(r"\d+", shape)]).astype(np.float32)
-    return found
+SOURCES = sources(GOLDEN)
 
 
 def of(start: str) -> str:
@@ -34,7 +26,7 @@ def of(start: str) -> str:
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
     _, form, backbone, variant = source.split("|")
-    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(source)))
+    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, source)))
     assert (found.card.format, found.card.backbone, found.card.variant) == (form, backbone, variant)
     origin = {ours: list(theirs) for ours, theirs in found.origin.items() if not ours.startswith("head.")}
     assert origin == {line.split()[0]: line.split()[1:] for line in GOLDEN[f"{source}|origin"]}
@@ -54,7 +46,7 @@ def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
     ],
 )
 def test_what_is_no_part_of_the_network_is_left_out(source, names, tmp_path):
-    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(of(source))))
+    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, of(source))))
     assert names <= set(found.aside)
     assert found.card.classes is None
 
@@ -71,7 +63,7 @@ def test_what_is_no_part_of_the_network_is_left_out(source, names, tmp_path):
     ],
 )
 def test_the_input_is_what_the_rule_says_unless_it_is_given(source, normalisation, tmp_path):
-    path = write_safetensors(tmp_path / "file.safetensors", golden_file(of(source)))
+    path = write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, of(source)))
     assert convert(path).card.normalisation == NORMALISATIONS[normalisation]
     given = convert(path, normalisation="rad_dino")
     assert given.card.normalisation == NORMALISATIONS["rad_dino"]
@@ -80,7 +72,7 @@ def test_the_input_is_what_the_rule_says_unless_it_is_given(source, normalisatio
 
 def test_heads_are_converted_if_they_take_the_features(tmp_path):
     for source, head in (("timm|timm-vit", "head"), ("transformers, ViT with head, file|", "classifier")):
-        file = golden_file(of(source))
+        file = golden_file(GOLDEN, of(source))
         found = convert(write_safetensors(tmp_path / f"{head}.safetensors", file))
         np.testing.assert_array_equal(found.tensors["head.kernel"], file[f"{head}.weight"].T)
         assert len(found.card.classes) == len(file[f"{head}.bias"])
@@ -88,7 +80,7 @@ def test_heads_are_converted_if_they_take_the_features(tmp_path):
 
 def test_the_encoder_of_mae_alone_is_read_as_such_when_asked(tmp_path):
     """No tensor tells it from a supervised network."""
-    file = {name: tensor for name, tensor in golden_file(of("MAE, RETFound|")).items() if "decoder" not in name}
+    file = {name: tensor for name, tensor in golden_file(GOLDEN, of("MAE, RETFound|")).items() if "decoder" not in name}
     del file["mask_token"]
     path = write_safetensors(tmp_path / "file.safetensors", file)
     assert convert(path).card.variant == "timm"
@@ -98,7 +90,7 @@ def test_the_encoder_of_mae_alone_is_read_as_such_when_asked(tmp_path):
 
 
 def test_an_image_size_that_no_architecture_has_is_named(tmp_path):
-    file = golden_file(of("timm|timm-vit"))
+    file = golden_file(GOLDEN, of("timm|timm-vit"))
     file["pos_embed"] = np.zeros((1, 1 + 25, 32), np.float32)
     with pytest.raises(UserError, match="4 blocks, width 32 and patches of 8 pixels, for images of 40 pixels"):
         convert(write_safetensors(tmp_path / "file.safetensors", file))
@@ -106,7 +98,7 @@ def test_an_image_size_that_no_architecture_has_is_named(tmp_path):
 
 @pytest.mark.parametrize("source", ["timm|timm-vit", "transformers, DINOv2 (RAD-DINO), file|"])
 def test_a_missing_and_an_extra_tensor_are_named(source, tmp_path):
-    file = golden_file(of(source))
+    file = golden_file(GOLDEN, of(source))
     missing = next(name for name in file if name.endswith("3.mlp.fc2.bias"))
     tensor = file.pop(missing)
     with pytest.raises(UserError, match=f"lacks '{re.escape(missing)}'"):
@@ -117,14 +109,14 @@ def test_a_missing_and_an_extra_tensor_are_named(source, tmp_path):
 
 
 def test_a_transformer_is_not_mistaken_for_another_network(tmp_path):
-    path = write_safetensors(tmp_path / "file.safetensors", golden_file(of("timm, DINOv2|")))
+    path = write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, of("timm, DINOv2|")))
     with pytest.raises(UserError, match=r"holds a vit_tiny .*DINOv2.*, not a resnet50"):
         convert(path, backbone="resnet50")
 
 
 @pytest.mark.parametrize("start", ["DINOv2's repository, reg", "open_clip|", "MAE, RETFound, fine-tuned"])
 def test_a_network_is_exported_and_read_again(start, tmp_path):
-    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(of(start))))
+    found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, of(start))))
     save(tmp_path / "weights", found.tensors, found.card)
     export(tmp_path / "weights", tmp_path / "back.safetensors", "safetensors")
     again = convert(tmp_path / "back.safetensors")

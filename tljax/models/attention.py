@@ -11,7 +11,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from tljax.models.layers import Dense, at_least_float32, constant
+from tljax.models.layers import Dense, constant
+from tljax.models.precision import at_least_float32
 
 Gelu = Literal["exact", "tanh", "quick"]
 Rotation = Callable[[Float[Array, "b n t d"]], Float[Array, "b n t d"]]

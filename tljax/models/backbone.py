@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Float
 
 from tljax.core.errors import UserError
 from tljax.models.layers import Linear
+from tljax.models.precision import at_least_float32
 
 HEAD = "head."  # begins the names of the tensors that fine-tuning replaces
 
@@ -178,5 +179,4 @@ class BackboneModule(nnx.Module):
 
 def mean_over_positions(y: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     """Returns the average of a grid, in float32 or better."""
-    wide = y if jnp.finfo(y.dtype).bits >= 32 else y.astype(jnp.float32)
-    return jnp.mean(wide, axis=(1, 2))
+    return jnp.mean(at_least_float32(y), axis=(1, 2))

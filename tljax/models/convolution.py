@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tljax.models.precision import at_least_float32
+
 Padding = int | tuple[tuple[int, int], tuple[int, int]]  # zeros on all sides, or ((top, bottom), (left, right))
 Sides = tuple[tuple[int, int], tuple[int, int]]
 
@@ -162,7 +164,7 @@ def depthwise_on_cpu(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw 1 c
     Each row of the kernel is one loop over the image: the barriers keep XLA from repeating the work in every place
     that reads the result.
     """
-    padded, kernel = _around(_wide(x), kernel), _wide(kernel)
+    padded, kernel = _around(at_least_float32(x), kernel), at_least_float32(kernel)
     (kh, kw), (h, w) = kernel.shape[:2], x.shape[1:3]
     y = jnp.zeros_like(x, dtype=padded.dtype)
     for i in range(kh):
@@ -184,7 +186,12 @@ def _depthwise_backward(
     registers.
     """
     x, kernel = saved
-    padded, wide, (kh, kw), (h, w) = _around(_wide(x), kernel), _wide(dy), kernel.shape[:2], x.shape[1:3]
+    padded, wide, (kh, kw), (h, w) = (
+        _around(at_least_float32(x), kernel),
+        at_least_float32(dy),
+        kernel.shape[:2],
+        x.shape[1:3],
+    )
 
     def of_row(i: Array) -> Float[Array, "kw c"]:
         seen = jax.lax.dynamic_slice_in_dim(padded, i, h, axis=1)
@@ -196,10 +203,6 @@ def _depthwise_backward(
 
 
 depthwise_on_cpu.defvjp(_depthwise_forward, _depthwise_backward)
-
-
-def _wide(x: Array) -> Array:
-    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 
 def _around(x: Float[Array, "b h w c"], kernel: Array) -> Float[Array, "b h2 w2 c"]:

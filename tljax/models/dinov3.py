@@ -6,10 +6,6 @@ is the mean over the patches; its own documentation recommends the class token.)
 
 import dataclasses
 
-import jax.numpy as jnp
-import numpy as np
-from jax.typing import DTypeLike
-
 from tljax.models.transformer import Architecture, Variant, VisionTransformer
 from tljax.models.vit import SIZES
 
@@ -24,16 +20,4 @@ VARIANTS = {
 
 
 class Network(VisionTransformer):
-    def __init__(
-        self,
-        architecture: str,
-        variant: str,
-        num_classes: int,
-        *,
-        dropout: float = 0.5,
-        dtype: DTypeLike = jnp.float32,
-        rng: np.random.Generator | None,
-    ):
-        size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
-        super().__init__(size, kind, num_classes, dropout=dropout, dtype=dtype, rng=rng)
-        self.variant = variant
+    architectures, variants = ARCHITECTURES, VARIANTS

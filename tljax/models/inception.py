@@ -3,9 +3,9 @@
 A block is data: its branches, each a sequence of convolutions, side by side on one input.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -157,6 +157,20 @@ STEM = (Unit(32, 3, 2, pad=False), Unit(32, 3, pad=False), Unit(64, 3), Unit(80)
 POOLED = (2, 4)  # its convolutions, counted from 0, after which the maxima are taken
 
 
+class Sizes(Protocol):
+    """The sizes of an Inception network."""
+
+    @property
+    def divisor(self) -> int:
+        """Of the channels of every convolution."""
+        ...
+
+    @property
+    def stages(self) -> Sequence[Sequence[Part]]:
+        """The blocks of each stage after the stem."""
+        ...
+
+
 class Inception(BackboneModule):
     """A network of a stem and three stages of blocks, whose layers are reached by name.
 
@@ -166,30 +180,34 @@ class Inception(BackboneModule):
     """
 
     input_smallest = SMALLEST_SIDE
+    architectures: ClassVar[Mapping[str, Sizes]]  # of a family
+    variants: ClassVar[Mapping[str, Variant]]
 
     def __init__(
         self,
-        divisor: int,
-        stages: Sequence[Sequence[Part]],
-        variant: Variant,
+        architecture: str,
+        variant: str,
         num_classes: int,
         *,
         dropout: float = 0.5,
         dtype: DTypeLike = jnp.float32,
         rng: np.random.Generator | None,
     ):
-        counts = (len(STEM) - 1, *map(len, stages))
+        size, kind = self.architectures[architecture], self.variants[variant]
+        self.variant = variant
+        counts = (len(STEM) - 1, *map(len, size.stages))
         self.named_layers = ("conv1", *(f"block{stage}" for stage in range(1, len(counts) + 1)))
         self.all_layers = (
             "conv1",
             *(f"block{stage}.{block}" for stage, count in enumerate(counts, start=1) for block in range(count)),
         )
         channels, built = self.input_channels, []
-        for part in (*(unit.narrowed(divisor) for unit in STEM), *(part for stage in stages for part in stage)):
-            built.append(part.build(channels, variant, dtype, rng))
+        stem = (unit.narrowed(size.divisor) for unit in STEM)
+        for part in (*stem, *(part for stage in size.stages for part in stage)):
+            built.append(part.build(channels, kind, dtype, rng))
             channels = built[-1].outputs
         self.stem, rest = nnx.List(built[: len(STEM)]), iter(built[len(STEM) :])
-        self.stages = nnx.List([nnx.List([next(rest) for _ in stage]) for stage in stages])
+        self.stages = nnx.List([nnx.List([next(rest) for _ in stage]) for stage in size.stages])
         self.add_head(channels, num_classes, dropout, rng)
 
     def features(

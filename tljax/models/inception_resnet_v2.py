@@ -5,7 +5,6 @@ Images have at least 75 pixels along each side.
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import jax.numpy as jnp
 import numpy as np
@@ -78,7 +77,7 @@ class Architecture:
     blocks: tuple[int, int, int] = (10, 20, 10)  # residual blocks in each stage; the last of all has no ReLU
     divisor: int = 1  # of all channels
 
-    @cached_property
+    @property
     def stages(self) -> tuple[tuple[Part, ...], ...]:
         """The blocks of each stage."""
         first, second, third = self.blocks
@@ -114,16 +113,4 @@ class ResidualBlock(nnx.Module):
 
 
 class Network(Inception):
-    def __init__(
-        self,
-        architecture: str,
-        variant: str,
-        num_classes: int,
-        *,
-        dropout: float = 0.5,
-        dtype: DTypeLike = jnp.float32,
-        rng: np.random.Generator | None,
-    ):
-        size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
-        super().__init__(size.divisor, size.stages, kind, num_classes, dropout=dropout, dtype=dtype, rng=rng)
-        self.variant = variant
+    architectures, variants = ARCHITECTURES, VARIANTS

@@ -4,11 +4,8 @@ Images have at least 75 pixels along each side. The auxiliary classifier of the 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
-import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 
 from tljax.models.inception import Inception, Plan, Unit, Variant
 from tljax.models.layers import glorot_uniform
@@ -36,7 +33,7 @@ class Architecture:
     expanded: int = 2  # blocks at the end of the third stage
     divisor: int = 1  # of all channels
 
-    @cached_property
+    @property
     def stages(self) -> tuple[tuple[Plan, ...], ...]:
         """The blocks of each stage."""
         wide = (
@@ -88,16 +85,4 @@ EXPANDED = Plan(
 
 
 class Network(Inception):
-    def __init__(
-        self,
-        architecture: str,
-        variant: str,
-        num_classes: int,
-        *,
-        dropout: float = 0.5,
-        dtype: DTypeLike = jnp.float32,
-        rng: np.random.Generator | None,
-    ):
-        size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
-        super().__init__(size.divisor, size.stages, kind, num_classes, dropout=dropout, dtype=dtype, rng=rng)
-        self.variant = variant
+    architectures, variants = ARCHITECTURES, VARIANTS

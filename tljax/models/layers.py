@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from tljax.models.convolution import Padding, convolve
+from tljax.models.precision import at_least_float32
 
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]  # NumPy's: nothing to compile per shape
 
@@ -36,10 +37,6 @@ def drawn(init: Initialiser, rng: np.random.Generator | None, shape: tuple[int, 
 
 def constant(value: float, channels: int) -> Array:
     return jax.device_put(np.full(channels, value, np.float32))
-
-
-def at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 
 class Conv(nnx.Module):

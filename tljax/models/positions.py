@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tljax.models.layers import at_least_float32
+from tljax.models.precision import at_least_float32
 
 
 @dataclass(frozen=True)

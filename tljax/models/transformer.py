@@ -1,9 +1,9 @@
 """The vision transformer (Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929), for several families."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +14,9 @@ from jaxtyping import Array, Bool, Float
 from tljax.core.errors import UserError
 from tljax.models.attention import HIGHEST, Attention, Gelu, Perceptron, Rotation, lecun_normal, small_normal
 from tljax.models.backbone import BackboneModule, Taps
-from tljax.models.layers import LayerNorm, at_least_float32, constant, drawn
+from tljax.models.layers import LayerNorm, constant, drawn
 from tljax.models.positions import SIZED, Interpolation, resize, rotary_angles, rotate
+from tljax.models.precision import at_least_float32
 
 QUARTERS = 4  # parts of the depth after which tables and figures look at a network
 
@@ -134,31 +135,35 @@ class VisionTransformer(BackboneModule):
     `named_layers` are the embedding and the blocks at a quarter, a half, three quarters and the whole of the depth.
     """
 
+    architectures: ClassVar[Mapping[str, Architecture]]  # of a family
+    variants: ClassVar[Mapping[str, Variant]]
+
     def __init__(
         self,
-        size: Architecture,
-        variant: Variant,
+        architecture: str,
+        variant: str,
         num_classes: int,
         *,
         dropout: float = 0.5,
         dtype: DTypeLike = jnp.float32,
         rng: np.random.Generator | None,
     ):
-        self.size, self.kind, self.dtype = size, variant, dtype
+        size, kind = self.architectures[architecture], self.variants[variant]
+        self.variant, self.size, self.kind, self.dtype = variant, size, kind, dtype
         self.input_multiple = size.patch
         quarters = sorted({-(-size.depth * quarter // QUARTERS) for quarter in range(1, QUARTERS + 1)})
         self.named_layers = ("embedding", *(f"block{block}" for block in quarters))
         self.all_layers = ("embedding", *(f"block{block + 1}" for block in range(size.depth)))
         # no logit depends on the patches after the last block, where the class token is all that is read
-        self.saliency_layer = self.all_layers[-2 if variant.pooling == "class" else -1]
-        self.patch = PatchEmbedding(size.patch, size.width, variant.patch_bias, dtype, rng)
+        self.saliency_layer = self.all_layers[-2 if kind.pooling == "class" else -1]
+        self.patch = PatchEmbedding(size.patch, size.width, kind.patch_bias, dtype, rng)
         self.class_token = _tokens(1, size.width, rng)
-        self.registers = _tokens(variant.registers, size.width, rng) if variant.registers else None
-        placed = variant.placed
+        self.registers = _tokens(kind.registers, size.width, rng) if kind.registers else None
+        placed = kind.placed
         self.positions = None if placed is None else _tokens(placed + size.grid**2, size.width, rng)
-        self.norm_tokens = LayerNorm(size.width, variant.epsilon, dtype) if variant.norm_tokens else None
-        self.blocks = nnx.List([Block(size, variant, dtype, rng) for _ in range(size.depth)])
-        self.norm = LayerNorm(size.width, variant.epsilon, dtype)
+        self.norm_tokens = LayerNorm(size.width, kind.epsilon, dtype) if kind.norm_tokens else None
+        self.blocks = nnx.List([Block(size, kind, dtype, rng) for _ in range(size.depth)])
+        self.norm = LayerNorm(size.width, kind.epsilon, dtype)
         self.add_head(size.width, num_classes, dropout, rng)
 
     def features(

@@ -6,10 +6,6 @@ the pre-training, and by the library where libraries differ in an epsilon or in 
 
 import dataclasses
 
-import jax.numpy as jnp
-import numpy as np
-from jax.typing import DTypeLike
-
 from tljax.models.positions import ANTIALIASED, CORNERS, SCALED, SIZED
 from tljax.models.transformer import Architecture, Variant, VisionTransformer
 
@@ -53,16 +49,4 @@ VARIANTS = {
 
 
 class Network(VisionTransformer):
-    def __init__(
-        self,
-        architecture: str,
-        variant: str,
-        num_classes: int,
-        *,
-        dropout: float = 0.5,
-        dtype: DTypeLike = jnp.float32,
-        rng: np.random.Generator | None,
-    ):
-        size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
-        super().__init__(size, kind, num_classes, dropout=dropout, dtype=dtype, rng=rng)
-        self.variant = variant
+    architectures, variants = ARCHITECTURES, VARIANTS

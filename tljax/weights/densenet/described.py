@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tljax.core.errors import UserError
 from tljax.models.densenet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.files import Source
 from tljax.weights.formats import Description
@@ -17,6 +16,7 @@ from tljax.weights.keras.graph import (
     differences,
     join,
     max_pool,
+    refuse_difference,
     relu,
 )
 from tljax.weights.match import Match
@@ -32,11 +32,8 @@ def describe(source: Source, match: Match) -> Description:
     model = next((model for model in source.models if layers["conv1"] in model), None)
     if model is None:
         return Description()
-    for layer, found, wanted in differences(model, *_expected(layers, ARCHITECTURES[match.backbone])):
-        raise UserError(
-            f"{source.path} describes another network than ours: '{layer}' is {found}, where {match.backbone} has "
-            f"{wanted}"
-        )
+    for difference in differences(model, *_expected(layers, ARCHITECTURES[match.backbone])):
+        refuse_difference(source.path, difference, match.backbone)
     norms = [model[theirs] for ours, theirs in layers.items() if ours.startswith("bn") or ours.endswith("norm")]
     return Description(epsilon=common_epsilon(source, norms))
 

@@ -7,7 +7,6 @@ them must take what ours takes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tljax.core.errors import UserError
 from tljax.models.inception import POOLED, STEM, Part, Plan, Unit
 from tljax.weights.files import Source
 from tljax.weights.formats import Description
@@ -20,6 +19,7 @@ from tljax.weights.keras.graph import (
     differences,
     join,
     max_pool,
+    refuse_difference,
     relu,
     scaled_add,
 )
@@ -38,11 +38,8 @@ def describe(architectures: Mapping[str, Any], source: Source, match: Match) -> 
         return Description()
     expected = _Expected(layers)
     expected.network(architectures[match.backbone].stages)
-    for layer, found, wanted in differences(model, expected.wanted, expected.ends):
-        raise UserError(
-            f"{source.path} describes another network than ours: '{layer}' is {found}, where {match.backbone} has "
-            f"{wanted}"
-        )
+    for difference in differences(model, expected.wanted, expected.ends):
+        refuse_difference(source.path, difference, match.backbone)
     return Description(epsilon=common_epsilon(source, [model[name] for ours, name in layers.items() if "norm" in ours]))
 
 

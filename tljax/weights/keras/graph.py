@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
+from pathlib import Path
+from typing import NoReturn
 
+from tljax.core.errors import UserError
 from tljax.weights.keras.files import Layer
 
 IDENTITIES = {  # in inference
@@ -60,6 +63,12 @@ def differences(
     computation, end = list(ends.items())[-1]
     if end not in map(graph.reference, model):
         yield end, "not there", computation
+
+
+def refuse_difference(path: Path, difference: tuple[str, str, str], ours: str) -> NoReturn:
+    """Raises UserError for a difference that `differences` found. ours: what has the wanted layer."""
+    layer, found, wanted = difference
+    raise UserError(f"{path} describes another network than ours: '{layer}' is {found}, where {ours} has {wanted}")
 
 
 class Graph:

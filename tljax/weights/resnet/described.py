@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from tljax.core.errors import UserError
 from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.files import Source
 from tljax.weights.formats import Description
 from tljax.weights.keras.epsilon import common_epsilon
-from tljax.weights.keras.graph import INPUT, add, batch_norm, convolution, max_pool, relu
+from tljax.weights.keras.graph import INPUT, add, batch_norm, convolution, max_pool, refuse_difference, relu
 from tljax.weights.keras.graph import differences as differences_of
 from tljax.weights.match import Match
 
@@ -29,10 +28,7 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
     }
     variant = min(differences, key=lambda variant: len(differences[variant]))
     if differences[variant]:
-        layer, found, wanted = differences[variant][0]
-        raise UserError(
-            f"{source.path} describes another network than ours: '{layer}' is {found}, where {variant} has {wanted}"
-        )
+        refuse_difference(source.path, differences[variant][0], variant)
     norms = [model[theirs] for ours, theirs in layers.items() if "bn" in ours]
     return Description(variant, common_epsilon(source, norms))
 
