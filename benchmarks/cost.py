@@ -41,7 +41,13 @@ def main() -> None:
     print("|---" * (len(CHIPS) + 1) + "|")
     for name, seconds in works.items():
         hours = [seconds * VALIDATION / chips / 3600 for chips in CHIPS]
-        print(f"| {name} | " + " | ".join(f"{h / 24:.1f} days" if h >= 48 else f"{h:.1f} h" for h in hours) + " |")
+        print(f"| {name} | " + " | ".join(map(_duration, hours)) + " |")
+
+
+def _duration(hours: float) -> str:
+    if hours < 1:
+        return f"{hours * 60:.0f} min"
+    return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
 
 
 def _rate(card: Card, rates: argparse.Namespace) -> float:

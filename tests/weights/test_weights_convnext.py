@@ -20,7 +20,7 @@ from weight_files import in_format, random_tensors, write_safetensors
 from tljax.core.errors import UserError
 from tljax.models.convnext import ARCHITECTURES
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.weights import convert, save, verify
+from tljax.weights import convert, reference, save, verify
 from tljax.weights.catalogue import checkpoint
 from tljax.weights.export import export
 from tljax.weights.formats import keras_convnext as format_of_keras
@@ -156,6 +156,7 @@ def test_an_export_says_what_torchvisions_network_would_compute_otherwise(varian
     ],
 )
 def test_verification_runs_the_librarys_own_network(form, library, title, tmp_path):
+    reference.declare_torchvision_operators()
     pytest.importorskip(library)
 
     def with_classifier(state: dict[str, np.ndarray]) -> None:

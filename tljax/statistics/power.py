@@ -53,10 +53,8 @@ def corrected_for_selection(difference: float, standard_error: float, folds: int
 
     Differences that are reported because a test found them are too large on average, the more so the lower the power
     (the winner's curse). This is the mean of the normalised likelihood conditional on significance (the second
-    estimator of Zhong & Prentice 2008, doi 10.1093/biostatistics/kxn001). Over five folds, found differences average
-    1.63, 1.24 and 1.05 times the truth at a power of 23, 48 and 84 %; corrected ones 1.27, 1.00 and 0.90 times. The
-    maximum of that likelihood (0.95, 0.80 and 0.81 times) and the conditional median-unbiased estimate (0.77, 0.68 and
-    0.72) have larger errors. `benchmarks/intervals.py` measures the first.
+    estimator of Zhong & Prentice 2008, doi 10.1093/biostatistics/kxn001). At a power below 30 % it is still too large
+    on average, and above 60 % a little too small: `benchmarks/intervals.py gaps` measures by how much.
 
     Raises:
         ValueError: the difference is not significant.
