@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import paper
+from tljax.core.coverage import COVERS
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv
 from tljax.similarity import modules
@@ -17,11 +18,6 @@ from tljax.similarity.results import Corrected
 from tljax.similarity.views import Measurement
 
 FIRST_COLUMNS = ("task", "model1", "model2", "fold", "split")  # of the tidy table
-COVERS = {  # what an interval covers, by the word in the column `covers`
-    "all images": "the value for all images of the population",
-    "this n": "the mean estimate at this number of images, not the value for the population",
-    "draws": "the mean over draws of channels and positions from these images",
-}
 FEW_BLOCKS = {1: "one block", 2: "two blocks"}
 CHANCE_WITHIN = "chance within patients"
 

@@ -65,6 +65,8 @@ class Representations:
     """Layers and flags of the values that are left out."""
     layers: Mapping[ComparedNetwork, Layers]
     """The layers of each network, from input to output."""
+    covers: str
+    """What the intervals cover, a key of `COVERS`; empty in the tables of earlier versions."""
 
     @property
     def like_published(self) -> bool:
@@ -155,6 +157,7 @@ class _Reader:
         self._groups: dict[tuple[str, ...], dict[NetworkPair, list[LayerSimilarity]]] = {}
         self._flagged: dict[tuple[str, ...], dict[tuple[str, str], None]] = defaultdict(dict)
         self._layers: dict[str, dict[ComparedNetwork, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+        self._covers: dict[tuple[str, ...], str] = {}
         self._names: dict[tuple[str, str], tuple[ComparedNetwork, str]] = {}
 
     def add(self, row: Row) -> None:
@@ -168,6 +171,8 @@ class _Reader:
         if row.get("flag"):
             self._flagged[key].setdefault((layers[0], row["flag"]))
             return
+        if row.get("covers"):
+            self._covers[key] = row["covers"]
         if networks[1].tuned and not networks[0].tuned:
             networks, layers = (networks[1], networks[0]), (layers[1], layers[0])
         numbers = (cell(row, name) for name in ("value", "low", "high", "chance"))
@@ -196,6 +201,7 @@ class _Reader:
                     values={pair: tuple(of_pair) for pair, of_pair in values.items()},
                     flagged=tuple(self._flagged[key]),
                     layers={network: self._ordered(task, network) for network in self._layers[task]},
+                    covers=self._covers.get(key, ""),
                 )
             )  # fmt: skip
         return {task: tuple(of_task) for task, of_task in found.items()}

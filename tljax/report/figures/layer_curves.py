@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tljax.core.coverage import COVERS
 from tljax.report.analysis.networks import NetworkPair
 from tljax.report.analysis.representations import MatchedLayers, Representations
 from tljax.report.analysis.study import Task
@@ -121,8 +122,4 @@ def _spread(layer: MatchedLayers) -> tuple[float, float]:
 def _bars(found: Representations, curves: Curves) -> str:
     if max(len(layer.by_fold) for layers in curves.values() for layer in layers) > 1:
         return "Bars: standard deviation over folds."
-    if found.protocol == "paper":
-        return "Bars: 95 % interval of the mean over draws of channels and positions from these images."
-    if found.measure == "debiased_cka":
-        return "Bars: 95 % interval of the value for all images of the population."
-    return "Bars: 95 % interval of the mean estimate at this number of images, not of the value for the population."
+    return f"Bars: 95 % interval{f' of {COVERS[found.covers]}' if found.covers in COVERS else ''}."

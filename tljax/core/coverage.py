@@ -1,0 +1,7 @@
+"""What the intervals of similarities cover, for the tables that state it and the report that explains it."""
+
+COVERS = {  # by the word in the column `covers`
+    "all images": "the value for all images of the population",
+    "this n": "the mean estimate at this number of images, not the value for the population",
+    "draws": "the mean over draws of channels and positions from these images",
+}
