@@ -1,6 +1,7 @@
 """Planning a large study takes time in proportion to its runs; the display of one shows a part of it."""
 
 import json
+import sys
 import time
 from io import StringIO
 
@@ -21,22 +22,32 @@ def planned(workdir, count: int):
     return phantom_study(workdir, folds=(1, 2, 3, 4, 5), seeds=tuple(range(count // 5)), protocols=("paper",))
 
 
-def seconds(config) -> float:
-    """The processor's time for all that planning does."""
-    began = time.process_time()
-    grid = make_grid(config)
-    pick(grid.runs, "phantom,fold1")
-    work_of(config, grid)
-    record.record(config, grid, "", {})
-    record.record(config, grid, "", {})  # which now finds what the first one planned
-    tables_of(config, grid)
-    return time.process_time() - began
+def calls(config) -> int:
+    """How many functions planning calls, those written in C included: the same number on any machine, however busy."""
+    count = 0
+
+    def counting(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counting)
+    try:
+        grid = make_grid(config)
+        pick(grid.runs, "phantom,fold1")
+        work_of(config, grid)
+        record.record(config, grid, "", {})
+        record.record(config, grid, "", {})  # which now finds what the first one planned
+        tables_of(config, grid)
+    finally:
+        sys.setprofile(before)
+    return count
 
 
-def test_planning_four_times_the_runs_takes_about_four_times_as_long(tmp_path):
-    seconds(planned(tmp_path / "warm", 100))
-    small, large = (seconds(planned(tmp_path / str(count), count)) for count in (500, 2000))
-    assert large < 8 * small, f"{small:.2f} s for 500 runs, {large:.2f} s for 2000"
+def test_planning_four_times_the_runs_takes_about_four_times_the_work(tmp_path):
+    calls(planned(tmp_path / "warm", 100))
+    small, large = (calls(planned(tmp_path / str(count), count)) for count in (500, 2000))
+    assert 3 * small < large < 4.4 * small, f"{small:,} calls for 500 runs, {large:,} for 2,000"
 
 
 def test_thirty_thousand_planned_runs_are_recorded_in_seconds(tmp_path):
@@ -46,7 +57,7 @@ def test_thirty_thousand_planned_runs_are_recorded_in_seconds(tmp_path):
     (tmp_path / "study.json").write_text(json.dumps({"planned": [f"phantom/x{n}/fold1" for n in range(30_000)]}))
     began = time.process_time()
     record.record(config, grid, "", {})
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 60  # a busy machine is given time; a search would take far longer
     assert json.loads((tmp_path / "study.json").read_text())["runs"] == 100  # none of the others was begun
 
 
