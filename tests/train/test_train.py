@@ -68,6 +68,16 @@ def test_run_folder_is_whole(uninterrupted):
     assert list((folder / runs.TENSORBOARD).glob("events*"))
 
 
+def test_the_result_tells_what_the_last_epoch_would_have_scored(tmp_path):
+    results = {}
+    for select in ("val_loss", "last"):
+        config = dataclasses.replace(QUICK, select=select, learning_rate=0.01, epochs=3, workdir=tmp_path / select)
+        results[select] = runs.read_json(train(config) / runs.RESULT)
+    scores = {part: results["last"][part] for part in ("val", "test", "held_out")}
+    assert results["last"]["last"] == results["val_loss"]["last"] == scores | {"epoch": 3}
+    assert results["val_loss"]["epoch"] != 3 and results["val_loss"]["test"] != scores["test"]
+
+
 def test_finished_run_is_left_alone_and_other_settings_are_refused(uninterrupted):
     folder, _ = uninterrupted
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != runs.LOCK}

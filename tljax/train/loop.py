@@ -64,8 +64,8 @@ def train(config: TrainConfig) -> Path:
                 if not writer.begin(describe(setup), setup.data, setup.fold):
                     with writer.resume_point(config.save_seconds) as resume:
                         stop.only_remember()
-                        end, phase, predict = fit(Session(setup, writer, display, stop, resume))
-                    conclude(setup, writer, phase, end, predict)
+                        ended = fit(Session(setup, writer, display, stop, resume))
+                    conclude(setup, writer, *ended)
         except OSError as error:
             raise UserError(
                 f"could not continue {setup.folder} ({error}); fix this and run the same command again"
@@ -73,10 +73,11 @@ def train(config: TrainConfig) -> Path:
     return setup.folder
 
 
-def fit(session: Session) -> tuple[Position, Phase, Predict]:
+def fit(session: Session) -> tuple[Phase, Position, Predict, Predict]:
     """Runs the phases, from the last checkpoint on if there is one, and leaves the kept weights in the network.
 
-    Returns the end of the last phase, that phase, and a function that predicts with the weights it kept.
+    Returns the last phase, where it ended, and two functions that predict: with the weights it kept, and with those of
+    its last epoch.
     """
     setup = session.setup
     phases = plan(setup.config, setup.data.labels[setup.fold.val])
@@ -84,15 +85,15 @@ def fit(session: Session) -> tuple[Position, Phase, Predict]:
     session.writer.keep_epochs(position.rows)
     while True:
         phase = phases[position.phase]
-        feed, kept = fit_phase(session, phase, position)
+        feed, kept, last = fit_phase(session, phase, position)
         engine.restore(setup.network.model, kept)
         if position.phase == len(phases) - 1:
-            return position, phase, functools.partial(feed.infer, kept)
+            return phase, position, functools.partial(feed.infer, kept), functools.partial(feed.infer, last)
         position = Position(phase=position.phase + 1, rows=position.rows, seconds=position.seconds)
 
 
-def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed, engine.Weights]:
-    """Trains from `position` on until the phase is over; returns its feed and the weights that it keeps.
+def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed, engine.Weights, engine.Weights]:
+    """Trains from `position` on until the phase is over; returns its feed, the weights it keeps and its last weights.
 
     `position` is advanced with every epoch.
     """
@@ -126,7 +127,7 @@ def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed,
                 f"{writer.folder} is saved after epoch {position.epoch}; run the same command again to continue"
             )
     session.display.stopped(position.epoch)
-    return feed, kept
+    return feed, kept, engine.weights_of(state)
 
 
 def _epochs(setup: Setup, phase: Phase, position: Position) -> Iterator[tuple[Key[Array, ""], Stopwatch]]:
