@@ -16,7 +16,9 @@ import numpy as np
 from scipy.stats import norm
 
 from tljax.screen import probe
-from tljax.statistics import intervals, metrics
+from tljax.statistics import metrics
+from tljax.statistics.auc_interval import auc_interval
+from tljax.statistics.over_folds import corrected_t
 
 # patients, images each, positive patients (None: 40 % at random), AUC
 RUNS = (
@@ -41,8 +43,8 @@ def run_coverage(
         scores = np.sqrt(shared) * of_patient + np.sqrt(1 - shared) * of_image
         second = norm.cdf(scores + shift * label[:, None]).ravel()
         labels, probabilities = np.repeat(label.astype(int), images), np.stack([1 - second, second], axis=1)
-        interval = intervals.auc_interval(labels, probabilities, names)
-        alone = intervals.auc_interval(labels, probabilities)
+        interval = auc_interval(labels, probabilities, names)
+        alone = auc_interval(labels, probabilities)
         by_patient.append(interval.low <= auc <= interval.high)
         by_image.append(alone.low <= auc <= alone.high)
         length.append(interval.high - interval.low)
@@ -93,7 +95,7 @@ def classes_coverage(
     names, covered = np.repeat(np.arange(patients).astype(str), images).tolist(), []
     for _ in range(trials):
         labels, probabilities = draw(patients, images)
-        found = [intervals.auc_interval(labels, probabilities, who) for who in (names, None)]
+        found = [auc_interval(labels, probabilities, who) for who in (names, None)]
         covered.append([interval.low <= truth <= interval.high for interval in found])
     return truth, *np.mean(covered, axis=0)
 
@@ -125,7 +127,7 @@ def probe_coverage(images: int, features: int, separation: float, trials: int, s
         logits = np.diff(np.log(fitted.probabilities), axis=2)[..., 0].T
         weights = np.linalg.lstsq(np.column_stack([values, np.ones(images)]), logits, rcond=None)[0][:-1]
         on_new = norm.cdf(separation * weights[0] / np.linalg.norm(weights, axis=0) / np.sqrt(2))
-        interval = intervals.corrected_t(np.array(aucs), 0.25)
+        interval = corrected_t(np.array(aucs), 0.25)
         found.append((interval.low, interval.high, interval.value, on_new.mean()))
     low, high, value, on_new = np.transpose(found)
     return {

@@ -23,10 +23,12 @@ import numpy as np
 
 from tljax.report.analysis.comparisons import Evidence, adjust, compare_pairs
 from tljax.report.analysis.verdict import judge
-from tljax.statistics import intervals, metrics, power
+from tljax.statistics import metrics, power
 from tljax.statistics.agreement import mcnemar
-from tljax.statistics.intervals import FoldPredictions
+from tljax.statistics.delong import FoldPredictions
+from tljax.statistics.estimates import both_show
 from tljax.statistics.multiplicity import SIGNIFICANCE, PairOf, over_report, within_task
+from tljax.statistics.over_folds import corrected_t
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
         expected = truth if pair.first == "init0" else -truth
         by_t.append(pair.t.low <= expected <= pair.t.high)
         by_delong.append(pair.delong.low <= expected <= pair.delong.high)
-    alone = [intervals.corrected_t(fold_aucs[0], 0.2) for fold_aucs in aucs]
+    alone = [corrected_t(fold_aucs[0], 0.2) for fold_aucs in aucs]
     return {
         "AUC": mean[0],
         "difference covered": np.mean(by_t),
@@ -126,7 +128,7 @@ def task_tests(scenario: Scenario, rng: np.random.Generator) -> TaskTests:
     of_init = {f"init{number}": signal for number, signal in enumerate(scenario.signals)}
     return TaskTests(
         p_values={(pair.first, pair.second): pair.t.p for pair in pairs},
-        confirmed={(pair.first, pair.second) for pair in pairs if intervals.both_show(pair.t, pair.delong)},
+        confirmed={(pair.first, pair.second) for pair in pairs if both_show(pair.t, pair.delong)},
         best=pairs[0].first,
         equal={(p.first, p.second) for p in pairs if of_init[p.first] == of_init[p.second]},
     )
@@ -200,7 +202,7 @@ def gaps_table(trials: int) -> None:
     for true in (1.0, 2.0, 3.0, 4.0, 6.0):
         rng = np.random.default_rng(0)
         values = rng.normal(true / np.sqrt(5), 1, size=(trials, 5)) * np.sqrt(5)
-        tests = [intervals.corrected_t(fold, 0.0) for fold in values]
+        tests = [corrected_t(fold, 0.0) for fold in values]
         shown = [test for test in tests if test.p < SIGNIFICANCE and test.value > 0]
         corrected = [power.corrected_for_selection(test.value, test.standard_error, 5) for test in shown]
         print(
@@ -226,8 +228,7 @@ def published_table(results: Path) -> None:
         for of_source in aucs.values():
             ranked = sorted(of_source, key=lambda source: -np.mean(of_source[source]))
             p_values = {
-                (a, b): intervals.corrected_t(np.subtract(of_source[a], of_source[b]), 0.2).p
-                for a, b in combinations(ranked, 2)
+                (a, b): corrected_t(np.subtract(of_source[a], of_source[b]), 0.2).p for a, b in combinations(ranked, 2)
             }
             tasks.append(TaskTests(p_values, set(p_values), ranked[0], set()))
         cells = []

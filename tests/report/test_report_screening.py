@@ -8,7 +8,7 @@ from tljax.core.files import write_csv
 from tljax.report.analysis.study import analyse
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.sections import screening
-from tljax.statistics import intervals
+from tljax.statistics.over_folds import corrected_t
 
 SCREEN = ("network", "score", "fold", "value", "low", "high", "seconds")
 
@@ -39,7 +39,7 @@ def test_regret_is_the_paired_difference_to_the_best_that_was_fine_tuned(tmp_pat
     task, section = made(tmp_path)
     best, chosen = (next(arm for arm in task.arms if arm.init == init) for init in ("imagenet", "random"))
     gaps = np.array([best.aucs[fold] - chosen.aucs[fold] for fold in range(1, 6)])
-    assert task.screening.regret.difference == intervals.corrected_t(gaps, task.facts.test_to_train)
+    assert task.screening.regret.difference == corrected_t(gaps, task.facts.test_to_train)
     text = next(element for element in section.others if element.kind == "paragraph").text
     assert text.startswith("2 candidates were fine-tuned. ImageNet has the highest AUC and is not on the shortlist.")
     assert f"loses {gaps.mean():.3f} AUC" in text

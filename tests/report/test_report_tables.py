@@ -19,7 +19,8 @@ from tljax.report.sections.auc import pairs_table, scores_table
 from tljax.report.sections.cost import cost_table
 from tljax.report.sections.runs import runs_table, settings_table
 from tljax.report.wording.names import p_value, plain
-from tljax.statistics import intervals, metrics
+from tljax.statistics import metrics
+from tljax.statistics.over_folds import corrected_t
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -159,7 +160,7 @@ def test_two_ways_of_training_are_compared_fold_by_fold(tmp_path, axis, other, c
         for value in axis.values
     )
     ratio = task.facts.test_to_train
-    expected = intervals.corrected_t(np.array([first[fold] - second[fold] for fold in (1, 2, 3)]), ratio)
+    expected = corrected_t(np.array([first[fold] - second[fold] for fold in (1, 2, 3)]), ratio)
     assert cells["start from"] == "ImageNet" and cells["folds"] == "3"
     assert [cells[f"AUC, {name}"] for name in columns] == [plain(np.mean(list(a.values()))) for a in (first, second)]
     assert cells["p over folds"] == p_value(expected.p) == cells["p over folds, adjusted"]

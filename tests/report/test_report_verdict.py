@@ -10,9 +10,11 @@ from tljax.report.analysis.comparisons import Evidence, PairTest, adjust, compar
 from tljax.report.analysis.verdict import judge
 from tljax.report.wording.names import p_equals
 from tljax.report.wording.verdict import details, headline
-from tljax.statistics import intervals, metrics, power
-from tljax.statistics.intervals import Comparison, FoldPredictions
+from tljax.statistics import metrics, power
+from tljax.statistics.delong import FoldPredictions
+from tljax.statistics.estimates import Comparison
 from tljax.statistics.multiplicity import holm
+from tljax.statistics.over_folds import corrected_t
 
 
 def evidence(signals, folds=5, images=200, seed=0, unit="patients"):
@@ -113,7 +115,7 @@ def test_one_clear_best_over_five_equal_ones_seldom_leaves_a_false_difference():
         names = sorted(range(5), key=lambda k: -scores[k].mean())
         pairs = [PairTest("best", str(k), sure, sure, sure.p) for k in names]
         for first, second in combinations(names, 2):
-            t = intervals.corrected_t(scores[first] - scores[second], 0.2)
+            t = corrected_t(scores[first] - scores[second], 0.2)
             pairs.append(PairTest(str(first), str(second), t, t, t.p))
         found += any(pair.adjusted_p < 0.05 for pair in adjust(pairs)[5:])
         unadjusted += any(pair.t.p < 0.05 for pair in pairs[5:])

@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from tljax.core.errors import UserError
 from tljax.statistics.agreement import agreement, mcnemar
-from tljax.statistics.intervals import effective_images
+from tljax.statistics.shares import effective_images
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 FIRST = np.array([0, 0, 0, 1, 1, 1, 0, 1])  # right on 6 of 8

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
+from simulated import predictions
 from sklearn import metrics as sklearn_metrics
 
 from tljax.statistics import metrics
 
 
-def predictions(classes, images=300, seed=0, decimals=None):
-    """Random labels and somewhat informed probabilities; `decimals` rounds the scores so that many tie."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(classes, size=images)
-    scores = rng.normal(size=(images, classes)) + 1.2 * np.eye(classes)[labels]
-    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+def rounded(images, classes, decimals=None, seed=0):
+    """Simulated predictions; `decimals` rounds the probabilities so that many are tied."""
+    labels, probabilities = predictions(images, classes, signal=1.2, seed=seed)
     return labels, probabilities if decimals is None else probabilities.round(decimals)
 
 
@@ -23,20 +21,20 @@ def test_auroc_counts_pairs_and_halves_ties():
 
 @pytest.mark.parametrize("decimals", [None, 1])
 def test_binary_auc_equals_scikit_learn(decimals):
-    labels, probabilities = predictions(2, decimals=decimals)
+    labels, probabilities = rounded(300, 2, decimals)
     expected = sklearn_metrics.roc_auc_score(labels, probabilities[:, 1])
     assert metrics.auc(labels, probabilities) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("classes", [3, 7])
 def test_multi_class_auc_equals_scikit_learn_one_vs_rest_weighted(classes):
-    labels, probabilities = predictions(classes)
+    labels, probabilities = rounded(300, classes)
     expected = sklearn_metrics.roc_auc_score(labels, probabilities, multi_class="ovr", average="weighted")
     assert metrics.auc(labels, probabilities) == pytest.approx(expected, abs=1e-12)
 
 
 def test_multi_class_auc_leaves_out_an_absent_class():
-    labels, probabilities = predictions(4)
+    labels, probabilities = rounded(300, 4)
     present = labels != 2
     labels, probabilities = labels[present], probabilities[present]
     each = [sklearn_metrics.roc_auc_score(labels == c, probabilities[:, c]) for c in (0, 1, 3)]
@@ -46,7 +44,7 @@ def test_multi_class_auc_leaves_out_an_absent_class():
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_auc_of_one_class_is_undefined(classes):
-    _, probabilities = predictions(classes, images=5)
+    _, probabilities = rounded(5, classes)
     assert np.isnan(metrics.auc(np.zeros(5, int), probabilities))
 
 
@@ -55,7 +53,7 @@ def test_auc_of_one_class_is_undefined(classes):
 def test_auc_keras_equals_keras(classes, decimals):
     from keras.metrics import AUC
 
-    labels, probabilities = predictions(classes, seed=classes, decimals=decimals)
+    labels, probabilities = rounded(300, classes, decimals, seed=classes)
     reference = AUC()
     reference.update_state(np.eye(classes, dtype=np.float32)[labels], probabilities.astype(np.float32))
     assert metrics.auc_keras(labels, probabilities) == pytest.approx(float(reference.result()), abs=1e-6)

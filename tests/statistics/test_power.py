@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from tljax.statistics import intervals
+from tljax.statistics.over_folds import corrected_t
 from tljax.statistics.power import corrected_for_selection, power, smallest_difference
 
 
@@ -30,7 +30,7 @@ def test_its_interval_covers_the_true_one():
     rng = np.random.default_rng(0)
     true = smallest_difference(np.sqrt((1 / 5 + 0.2) * 0.03**2), 5).value
     studies = rng.normal(0, 0.03, size=(200, 5))
-    ends = [smallest_difference(intervals.corrected_t(each, 0.2).standard_error, 5) for each in studies]
+    ends = [smallest_difference(corrected_t(each, 0.2).standard_error, 5) for each in studies]
     assert np.mean([found.low <= true <= found.high for found in ends]) == pytest.approx(0.95, abs=0.04)
 
 

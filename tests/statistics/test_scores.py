@@ -2,22 +2,11 @@
 
 import numpy as np
 import pytest
+from simulated import predictions, two_columns
 from sklearn import metrics as sklearn_metrics
 
 from tljax.statistics import scores
-from tljax.statistics.intervals import share_interval
-
-
-def two_columns(second):
-    second = np.asarray(second, dtype=float)
-    return np.stack([1 - second, second], axis=1)
-
-
-def predictions(images, classes=2, signal=1.0, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(classes, size=images)
-    logits = rng.normal(size=(images, classes)) + signal * np.eye(classes)[labels]
-    return labels, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+from tljax.statistics.shares import share_interval
 
 
 def test_secondary_scores_equal_scikit_learns():

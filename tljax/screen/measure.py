@@ -17,7 +17,7 @@ from tljax.screen.candidates import Entry, load
 from tljax.screen.extraction import Features, extract
 from tljax.screen.setting import DRAWS, SHARES, Setting
 from tljax.statistics import metrics
-from tljax.statistics.intervals import auc_interval
+from tljax.statistics.auc_interval import auc_interval
 from tljax.weights.networks import Network
 
 ROUGH = 1e-5  # nats, for probes of which hundreds are fitted

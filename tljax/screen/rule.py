@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from tljax.statistics.intervals import Comparison, corrected_t
+from tljax.statistics.estimates import Comparison
+from tljax.statistics.over_folds import corrected_t
 
 RANKED_BY = ("linear_probe", "nleep", "logme")
 

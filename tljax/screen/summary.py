@@ -12,7 +12,7 @@ from tljax.screen import rule, scores
 from tljax.screen.efficiency import equivalence
 from tljax.screen.measure import POOLED
 from tljax.screen.setting import DRAWS, SHARES, Setting
-from tljax.statistics.intervals import corrected_t
+from tljax.statistics.over_folds import corrected_t
 
 ONE = 0.95  # debiased CKA from which two candidates' features count as one
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Integer
 from scipy import stats
 
 from tljax.core.errors import UserError
-from tljax.statistics.intervals import share_interval
+from tljax.statistics.shares import share_interval
 
 Classes = Integer[np.ndarray, "n"]
 
@@ -45,7 +45,7 @@ def agreement(
     """Compares the classes that two networks predict. The interval is Wilson's, by image or by patient.
 
     With `patients`, images of one patient do not count as independent, neither in the interval (see
-    `intervals.share_interval`) nor in the test.
+    `shares.share_interval`) nor in the test.
 
     Raises:
         UserError: no images, or labels, predictions and patients of different lengths.

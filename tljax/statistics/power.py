@@ -1,6 +1,6 @@
 """The power of the corrected resampled t-test, and what it says about a difference that is, or is not, shown.
 
-All functions take the standard error that `intervals.corrected_t` estimates from the folds, with folds - 1 degrees of
+All functions take the standard error that `over_folds.corrected_t` estimates from the folds, with folds - 1 degrees of
 freedom.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize, stats
 
-from tljax.statistics.intervals import LEVEL, Estimate
+from tljax.statistics.estimates import LEVEL, Estimate
 
 POWER = 0.8
 STEP = 0.1  # of the integral over true differences, in standard errors

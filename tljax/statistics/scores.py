@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from tljax.statistics.intervals import Estimate, share_interval
+from tljax.statistics.estimates import Estimate
 from tljax.statistics.metrics import Labels, Probabilities
+from tljax.statistics.shares import share_interval
 
 BINS = 10  # of confidence, of equal width
 

@@ -15,9 +15,10 @@ from tljax.report.analysis.conditions import Condition
 from tljax.report.analysis.notes import Note, TooFewFolds
 from tljax.report.analysis.tasks import ArmResult, TaskRuns
 from tljax.report.analysis.trials import by_file
-from tljax.statistics import intervals
-from tljax.statistics.intervals import Comparison, FoldPredictions
+from tljax.statistics.delong import FoldPredictions, delong_of, influence
+from tljax.statistics.estimates import Comparison, both_show
 from tljax.statistics.multiplicity import SIGNIFICANCE, within_task
+from tljax.statistics.over_folds import corrected_t
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class PairTest:
     @property
     def shown(self) -> bool:
         """Whether both tests find the difference at the 5 % level, in the same direction."""
-        return self.adjusted_p < SIGNIFICANCE and intervals.both_show(self.t, self.delong)
+        return self.adjusted_p < SIGNIFICANCE and both_show(self.t, self.delong)
 
     @property
     def unknown(self) -> bool:
@@ -130,14 +131,14 @@ def compare_pairs(evidence: Evidence) -> list[PairTest]:
     """Tests every pair of initialisations, the one with the higher mean first."""
     ranked = sorted(evidence.aucs, key=lambda init: -evidence.mean(init))
     influences = {
-        init: [intervals.influence(fold.labels, fold.probabilities[0], fold.patients) for fold in folds]
+        init: [influence(fold.labels, fold.probabilities[0], fold.patients) for fold in folds]
         for init, folds in evidence.predictions.items()
     }
     pairs = []
     for first, second in combinations(ranked, 2):
         differences = np.subtract(evidence.aucs[first], evidence.aucs[second])
-        t = intervals.corrected_t(differences, evidence.test_to_train)
-        pairs.append(PairTest(first, second, t, intervals.delong_of(influences[first], influences[second]), t.p))
+        t = corrected_t(differences, evidence.test_to_train)
+        pairs.append(PairTest(first, second, t, delong_of(influences[first], influences[second]), t.p))
     return pairs
 
 
@@ -145,7 +146,7 @@ def adjust(pairs: Sequence[PairTest]) -> list[PairTest]:
     """Returns the pairs of one task and condition with p-values that hold 5 % per task; see `within_task`."""
     if not pairs:
         return []
-    confirmed = {(pair.first, pair.second) for pair in pairs if intervals.both_show(pair.t, pair.delong)}
+    confirmed = {(pair.first, pair.second) for pair in pairs if both_show(pair.t, pair.delong)}
     p_values = {(pair.first, pair.second): pair.t.p for pair in pairs}
     held = within_task(p_values, pairs[0].first, confirmed)
     return [replace(pair, adjusted_p=held[pair.first, pair.second]) for pair in pairs]

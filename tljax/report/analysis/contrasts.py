@@ -7,8 +7,8 @@ import numpy as np
 
 from tljax.report.analysis.conditions import Arm, Axis
 from tljax.report.analysis.tasks import ArmResult
-from tljax.statistics import intervals
-from tljax.statistics.intervals import Comparison
+from tljax.statistics.estimates import Comparison
+from tljax.statistics.over_folds import corrected_t
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def contrasts(arms: Sequence[ArmResult], test_to_train: float, axis: Axis) -> tu
         if not folds:
             continue
         both = np.array([[arm.aucs[fold], other.aucs[fold]] for fold in folds])
-        t = intervals.corrected_t(both[:, 0] - both[:, 1], test_to_train)
+        t = corrected_t(both[:, 0] - both[:, 1], test_to_train)
         first, second = map(float, both.mean(axis=0))
         found.append(Contrast(arm.arm, other.arm, (first, second), t, len(folds)))
     return tuple(found)

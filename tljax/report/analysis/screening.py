@@ -14,8 +14,8 @@ import numpy as np
 from tljax.report.analysis.notes import Note, Unreadable
 from tljax.report.analysis.representations import Row, cell, read_table
 from tljax.report.analysis.tasks import ArmResult, TaskRuns
-from tljax.statistics import intervals
-from tljax.statistics.intervals import Comparison
+from tljax.statistics.estimates import Comparison
+from tljax.statistics.over_folds import corrected_t
 
 FOLDER = "screening"
 
@@ -177,5 +177,5 @@ def regret(
     if not folds:
         return None
     differences = np.array([best.aucs[fold] - chosen.aucs[fold] for fold in folds])
-    difference = intervals.corrected_t(differences, test_to_train)
+    difference = corrected_t(differences, test_to_train)
     return Regret(best.init, chosen.init, len(known), difference, len(folds))

@@ -11,8 +11,8 @@ from tljax.report.analysis import notes
 from tljax.report.analysis.conditions import Arm, Condition
 from tljax.report.analysis.notes import Note
 from tljax.report.analysis.trials import Trial
-from tljax.statistics import intervals
-from tljax.statistics.intervals import Estimate
+from tljax.statistics.estimates import Estimate
+from tljax.statistics.over_folds import corrected_t
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _means(by_fold: Mapping[int, Sequence[float]]) -> dict[int, float]:
 def _mean(aucs: Sequence[float], test_to_train: float) -> Estimate:
     if not aucs:
         return Estimate(*[float("nan")] * 3)
-    t = intervals.corrected_t(np.array(aucs), test_to_train)
+    t = corrected_t(np.array(aucs), test_to_train)
     return Estimate(t.value, float(np.maximum(t.low, 0)), float(np.minimum(t.high, 1)))  # NaN stays NaN
 
 

@@ -18,8 +18,10 @@ from jaxtyping import Float
 from tljax.core.errors import UserError
 from tljax.core.runs import CONFIG, Predictions, Run, SplitRow, Status, iterate_runs
 from tljax.report.analysis.conditions import Arm, Condition, without_seed
-from tljax.statistics import intervals, metrics, scores
-from tljax.statistics.intervals import Estimate, FoldPredictions
+from tljax.statistics import metrics, scores
+from tljax.statistics.auc_interval import auc_interval
+from tljax.statistics.delong import FoldPredictions
+from tljax.statistics.estimates import Estimate
 
 T = TypeVar("T")
 _CARDS = ("card", "init", "versions")  # objects of config.json that the report needs
@@ -224,7 +226,7 @@ def _score(run: Run, record: RunRecord, shared: _Shared) -> Trial:
         test=test,
         held_out=held_out,
         patients=patients,
-        auc=intervals.auc_interval(test.labels, test.probabilities, patients),
+        auc=auc_interval(test.labels, test.probabilities, patients),
         auc_keras=metrics.auc_keras(test.labels, test.probabilities),
         auc_held_out=metrics.auc(held_out.labels, held_out.probabilities),
         scores=scores.secondary_scores(test.labels, test.probabilities),

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from tljax.report.analysis.comparisons import Evidence, PairTest
-from tljax.statistics import intervals
+from tljax.statistics.over_folds import probability_best
 
 FOLDS = 5  # in all: with fewer, the others are the first thing to train
 
@@ -70,4 +70,4 @@ def judge(evidence: Evidence, pairs: Sequence[PairTest]) -> Verdict:
 
 def _probability_best(evidence: Evidence) -> dict[str, float]:
     table = np.transpose([evidence.aucs[init] for init in evidence.aucs])
-    return dict(zip(evidence.aucs, intervals.probability_best(table, evidence.test_to_train), strict=True))
+    return dict(zip(evidence.aucs, probability_best(table, evidence.test_to_train), strict=True))

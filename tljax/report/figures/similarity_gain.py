@@ -11,7 +11,7 @@ from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.drawing.style import FAINT, Style, styles_of
 from tljax.report.elements import Drawing
 from tljax.report.wording.names import init_name, interval, listed, measure_name, plain
-from tljax.statistics import intervals
+from tljax.statistics.correlation import correlation
 
 
 class Point(NamedTuple):
@@ -65,7 +65,7 @@ def _panels(
             x, y = ([p.similarity for p in points if p.task == task], [p.gain for p in points if p.task == task])
             axes.plot(x, y, linestyle="", label=task, **styles[task].mark)
         of_task, x, y = zip(*points, strict=True)
-        r = intervals.correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
+        r = correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
         certain = np.isfinite(r.low)  # without an interval, a coefficient says nothing
         axes.set_title(f"{layer}  r = {plain(r.value)}" if certain else layer)
         axes.set_xlabel(measure)

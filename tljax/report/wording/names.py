@@ -10,7 +10,7 @@ from tljax.report.analysis.conditions import Condition
 from tljax.report.analysis.networks import ComparedNetwork, NetworkPair
 from tljax.report.analysis.representations import Representations
 from tljax.report.analysis.study import Task
-from tljax.statistics.intervals import Estimate
+from tljax.statistics.estimates import Estimate
 
 NONE = "–"
 
