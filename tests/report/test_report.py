@@ -107,7 +107,7 @@ def test_ids_are_unique_and_every_link_has_its_place(page, workdir):
 def test_the_first_heading_is_the_verdict_and_each_task_has_its_own(page):
     first = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)[1]
     assert "Start from ImageNet" in first and "on breast, the one task with a verdict" in first
-    assert "only ImageNet was trained" in page  # of the other task
+    assert "only ImageNet has finished runs" in page  # of the other task
     assert "0.905 ± 0.038" in page  # published, next to our own
 
 
@@ -178,7 +178,7 @@ def test_a_leak_that_the_user_permitted_is_the_first_thing_after_the_headline(tm
         file, label, _, split = lines[-1].split(",")
         (folder / runs.SPLIT).write_text("\n".join([*lines[:-1], f"{file},{label},p{fold}-0,{split}"]) + "\n")
     page = write_report(tmp_path).read_text(encoding="utf-8")
-    assert "1 patients have images in more than one part of fold 2, which --allow-leakage permitted" in page
+    assert "1 patient has images in more than one part of fold 2, which --allow-leakage permitted" in page
     assert page.index("</h1>") < page.index('class="warning"') < page.index("<figure")
 
 
@@ -252,7 +252,7 @@ def test_a_study_that_an_earlier_version_left_is_still_reported(tmp_path):
     with tarfile.open("tests/golden/old_folders.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     page = write_report(tmp_path / "study").read_text(encoding="utf-8")
-    assert "No verdict: only random initialisation was trained." in page and "1 of 1 runs finished" in page
+    assert "No verdict: only random initialisation has finished runs." in page and "1 of 1 runs finished" in page
     assert "Before and after fine-tuning: phantom, mean CCA, paper protocol" in page
     assert "First layer: phantom, random (fine-tuned)" in page and "Grad-CAM: phantom, random (fine-tuned)" in page
     assert "python -m tljax.study --config config.py" in page

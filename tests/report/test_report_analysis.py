@@ -116,8 +116,8 @@ def test_a_class_absent_from_a_test_fold(tmp_path):
     assert list(breast.arms[0].aucs) == [2, 3]
     assert np.isfinite(derm.arms[0].trials[0].auc.value)
     missing = " ".join(what_is_missing(study))
-    assert "fold 1: the test part has no image of malignant. Its AUC is undefined." in missing
-    assert "fold 1: the test part has no image of b. Its AUC leaves out b." in missing
+    assert "fold 1 (ImageNet) has no test image of malignant. The AUC is undefined." in missing
+    assert "fold 1 (ImageNet) has no test image of b. The AUC leaves out b." in missing
 
 
 def test_failed_half_finished_and_corrupt_runs_stop_nothing(tmp_path):

@@ -157,7 +157,7 @@ def test_too_few_folds_ask_for_the_others_before_more_data():
 
 def test_one_initialisation_or_one_fold_gives_no_verdict_but_what_is_known():
     alone = verdict_of(evidence({"imagenet": 1.0}))
-    assert alone.kind == "cannot" and headline(alone) == "No verdict: only ImageNet was trained."
+    assert alone.kind == "cannot" and headline(alone) == "No verdict: only ImageNet has finished runs."
     assert "mean test AUC" in text_of(alone)
     one_fold = verdict_of(evidence({"imagenet": 3.0, "random": 0.1}, folds=1))
     assert one_fold.kind == "cannot" and "DeLong" in text_of(one_fold) and "Train the other folds" in text_of(one_fold)

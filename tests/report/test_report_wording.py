@@ -49,7 +49,7 @@ def test_values_that_differ_are_told_with_what_has_them(tmp_path):
                 write_run(tmp_path, task, init, fold=fold, image_size=size, dropout=dropout, learning_rate=10.0**-fold)
     study = analyse(tmp_path)
     text = methods_paragraph(study)
-    assert "three channels of 96 (pcam-small), 112 (chest and knee) and 224 (breast) pixels square" in text
+    assert "three channels and sides of 96 (pcam-small), 112 (chest and knee) and 224 (breast) pixels" in text
     assert "dropout 0.0 (random) and 0.5 (ImageNet)" in text
     assert "learning rate 0.01 or 0.1 and batch size 16," in text and "one dense softmax layer of 2 classes" in text
     sources = next(item.answer for item in checklist(study) if item.asks == "Sources")

@@ -30,38 +30,45 @@ COLUMNS = (
 
 
 def results_table(task: Task, condition: Condition) -> Table:
-    """Returns AUC, its uncertainty, the difference from the best initialisation, and the published AUC."""
+    """Returns AUC, its uncertainty, the difference from the leading initialisation, and the published AUC."""
     arms = task.under(condition)
-    best = arms[0]
-    pairs = {pair.second: pair for pair in task.results[condition].pairs if pair.first == best.init}
+    pairs = task.results[condition].pairs
+    leader = pairs[0].first if pairs else None  # by the mean over common folds, which need not be that of all folds
+    differences = {pair.second: pair for pair in pairs if pair.first == leader}
     chances = dict(task.verdict.probability_best or {}) if condition == task.condition else {}
-    rows = [_row(task, arm, pairs.get(arm.init), chances) for arm in arms]
+    rows = [_row(task, arm, differences.get(arm.init), chances) for arm in arms]
     compared = any(row[-1] != NONE for row in rows)
-    keep = [i for i in range(len(COLUMNS)) if i < 3 or any(row[i] != NONE for row in rows)]
+    keep = [i for i in range(len(COLUMNS)) if i < 2 or any(row[i] != NONE for row in rows)]
     keep = [i for i in keep if compared or i < len(COLUMNS) - 2]
-    caption = (
-        f"Test AUC on {task.name} ({condition_name(condition)}; {task_size(task)}). The interval of the mean is that "
-        "of the corrected resampled t-test over folds."
+    columns = [COLUMNS[i] for i in keep]
+    return Table(
+        name=f"results-{task.name}-{condition_name(condition)}",
+        caption=_caption(task, condition, columns),
+        columns=columns,
+        rows=[[row[i] for i in keep] for row in rows],
+        best=frozenset(number for number, arm in enumerate(arms) if arm.init == leader),
     )
-    if pairs:
-        caption += (
-            " Means are over all folds of an initialisation; differences are over the folds that all of them share. p "
-            "over folds: the same test, adjusted for the number of pairs. p over images: DeLong's test over test "
-            f"{task.facts.unit}."
+
+
+def _caption(task: Task, condition: Condition, columns: Sequence[str]) -> str:
+    sentences = [f"Test AUC on {task.name} ({condition_name(condition)}; {task_size(task)})."]
+    if "95 % interval" in columns:
+        sentences.append("The interval of the mean is that of the corrected resampled t-test over folds.")
+    if "difference from best" in columns:
+        sentences.append(
+            "Means are over all folds of an initialisation; differences are over the folds that all of them share."
         )
-    if compared:
-        caption += (
-            " The published AUCs are not test AUCs: they are of all images held out in a fold, validation and test "
+    if "p over folds" in columns:
+        sentences.append("p over folds: the same test, adjusted for the number of pairs.")
+    if "p over images" in columns:
+        sentences.append(f"p over images: DeLong's test over test {task.facts.unit}.")
+    if COLUMNS[-1] in columns:
+        sentences.append(
+            "The published AUCs are not test AUCs: they are of all images held out in a fold, validation and test "
             "images together, and the validation images chose the epoch that was kept. The held-out AUC is ours over "
             f"the same images, to compare with them. The result is the test AUC. Published: {published.SOURCE}."
         )
-    return Table(
-        name=f"results-{task.name}-{condition_name(condition)}",
-        caption=caption,
-        columns=[COLUMNS[i] for i in keep],
-        rows=[[row[i] for i in keep] for row in rows],
-        best=frozenset([0] if len(arms) > 1 else []),
-    )
+    return " ".join(sentences)
 
 
 def _row(task: Task, arm: ArmResult, pair: PairTest | None, chances: Mapping[str, float]) -> Sequence[str]:

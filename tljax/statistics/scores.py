@@ -29,12 +29,17 @@ class CalibrationBin:
 
 
 def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: float = 0.95) -> dict[str, float]:
-    """Returns scores in 0..1; with three classes or more, of one class against the rest, averaged.
+    """Returns scores by name, in 0..1.
 
-    `accuracy`; `balanced_accuracy` (mean recall of the classes present); `f1` (of the second class, or the mean over
-    classes present); `sensitivity` at the given specificity (of the second class, or weighted by prevalence); `brier`
-    (mean squared error of the second class's probability, or summed over classes, then 0..2); `calibration_error`
-    (expected, of the most probable class, ten bins of equal width).
+    `accuracy`: the share of images whose most probable class is the true one.
+    `balanced_accuracy`: the mean recall of the classes present.
+    `f1`: of the second class; with three classes or more, the mean over the classes present. NaN if two classes are
+    known and the second is absent.
+    `sensitivity`: at the given specificity, of the second class; with three classes or more, of each class against the
+    rest, weighted by prevalence. NaN if there is no positive or no negative image.
+    `brier`: the mean squared error of the second class's probability; with three classes or more, summed over classes,
+    in 0..2.
+    `calibration_error`: see `calibration_error`.
     """
     from sklearn import metrics
 
@@ -42,11 +47,12 @@ def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: 
     predicted = probabilities.argmax(axis=1)
     present, images = np.unique(labels, return_counts=True)
     judged, weights = ([1], [1]) if k == 2 else (present, images)
-    undefined: dict[str, Any] = {"zero_division": 0}  # F1 of a class that is never called is 0
+    undefined: dict[str, Any] = {"zero_division": 0}  # F1 of a class that is never predicted is 0
+    f1 = float(metrics.f1_score(labels, predicted, labels=judged, average="macro", **undefined))
     return {
         "accuracy": float(metrics.accuracy_score(labels, predicted)),
         "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),
-        "f1": float(metrics.f1_score(labels, predicted, labels=judged, average="macro", **undefined)),
+        "f1": f1 if k > 2 or 1 in present else float("nan"),
         "sensitivity": float(
             np.average([sensitivity(labels == c, probabilities[:, c], specificity) for c in judged], weights=weights)
         ),

@@ -44,8 +44,8 @@ class Evidence:
         return len(next(iter(self.aucs.values()), ()))
 
     def mean(self, init: str) -> float:
-        """Returns the mean test AUC over these folds."""
-        return float(np.mean(self.aucs[init]))
+        """Returns the mean test AUC over these folds; NaN if there are none."""
+        return float(np.mean(self.aucs[init])) if self.folds else float("nan")
 
 
 @dataclass(frozen=True)

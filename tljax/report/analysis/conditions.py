@@ -13,7 +13,9 @@ class Condition:
     freeze: bool
     preprocessing: str
     tag: str
-    """The recipe, as in the run folder's name; empty where the study has one."""
+    """The recipe, as in the run folder's name; empty if the study has one recipe."""
+    train: str = "all"
+    """The layers that are trained (after the head, with `freeze`), as the run recorded it: all, head or last10."""
 
 
 @dataclass(frozen=True, order=True)

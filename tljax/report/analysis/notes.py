@@ -59,7 +59,8 @@ class MissingFolds:
 class AbsentClasses:
     """Classes of which a test fold has no image."""
 
-    arm: Arm
+    inits: tuple[str, ...]
+    """The initialisations whose test images these are."""
     fold: int
     classes: tuple[str, ...]
     undefined: bool

@@ -36,7 +36,9 @@ class _Predicted(NamedTuple):
 
 
 def prediction_similarities(arms: Sequence[ArmResult], result: ConditionResult) -> tuple[PredictionSimilarity, ...]:
-    """Compares the predictions of every two initialisations under one condition."""
+    """Compares the predictions of every two initialisations under one condition; empty if they share no fold."""
+    if not result.folds:
+        return ()
     compared = {arm.init: arm for arm in arms if arm.init in result.evidence.aucs}
     test, held_out = (
         {init: _predicted(arm, result.folds, part) for init, arm in compared.items()} for part in ("test", "held_out")

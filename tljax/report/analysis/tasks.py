@@ -155,15 +155,22 @@ def _mean(aucs: Sequence[float], test_to_train: float) -> Estimate:
     return Estimate(t.value, float(np.maximum(t.low, 0)), float(np.minimum(t.high, 1)))  # NaN stays NaN
 
 
-def _missing(facts: TaskFacts, arms: Sequence[ArmResult]) -> Iterator[Note]:
-    """What the runs of a task do not show."""
+def _absent_classes(facts: TaskFacts, arms: Sequence[ArmResult]) -> list[Note]:
+    inits: dict[tuple[int, tuple[str, ...], bool], dict[str, None]] = defaultdict(dict)
     for arm in arms:
-        if absent := sorted(set(facts.folds) - {trial.fold for trial in arm.trials}):
-            yield notes.MissingFolds(arm.arm, tuple(absent))
         for fold, trial in arm.first_seed.items():
             present = set(np.unique(trial.test.labels).tolist())
             if missing := tuple(name for c, name in enumerate(facts.classes) if c not in present):
-                yield notes.AbsentClasses(arm.arm, fold, missing, undefined=bool(np.isnan(trial.auc.value)))
+                inits[fold, missing, bool(np.isnan(trial.auc.value))][arm.init] = None
+    return [notes.AbsentClasses(tuple(names), *key) for key, names in sorted(inits.items())]
+
+
+def _missing(facts: TaskFacts, arms: Sequence[ArmResult]) -> Iterator[Note]:
+    """Yields what the runs of a task do not show."""
+    for arm in arms:
+        if absent := sorted(set(facts.folds) - {trial.fold for trial in arm.trials}):
+            yield notes.MissingFolds(arm.arm, tuple(absent))
+    yield from _absent_classes(facts, arms)
     if not facts.groups_known:
         yield notes.UnknownGroups(facts.group)
     if len(facts.folds) == 1:

@@ -217,10 +217,11 @@ def _score(run: Run, record: RunRecord, shared: _Shared) -> Trial:
     patients = shared.value(patients_of(images, test.files))
     preprocessing = str(run.settings.get("preprocessing", "native"))
     tag = [part for part in without_seed(run.tag) if part != preprocessing]
+    condition = Condition(run.freeze, preprocessing, "-".join(tag), str(run.settings.get("train", "all")))
     epoch = run.result.get("epoch")
     return Trial(
         run=record,
-        arm=shared.value(Arm(run.init, Condition(run.freeze, preprocessing, "-".join(tag)))),
+        arm=shared.value(Arm(run.init, condition)),
         seed=run.settings.get("seed", 0),
         images=images,
         test=test,

@@ -39,8 +39,10 @@ def draw(gallery: Gallery, task: Task) -> Drawing:
     axes.set_xlim(low, high)
     caption = (
         f"Test AUC on {task.name} ({condition_name(task.condition)}; {task_size(task)}). Large marker: mean over "
-        "folds. Bar: 95 % interval of the mean (corrected resampled t-test). Dots: folds."
+        "folds. Dots: folds."
     )
+    if any(np.isfinite(arm.mean.low) for arm in arms):
+        caption += " Bar: 95 % interval of the mean (corrected resampled t-test)."
     caption += " Dotted line: an AUC of 0.5, as from guessing." if low < 0.5 else ""
     if compared:
         caption += (

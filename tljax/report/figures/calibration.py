@@ -32,7 +32,7 @@ def draw(gallery: Gallery, task: Task, condition: Condition) -> Drawing:
             x, y, np.clip([y - low, high - y], 0, 1), linestyle=style.dash, elinewidth=0.8, linewidth=1.2,
             label=f"{init_name(arm.init)} {error:.3f}", **style.mark,
         )  # fmt: skip
-    axes.set(xlabel="confidence", ylabel="share right", xlim=(lowest - 0.03, 1.03), ylim=(-0.02, 1.03))
+    axes.set(xlabel="confidence", ylabel="share of right predictions", xlim=(lowest - 0.03, 1.03), ylim=(-0.02, 1.03))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, title="calibration error", title_fontsize=7.5)
     name = condition_name(condition)
     caption = (

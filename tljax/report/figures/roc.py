@@ -30,12 +30,13 @@ def draw(gallery: Gallery, task: Task, condition: Condition) -> Drawing:
         low, high = np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)
         axes.fill_between(GRID, low, high, color=style.colour, alpha=0.13, linewidth=0)
     axes.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    axes.legend(loc="lower right", title="mean AUC", title_fontsize=7.5, alignment="left")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", title="mean AUC", title_fontsize=7.5, alignment="left")
     kind = "" if len(task.facts.classes) == 2 else " Each class against the rest, weighted by prevalence."
-    name = condition_name(condition)
+    name, runs = condition_name(condition), "folds and seeds" if task.several_seeds else "folds"
     caption = (
-        f"ROC curves on the test images of {task.name} ({name}). Line: mean over folds. Band: one standard deviation "
-        f"over folds.{kind}"
+        f"ROC curves on the test images of {task.name} ({name}). Line: mean over {runs}. Band: one standard deviation "
+        f"over {runs}.{kind}"
     )
     return gallery.keep(figure, f"{task.name}-{name}-roc", f"ROC: {task.name}, {name}", caption)
 

@@ -25,21 +25,24 @@ class Point(NamedTuple):
 def draw(gallery: Gallery, study: Study) -> list[Drawing]:
     """One figure per initialisation with a panel per layer."""
     points: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
-    measure = ""
-    for task in study.tasks:
-        gains, found = _gains(task), task.main_representations
-        if found is None:
+    of_tasks = [(task, task.main_representations) for task in study.tasks]
+    compared = [(task, found) for task, found in of_tasks if found is not None]
+    if not compared:
+        return []
+    first = compared[0][1]
+    for task, found in compared:
+        if (found.protocol, found.measure) != (first.protocol, first.measure):  # other values than the axis shows
             continue
+        gains = _gains(task)
         for pair in found.values:
             if pair.freeze or not pair.before_and_after or pair.first.init == "random":
                 continue
-            measure = measure_name(found.measure)
             for layer in found.matched(pair):
                 for fold, value in layer.by_fold.items():
                     if (gain := gains.get((pair.first.init, fold))) is not None:
                         points[pair.first.init][layer.name].append(Point(task.name, value, gain))
     styles = styles_of([task.name for task in study.tasks])
-    return [_panels(gallery, init, layers, measure, styles) for init, layers in points.items()]
+    return [_panels(gallery, init, layers, measure_name(first.measure), styles) for init, layers in points.items()]
 
 
 def _gains(task: Task) -> dict[tuple[str, str], float]:
@@ -77,13 +80,15 @@ def _panels(
     if len(tasks) > 1:
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(tasks), 7))
     caption = (
-        f"{init_name(init)}: similarity of each layer before and after fine-tuning (across) against the relative gain "
-        "in AUC over random initialisation (up). One point per fold. "
+        f"{init_name(init)}: similarity of each layer before and after fine-tuning (horizontal axis) and the relative "
+        "gain in AUC over random initialisation (vertical axis). One point per fold. "
     )
     caption += (
         f"Correlation with 95 % interval: {listed(correlations)}."
         if correlations
         else "There are too few points or tasks for a correlation."
     )
-    caption += "" if len(tasks) > 1 else " There is one task; its folds are not independent."
+    if len(tasks) == 1:
+        narrow = ", so the intervals are likely to be too narrow" if correlations else ""
+        caption += f" All points are folds of one task, which are not independent{narrow}."
     return gallery.keep(figure, f"similarity-and-gain-{init}", f"Similarity and gain: {init_name(init)}", caption)

@@ -43,11 +43,12 @@ def similarity_table(study: Study) -> Table:
         "if independent within each class", "authors' baseline", "kappa", "p (McNemar)", "test images",
     )  # fmt: skip
     caption = (
-        "Prediction similarity is the share of test images on which both networks are right or both are wrong. It is "
-        "high even if their errors are independent. It is also high because some classes are harder than others for "
-        "every network; the column for errors that are independent within each class allows for both. The authors' "
-        "baseline is that of the published code, which squares the accuracy of the first network. McNemar's test asks "
-        f"whether both networks are equally accurate.{lowest_seed(study.tasks)}"
+        "Prediction similarity is the share of test images on which both networks are right or both are wrong. Two "
+        "accurate networks have a high value even if their errors are independent; the column for independent errors "
+        "shows this value. Some classes are harder than others for every network, which raises the value further; the "
+        "column for errors that are independent within each class allows for both. The authors' baseline is that of "
+        "the published code, which squares the accuracy of the first network. McNemar's test asks whether both "
+        f"networks are equally accurate.{lowest_seed(study.tasks)}"
     )
     return Table("prediction-similarity", caption, columns, rows, words=3)
 

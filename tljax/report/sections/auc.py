@@ -46,7 +46,10 @@ def scores_table(task: Task) -> Table:
     ]
     several = len(task.facts.classes) > 2
     caption = f"Other scores on the test images of {task.name}, mean ± SD over runs." + (
-        " Of each class against the rest, averaged." if several else ""
+        " F1: mean over classes. Sensitivity: of each class against the rest, weighted by prevalence. Brier score: "
+        "summed over classes, 0 to 2."
+        if several
+        else ""
     )
     columns = ("start from", "condition", *SCORES.values(), "AUC as Keras (micro-average)")
     return Table(f"scores-{task.name}", caption, columns, rows, words=2)

@@ -5,7 +5,7 @@ from tljax.report.analysis.study import Study, Task
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.elements import Element, Section, Table, Text, section
 from tljax.report.figures import screening_efficiency, screening_layers, screening_redundancy, screening_scores
-from tljax.report.wording.names import NONE, init_name, init_phrase, init_start, interval, plain, with_interval
+from tljax.report.wording.names import NONE, counted, init_name, init_phrase, init_start, interval, plain, with_interval
 
 ORDER = 7
 
@@ -88,5 +88,6 @@ def _agreement(task: Task, found: Screening) -> Text | None:
         heading,
         f"{known}{init_start(regret.best)} has the highest AUC and is not on the shortlist. The best candidate on the "
         f"shortlist is {init_phrase(regret.chosen)}. Choosing from the shortlist loses "
-        f"{plain(regret.difference.value)} AUC ({with_interval(regret.difference)}) over {regret.folds} folds.",
+        f"{plain(regret.difference.value)} AUC ({with_interval(regret.difference)}) over "
+        f"{counted(regret.folds, 'fold')}.",
     )

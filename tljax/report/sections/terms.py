@@ -29,7 +29,8 @@ TERMS = (
         "p over folds, p over images",
         "The probability of a difference at least as large as the observed one if there were none. The first asks "
         "whether the difference would persist with other training images, the second whether it would persist with "
-        "other test images. A difference counts as shown if both are below 0.05.",
+        "other test images. A difference counts as shown if both are below 0.05 and both tests favour the same "
+        "initialisation.",
     ),
     ("Condition", "How the networks were trained. Initialisations are compared within a condition."),
     ("Head", "The last layer of a network, which classifies. The other layers are the backbone."),

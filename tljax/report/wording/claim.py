@@ -12,7 +12,7 @@ from importlib.resources import files
 import tljax
 from tljax.report.analysis.study import Study, Task
 from tljax.report.wording import settings
-from tljax.report.wording.names import init_name, listed
+from tljax.report.wording.names import counted, init_name, listed, sentence
 
 AUTHOR = "For the author to supply."
 
@@ -59,7 +59,7 @@ def _answers(study: Study) -> dict[int, str]:
         19: each(settings.partitions),
         20: each(settings.disjointness),
         21: each(lambda task: f"{task.name}: {task.facts.units} {task.facts.unit} were available."),
-        22: settings.networks(trials),
+        22: f"{settings.architectures(trials)}. {settings.head(trials)}",
         23: settings.versions(study),
         24: _initialisation(study),
         25: settings.training(trials),
@@ -69,12 +69,10 @@ def _answers(study: Study) -> dict[int, str]:
         "prevalence); accuracy, balanced accuracy, F1, sensitivity at 95 % specificity, Brier score, expected "
         "calibration error.",
         29: "Each run: an interval of the AUC that takes patients as independent, or images where patients are not "
-        "known. " + settings.TESTS,
+        f"known. {settings.tests(study)}".rstrip(),
         30: _robustness(study),
-        31: "Grad-CAM maps of the test images classified most confidently, right and wrong, and the filters of the "
-        "first layer before and after fine-tuning, where this report shows them. Representations are compared layer "
-        "by layer.",
-        32: each(lambda task: f"{task.name}: {len(task.facts.folds)} test folds of its own images."),
+        31: _explainability(study),
+        32: each(lambda task: f"{task.name}: the test images of {counted(len(task.facts.folds), 'fold')}."),
         33: "None. All test images come from the archive of the task.",
         35: each(_numbers),
         37: "The tables and figures of this report.",
@@ -99,13 +97,14 @@ def _unreadable(study: Study) -> str:
     if not skipped:
         return "No image was left out as unreadable."
     shown = listed(skipped[:10]) + (f" and {len(skipped) - 10} more" if len(skipped) > 10 else "")
-    return f"{len(skipped)} unreadable images were left out: {shown}."
+    left_out = "1 unreadable image was" if len(skipped) == 1 else f"{len(skipped)} unreadable images were"
+    return f"{left_out} left out: {shown}."
 
 
 def _initialisation(study: Study) -> str:
     described = {}
-    for trial, card in zip(study.trials, settings.init_cards(study.trials), strict=True):
-        name = init_name(trial.arm.init)
+    for trial in study.trials:
+        name, card = init_name(trial.arm.init), settings.init_card(trial)
         digest = f", SHA-256 {str(card['sha256'])[:12]}…" if card.get("sha256") else ""
         described[name] = f"{name}: {card.get('source') or 'source not recorded'}{digest}"
     return "; ".join(described.values()) + ". The classification layer is drawn from the seed of the run."
@@ -114,8 +113,22 @@ def _initialisation(study: Study) -> str:
 def _robustness(study: Study) -> str:
     seeds = {trial.seed for trial in study.trials}
     folds = max((len(task.facts.folds) for task in study.tasks), default=0)
-    counted = f"{folds} fold{'s' * (folds != 1)} and {len(seeds)} seed{'s' * (len(seeds) > 1)}"
-    return f"{counted}; the tables show the spread over both."
+    repeats = f"{counted(folds, 'fold')} and {counted(len(seeds), 'seed')}"
+    spread = [name for name, number in (("folds", folds), ("seeds", len(seeds))) if number > 1]
+    if not spread:
+        return f"{repeats}; the spread over folds and seeds is not known."
+    return f"{repeats}; the tables show the spread over {listed(spread)}."
+
+
+def _explainability(study: Study) -> str:
+    kinds = {found.kind for found in study.explanations}
+    shown = {
+        "Grad-CAM maps of the test images that were classified most confidently, right and wrong": "gradcam" in kinds,
+        "the filters of the first layer before and after fine-tuning": "filters" in kinds,
+        "similarities of representations, layer by layer": any(task.representations for task in study.tasks),
+    }
+    named = [what for what, is_shown in shown.items() if is_shown]
+    return sentence(f"{listed(named)}.") if named else "None in this report."
 
 
 def _numbers(task: Task) -> str:

@@ -10,18 +10,19 @@ def methods_paragraph(study: Study) -> str:
     trials = study.trials
     if not trials:
         return ""
+    several_folds = any(len(task.facts.folds) > 1 for task in study.tasks)
     inits = listed(list(dict.fromkeys(init_name(trial.arm.init) for trial in trials)))
     return " ".join(
         [
-            f"We fine-tuned {settings.networks(trials)} Training started from {inits}. The data were those of "
-            f"{listed([task.name for task in study.tasks])}.",
+            f"We fine-tuned {settings.architectures(trials)}. {settings.head(trials)} Training started from {inits}. "
+            f"The data were those of {listed([task.name for task in study.tasks])}.",
             *map(settings.partitions, study.tasks),
             *map(settings.disjointness, study.tasks),
             settings.preprocessing(trials),
             settings.training(trials),
             settings.selection(trials),
-            "We report the test AUC, with its mean and standard deviation over folds.",
-            settings.TESTS,
+            f"We report the test AUC{', with its mean and standard deviation over folds' * several_folds}.",
+            *filter(None, [settings.tests(study)]),
             f"Software: {settings.versions(study)}",
         ]
     )

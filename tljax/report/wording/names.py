@@ -13,6 +13,8 @@ from tljax.report.analysis.study import Task
 from tljax.statistics.estimates import Estimate
 
 NONE = "–"
+TRAINED = {"all": "all layers", "head": "head only", "last10": "last 10 layers"}
+"""What was trained, by the setting `train` of a run."""
 
 
 def init_name(init: str) -> str:
@@ -33,8 +35,10 @@ def init_start(init: str) -> str:
 
 def condition_name(condition: Condition, without: str = "") -> str:
     """Returns `all layers at once, paper preprocessing`; `without` leaves one of the settings out."""
+    trained = TRAINED.get(condition.train, condition.train)
+    at_once = f"{trained} at once" if condition.train == "all" else trained
     parts = {
-        "freeze": "head first, then all layers" if condition.freeze else "all layers at once",
+        "freeze": f"head first, then {trained}" if condition.freeze else at_once,
         "preprocessing": f"{condition.preprocessing} preprocessing" if condition.preprocessing != "native" else "",
         "tag": condition.tag,
     }
@@ -73,6 +77,11 @@ def task_size(task: Task) -> str:
 def lowest_seed(tasks: Sequence[Task]) -> str:
     """Returns a sentence on figures that use the predictions of one seed per fold; nothing where there is one seed."""
     return " Where a fold has several seeds, the lowest is used." if any(t.several_seeds for t in tasks) else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Returns `1 fold` or `2 folds`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def listed(names: Sequence[str], conjunction: str = "and") -> str:

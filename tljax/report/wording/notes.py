@@ -7,7 +7,7 @@ from tljax.report.analysis import notes
 from tljax.report.analysis.conditions import Arm
 from tljax.report.analysis.notes import Note
 from tljax.report.analysis.study import Study
-from tljax.report.wording.names import condition_name, init_name, init_start, listed
+from tljax.report.wording.names import condition_name, counted, init_name, init_start, listed
 
 
 def what_is_missing(study: Study) -> list[str]:
@@ -15,9 +15,12 @@ def what_is_missing(study: Study) -> list[str]:
     lines = [f"Unfinished run {run.place}: {run.problem}." for run in study.of_status("unfinished")]
     lines += [f"Unreadable run {run.place}: {run.problem}." for run in study.of_status("corrupt")]
     waiting: dict[str, list[str]] = defaultdict(list)
+    failed = study.settings.get("failed")
     for place in study.not_started:
         variant, _, fold = place.rpartition("/")
-        waiting[variant].append(fold.removeprefix("fold"))
+        number = fold.removeprefix("fold")
+        if not (isinstance(failed, dict) and f"{variant.replace('/', ' ')} fold {number}" in failed):
+            waiting[variant].append(number)
     lines += [f"Not started: {variant}, {folds_of(numbers)}." for variant, numbers in waiting.items()]
     for key, label in (("failed", "Failed"), ("left_out", "Left out")):
         lines += [f"{label}: {entry}" for entry in _entries(study.settings.get(key))]
@@ -40,10 +43,10 @@ def warnings(study: Study) -> list[str]:
         if not shared:
             continue
         folds = folds_of([str(fold) for fold in sorted({trial.fold for trial in allowed})])
+        group, verb = counted(len(shared), task.facts.group), "has" if len(shared) == 1 else "have"
         lines.append(
-            f"{task.name}: the same {task.facts.group}s are in training and test. {len(shared)} {task.facts.group}s "
-            f"have images in more than one part of {folds}, which --allow-leakage permitted. Every AUC of this task is "
-            "likely to be too high."
+            f"{task.name}: {group} {verb} images in more than one part of {folds}, which --allow-leakage permitted. "
+            "Every AUC of this task is likely to be too high."
         )
     return lines
 
@@ -68,18 +71,20 @@ def note_sentence(note: Note) -> str:
                 "them. Run the command of the study again to write results/."
             )
         case notes.OtherClasses(count, classes):
-            return f"{count} runs are left out because their classes are not {listed(classes)}."
+            left_out = "1 run is left out because its" if count == 1 else f"{count} runs are left out because their"
+            return f"{left_out} classes are not {listed(classes)}."
         case notes.TooFewFolds(arm):
             return f"{_arm(arm)} shares too few finished folds with the others and is not compared with them."
         case notes.MissingFolds(arm, folds):
             return f"{_arm(arm)} has no finished run of {folds_of(list(map(str, folds)))}."
-        case notes.AbsentClasses(arm, fold, classes, undefined):
-            effect = "Its AUC is undefined" if undefined else f"Its AUC leaves out {listed(classes)}"
-            return f"{init_name(arm.init)}, fold {fold}: the test part has no image of {listed(classes)}. {effect}."
+        case notes.AbsentClasses(inits, fold, classes, undefined):
+            effect = "The AUC is undefined" if undefined else f"The AUC leaves out {listed(classes)}"
+            names = listed([init_name(init) for init in inits])
+            return f"fold {fold} ({names}) has no test image of {listed(classes)}. {effect}."
         case notes.UnknownGroups(group):
             return (
-                f"The images of one {group} cannot be recognised. If some {group}s have several images, training may "
-                f"have seen images of {group}s in the test part, and every AUC is then too high."
+                f"It is not known which images are of the same {group}. If some {group}s have several images, "
+                f"training and test may share {group}s, and every AUC is then likely to be too high."
             )
         case notes.OneFold():
             return "There is one fold. How much the result depends on the choice of training images is not known."

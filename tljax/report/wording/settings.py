@@ -5,7 +5,7 @@ from typing import Any
 
 from tljax.report.analysis.study import Study, Task
 from tljax.report.analysis.trials import Trial
-from tljax.report.wording.names import init_name, listed
+from tljax.report.wording.names import TRAINED, counted, init_name, listed
 
 _PREPROCESSINGS = {
     "native": "normalised as each network was pre-trained",
@@ -18,9 +18,21 @@ _SELECTIONS = {
 }
 
 
+_AUGMENTATIONS = {
+    "paper": "rotation by up to 10 degrees, shifts by up to 10 % of width and height, shear by up to 0.1 degrees, zoom "
+    "from 0.9 to 1.1 independently in both directions, and a horizontal flip where the task allows it",
+    "none": "none",
+}
+_RULES = {
+    "paper": "the paper's rule",
+    "grouped": "a grouped and stratified rule that tests every image once",
+    "honest": "a grouped and stratified rule that tests every image once",
+}
+
+
 def setting(trials: Iterable[Trial], key: str) -> str:
-    """Returns the value that all runs share, or each value with what has it."""
-    return values((trial, trial.run.settings.get(key, "not recorded")) for trial in trials)
+    """Returns the value that all runs share, or each value with the tasks or initialisations that have it."""
+    return values((trial, _value(trial, key)) for trial in trials)
 
 
 def values(found: Iterable[tuple[Trial, Any]]) -> str:
@@ -43,50 +55,84 @@ def _numbers_first(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
-def networks(trials: Sequence[Trial]) -> str:
-    """Returns the architecture, without the verb."""
-    cards = {(str(card.get("backbone")), str(card.get("variant"))) for card in init_cards(trials)}
-    built = listed([f"{backbone} ({variant})" for backbone, variant in sorted(cards)])
+def architectures(trials: Sequence[Trial]) -> str:
+    """Returns the architecture of every network: `resnet50, variant keras_v1`."""
+    return values((trial, "{}, variant {}".format(*_architecture(trial))) for trial in trials)
+
+
+def _architecture(trial: Trial) -> tuple[str, str]:
+    card = init_card(trial)
+    return str(card.get("backbone", "not recorded")), str(card.get("variant", "not recorded"))
+
+
+def head(trials: Sequence[Trial]) -> str:
+    """Returns a sentence on the classification layer, and one on the input."""
     classes = values((trial, len(trial.test.classes)) for trial in trials)
     return (
-        f"{built} without its classification layer, followed by global average pooling, dropout "
-        f"{setting(trials, 'dropout')} and one dense softmax layer of {classes} classes. The input has three channels "
-        f"of {setting(trials, 'image_size')} pixels square."
+        f"The classification layer was replaced by dropout {setting(trials, 'dropout')} and one dense softmax layer of "
+        f"{classes} classes, which reads the pooled features of the network. The input has three channels and sides of "
+        f"{setting(trials, 'image_size')} pixels."
     )
 
 
-def init_cards(trials: Iterable[Trial]) -> list[dict[str, Any]]:
-    """Returns the card of the initial weights of each run."""
-    return [trial.run.facts.get("init", {}) for trial in trials]
+def init_card(trial: Trial) -> dict[str, Any]:
+    """Returns the card of the initial weights of a run; empty if it was not recorded."""
+    return trial.run.facts.get("init", {})
 
 
 def preprocessing(trials: Sequence[Trial]) -> str:
-    """How images become the input of the networks."""
+    """Returns a sentence on how images become the input of the networks."""
     kinds = sorted({trial.arm.condition.preprocessing for trial in trials})
     return (
-        f"Images were read as RGB, resized to {setting(trials, 'image_size')} pixels square by nearest neighbour, and "
-        f"{listed([_PREPROCESSINGS.get(kind, kind) for kind in kinds])}."
+        f"Images were read as RGB, resized to squares with sides of {setting(trials, 'image_size')} pixels by "
+        f"nearest-neighbour interpolation, and {listed([_PREPROCESSINGS.get(kind, kind) for kind in kinds], 'or')}."
     )
 
 
 def training(trials: Sequence[Trial]) -> str:
-    """Loss, optimiser and its settings."""
-    text = (
-        f"The loss was cross-entropy. The optimiser was Adam (0.9, 0.999, 1e-7) with learning rate "
-        f"{setting(trials, 'learning_rate')} and batch size {setting(trials, 'batch_size')}, for {_length(trials)}. "
-        f"Augmentation: {setting(trials, 'augment')}; precision: {setting(trials, 'precision')}; seed: "
-        f"{setting(trials, 'seed')}; {len(trials)} networks were trained."
-    )
+    """Returns sentences on the loss, the optimiser, augmentation and the number of networks."""
+    sentences = [
+        "The loss was cross-entropy. The optimiser was Adam (beta 0.9 and 0.999, epsilon 1e-7) with learning rate "
+        f"{setting(trials, 'learning_rate')} and batch size {setting(trials, 'batch_size')}, for {_length(trials)}."
+    ]
+    if _any_set(trials, "warmup_epochs"):
+        sentences.append(f"The learning rate rose linearly over the first {setting(trials, 'warmup_epochs')} epochs.")
+    if _any_set(trials, "weight_decay"):
+        sentences.append(f"The decoupled weight decay of kernels was {setting(trials, 'weight_decay')}.")
+    if any(trial.arm.condition.train != "all" for trial in trials):
+        trained = _described(trials, "train", TRAINED)
+        sentences.append(f"Trained layers: {trained}.")
     if any(trial.arm.condition.freeze for trial in trials):
-        text += (
-            " Where the head was trained first, its learning rate was "
+        sentences.append(
+            "Where the head was trained first, its learning rate was "
             f"{setting(trials, 'head_learning_rate')} for at most {setting(trials, 'head_epochs')} epochs."
         )
-    return text
+    augmented = _described(trials, "augment", _AUGMENTATIONS)
+    count = f"{len(trials)} networks were" if len(trials) != 1 else "One network was"
+    return " ".join(
+        [
+            *sentences,
+            f"Augmentation of the training images: {augmented}. Precision: {setting(trials, 'precision')}. "
+            f"Seed: {setting(trials, 'seed')}. {count} trained.",
+        ]
+    )
+
+
+def _value(trial: Trial, key: str) -> Any:
+    return trial.run.settings.get(key, "not recorded")
+
+
+def _described(trials: Iterable[Trial], key: str, words: Mapping[str, str]) -> str:
+    """Returns `setting` with its values replaced by words for a reader."""
+    return values((trial, words.get(str(_value(trial, key)), _value(trial, key))) for trial in trials)
+
+
+def _any_set(trials: Sequence[Trial], key: str) -> bool:
+    return any(trial.run.settings.get(key) for trial in trials)
 
 
 def _length(trials: Sequence[Trial]) -> str:
-    """For how long the networks were trained."""
+    """Returns how long the networks were trained."""
     epochs = f"{setting(trials, 'epochs')} epochs"
     if not any(_may_stop_early(trial.run.settings) for trial in trials):
         return epochs
@@ -99,28 +145,28 @@ def _may_stop_early(settings: Mapping[str, Any]) -> bool:
 
 
 def selection(trials: Sequence[Trial]) -> str:
-    """Which epoch of a run was kept."""
-    rules = sorted({str(trial.run.settings.get("select", "not recorded")) for trial in trials})
-    kept = listed([_SELECTIONS.get(rule, rule) for rule in rules], "or")
+    """Returns which epoch of a run was kept."""
+    kept = _described(trials, "select", _SELECTIONS)
     return f"Of each run, the weights of {kept} were kept. Test images played no part in that choice."
 
 
 def partitions(task: Task) -> str:
-    """Folds, and the images of their parts."""
+    """Returns the number of folds, how they were made, and the images of each part of the first one."""
     trials = list(task.trials)
-    first = trials[0]
+    first = min(trials, key=lambda trial: trial.fold)
     counts = first.images.counts
-    published = first.run.settings.get("folds_dir")
-    source = "published lists" if published else f"the {setting(trials, 'folds')} rule"
-    count = len(task.facts.folds)
+    if first.run.settings.get("folds_dir"):
+        made = "read from fold lists"
+    else:
+        made = f"made by {_described(trials, 'folds', _RULES)}"
     return (
-        f"{task.name}: {count} fold{'s' * (count != 1)}, made by {source}; fold {first.fold} has {counts['train']} "
+        f"{task.name}: {counted(len(task.facts.folds), 'fold')}, {made}; fold {first.fold} has {counts['train']} "
         f"training, {counts['val']} validation and {counts['test']} test images."
     )
 
 
 def disjointness(task: Task) -> str:
-    """Whether a patient can be in several parts of a fold."""
+    """Returns whether a patient can be in several parts of a fold."""
     facts = task.facts
     if not facts.groups_known:
         return (
@@ -129,24 +175,43 @@ def disjointness(task: Task) -> str:
         )
     shared = sum(len(images.in_several_parts) for images in {trial.images for trial in task.trials})
     if shared:
-        return f"{task.name}: not disjoint by {facts.group}; {shared} {facts.unit} are in more than one part of a fold."
+        verb = "is" if shared == 1 else "are"
+        return (
+            f"{task.name}: not disjoint by {facts.group}; {counted(shared, facts.group)} {verb} in more than one part "
+            "of a fold."
+        )
     return f"{task.name}: disjoint by {facts.group} (checked in every fold)."
 
 
 def versions(study: Study) -> str:
-    """The software that trained the networks."""
+    """Returns the software that trained the networks."""
     found = {(name, str(v)) for trial in study.trials for name, v in trial.run.facts.get("versions", {}).items()}
     of_study = study.settings.get("versions")
     found |= {(name, str(v)) for name, v in of_study.items()} if isinstance(of_study, dict) else set()
     return ", ".join(f"{name} {version}" for name, version in sorted(found)) + "."
 
 
-TESTS = (
-    "Initialisations are compared on the same folds by the corrected resampled t-test (Nadeau and Bengio, 2003) and by "
-    "DeLong's test over test images, both on means over seeds. A difference counts as shown when both find it at the "
-    "5 % level, in the same direction. Over the pairs of a task, the p-values of the t-test are adjusted by Holm's "
-    "method; if the best initialisation beats all others, those differences need no adjustment, and the remaining "
-    "pairs are adjusted among themselves. The 5 % level holds for each task by itself; there is no adjustment over "
-    "tasks."
-)
-"""The statistical tests and the multiplicity rule."""
+def tests(study: Study) -> str:
+    """Returns the statistical tests and the rule for several comparisons; empty if nothing was compared."""
+    compared = [result for task in study.tasks for result in task.results.values() if result.pairs]
+    if not compared:
+        return ""
+    if all(len(result.folds) == 1 for result in compared):
+        return (
+            "Initialisations are compared on the test images of one fold by DeLong's test, which covers the choice of "
+            "test images only, so that no difference counts as shown."
+        )
+    text = (
+        "Initialisations are compared on the same folds by the corrected resampled t-test (Nadeau and Bengio, 2003) "
+        "and by DeLong's test over test images, both on means over seeds. A difference counts as shown when both find "
+        "it at the 5 % level, in the same direction."
+    )
+    if any(len(result.pairs) > 1 for result in compared):
+        text += (
+            " Over the pairs of a task, the p-values of the t-test are adjusted by Holm's method; if the best "
+            "initialisation beats all others, those differences need no adjustment, and the remaining pairs are "
+            "adjusted among themselves."
+        )
+    if len(study.tasks) > 1:
+        text += " The 5 % level holds for each task by itself; there is no adjustment over tasks."
+    return text

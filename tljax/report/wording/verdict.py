@@ -8,6 +8,7 @@ from tljax.report.analysis.comparisons import SIGNIFICANCE, Evidence, PairTest
 from tljax.report.analysis.study import Study, Task
 from tljax.report.analysis.verdict import FOLDS, Verdict
 from tljax.report.wording.names import (
+    counted,
     init_phrase,
     init_start,
     listed,
@@ -82,12 +83,12 @@ def headline(verdict: Verdict) -> str:
         case "no fold":
             return "No verdict: no fold has a defined AUC."
         case "one initialisation":
-            return f"No verdict: only {leaders[0]} was trained."
+            return f"No verdict: only {leaders[0]} has finished runs."
         case "no common folds":
             names = [*leaders, *map(init_phrase, evidence.apart)]
             return f"No verdict: {listed(names)} share too few finished folds."
         case "one fold":
-            return "No verdict: one fold cannot distinguish a better initialisation from a lucky training."
+            return "No verdict: with one fold, a better initialisation cannot be distinguished from chance."
         case "unknown spread":
             return f"No verdict: {leaders[0]} leads, but the results do not say how certain that is."
         case _:
@@ -128,7 +129,7 @@ def details(verdict: Verdict) -> list[str]:
         case "no fold":
             return []
         case "one initialisation":
-            return [_alone(verdict), "Train a second initialisation on the same folds to compare it."]
+            return [_alone(verdict), "Train a second initialisation on the same folds."]
         case "no common folds":
             return [_alone(verdict), "Train all of them on the same folds."]
         case "one fold":
@@ -138,15 +139,16 @@ def details(verdict: Verdict) -> list[str]:
 
 def _alone(verdict: Verdict) -> str:
     ((init, aucs),) = verdict.evidence.aucs.items()
-    folds = f"{len(aucs)} fold{'s' * (len(aucs) > 1)}"
-    return f"The mean test AUC of {init_phrase(init)} over {folds} is {plain(float(np.mean(aucs)))}."
+    return (
+        f"The mean test AUC of {init_phrase(init)} over {counted(len(aucs), 'fold')} is {plain(np.mean(aucs).item())}."
+    )
 
 
 def _on_one_fold(pair: PairTest) -> str:
     return (
         f"On the test images of this fold, {init_phrase(pair.first)} leads {init_phrase(pair.second)} by "
         f"{plain(pair.delong.value)} AUC ({with_interval(pair.delong)} by DeLong's test, which covers the choice of "
-        f"test images only; {p_equals(pair.delong.p)}). Train the other folds, if the data have any."
+        f"test images only; {p_equals(pair.delong.p)}). Train the other folds, if there are any."
     )
 
 
