@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from tljax.models.resnet import Architecture
-from tljax.weights.resnet.names import NameMap
+from tljax.weights.resnet.names import Layers
 
 
 def loosened() -> ExitStack:
@@ -21,7 +21,7 @@ def loosened() -> ExitStack:
 
 def build(
     architecture: Architecture,
-    names: NameMap,
+    names: Layers,
     num_classes: int,
     shape: tuple,
     epsilon: float = 1.001e-5,

@@ -12,7 +12,7 @@ from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES
 from tljax.weights import verify
-from tljax.weights.formats.keras import NAMES
+from tljax.weights.formats.keras import LAYERS as KERAS_LAYERS
 from tljax.weights.keras import files as keras_files
 from tljax.weights.keras import input as keras_input
 
@@ -32,7 +32,7 @@ def small(monkeypatch):
 @pytest.fixture(scope="module")
 def network():
     with keras_network.loosened():
-        return keras_network.build(SMALL, NAMES, 0, SIZE)[0]
+        return keras_network.build(SMALL, KERAS_LAYERS, 0, SIZE)[0]
 
 
 def changed(network, change):
@@ -97,7 +97,7 @@ def test_a_network_that_ends_otherwise_is_refused(network, tmp_path):
 
 
 def test_strides_in_the_second_convolutions_are_the_other_variant(tmp_path):
-    network, probe = keras_network.build(SMALL, NAMES, 0, IMAGES.shape[1:], stride_in_first=False)
+    network, probe = keras_network.build(SMALL, KERAS_LAYERS, 0, IMAGES.shape[1:], stride_in_first=False)
     keras_network.fill(network, in_format(random_tensors("small", "keras_v1"), "keras"))
     network.save(tmp_path / "w.keras")
     conversion = weights.convert(tmp_path / "w.keras")

@@ -28,7 +28,7 @@ from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
 from tljax.weights import convert, verify
 from tljax.weights.formats import formats
-from tljax.weights.formats.keras import NAMES
+from tljax.weights.formats.keras import LAYERS as KERAS_LAYERS
 from tljax.weights.resnet import reference_torch
 from tljax.weights.verify import differences
 
@@ -60,7 +60,7 @@ def keras_outputs(tensors):
     found = {}
     with keras_network.loosened():
         for epsilon in (1.001e-5, 1e-3):
-            network, probe = keras_network.build(SMALL, NAMES, 3, IMAGES.shape[1:], epsilon)
+            network, probe = keras_network.build(SMALL, KERAS_LAYERS, 3, IMAGES.shape[1:], epsilon)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(ARCHITECTURES, "small", SMALL)
                 keras_network.fill(network, in_format(tensors["keras_v1"], "keras"))
@@ -197,7 +197,7 @@ def keras_files(folder, network, names, state):
 
 @pytest.mark.parametrize("top", [True, False])
 def test_keras_files(top, tmp_path, tensors, keras_outputs):
-    names, expected = NAMES, tensors["keras_v1"]
+    names, expected = KERAS_LAYERS, tensors["keras_v1"]
     state = {name: value for name, value in in_format(expected, "keras").items() if top or "predictions" not in name}
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, names, 3 if top else 0, IMAGES.shape[1:])
@@ -217,7 +217,7 @@ def test_keras_files(top, tmp_path, tensors, keras_outputs):
 @pytest.mark.parametrize("nested", [True, False])
 def test_keras_models_that_users_fine_tuned(nested, tmp_path, tensors):
     """The network as one layer of a model, or its layers among the model's own; with the optimiser's tensors."""
-    names, expected = NAMES, tensors["keras_v1"]
+    names, expected = KERAS_LAYERS, tensors["keras_v1"]
     state = in_format(expected, "keras")
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, names, 0, IMAGES.shape[1:])
@@ -250,7 +250,7 @@ def test_keras_archives_without_names_in_the_weights(nested, tmp_path, tensors):
     """As TensorFlow 2.13 to 2.15 and early Keras 3 wrote them: the description tells which layer is which."""
     expected = tensors["keras_v1"]
     with keras_network.loosened():
-        network, _ = keras_network.build(SMALL, NAMES, 0 if nested else 3, IMAGES.shape[1:])
+        network, _ = keras_network.build(SMALL, KERAS_LAYERS, 0 if nested else 3, IMAGES.shape[1:])
         head = keras.layers.Dense(3)
         model = keras.Sequential([network, keras.layers.GlobalAveragePooling2D(), head]) if nested else network
         state = in_format(expected, "keras")
@@ -288,7 +288,7 @@ def test_old_keras_names_keep_the_old_epsilon(layout, tmp_path, tensors, keras_o
 def test_a_described_keras_model_is_read_as_described(tmp_path, tensors, keras_outputs):
     """Today's names with the old epsilon, as a saved model that says so."""
     with keras_network.loosened():
-        network, _ = keras_network.build(SMALL, NAMES, 3, IMAGES.shape[1:], epsilon=1e-3)
+        network, _ = keras_network.build(SMALL, KERAS_LAYERS, 3, IMAGES.shape[1:], epsilon=1e-3)
         keras_network.fill(network, in_format(tensors["keras_v1"], "keras"))
         network.save(tmp_path / "model.keras")
     assert_same_outputs(convert(tmp_path / "model.keras"), keras_outputs[1e-3])

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import ModuleType
 
+from tljax.models import vit
 from tljax.models.transformer import Architecture, Variant
 from tljax.weights.formats import NotConvertible, Shapes, count
 from tljax.weights.names import Joined, Names, Part, Where, kernel, norm
@@ -27,7 +28,8 @@ class Layers:
 
     `block` comes before the names of a block's layers, `{}` in it is the block's number. qkv: the layer that holds
     queries, keys and values, or three layers. joint: it is a bare tensor ('in_proj_weight') and not a layer's.
-    vectors: the class token and the positions have no axis of length one in front.
+    vectors: the class token and the positions have no axis of length one in front. family: the module of
+    `tljax/models/` that declares the network.
     """
 
     patch: str
@@ -50,6 +52,79 @@ class Layers:
     head: str | None = None
     joint: bool = False
     vectors: bool = False
+    family: ModuleType = vit
+
+    def below(self, prefix: str) -> "Layers":
+        """Returns the names of the same network as a part of a larger model, which gives it `prefix` and no head."""
+        moved = {name: prefix + getattr(self, name) for name in ("patch", "class_token", "positions", "norm", "block")}
+        return replace(self, **moved, head=None)
+
+    def identify(self, shapes: Shapes, variant: str) -> tuple[str, str]:
+        """Returns the architecture with these shapes, and the variant.
+
+        Raises NotConvertible if the family lacks the architecture, and KeyError if the file lacks a tensor.
+        """
+        placed, known = self.family.VARIANTS[variant].placed, self.family.ARCHITECTURES
+        width, _, patch, _ = _of_rank(shapes, f"{self.patch}.weight", 4)
+        depth = count(shapes, re.escape(self.block).replace(re.escape("{}"), r"(\d+)"))
+        tokens = 0 if placed is None else _of_rank(shapes, self.positions, 2 if self.vectors else 3)[-2]
+        image = patch * math.isqrt(max(tokens - (placed or 0), 0))
+        for name, size in known.items():
+            if (size.width, size.depth, size.patch, size.image) == (width, depth, patch, image):
+                return name, variant
+        of_images = f", for images of {image} pixels" if image else ""
+        raise NotConvertible(
+            f"a vision transformer of {depth} blocks, width {width} and patches of {patch} pixels{of_images}; what can "
+            f"be converted is {', '.join(known)}"
+        )
+
+    def names(self, architecture: str, variant: str) -> Names:
+        """Returns where a file keeps each of our tensors."""
+        size: Architecture = self.family.ARCHITECTURES[architecture]
+        kind: Variant = self.family.VARIANTS[variant]
+        rows = () if self.vectors else (1,)
+        found = kernel("torch", "patch", self.patch, bias=kind.patch_bias)
+        found["class_token"] = _plain(self.class_token, (*rows, *rows, size.width))
+        if kind.registers:
+            found["registers"] = _plain(self.registers, (*rows, kind.registers, size.width))
+        if kind.placed is not None:
+            found["positions"] = _plain(self.positions, (*rows, kind.placed + size.grid**2, size.width))
+        if kind.norm_tokens and self.norm_tokens:
+            found |= norm("torch", "norm_tokens", self.norm_tokens, statistics=False)
+        for block in range(size.depth):
+            found |= self._block_names(kind, f"blocks.{block}.", self.block.format(block))
+        found |= norm("torch", "norm", self.norm, statistics=False)
+        return found | (kernel("torch", "head", self.head) if self.head else {})
+
+    def _block_names(self, variant: Variant, ours: str, theirs: str) -> Names:
+        found: dict[str, Where] = {}
+        for name in ("norm1", "norm2"):
+            found |= norm("torch", ours + name, theirs + getattr(self, name), statistics=False)
+        for name, layer in (("attention.out", self.out), ("mlp.up", self.up), ("mlp.down", self.down)):
+            found |= kernel("torch", ours + name, theirs + layer)
+        parts = (self.qkv,) if isinstance(self.qkv, str) else self.qkv
+        weight, bias = ("_weight", "_bias") if self.joint else (".weight", ".bias")
+        found[f"{ours}attention.qkv.kernel"] = Joined(tuple(theirs + part + weight for part in parts))
+        if variant.qkv_biases == "all":
+            found[f"{ours}attention.qkv.bias"] = Joined(tuple(theirs + part + bias for part in parts))
+        elif variant.qkv_biases == "query_value":
+            found[f"{ours}attention.query_bias"] = f"{theirs}{self.query_bias}"
+            found[f"{ours}attention.value_bias"] = f"{theirs}{self.value_bias}"
+        if variant.layer_scale is not None:
+            found |= {f"{ours}scale1": f"{theirs}{self.scale1}", f"{ours}scale2": f"{theirs}{self.scale2}"}
+        return found
+
+
+def _of_rank(shapes: Shapes, name: str | None, rank: int) -> tuple[int, ...]:
+    """Returns the shape of a tensor. Raises KeyError if it has another number of axes, as in another network."""
+    if name is None or len(shapes[name]) != rank:
+        raise KeyError(name)
+    return shapes[name]
+
+
+def _plain(name: str | None, shape: tuple[int, ...]) -> Part:
+    """Returns the part of a tensor that is not a kernel, whose axes keep their order."""
+    return Part(name, axes=tuple(range(len(shape))), shape=shape)
 
 
 TIMM = Layers(
@@ -86,71 +161,3 @@ TRANSFORMERS = Layers(
     scale1="layer_scale1.lambda1",
     scale2="layer_scale2.lambda1",
 )
-
-
-def architecture(layers: Layers, shapes: Shapes, placed: int | None, known: Mapping[str, Architecture]) -> str:
-    """Returns which of `known` has these shapes.
-
-    placed: how many tokens before the patches have a position; None: no token has one. Raises NotConvertible that says
-    what the file holds, or KeyError for a tensor that it lacks.
-    """
-    width, _, patch, _ = _of_rank(shapes, f"{layers.patch}.weight", 4)
-    depth = count(shapes, re.escape(layers.block).replace(re.escape("{}"), r"(\d+)"))
-    tokens = 0 if placed is None else _of_rank(shapes, layers.positions, 2 if layers.vectors else 3)[-2]
-    image = patch * math.isqrt(max(tokens - (placed or 0), 0))
-    for name, size in known.items():
-        if (size.width, size.depth, size.patch, size.image) == (width, depth, patch, image):
-            return name
-    of_images = f", for images of {image} pixels" if image else ""
-    raise NotConvertible(
-        f"a vision transformer of {depth} blocks, width {width} and patches of {patch} pixels{of_images}; what can be "
-        f"converted is {', '.join(known)}"
-    )
-
-
-def _of_rank(shapes: Shapes, name: str | None, rank: int) -> tuple[int, ...]:
-    """Returns the shape of a tensor. Raises KeyError if it has another number of axes, as in another network."""
-    if name is None or len(shapes[name]) != rank:
-        raise KeyError(name)
-    return shapes[name]
-
-
-def tensor_names(layers: Layers, size: Architecture, variant: Variant) -> Names:
-    """Returns where a file keeps each of our tensors."""
-    rows = () if layers.vectors else (1,)
-    found = kernel("torch", "patch", layers.patch, bias=variant.patch_bias)
-    found["class_token"] = _plain(layers.class_token, (*rows, *rows, size.width))
-    if variant.registers:
-        found["registers"] = _plain(layers.registers, (*rows, variant.registers, size.width))
-    if variant.placed is not None:
-        found["positions"] = _plain(layers.positions, (*rows, variant.placed + size.grid**2, size.width))
-    if variant.norm_tokens and layers.norm_tokens:
-        found |= norm("torch", "norm_tokens", layers.norm_tokens, statistics=False)
-    for block in range(size.depth):
-        found |= _block_names(layers, variant, f"blocks.{block}.", layers.block.format(block))
-    found |= norm("torch", "norm", layers.norm, statistics=False)
-    return found | (kernel("torch", "head", layers.head) if layers.head else {})
-
-
-def _plain(name: str | None, shape: tuple[int, ...]) -> Part:
-    """Returns the part of a tensor that is not a kernel, whose axes keep their order."""
-    return Part(name, axes=tuple(range(len(shape))), shape=shape)
-
-
-def _block_names(layers: Layers, variant: Variant, ours: str, theirs: str) -> Names:
-    found: dict[str, Where] = {}
-    for name in ("norm1", "norm2"):
-        found |= norm("torch", ours + name, theirs + getattr(layers, name), statistics=False)
-    for name, layer in (("attention.out", layers.out), ("mlp.up", layers.up), ("mlp.down", layers.down)):
-        found |= kernel("torch", ours + name, theirs + layer)
-    parts = (layers.qkv,) if isinstance(layers.qkv, str) else layers.qkv
-    weight, bias = ("_weight", "_bias") if layers.joint else (".weight", ".bias")
-    found[f"{ours}attention.qkv.kernel"] = Joined(tuple(theirs + part + weight for part in parts))
-    if variant.qkv_biases == "all":
-        found[f"{ours}attention.qkv.bias"] = Joined(tuple(theirs + part + bias for part in parts))
-    elif variant.qkv_biases == "query_value":
-        found[f"{ours}attention.query_bias"] = f"{theirs}{layers.query_bias}"
-        found[f"{ours}attention.value_bias"] = f"{theirs}{layers.value_bias}"
-    if variant.layer_scale is not None:
-        found |= {f"{ours}scale1": f"{theirs}{layers.scale1}", f"{ours}scale2": f"{theirs}{layers.scale2}"}
-    return found

@@ -4,8 +4,8 @@ https://github.com/facebookresearch/ConvNeXt; DINOv3's files hold the last Layer
 """
 
 from dataclasses import replace
+from functools import partial
 
-from tljax.models.convnext import ARCHITECTURES
 from tljax.weights.formats import TRAINING, timm_convnext, torchvision_convnext
 from tljax.weights.formats.torchvision_convnext import Layers, rule
 
@@ -28,8 +28,8 @@ FORMAT = replace(
     torchvision_convnext.FORMAT,
     title="ConvNeXt's repository",
     stem=("downsample_layers.0.0.weight", "downsample_layers.0.0.bias"),
-    identify=lambda shapes: (LAYERS.architecture(shapes), "torch"),
-    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    identify=partial(LAYERS.identify, variant="torch"),
+    names=LAYERS.names,
     rule=rule("names of ConvNeXt's authors"),
     licence="MIT for the authors' weights, the DINOv3 License for DINOv3's",
     aside=(*TRAINING, r"(^|\.)norms\.\d+\."),

@@ -5,10 +5,8 @@
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
 
 LAYERS = replace(TIMM, registers="register_tokens", head=None)
 
@@ -17,18 +15,14 @@ def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"blocks\.0\.ls1\.")
     require(shapes, has="mask_token")
     variant = "dinov2_reg" if "register_tokens" in shapes else "dinov2"
-    return architecture(LAYERS, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, variant)
 
 
 FORMAT: Format = replace(
     timm_dinov2.FORMAT,
     title="DINOv2, its authors' names",
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     rename=renaming((r"blocks\.\d+\.(\d+)\.", r"blocks.\1.")),
     rule=rule("the names of DINOv2's authors", CLASS_TOKEN, "1e-6", IMAGENET),
     aside=(*timm_dinov2.FORMAT.aside, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),

@@ -1,14 +1,15 @@
 """Hugging Face transformers' `ResNetForImageClassification`, such as microsoft/resnet-50."""
 
 from dataclasses import replace
+from functools import partial
 
 from tljax.weights.formats import torchvision
-from tljax.weights.resnet.names import NameMap
+from tljax.weights.resnet.names import Layers
 
 
-def names(prefix: str, head: str | None = None) -> NameMap:
+def layers(prefix: str, head: str | None = None) -> Layers:
     block = prefix + "encoder.stages.{stage}.layers.{block}."
-    return NameMap(
+    return Layers(
         layout="torch",
         stem_conv=f"{prefix}embedder.embedder.convolution",
         stem_norm=f"{prefix}embedder.embedder.normalization",
@@ -22,14 +23,14 @@ def names(prefix: str, head: str | None = None) -> NameMap:
     )
 
 
-NAMES = names("resnet.", "classifier.1")
+LAYERS = layers("resnet.", "classifier.1")
 
 FORMAT = replace(
     torchvision.FORMAT,
     title="Hugging Face transformers",
-    stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
-    names=NAMES.tensors,
+    stem=LAYERS.stem(),
+    identify=partial(LAYERS.identify, variant="torch_v1.5"),
+    names=LAYERS.names,
     exports=False,
     own_head=None,
     rule="transformers names: strides as its default, downsample_in_bottleneck=False, has them (v1.5), "

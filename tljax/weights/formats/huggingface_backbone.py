@@ -1,15 +1,16 @@
 """Hugging Face transformers' `ResNetModel`: the network of `ResNetForImageClassification` without its head."""
 
 from dataclasses import replace
+from functools import partial
 
 from tljax.weights.formats import huggingface
 
-NAMES = huggingface.names(prefix="")
+LAYERS = huggingface.layers(prefix="")
 
 FORMAT = replace(
     huggingface.FORMAT,
     title="Hugging Face transformers, backbone",
-    stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
-    names=NAMES.tensors,
+    stem=LAYERS.stem(),
+    identify=partial(LAYERS.identify, variant="torch_v1.5"),
+    names=LAYERS.names,
 )

@@ -1,11 +1,10 @@
 """Hugging Face transformers' CLIP, its image tower: `vision_model.` of a `CLIPModel`, or a `CLIPVisionModel`."""
 
 from dataclasses import replace
+from functools import partial
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, timm_clip
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, architecture, rule, tensor_names
+from tljax.weights.formats import timm_clip
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, rule
 from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = Layers(
@@ -25,21 +24,12 @@ LAYERS = Layers(
 )
 
 
-def identify(shapes: Shapes) -> tuple[str, str]:
-    variant = "clip_quick_transformers"
-    return architecture(LAYERS, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
-
-
 FORMAT = replace(
     timm_clip.FORMAT,
     title="Hugging Face transformers, CLIP",
     stem=("embeddings.patch_embedding.weight",),
-    identify=identify,
-    names=names,
+    identify=partial(LAYERS.identify, variant="clip_quick_transformers"),
+    names=LAYERS.names,
     rule=rule(
         "transformers' names of CLIP",
         CLASS_TOKEN,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tljax.models.convnext import ARCHITECTURES
@@ -28,7 +29,7 @@ LAYERS = Layers(
 
 def _whole(architecture: str, variant: str) -> Names:
     """The names of a network with its head."""
-    body = renamed(LAYERS.names(ARCHITECTURES[architecture]), lambda name: f"convnext.{name}")
+    body = renamed(LAYERS.names(architecture, variant), lambda name: f"convnext.{name}")
     return body | kernel("torch", "head", "classifier")
 
 
@@ -51,8 +52,8 @@ FORMAT = replace(
     torchvision_convnext.FORMAT,
     title="Hugging Face transformers, ConvNeXt",
     stem=("embeddings.patch_embeddings.weight", "embeddings.patch_embeddings.bias"),
-    identify=lambda shapes: (LAYERS.architecture(shapes), "transformers"),
-    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    identify=partial(LAYERS.identify, variant="transformers"),
+    names=LAYERS.names,
     rule=rule("transformers' names", last_epsilon="1e-12"),
     licence="Apache-2.0 for Meta's weights on its hub",
     own_head=None,

@@ -3,22 +3,16 @@
 The head of `Dinov2ForImageClassification` takes the class token and the mean of the patches and is left out.
 """
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
 from tljax.weights.formats.huggingface_vit import ATTENTION
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TRANSFORMERS, architecture, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TRANSFORMERS, rule
 from tljax.weights.transformer_reference import by_transformers
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"encoder\.layer\.0\.layer_scale1\.")
     variant = "dinov2_reg" if "embeddings.register_tokens" in shapes else "dinov2_transformers"
-    return architecture(TRANSFORMERS, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(TRANSFORMERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return TRANSFORMERS.identify(shapes, variant)
 
 
 FORMAT = Format(
@@ -27,7 +21,7 @@ FORMAT = Format(
     layout="torch",
     stem=("embeddings.patch_embeddings.projection.weight",),
     identify=identify,
-    names=names,
+    names=TRANSFORMERS.names,
     rename=renaming(*ATTENTION),
     normalisation="imagenet",
     rule=rule(

@@ -1,12 +1,14 @@
 """Hugging Face transformers' `DINOv3ViTModel`: `layer.0.` in files, `model.layer.0.` in memory since transformers 5."""
 
-from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Format, Shapes, renaming
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, rule, tensor_names
+from functools import partial
+
+from tljax.models import dinov3
+from tljax.weights.formats import Format, renaming
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, rule
 from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = Layers(
+    family=dinov3,
     patch="embeddings.patch_embeddings",
     class_token="embeddings.cls_token",
     positions=None,
@@ -27,21 +29,13 @@ LAYERS = Layers(
 LICENCE = "DINOv3's, https://ai.meta.com/resources/models-and-libraries/dinov3-license"
 
 
-def identify(shapes: Shapes) -> tuple[str, str]:
-    return architecture(LAYERS, shapes, None, ARCHITECTURES), "qv_bias"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
-
-
 FORMAT = Format(
     title="Hugging Face transformers, DINOv3",
     family="dinov3",
     layout="torch",
     stem=("embeddings.patch_embeddings.weight",),
-    identify=identify,
-    names=names,
+    identify=partial(LAYERS.identify, variant="qv_bias"),
+    names=LAYERS.names,
     rename=renaming((r"model\.layer\.", "layer.")),
     normalisation="imagenet",
     rule=rule(

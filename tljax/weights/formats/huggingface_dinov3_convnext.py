@@ -1,8 +1,8 @@
 """Hugging Face transformers' `DINOv3ConvNextModel`, such as facebook/dinov3-convnext-tiny-pretrain-lvd1689m."""
 
 from dataclasses import replace
+from functools import partial
 
-from tljax.models.convnext import ARCHITECTURES
 from tljax.weights.formats import huggingface_convnext, renaming
 from tljax.weights.formats.torchvision_convnext import Layers, rule
 
@@ -24,8 +24,8 @@ FORMAT = replace(
     huggingface_convnext.FORMAT,
     title="Hugging Face transformers, DINOv3's ConvNeXt",
     stem=("stages.0.downsample_layers.0.weight", "stages.0.downsample_layers.0.bias"),
-    identify=lambda shapes: (LAYERS.architecture(shapes), "torch"),
-    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    identify=partial(LAYERS.identify, variant="torch"),
+    names=LAYERS.names,
     rename=renaming((r"model\.stages\.", "stages.")),  # in memory; files have no such prefix
     rule=rule("transformers' names of DINOv3's ConvNeXt"),
     licence="DINOv3 License",

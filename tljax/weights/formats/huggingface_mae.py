@@ -2,28 +2,16 @@
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, huggingface_vit, mae, require
-from tljax.weights.names import Names
-from tljax.weights.transformer import IMAGENET, MEAN, architecture, rule, tensor_names
+from tljax.weights.transformer import IMAGENET, MEAN, rule
 
 ENCODER = "vit."
-LAYERS = replace(
-    huggingface_vit.LAYERS,
-    **{
-        name: ENCODER + getattr(huggingface_vit.LAYERS, name)
-        for name in ("patch", "class_token", "positions", "norm", "block")
-    },
-)
+LAYERS = huggingface_vit.LAYERS.below(ENCODER)
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"decoder\.")
-    return architecture(LAYERS, shapes, VARIANTS["mae_transformers"].placed, ARCHITECTURES), "mae_transformers"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, "mae_transformers")
 
 
 FORMAT = replace(
@@ -31,7 +19,7 @@ FORMAT = replace(
     title="Hugging Face transformers, MAE",
     stem=(f"{ENCODER}embeddings.patch_embeddings.projection.weight",),
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     normalisation="imagenet",
     rule=rule("transformers' names next to MAE's decoder", f"{MEAN} after the encoder's LayerNorm", "1e-12", IMAGENET),
     licence=mae.FORMAT.licence,

@@ -6,10 +6,8 @@ same layer `layers.0.attention.q_proj` in memory.
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, Shapes, renaming, require
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, architecture, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, rule
 from tljax.weights.transformer_reference import by_transformers
 
 LAYERS = replace(
@@ -34,11 +32,7 @@ RENAME = renaming(
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"encoder\.layer\.0\.layernorm_before\.")
-    return architecture(LAYERS, shapes, VARIANTS["transformers"].placed, ARCHITECTURES), "transformers"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, "transformers")
 
 
 FORMAT = Format(
@@ -47,7 +41,7 @@ FORMAT = Format(
     layout="torch",
     stem=("embeddings.patch_embeddings.projection.weight",),
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     rename=RENAME,
     normalisation="inception",
     rule=rule(

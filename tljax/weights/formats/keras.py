@@ -3,9 +3,9 @@
 from tljax.weights.formats import CONTRASTIVE, Format, Shapes, require
 from tljax.weights.keras.input import NORMALIZATION
 from tljax.weights.resnet import described, reference, variants
-from tljax.weights.resnet.names import NameMap
+from tljax.weights.resnet.names import Layers
 
-NAMES = NameMap(
+LAYERS = Layers(
     layout="keras",
     stem_conv="conv1_conv",
     stem_norm="conv1_bn",
@@ -22,16 +22,16 @@ NAMES = NameMap(
 def identify(shapes: Shapes) -> tuple[str, str]:
     """Raises KeyError for a DenseNet, whose first layers have the same names."""
     require(shapes, not_has=r"pool\d_(conv|bn)/")
-    return NAMES.architecture(shapes), "keras_v1"
+    return LAYERS.identify(shapes, "keras_v1")
 
 
 FORMAT = Format(
     title="Keras",
     family="resnet",
     layout="keras",
-    stem=NAMES.stem(),
+    stem=LAYERS.stem(),
     identify=identify,
-    names=NAMES.tensors,
+    names=LAYERS.names,
     normalisation="caffe",
     rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "
     "input as its preprocess_input gives it (BGR minus the ImageNet mean); if it is RadImageNet's, say "

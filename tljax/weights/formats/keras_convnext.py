@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def reference(source: Source, conversion: Conversion, images: np.ndarray) -> tup
     import jax
     import keras
 
-    tensors = tensors_by(LAYERS.names(ARCHITECTURES[card.backbone]), source, conversion)
+    tensors = tensors_by(LAYERS.names(card.backbone, card.variant), source, conversion)
     norm_first = VARIANTS[card.variant].norm_first
     network: Any = getattr(keras.applications, NETWORKS[card.backbone])(
         weights=None,
@@ -189,8 +190,8 @@ FORMAT = replace(
     title="Keras, ConvNeXt",
     family="convnext",
     stem=("stem_conv/kernel", "stem_conv/bias"),
-    identify=lambda shapes: (LAYERS.architecture(shapes), "keras"),
-    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    identify=partial(LAYERS.identify, variant="keras"),
+    names=LAYERS.names,
     normalisation="imagenet",
     rule=rule(
         "Keras' layer names",

@@ -9,9 +9,9 @@ from functools import partial
 
 from tljax.weights.formats import keras
 from tljax.weights.resnet import described
-from tljax.weights.resnet.names import NameMap
+from tljax.weights.resnet.names import Layers
 
-NAMES = NameMap(
+LAYERS = Layers(
     layout="keras",
     stem_conv="conv1",
     stem_norm="bn_conv1",
@@ -26,9 +26,9 @@ NAMES = NameMap(
 FORMAT = replace(
     keras.FORMAT,
     title="Keras before 2.3",
-    stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "keras_v1"),
-    names=NAMES.tensors,
+    stem=LAYERS.stem(),
+    identify=partial(LAYERS.identify, variant="keras_v1"),
+    names=LAYERS.names,
     describe=partial(described.describe, epsilon=1e-3),
     rule="layer names of Keras before 2.3: strides as keras.applications.ResNet50 has them (v1), max-pool padded as "
     "since Keras 2.2.3, input as its preprocess_input gives it (BGR minus the ImageNet mean)",

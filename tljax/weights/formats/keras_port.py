@@ -1,14 +1,15 @@
 """PyTorch ports of Keras' ResNets: torchvision's names, and a bias on each convolution."""
 
 from dataclasses import replace
+from functools import partial
 
 from tljax.weights.formats import torchvision
-from tljax.weights.formats.torchvision import NAMES
+from tljax.weights.formats.torchvision import LAYERS
 
 FORMAT = replace(
     torchvision.FORMAT,
     title="PyTorch port of Keras weights",
-    identify=lambda shapes: (NAMES.architecture(shapes), "keras_v1"),
+    identify=partial(LAYERS.identify, variant="keras_v1"),
     normalisation="caffe",
     rule="torchvision names with convolution biases are taken for a port from Keras: strides and epsilon as "
     "keras.applications.ResNet50 has them (v1), input BGR minus the ImageNet mean",

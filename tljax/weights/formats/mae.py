@@ -2,28 +2,22 @@
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, require, timm_vit
-from tljax.weights.names import Names
-from tljax.weights.transformer import IMAGENET, MEAN, TIMM, architecture, rule, tensor_names
+from tljax.weights.transformer import IMAGENET, MEAN, TIMM, rule
 
 LAYERS = replace(TIMM, head=None)
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has="decoder_")
-    return architecture(LAYERS, shapes, VARIANTS["mae"].placed, ARCHITECTURES), "mae"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, "mae")
 
 
 FORMAT = replace(
     timm_vit.FORMAT,
     title="MAE",
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     normalisation="imagenet",
     rule=rule(
         "an encoder next to MAE's decoder",

@@ -2,28 +2,22 @@
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, mae, require
-from tljax.weights.names import Names
-from tljax.weights.transformer import IMAGENET, MEAN, TIMM, architecture, rule, tensor_names
+from tljax.weights.transformer import IMAGENET, MEAN, TIMM, rule
 
 LAYERS = replace(TIMM, norm="fc_norm")
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"fc_norm\.", not_has=r"blocks\.0\.ls1\.|norm_pre\.|reg_token")
-    return architecture(LAYERS, shapes, VARIANTS["mae_tuned"].placed, ARCHITECTURES), "mae_tuned"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, "mae_tuned")
 
 
 FORMAT = replace(
     mae.FORMAT,
     title="MAE, fine-tuned",
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     rule=rule("timm's names with `fc_norm`", f"{MEAN}, then its LayerNorm", "1e-6", IMAGENET),
     reference=None,
 )

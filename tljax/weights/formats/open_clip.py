@@ -1,11 +1,10 @@
 """CLIP's image tower as OpenAI and open_clip keep it: `visual.transformer.resblocks.`."""
 
 from dataclasses import replace
+from functools import partial
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, timm_clip
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, architecture, rule, tensor_names
+from tljax.weights.formats import timm_clip
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, rule
 
 LAYERS = Layers(
     patch="conv1",
@@ -25,20 +24,12 @@ LAYERS = Layers(
 )
 
 
-def identify(shapes: Shapes) -> tuple[str, str]:
-    return architecture(LAYERS, shapes, VARIANTS["clip"].placed, ARCHITECTURES), "clip"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
-
-
 FORMAT = replace(
     timm_clip.FORMAT,
     title="open_clip",
     stem=("class_embedding",),
-    identify=identify,
-    names=names,
+    identify=partial(LAYERS.identify, variant="clip"),
+    names=LAYERS.names,
     rule=rule(
         "open_clip's names",
         CLASS_TOKEN,

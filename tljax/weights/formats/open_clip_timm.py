@@ -5,28 +5,18 @@ Its input is that of BiomedCLIP's `open_clip_config.json`: OpenAI's mean and dev
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import Shapes, require, timm_clip, timm_vit
-from tljax.weights.names import Names
+from tljax.weights.formats import Shapes, require, timm_clip
 from tljax.weights.reference import by_torch
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, rule
 from tljax.weights.transformer_reference import timm_vit_network
 
 TRUNK = "visual.trunk."
-LAYERS = replace(
-    TIMM,
-    **{name: TRUNK + getattr(TIMM, name) for name in ("patch", "class_token", "positions", "norm", "block")},
-    head=None,
-)
+LAYERS = TIMM.below(TRUNK)
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, not_has=r"visual\.trunk\.(blocks\.0\.ls1|norm_pre|fc_norm|reg_token)")
-    return architecture(LAYERS, shapes, VARIANTS["timm"].placed, ARCHITECTURES), "timm"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, "timm")
 
 
 FORMAT = replace(
@@ -34,7 +24,7 @@ FORMAT = replace(
     title="open_clip, image tower of timm's",
     stem=(f"{TRUNK}patch_embed.proj.weight",),
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     rule=rule(
         "a plain trunk of timm's in an open_clip model, as BiomedCLIP's",
         CLASS_TOKEN,
@@ -43,5 +33,5 @@ FORMAT = replace(
         timm_clip.PROJECTION,
     ),
     aside=(*timm_clip.FORMAT.aside, r"^(module\.)?(text\.|visual\.head\.|logit_(scale|bias)$)"),
-    reference=by_torch("timm", timm_vit_network, names=timm_vit.names),
+    reference=by_torch("timm", timm_vit_network, names=TIMM.names),
 )

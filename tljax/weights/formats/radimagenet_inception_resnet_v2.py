@@ -1,16 +1,6 @@
-"""`RadImageNet-IRV2_notop.h5` (Mei et al. 2022, https://github.com/BMEII-AI/RadImageNet): a whole Keras model."""
+"""`RadImageNet-IRV2_notop.h5` of the RadImageNet authors: a whole Keras model."""
 
-from dataclasses import replace
+from tljax.weights.formats import keras_inception_resnet_v2
+from tljax.weights.formats.radimagenet import whole_model
 
-from tljax.weights.formats import keras_inception_resnet_v2, radimagenet_inception_v3
-
-FORMAT = replace(
-    keras_inception_resnet_v2.FORMAT,
-    title="RadImageNet, Keras, Inception-ResNet-V2",
-    bare=True,
-    own_head=None,
-    saved_model=True,
-    normalisation=radimagenet_inception_v3.FORMAT.normalisation,
-    rule=radimagenet_inception_v3.FORMAT.rule,
-    licence=radimagenet_inception_v3.FORMAT.licence,
-)
+FORMAT = whole_model(keras_inception_resnet_v2.FORMAT, "RadImageNet, Keras, Inception-ResNet-V2", imagenet="inception")

@@ -1,14 +1,15 @@
 """`ResNet50.pt` of the RadImageNet authors: the children of torchvision's network, numbered in an nn.Sequential."""
 
 from dataclasses import replace
+from functools import partial
 
 from tljax.weights.formats import radimagenet, torchvision
-from tljax.weights.resnet.names import NameMap
+from tljax.weights.resnet.names import Layers
 
 
-def numbered(prefix: str) -> NameMap:
+def numbered(prefix: str) -> Layers:
     block = prefix + "{stage}.{block}."
-    return NameMap(
+    return Layers(
         layout="torch",
         stem_conv=f"{prefix}0",
         stem_norm=f"{prefix}1",
@@ -21,14 +22,14 @@ def numbered(prefix: str) -> NameMap:
     )
 
 
-NAMES = numbered("backbone.")
+LAYERS = numbered("backbone.")
 
 FORMAT = replace(
     torchvision.FORMAT,
     title="RadImageNet, PyTorch",
-    stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
-    names=NAMES.tensors,
+    stem=LAYERS.stem(),
+    identify=partial(LAYERS.identify, variant="torch_v1.5"),
+    names=LAYERS.names,
     normalisation="radimagenet_torch",
     rule="numbered children of a 'backbone' and nothing else are taken for RadImageNet's: strides as torchvision's "
     "(v1.5), which the authors' PyTorch code uses; input as that code feeds it (BGR, -1..1), where their Keras code "

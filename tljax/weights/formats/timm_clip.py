@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Shapes, require, timm_vit
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, architecture, rule
+from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, rule
 
 PROJECTION = "the projection to the space shared with texts, and the tower of the texts, are left out"
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"norm_pre\.", not_has=r"blocks\.0\.ls1\.|fc_norm\.|reg_token")
-    return architecture(TIMM, shapes, VARIANTS["clip"].placed, ARCHITECTURES), "clip"
+    return TIMM.identify(shapes, "clip")
 
 
 FORMAT = replace(

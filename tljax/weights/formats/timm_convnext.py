@@ -8,7 +8,6 @@ from tljax.models.convnext import ARCHITECTURES
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import NotConvertible, Shapes, torchvision_convnext
 from tljax.weights.formats.torchvision_convnext import STAGES, Layers, last_epsilon, rule
-from tljax.weights.names import Names
 from tljax.weights.reference import Original, View, by_torch
 
 LAYERS = Layers(
@@ -30,11 +29,7 @@ LAYERS = Layers(
 def identify(shapes: Shapes) -> tuple[str, str]:
     if "norm_pre.weight" in shapes:
         raise NotConvertible("a ConvNeXt whose last LayerNorm comes before pooling (timm's `hnf`), of other layers")
-    return LAYERS.architecture(shapes), "torch"
-
-
-def names(architecture: str, variant: str) -> Names:
-    return LAYERS.names(ARCHITECTURES[architecture])
+    return LAYERS.identify(shapes, "torch")
 
 
 def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
@@ -51,14 +46,14 @@ def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, .
     return Original(f"timm's {card.backbone}", network, views)
 
 
-REFERENCE = by_torch("timm", _original, names)
+REFERENCE = by_torch("timm", _original, LAYERS.names)
 
 FORMAT = replace(
     torchvision_convnext.FORMAT,
     title="timm, ConvNeXt",
     stem=("stem.0.weight", "stem.0.bias"),
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     rule=rule("timm's names", "if it is CLIP's image tower, say --normalisation clip"),
     licence="of the weights' authors: Apache-2.0 or MIT for most of timm's, the DINOv3 License for DINOv3's",
     own_head=None,

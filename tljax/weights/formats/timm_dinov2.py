@@ -2,10 +2,8 @@
 
 import math
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import TRAINING, Format, Shapes, require
-from tljax.weights.formats.timm_vit import names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
 from tljax.weights.transformer_reference import BY_TIMM
 
 LICENCE = "Apache-2.0 for Meta's weights"
@@ -17,7 +15,7 @@ def identify(shapes: Shapes) -> tuple[str, str]:
     if "reg_token" in shapes:  # timm's positions are those of the patches alone; we export the class token's too
         places = shapes["pos_embed"][-2]
         variant = "dinov2_reg_timm" if math.isqrt(places) ** 2 == places else "dinov2_reg"
-    return architecture(TIMM, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
+    return TIMM.identify(shapes, variant)
 
 
 FORMAT = Format(
@@ -26,7 +24,7 @@ FORMAT = Format(
     layout="torch",
     stem=("patch_embed.proj.weight",),
     identify=identify,
-    names=names,
+    names=TIMM.names,
     normalisation="imagenet",
     rule=rule("timm's names with LayerScale are taken for DINOv2", CLASS_TOKEN, "1e-6", IMAGENET),
     licence=LICENCE,

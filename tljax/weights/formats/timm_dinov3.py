@@ -2,25 +2,26 @@
 
 from dataclasses import replace
 
-from tljax.models.dinov3 import ARCHITECTURES, VARIANTS
+from tljax.models import dinov3
 from tljax.weights.formats import Shapes, huggingface_dinov3, require
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, architecture, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
 from tljax.weights.transformer_reference import BY_TIMM_DINOV3
 
 LAYERS = replace(
-    TIMM, positions=None, scale1="gamma_1", scale2="gamma_2", query_bias="attn.q_bias", value_bias="attn.v_bias"
+    TIMM,
+    family=dinov3,
+    positions=None,
+    scale1="gamma_1",
+    scale2="gamma_2",
+    query_bias="attn.q_bias",
+    value_bias="attn.v_bias",
 )
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"blocks\.0\.gamma_1", not_has="pos_embed")
     variant = "qv_bias" if "blocks.0.attn.q_bias" in shapes else "no_bias"
-    return architecture(LAYERS, shapes, None, ARCHITECTURES), variant
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
+    return LAYERS.identify(shapes, variant)
 
 
 FORMAT = replace(
@@ -28,7 +29,7 @@ FORMAT = replace(
     title="timm, DINOv3",
     stem=("patch_embed.proj.weight",),
     identify=identify,
-    names=names,
+    names=LAYERS.names,
     rename=None,
     rule=rule(
         "timm's names of DINOv3",

@@ -1,9 +1,7 @@
 """timm's supervised vision transformers, and all that names its tensors like them: DINO, DeiT, the encoder of MAE."""
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import TRAINING, Format, Shapes, require
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, TIMM, architecture, rule, tensor_names
+from tljax.weights.transformer import CLASS_TOKEN, TIMM, rule
 from tljax.weights.transformer_reference import BY_TIMM
 
 OTHERS = (
@@ -11,14 +9,10 @@ OTHERS = (
 )
 
 
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(TIMM, ARCHITECTURES[backbone], VARIANTS[variant])
-
-
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, not_has=OTHERS)
     variant = "timm_reg" if "reg_token" in shapes else "timm"
-    return architecture(TIMM, shapes, VARIANTS[variant].placed, ARCHITECTURES), variant
+    return TIMM.identify(shapes, variant)
 
 
 FORMAT = Format(
@@ -27,7 +21,7 @@ FORMAT = Format(
     layout="torch",
     stem=("patch_embed.proj.weight",),
     identify=identify,
-    names=names,
+    names=TIMM.names,
     normalisation="inception",
     rule=rule(
         "timm's names are taken for a supervised network",

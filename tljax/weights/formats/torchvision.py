@@ -1,10 +1,12 @@
 """torchvision's ResNets and all that names its tensors like them: timm, MoCo, most PyTorch training code."""
 
+from functools import partial
+
 from tljax.weights.formats import TRAINING, Format
 from tljax.weights.resnet import reference, variants
-from tljax.weights.resnet.names import NameMap
+from tljax.weights.resnet.names import Layers
 
-NAMES = NameMap(
+LAYERS = Layers(
     layout="torch",
     stem_conv="conv1",
     stem_norm="bn1",
@@ -20,9 +22,9 @@ FORMAT = Format(
     title="PyTorch, torchvision names",
     family="resnet",
     layout="torch",
-    stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
-    names=NAMES.tensors,
+    stem=LAYERS.stem(),
+    identify=partial(LAYERS.identify, variant="torch_v1.5"),
+    names=LAYERS.names,
     normalisation="imagenet",
     rule="torchvision names without convolution biases: strides taken as torchvision's (v1.5), "
     "input as ImageNet's (RGB / 255, mean and std)",

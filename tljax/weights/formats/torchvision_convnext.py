@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tljax.core.errors import UserError
-from tljax.models.convnext import ARCHITECTURES, VARIANTS, Architecture
+from tljax.models.convnext import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import TRAINING, Format, NotConvertible, Shapes, count
 from tljax.weights.names import Layout, Names, Part, kernel, norm
@@ -51,10 +52,10 @@ class Layers:
         """Returns a name with its numbers."""
         return name.format(stage=stage, block=block, before=stage - 1, odd=2 * stage + 1, even=2 * stage)
 
-    def architecture(self, shapes: Shapes) -> str:
-        """Returns which architecture has these shapes.
+    def identify(self, shapes: Shapes, variant: str) -> tuple[str, str]:
+        """Returns the architecture with these shapes, and the variant.
 
-        Raises NotConvertible that says what the file holds, or KeyError for a tensor that it lacks.
+        Raises NotConvertible if tljax lacks the architecture, and KeyError if the file lacks a tensor.
         """
         places = [self.place(self.block, stage, 12345) for stage in range(STAGES)]
         blocks = tuple(count(shapes, re.escape(place).replace("12345", r"(\d+)")) for place in places)
@@ -68,12 +69,12 @@ class Layers:
             raise NotConvertible(f"a ConvNeXt V2, which normalises responses; what can be converted is {known}")
         for name, size in ARCHITECTURES.items():
             if (size.blocks, size.widths) == (blocks, widths):
-                return name
+                return name, variant
         raise NotConvertible(f"a ConvNeXt of {blocks} blocks and widths {widths}; what can be converted is {known}")
 
-    def names(self, size: Architecture) -> Names:
-        """Returns where a file keeps each of our tensors."""
-        layout = self.layout
+    def names(self, architecture: str, variant: str) -> Names:
+        """Returns where a file keeps each of our tensors, which are the same in every variant."""
+        size, layout = ARCHITECTURES[architecture], self.layout
         found = kernel(layout, "stem", self.stem) | norm(layout, "stem_norm", self.stem_norm, statistics=False)
         for stage, blocks in enumerate(size.blocks):
             if stage > 0:
@@ -148,8 +149,8 @@ FORMAT = Format(
     family="convnext",
     layout="torch",
     stem=("features.0.0.weight", "features.0.0.bias"),
-    identify=lambda shapes: (LAYERS.architecture(shapes), "torch"),
-    names=lambda architecture, variant: LAYERS.names(ARCHITECTURES[architecture]),
+    identify=partial(LAYERS.identify, variant="torch"),
+    names=LAYERS.names,
     normalisation="imagenet",
     rule=rule("torchvision's names"),
     licence="BSD-3-Clause for torchvision's own weights",

@@ -1,17 +1,18 @@
 """torchvision's network as users cut it, `nn.Sequential(*list(resnet50().children())[:-1])`: its children by number."""
 
 from dataclasses import replace
+from functools import partial
 
 from tljax.weights.formats import radimagenet_torch, torchvision
 
-NAMES = radimagenet_torch.numbered(prefix="")
+LAYERS = radimagenet_torch.numbered(prefix="")
 
 FORMAT = replace(
     torchvision.FORMAT,
     title="PyTorch, torchvision's children by number",
-    stem=NAMES.stem(),
-    identify=lambda shapes: (NAMES.architecture(shapes), "torch_v1.5"),
-    names=NAMES.tensors,
+    stem=LAYERS.stem(),
+    identify=partial(LAYERS.identify, variant="torch_v1.5"),
+    names=LAYERS.names,
     own_head=None,
     exports=False,
     rule="numbered children without biases: strides taken as torchvision's (v1.5), input as ImageNet's "

@@ -1,9 +1,9 @@
 """torchvision's vision transformers: vit_b_16, vit_l_16."""
 
-from tljax.models.vit import ARCHITECTURES, VARIANTS
-from tljax.weights.formats import TRAINING, Format, Shapes, renaming
-from tljax.weights.names import Names
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, architecture, rule, tensor_names
+from functools import partial
+
+from tljax.weights.formats import TRAINING, Format, renaming
+from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, rule
 
 LAYERS = Layers(
     patch="conv_proj",
@@ -22,21 +22,13 @@ LAYERS = Layers(
 )
 
 
-def identify(shapes: Shapes) -> tuple[str, str]:
-    return architecture(LAYERS, shapes, VARIANTS["torchvision"].placed, ARCHITECTURES), "torchvision"
-
-
-def names(backbone: str, variant: str) -> Names:
-    return tensor_names(LAYERS, ARCHITECTURES[backbone], VARIANTS[variant])
-
-
 FORMAT = Format(
     title="torchvision, vision transformer",
     family="vit",
     layout="torch",
     stem=("conv_proj.weight",),
-    identify=identify,
-    names=names,
+    identify=partial(LAYERS.identify, variant="torchvision"),
+    names=LAYERS.names,
     rename=renaming((r"mlp\.linear_1\.", "mlp.0."), (r"mlp\.linear_2\.", "mlp.3.")),  # before torchvision 0.14
     normalisation="imagenet",
     rule=rule("torchvision's names", CLASS_TOKEN, "1e-6", IMAGENET),

@@ -14,7 +14,7 @@ LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
 
 @dataclass(frozen=True)
-class NameMap:
+class Layers:
     """Layer names of a format.
 
     In the templates of blocks, `{stage}`, `{block}` and `{conv}` count from `first_stage`, `first_block` and
@@ -40,11 +40,11 @@ class NameMap:
         )
         return tuple(map(str, layers.values()))
 
-    def tensors(self, architecture: str, variant: str) -> Names:
-        """Returns our name -> the format's, for every tensor of a network."""
+    def names(self, architecture: str, variant: str) -> Names:
+        """Returns where a file keeps each of our tensors."""
         size, biases = ARCHITECTURES[architecture], VARIANTS[variant].conv_bias
         names = {}
-        for ours, theirs in self.layers(size).items():
+        for ours, theirs in self._layers(size).items():
             if ours == "head":
                 names |= kernel(self.layout, ours, theirs)
             elif "conv" in ours.rpartition(".")[2]:
@@ -53,7 +53,7 @@ class NameMap:
                 names |= norm(self.layout, ours, theirs, statistics=True)
         return names
 
-    def layers(self, size: Architecture) -> dict[str, str]:
+    def _layers(self, size: Architecture) -> dict[str, str]:
         """Returns our layer -> the format's, for the whole network."""
         found = {"conv1": self.stem_conv, "bn1": self.stem_norm}
         for stage, count in enumerate(size.blocks):
@@ -74,8 +74,8 @@ class NameMap:
             layers[f"{ours}.shortcut_bn"] = self.shortcut_norm.format(**place)
         return layers
 
-    def architecture(self, shapes: Shapes) -> str:
-        """Returns the architecture in a file.
+    def identify(self, shapes: Shapes, variant: str) -> tuple[str, str]:
+        """Returns the architecture with these shapes, and the variant.
 
         Raises NotConvertible for a ResNet that tljax lacks, and KeyError if the blocks are not those of a ResNet.
         """
@@ -88,7 +88,7 @@ class NameMap:
         self._refuse_relatives(shapes)
         for name, size in ARCHITECTURES.items():
             if (size.blocks, size.bottleneck) == (blocks, is_bottleneck) and self._fits(size, shapes):
-                return name
+                return name, variant
         raise NotConvertible(
             f"a ResNet of {blocks} {'bottleneck' if is_bottleneck else 'basic'} blocks; what can be converted is "
             f"{', '.join(ARCHITECTURES)}"
