@@ -1,10 +1,11 @@
-"""Config files: under the present and the former module name, and what is wrong in them."""
+"""Config files, the present and the former name of their module, and mistakes in files and on the command line."""
 
 import sys
 
 import pytest
 
-from tljax.core.config import StudyConfig, TrainConfig, examples, load_config, parse
+from tljax.core.arguments import Parser
+from tljax.core.config import ScreenConfig, StudyConfig, TrainConfig, examples, load_config, parse
 from tljax.core.errors import UserError
 
 OLD = """\
@@ -34,7 +35,7 @@ def test_flags_override_the_config_file(tmp_path):
     ("text", "said"),
     [
         ("", "no object named 'config'"),
-        ("config = 3", "a int named 'config'; this command needs a TrainConfig"),
+        ("config = 3", "has a 'config' of type int; this command needs a TrainConfig"),
         ("x = 1\nraise ValueError('no')", "line 2: ValueError: no"),
         ("from tljax.core.config import TrainConfig\nconfig = TrainConfig(epoch=1)", "line 2: TypeError"),
         ("from tljax.core.config import TrainConfig\nconfig = TrainConfig(fold=True)", "fold is True; it must be int"),
@@ -45,6 +46,35 @@ def test_a_mistake_in_a_config_file_is_one_message(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(UserError, match=said):
         load_config(path, TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "said"),
+    [
+        (TrainConfig, "--freeze true", "--freeze takes no value, but is given 'true': write --freeze for yes"),
+        (TrainConfig, "--epochs 3 --freeze=False", "and --no-freeze for no. See: tljax train --help"),
+        (TrainConfig, "--skip_bad yes", "--skip_bad takes no value"),
+        (StudyConfig, "--train.freeze no", "and --train.no-freeze for no"),
+        (TrainConfig, "breast", "'breast' belongs to no option: write the option before its value"),
+        (StudyConfig, "my_images", "for the example config write --config my_images"),
+        (StudyConfig, "--folds 1,2", "separate the values by spaces: --folds 1 2"),
+        (ScreenConfig, "imagenet --scores knn,gbc", "separate the values by spaces: --scores knn gbc"),
+    ],
+)
+def test_a_misplaced_word_on_the_command_line_is_explained(kind, arguments, said):
+    with pytest.raises(UserError) as raised:
+        parse(kind, "tljax train", arguments.split())
+    assert said in str(raised.value)
+
+
+def test_a_mistyped_option_is_answered_with_the_nearest_one(capsys):
+    with pytest.raises(SystemExit):
+        parse(TrainConfig, "tljax train", ["--frezze"])
+    assert "--freeze" in capsys.readouterr().err
+    parser = Parser(prog="tljax weights get")
+    parser.add_argument("--weights-dir")
+    with pytest.raises(UserError, match=r"'--weight-dir'; did you mean '--weights-dir'\? See: tljax weights get"):
+        parser.parse_args(["--weight-dir", "x"])
 
 
 def test_an_example_config_is_found_by_name_and_copied_once(tmp_path):

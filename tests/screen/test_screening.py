@@ -176,6 +176,8 @@ def test_missing_weights_are_named_once_with_the_command_that_gets_them(world, t
     assert missing["radimagenet"].endswith("tljax weights get radimagenet")
     with pytest.raises(UserError, match="imagnet"):
         candidates.find(ScreenConfig(networks=("imagnet",)))
+    with pytest.raises(UserError, match="tljax weights get radimagenet"):
+        candidates.find(ScreenConfig(networks=("radimagenet",), weights_dir=tmp_path / "none"))
 
 
 def test_a_full_disk_says_what_to_do(world, monkeypatch):

@@ -110,7 +110,7 @@ def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
     [
         ({"tasks": ("brest",)}, "no data set 'brest'"),
         ({"tasks": ()}, "the grid is empty: tasks"),
-        ({"inits": ("imagnet",)}, "unknown initialisation or network 'imagnet'"),
+        ({"inits": ("imagnet",)}, "there is no network 'imagnet'; did you mean 'imagenet'"),
         ({"inits": ("random", "random")}, "names something twice"),
         ({"folds": (6,)}, "there is no fold 6"),
         ({"recipes": ({"leaning_rate": 1},)}, "did you mean 'learning_rate'"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tljax
+from tljax.core.errors import EXIT_USER_ERROR, did_you_mean
 
 ROOT = Path(tljax.__file__).parent
 ABOUT = {
@@ -23,24 +24,25 @@ ABOUT = {
 
 
 def names() -> Iterator[str]:
-    """List the commands: every package of tljax that holds a `__main__.py`."""
+    """Yields the names of the commands: every package of tljax that holds a `__main__.py`."""
     for package in pkgutil.iter_modules(tljax.__path__):
         if package.ispkg and (ROOT / package.name / "__main__.py").is_file():
             yield package.name
 
 
 def main() -> None:
-    """Run the command that the first argument names."""
+    """Runs the command that the first argument names."""
     known = list(names())
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         lines = "\n".join(f"  {command:<10}{ABOUT.get(command, '')}".rstrip() for command in known)
-        print(f"usage: tljax COMMAND [options] | --version\n\n{lines}\n\ntljax COMMAND --help explains one.")
+        print(f"usage: tljax COMMAND [options] | --version\n\n{lines}\n\ntljax COMMAND --help explains a command.")
     elif name == "--version":
         print(f"tljax {tljax.__version__}")
     elif name in known:
         sys.argv = [f"tljax {name}", *arguments]
         runpy.run_module(f"tljax.{name}", run_name="__main__")
     else:
-        print(f"error: tljax has no command {name!r}; known are {', '.join(known)}", file=sys.stderr)
-        sys.exit(2)
+        hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+        print(f"error: tljax has no command {name!r}{hint}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)

@@ -1,8 +1,9 @@
 """Reports a user's mistake as one clear message instead of a traceback."""
 
+import difflib
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 
@@ -44,6 +45,12 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
     except OSError as error:  # a full disk, or a folder without write permission
         print(f"error: {error}; fix this and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean 'NAME'?` with the known name nearest to a mistyped one, or nothing if none is near."""
+    near = difflib.get_close_matches(given, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def first_few(names: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Lists the tasks; with NAME, prepares and checks a task and its folds; with `get NAME`, downloads its archive."""
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tljax import datasets
+from tljax.core.arguments import Parser
 from tljax.core.config import DatasetsConfig, parse
 from tljax.core.errors import UserError, first_few, run_command
 from tljax.core.files import write_csv
@@ -57,7 +57,7 @@ def main() -> None:
 
 def get(arguments: list[str]) -> None:
     """Downloads a public archive, and prints where it is."""
-    parser = argparse.ArgumentParser(prog="tljax datasets get", description="Download the archive of a data set.")
+    parser = Parser(prog="tljax datasets get", description="Download the archive of a data set.")
     parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(archives.archives())}")
     parser.add_argument(
         "--cache-dir",

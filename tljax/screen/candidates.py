@@ -52,6 +52,10 @@ def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple
             if not weights.is_known(spec):
                 raise
             missing[spec] = f"its weights are not here; get them with: tljax weights get {spec}"
+    if missing and len(missing) == len(given):
+        raise UserError(
+            "none of these networks can be screened:" + "".join(f"\n  {n}: {w}" for n, w in missing.items())
+        )
     cards = [weights.read_card(folder) for _, folder in trained]
     own = names_of([spec for spec, _ in trained], [_label(spec, config.weights_dir) for spec, _ in trained])
     names = [(called or {}).get(spec, name) for (spec, _), name in zip(trained, own, strict=True)]

@@ -1,7 +1,6 @@
 """Finds mistakes in the config of a study, and runs of another study in its folder, before anything runs."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from tljax import datasets, similarity, weights
 from tljax.core import runs
 from tljax.core.config import INCIDENTAL, StudyConfig, TrainConfig, completed, to_json
-from tljax.core.errors import UserError, require_at_least
+from tljax.core.errors import UserError, did_you_mean, require_at_least
 from tljax.core.typed import typed, typed_settings
 from tljax.datasets.folds import load_data
 from tljax.study.planned import PlannedRun
@@ -60,8 +59,7 @@ def _checked(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         if name in (*_OF_THE_GRID, "quiet"):
             raise UserError(f"{place}: {name} is an axis of the grid; set it there")
         if name not in _SETTINGS:
-            near = difflib.get_close_matches(name, _SETTINGS, 1)
-            raise UserError(f"{place}: there is no setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise UserError(f"{place}: there is no setting {name!r}{did_you_mean(name, _SETTINGS)}")
     return typed_settings(TrainConfig, settings, f"{place}: ")
 
 

@@ -1,10 +1,10 @@
 """python -m tljax.weights: list, get, convert, audit and export checkpoints."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from tljax.core.errors import run_command
+from tljax.core.arguments import Parser
+from tljax.core.errors import EXIT_USER_ERROR, did_you_mean, run_command
 from tljax.core.progress import output
 
 COMMANDS = {
@@ -17,20 +17,21 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the command that the first argument names."""
+    """Runs the command that the first argument names."""
     name, *arguments = sys.argv[1:] or ["--help"]
-    if name not in COMMANDS:
+    if name in ("-h", "--help"):
         known = "\n".join(f"  {command:<9}{does}" for command, does in COMMANDS.items())
-        print(f"usage: tljax weights COMMAND [options]\n\n{known}\n\ntljax weights COMMAND --help explains one.")
-        if name not in ("-h", "--help"):
-            print(f"error: there is no command {name!r}", file=sys.stderr)
-            sys.exit(2)
+        print(f"usage: tljax weights COMMAND [options]\n\n{known}\n\ntljax weights COMMAND --help explains a command.")
         return
+    if name not in COMMANDS:
+        hint = did_you_mean(name, COMMANDS) or f"; known are {', '.join(COMMANDS)}"
+        print(f"error: tljax weights has no command {name!r}{hint}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
     {"list": _list, "get": _get, "convert": _convert, "export": _export, "audit": _audit}[name](arguments)
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"tljax weights {command}", description=COMMANDS[command])
+def _parser(command: str) -> Parser:
+    parser = Parser(prog=f"tljax weights {command}", description=COMMANDS[command])
     parser.add_argument(
         "--weights-dir",
         type=Path,
@@ -84,7 +85,7 @@ def _convert(arguments: list[str]) -> None:
 def _export(arguments: list[str]) -> None:
     from tljax.weights.export import TARGETS, export
 
-    parser = argparse.ArgumentParser(prog="tljax weights export", description=COMMANDS["export"])
+    parser = Parser(prog="tljax weights export", description=COMMANDS["export"])
     parser.add_argument("source", type=Path, metavar="FOLDER", help="a weights folder or a finished run")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
     parser.add_argument("--to", choices=TARGETS, help="kind of file; default by the suffix of FILE")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tljax.core.cache import weights_home
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, did_you_mean
 from tljax.weights.folder import is_whole
 from tljax.weights.formats import formats
 
@@ -65,7 +65,9 @@ def checkpoint(name: str) -> Checkpoint:
     """Returns the checkpoint of a name. Raises UserError for an unknown name."""
     known = checkpoints()
     if name not in known:
-        raise UserError(f"there is no checkpoint {name!r}; `tljax weights list` shows all {len(known)}")
+        same = [each.name for each in known.values() if name.lower() == each.architecture]
+        hint = f"; those of this architecture are {', '.join(same)}." if same else did_you_mean(name, known)
+        raise UserError(f"there is no checkpoint {name!r}{hint or '.'} `tljax weights list` shows all {len(known)}")
     return known[name]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax import models
+from tljax.core.arguments import Parser
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights import audit_command, verify
@@ -27,7 +28,7 @@ TENSOR_BYTES = 1 << 17  # larger blocks of memory are tensors
 
 def main() -> None:
     _spare_memory()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "source", type=Path, metavar="SOURCE", help="a weights file; with --to, a run or a weights folder"
     )

@@ -1,7 +1,6 @@
 """Finds a network by its name or path: `imagenet`, `random:SEED`, a weights folder or a run folder."""
 
 import dataclasses
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax import models, weights
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, did_you_mean
 from tljax.core.runs import CHECKPOINT, CONFIG, RESULT
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 from tljax.weights.catalogue import checkpoints
@@ -103,12 +102,10 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
             raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
         return path / CHECKPOINT
     if not path.exists():
-        near = difflib.get_close_matches(spec, [*checkpoints(), "random"], 1)
+        near = did_you_mean(spec, [*checkpoints(), "random"]) or "."
         raise UserError(
-            f"unknown initialisation or network '{spec}'"
-            + (f"; did you mean {near[0]}?" if near else ".")
-            + " It is no checkpoint of `tljax weights list`, not random or random:SEED, no path of a weights folder "
-            "or a run folder"
+            f"there is no network {spec!r}{near} A network is the name of a checkpoint (`tljax weights list` shows "
+            "them), random, random:SEED, or the path of a weights folder or a run folder"
         )
     below = (path.glob(f"{above}fold*/{CONFIG}") for above in ("", "*/", "*/*/"))
     if runs := next(filter(None, map(sorted, below)), None):

@@ -4,10 +4,12 @@ A config file is plain Python that ends in one typed object named `config`.
 """
 
 import dataclasses
+import itertools
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +28,7 @@ FORMER_MODULE = "tljax.config"  # where config files of tljax 0.1.0 import the c
 def load_config(path: Path, kind: type[T]) -> T:
     """Returns the object named `config` of a config file. Raises UserError that names the file and line at fault."""
     if not path.is_file():
-        raise UserError(f"no config file {path}")
+        raise UserError(f"there is no config file {path}")
     try:
         with _former_module():
             found = runpy.run_path(str(path)).get("config")
@@ -35,8 +37,8 @@ def load_config(path: Path, kind: type[T]) -> T:
         line = f", line {frames[-1].lineno}" if frames else ""
         raise UserError(f"config file {path}{line}: {type(error).__name__}: {error}") from error
     if not isinstance(found, kind):
-        held = "no object named 'config'" if found is None else f"a {type(found).__name__} named 'config'"
-        raise UserError(f"config file {path} ends in {held}; this command needs a {kind.__name__}")
+        held = "has no object named 'config'" if found is None else f"has a 'config' of type {type(found).__name__}"
+        raise UserError(f"config file {path} {held}; this command needs a {kind.__name__} of that name")
     return typed(found, f"config file {path}: ")
 
 
@@ -54,7 +56,10 @@ def _former_module() -> Iterator[None]:
 
 
 def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
-    """Returns the settings of a command: defaults, then `--config FILE`, then the flags."""
+    """Returns the settings of a command: defaults, then `--config FILE`, then the flags.
+
+    Raises UserError for a word that belongs to no option, and for several values that are joined by commas.
+    """
     about = (
         "--config FILE reads the settings from a Python file that ends in `config`, or from an example by its name "
         f"({', '.join(examples.names())}); flags override it."
@@ -69,7 +74,43 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
             given = {"default": load_config(examples.find(value or args[index + 1]), kind)}
             del args[index : index + (1 if value else 2)]
             break
-    return tyro.cli(kind, args=args, prog=program, description=f"{kind.__doc__}\n\n{about}", **given)
+    options = dict(_options(kind))
+    _refuse_commas(options, args)
+    settings = {"prog": program, "description": f"{kind.__doc__}\n\n{about}", **given}
+    found, unknown = tyro.cli(kind, args=args, return_unknown_args=True, **settings)
+    if unknown and not any(word.startswith("-") for word in unknown):
+        raise UserError(f"{_misplaced(unknown[0], options, args)}. See: {program} --help")
+    return (
+        tyro.cli(kind, args=args, **settings) if unknown else found
+    )  # tyro names the option nearest to a mistyped one
+
+
+def _options(kind: type, prefix: str = "--") -> Iterator[tuple[str, Any]]:
+    """Yields every option of a config class with its type: `--train.data-dir`."""
+    for name, hint in typing.get_type_hints(kind).items():
+        option = prefix + name.replace("_", "-")
+        yield from _options(hint, f"{option}.") if dataclasses.is_dataclass(hint) else [(option, hint)]
+
+
+def _refuse_commas(options: dict[str, Any], args: Sequence[str]) -> None:
+    """Raises UserError for an option of several values whose values are joined by commas."""
+    for option, value in itertools.pairwise(args):
+        if typing.get_origin(options.get(option)) is tuple and "," in value and not Path(value).exists():
+            values = " ".join(filter(None, value.split(",")))
+            raise UserError(f"{option} {value}: separate the values by spaces: {option} {values}")
+
+
+def _misplaced(word: str, options: dict[str, Any], args: Sequence[str]) -> str:
+    """Returns why nothing takes a word of the command line, and what to write instead."""
+    place = next(index for index, argument in enumerate(args) if word in (argument, argument.partition("=")[2]))
+    before = args[place].partition("=")[0] if "=" in args[place] else args[max(place - 1, 0)]
+    if options.get(before.replace("_", "-")) is bool:
+        *groups, name = before.removeprefix("--").split(".")
+        off = ".".join([*groups, f"no-{name}"])
+        return f"{before} takes no value, but is given {word!r}: write {before} for yes, and --{off} for no"
+    if word in examples.names() and "--dataset" not in options:
+        return f"{word!r} belongs to no option; for the example config write --config {word}"
+    return f"{word!r} belongs to no option: write the option before its value, as in --dataset breast"
 
 
 def to_json(config: Any) -> dict[str, Any]:
