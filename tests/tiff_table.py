@@ -99,7 +99,7 @@ def tiff(
     position, entries, behind = 8 + len(data) + len(data) % 2, b"", b""
     after = position + 2 + 12 * len(tags) + 4
     for tag, (type_, content) in sorted(tags.items()):
-        raw = struct.pack(order + {3: "H", 4: "I"}[type_] * len(content), *content)
+        raw = struct.pack(order + {2: "B", 3: "H", 4: "I"}[type_] * len(content), *content)
         if len(raw) > 4:
             place = struct.pack(order + "I", after + len(behind))
             behind += raw

@@ -1,8 +1,11 @@
 """TIFF: every combination of photometric interpretation, sample format, bits and byte order is right or refused."""
 
+import io
+
 import numpy as np
 import pytest
 import tiff_table
+import tifffile
 from tiff_table import (
     AS_IT_IS,
     BLACK,
@@ -143,8 +146,6 @@ def test_missing_data_are_an_error(photometric, kind, bits, compression):
     length = int.from_bytes(content[4:8], "little") - 8
     for tag, value in ((279, length // 2), (273, len(content) - 10)):
         at = content.index((tag).to_bytes(2, "little") + b"\4\0\1\0\0\0", 8 + length) + 8
-        if (tag, compression, photometric) == (279, NONE, RGB):
-            continue  # Pillow goes by the rows, which are all there
         with pytest.raises(BadImage, match="corrupt or truncated"):
             decode_bytes(content[:at] + value.to_bytes(4, "little") + content[at + 4 :])
 
@@ -156,3 +157,80 @@ def test_channels_of_which_nothing_says_what_they_show_are_refused():
         with pytest.raises(BadImage, match=f"is a TIFF of {count} channels whose meaning is not stated"):
             decode_bytes(tiff(numbers, BLACK, kind, bits))
     assert decode_bytes(tiff(grey, BLACK, UNSIGNED, 16)).size == (8, 4)
+
+
+@pytest.mark.parametrize("options", [{"truncate": True}, {"imagej": True}, {"volumetric": True, "tile": (16, 16, 16)}])
+def test_several_frames_in_one_page_are_refused(options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.zeros((5, 16, 16), np.uint16), photometric="minisblack", **options)
+    content = bytearray(buffer.getvalue())
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        page = file.pages[0].aspage()
+    end = page.offset + 2 + 12 * len(page.tags)
+    content[end : end + 4] = bytes(4)  # no further page, as ImageJ writes stacks of more than 4 GB
+    with pytest.raises(BadImage, match=r"holds \d+ frames"):
+        decode_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"t259": (3, [4])}, r"compressed by method 4 \(CCITTFAX4\), which is not read"),
+        ({"t259": (3, [50000])}, r"method 50000 \(ZSTD\)"),
+        ({"t259": (3, [12345])}, r"method 12345 \(unknown\)"),
+        ({"t279": (4, [0])}, "part of its pixels is missing"),
+        ({"t273": (4, [8, 0]), "t278": (4, [2]), "t279": (4, [16, 0])}, "part of its pixels is missing"),
+    ],
+)
+def test_what_libtiff_would_complete_in_silence_is_refused(more, message):
+    with pytest.raises(BadImage, match=message):
+        decode_bytes(tiff(values(UNSIGNED, 8, SHAPE), BLACK, UNSIGNED, 8, **more))
+
+
+def test_a_tiff_that_does_not_say_what_its_values_mean_is_refused():
+    content = tiff(values(UNSIGNED, 8, SHAPE), BLACK, UNSIGNED, 8)
+    place = content.index((262).to_bytes(2, "little") + b"\3\0\1\0")
+    with pytest.raises(BadImage, match="without PhotometricInterpretation"):
+        decode_bytes(content[:place] + (261).to_bytes(2, "little") + content[place + 2 :])
+
+
+def test_a_strip_of_packbits_has_its_exact_length():
+    numbers = np.random.default_rng(0).integers(0, 256, (40, 40)).astype(np.uint8)
+    content = bytearray(tiff(numbers, BLACK, UNSIGNED, 8, compression=PACKBITS))
+    decode_bytes(bytes(content))
+    content[700:720] = b"\x05" * 20  # inside a run, and the head of one
+    for start in (600, 700, 800):
+        damaged = content.copy()
+        damaged[start : start + 200] = bytes(200)
+        with pytest.raises(BadImage, match="corrupt or truncated"):
+            decode_bytes(bytes(damaged))
+
+
+@pytest.mark.parametrize("kind", ["plain", "multiplied"])
+def test_grey_of_8_bits_is_freed_of_its_transparency(kind):
+    grey = np.arange(0, 160, 5, dtype=np.uint8).reshape(SHAPE)
+    stored = np.stack([grey if kind == "plain" else grey // 5, np.full_like(grey, 255 if kind == "plain" else 51)], -1)
+    content = tiff(stored, BLACK, UNSIGNED, 8, t338=(3, [2 if kind == "plain" else 1]))
+    np.testing.assert_array_equal(np.asarray(decode_bytes(content).convert("L")), grey)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [({"t338": (3, [1])}, "multiplied by its transparency"), ({"t42113": (2, [48, 0])}, "GDAL_NODATA")],
+)
+def test_deep_grey_that_is_not_only_grey_is_refused(more, message):
+    grey = values(UNSIGNED, 16, SHAPE)
+    stored = np.stack([grey, grey], -1) if "t338" in more else grey
+    with pytest.raises(BadImage, match=message):
+        decode_bytes(tiff(stored, BLACK, UNSIGNED, 16, **more))
+
+
+def test_a_big_endian_bigtiff_is_refused_and_a_little_endian_one_read():
+    for order in "<>":
+        buffer, numbers = io.BytesIO(), values(UNSIGNED, 8, SHAPE)
+        tifffile.imwrite(buffer, numbers, byteorder=order, bigtiff=True, photometric="minisblack")
+        if order == "<":
+            np.testing.assert_array_equal(np.asarray(decode_bytes(buffer.getvalue())), numbers)
+        else:
+            with pytest.raises(BadImage, match="big-endian BigTIFF"):
+                decode_bytes(buffer.getvalue())

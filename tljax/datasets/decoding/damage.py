@@ -17,21 +17,32 @@ from typing import Any
 
 import simplejpeg
 
+from tljax.datasets.decoding.codestreams import (
+    JPEG_2000_START,
+    JPEG_2000_TILE,
+    JPEG_SCAN,
+    jpeg_segments,
+    read_jpeg_2000_header,
+    read_jpeg_header,
+)
 from tljax.datasets.decoding.errors import BadImage
 
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
 JPEG_SCALABLE, JPEG_LOSSLESS = (0xC0, 0xC1, 0xC2), 0xC3  # baseline, extended, progressive; lossless
+JPEG_ARITHMETIC = (0xC9, 0xCA, 0xCB)
 JPEG_DAMAGE = re.compile("corrupt|premature|inconsistent progression", re.IGNORECASE)
-JPEG_2000_START = b"\xff\x4f\xff\x51"  # a codestream's first two markers
-JPEG_2000_TILE, JPEG_2000_END = b"\xff\x90", b"\xff\xd9"
+JPEG_2000_END = b"\xff\xd9"
 ZEROS = 32  # zero bytes with which the data of a whole JPEG 2000 or lossless WebP never end (measured: up to 23)
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an interlaced PNG: the first column and row, and the steps to the next ones."""
 
 _listening = threading.Lock()
 
 
 def check_png(content: bytes) -> None:
-    """Checks the checksums of the critical chunks, which Pillow ignores, and that the last chunk is present."""
-    position = len(PNG_MARK)
+    """Checks the checksums of the critical chunks, and that all rows are present; Pillow does neither."""
+    position, unpacked, found, wanted = len(PNG_MARK), zlib.decompressobj(), 0, 0
     while position + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, position)
         end = position + 8 + length
@@ -39,20 +50,40 @@ def check_png(content: bytes) -> None:
             break
         if kind[:1].isupper() and zlib.crc32(content[position + 4 : end]) != struct.unpack_from(">I", content, end)[0]:
             raise BadImage(f"is corrupt or truncated (the check sum of its chunk {kind.decode('latin-1')} is wrong)")
-        if kind == b"IEND":
+        if kind == b"IHDR":
+            wanted = _png_bytes(*struct.unpack_from(">IIBBBBB", content, position + 8))
+        elif kind == b"IDAT":
+            found += len(unpacked.decompress(content[position + 8 : end]))
+        elif kind == b"IEND":
+            if found < wanted:
+                raise BadImage("is corrupt or truncated (some of its rows are missing)")
             return
         position = end + 4
     raise BadImage("is corrupt or truncated (it ends before its last chunk)")
 
 
+def _png_bytes(width: int, height: int, depth: int, colour: int, _: int, __: int, interlace: int) -> int:
+    """Returns the bytes of the unpacked rows, each with the byte of its filter."""
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
+    parts = [
+        (-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in (ADAM7 if interlace else ((0, 0, 1, 1),))
+    ]
+    return sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in parts if columns > 0 and rows > 0)
+
+
 def check_jpeg(content: bytes, channels: int) -> None:
     """Decodes with libjpeg's warnings of corrupt data as errors, at an eighth of the size if possible."""
-    process, precision = _jpeg_frame(content)
-    if precision != 8 or process not in (*JPEG_SCALABLE, JPEG_LOSSLESS):
+    header = read_jpeg_header(content)
+    if header.process in JPEG_ARITHMETIC:
+        raise BadImage(
+            "is a JPEG of arithmetic coding, of which no decoder reports damage; save it with Huffman coding"
+        )
+    if header.bits != 8 or header.process not in (*JPEG_SCALABLE, JPEG_LOSSLESS):
         return  # not read by Pillow either
-    small: dict[str, Any] = (
-        {"min_height": 1, "min_width": 1} if process in JPEG_SCALABLE else {}
-    )  # a lossless one has one size only
+    small: dict[str, Any] = {}  # a lossless one has one size only
+    if header.process in JPEG_SCALABLE:
+        _check_scans(content)
+        small = {"min_height": 1, "min_width": 1}
     try:
         simplejpeg.decode_jpeg(content, {1: "GRAY", 4: "CMYK"}.get(channels, "RGB"), **small)
     except ValueError as error:
@@ -60,24 +91,27 @@ def check_jpeg(content: bytes, channels: int) -> None:
             raise BadImage(f"is corrupt or truncated ({' '.join(str(error).split())})") from error
 
 
-def _jpeg_frame(content: bytes) -> tuple[int, int]:
-    """Returns the second byte of the frame's marker, which names the process, and the bits of a sample."""
-    position = 2
-    while position + 5 <= len(content) and content[position] == 0xFF:
-        marker = content[position + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return marker, content[position + 4]
-        filling = marker == 0xFF
-        position += 1 if filling else 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-    raise BadImage("is corrupt or truncated (a JPEG without a frame)")
+def _check_scans(content: bytes) -> None:
+    """Checks that the scans bring all coefficients of all channels in full.
+
+    To libjpeg, a progressive JPEG that ends between two scans is a whole image.
+    """
+    missing: set[tuple[int, int]] = set()
+    for marker, body in jpeg_segments(content):
+        if marker in JPEG_SCALABLE:
+            missing |= {(channel, number) for channel in body[6 : 6 + 3 * body[5] : 3] for number in range(64)}
+        elif marker == JPEG_SCAN and len(body) >= 4 + 2 * body[0]:
+            first, last, accuracy = body[1 + 2 * body[0] : 4 + 2 * body[0]]
+            if accuracy & 0x0F == 0:  # else, later scans refine these coefficients
+                missing -= {(channel, n) for channel in body[1 : 1 + 2 * body[0] : 2] for n in range(first, last + 1)}
+    if missing:
+        raise BadImage("is corrupt or truncated (its last scans are missing)")
 
 
 def check_jpeg_2000(content: bytes) -> None:
     """Follows the stated lengths of the tile parts to the end of the codestream."""
-    start = content.find(JPEG_2000_START)
-    if start < 0:
-        raise BadImage("is corrupt or truncated (a JPEG 2000 without a codestream)")
-    position = start + 2
+    read_jpeg_2000_header(content)
+    position = content.find(JPEG_2000_START) + 2
     while content[position : position + 2] not in (JPEG_2000_TILE, b""):  # the segments of the main header
         position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
     while content[position : position + 2] == JPEG_2000_TILE:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tljax.core import extras
 from tljax.datasets.decoding.errors import BadImage
+from tljax.datasets.decoding.kinds import describe_unread
 from tljax.datasets.decoding.pictures import decode_picture, opened
 from tljax.datasets.decoding.scaling import stretch
 from tljax.datasets.decoding.tiff import decode_tiff, is_tiff
@@ -65,7 +66,7 @@ def decode_bytes(content: bytes) -> Image.Image:
     try:
         return decode_tiff(content) if is_tiff(content) else decode_picture(content)
     except Image.UnidentifiedImageError:
-        raise BadImage("is not an image that Pillow or pydicom can read") from None
+        raise BadImage(describe_unread(content)) from None
     except BadImage:
         raise
     except Exception as error:  # decoders raise many types; each means that this file is unreadable
@@ -74,7 +75,9 @@ def decode_bytes(content: bytes) -> Image.Image:
 
 def _is_dicom(content: bytes) -> bool:
     """Recognises DICOM by the mark after the preamble, or by a first element of group 0002 or 0008."""
-    return content[128:132] == b"DICM" or (content[:2] in (b"\x02\0", b"\x08\0") and content[3:4] == b"\0")
+    little = content[:2] in (b"\x02\0", b"\x08\0") and content[3:4] == b"\0"
+    big = content[:3] == b"\0\x08\0" and content[4:6].isalpha()
+    return content[128:132] == b"DICM" or little or big
 
 
 def to_image(pixels: Num[np.ndarray, "..."]) -> Image.Image:

@@ -11,31 +11,18 @@ from collections.abc import Iterator
 import numpy as np
 import pydicom
 from jaxtyping import Bool, Num, UInt8
-from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_windowing
-from pydicom.uid import (
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000TransferSyntaxes,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-)
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tljax.datasets.decoding import damage
-from tljax.datasets.decoding.errors import BadImage, NoDecoder
+from tljax.datasets.decoding.dicom_pixels import COLOURS, PIXELS, read_pixels
+from tljax.datasets.decoding.errors import BadImage
 from tljax.datasets.decoding.luts import apply_palette, read_table
 from tljax.datasets.decoding.scaling import ROWS, refuse_not_finite, scale, stretch
 
-DECODERS = "pip install python-gdcm brings those of lossless JPEG and of JPEG-LS"
 NEEDED = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation")
-PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
-GREY = ("MONOCHROME1", "MONOCHROME2")
+PRESENTATION = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+"""Grey photometric interpretations, each with the PresentationLUTShape that says the same."""
 
 
 def decode_dicom(content: bytes) -> UInt8[np.ndarray, "..."]:
@@ -55,6 +42,10 @@ def _read(content: bytes) -> pydicom.Dataset:
         implicit, little = header.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        if "PixelData" in header and header["PixelData"].is_undefined_length:
+            raise BadImage(
+                "is a DICOM file of compressed pixels without a TransferSyntaxUID, which says how to read them"
+            )
     return header
 
 
@@ -69,9 +60,9 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
     kind = header.PhotometricInterpretation
     if kind in COLOURS and header.BitsAllocated != 8:
         raise BadImage(f"is a DICOM file with colours of {header.BitsAllocated} bits; 8 bits a channel are read")
-    if kind not in (*COLOURS, *GREY, "PALETTE COLOR"):
+    if kind not in (*COLOURS, *PRESENTATION, "PALETTE COLOR"):
         raise BadImage(f"is a DICOM file of the photometric interpretation {kind}, which is not read")
-    pixels = _pixels(header)  # YBR colours are already RGB
+    pixels = read_pixels(header)  # YBR colours are already RGB
     if kind == "PALETTE COLOR":
         return apply_palette(pixels, header)
     if kind in COLOURS:
@@ -80,35 +71,23 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
     return 255 - grey if kind == "MONOCHROME1" else grey
 
 
-def _pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
-    """Returns the stored values. Raises `BadImage` if the compressed image is damaged."""
-    syntax = header.file_meta.TransferSyntaxUID
-    if syntax.is_compressed and not get_decoder(syntax).is_available:
-        raise NoDecoder(f"is a DICOM file compressed as {syntax.name}, for which no decoder is installed; {DECODERS}")
-    if syntax.is_encapsulated:
-        frame = get_frame(header.PixelData, 0, number_of_frames=1)
-        if syntax in (JPEGLossless, JPEGLosslessSV1, *JPEGLSTransferSyntaxes):
-            damage.check_lossless_jpeg(frame)
-        if syntax in JPEGTransferSyntaxes:
-            damage.check_jpeg(frame, header.SamplesPerPixel)
-        if syntax in JPEG2000TransferSyntaxes:
-            damage.check_jpeg_2000(frame)
-    with damage.warnings_of_libjpeg_as_errors(syntax in JPEGTransferSyntaxes):
-        return header.pixel_array
-
-
 def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.ndarray, "h w"]:
+    _refuse_other_presentations(header)
     seen = _not_padding(pixels, header)
     slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
     slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
     if slope == 0:
         raise BadImage("has a rescale slope of 0: every pixel would be the same")
+    little = header.file_meta.TransferSyntaxUID.is_little_endian
+    is_signed = pixels.dtype.kind != "u"
     if modality := _element(header, "ModalityLUTSequence"):
-        pixels, slope, intercept = read_table(modality[0])(pixels), 1.0, 0.0
+        pixels = read_table(modality[0], little=little, is_signed=is_signed)(pixels)
+        slope, intercept, is_signed = 1.0, 0.0, False
     if display := _element(header, "VOILUTSequence"):
-        table = read_table(display[0])
+        table = read_table(display[0], little=little, is_signed=is_signed or slope < 0 or intercept < 0)
         values = pixels if (slope, intercept) == (1, 0) else pixels * slope + intercept
-        return scale(table(values), 0.0, float(2**table.bits - 1))
+        grey = scale(table(values), 0.0, float(2**table.bits - 1))
+        return _not_constant(grey, "VOI look-up table")
     view = _view(header)
     if view is None:  # the stretch is that of the stored values, but for the sign
         grey = stretch(pixels, seen)
@@ -140,10 +119,26 @@ def _windowed(
         rescaled = pixels[start : start + ROWS] * slope + intercept
         with np.errstate(over="ignore"):  # a sigmoid's exponential, far below the window
             grey[start : start + ROWS] = np.rint(apply_windowing(rescaled, view))
+    return _not_constant(grey, f"window (centre {view.WindowCenter:g}, width {view.WindowWidth:g})")
+
+
+def _not_constant(grey: UInt8[np.ndarray, "h w"], by: str) -> UInt8[np.ndarray, "h w"]:
     if grey.min() == grey.max():
-        window = f"centre {view.WindowCenter:g}, width {view.WindowWidth:g}"
-        raise BadImage(f"is of one grey in its own window ({window}): nothing to see")
+        raise BadImage(f"is of one grey by its own {by}: nothing to see")
     return grey
+
+
+def _refuse_other_presentations(header: pydicom.Dataset) -> None:
+    """Raises `BadImage` for elements that would change the grey values after the window."""
+    kind, shape = header.PhotometricInterpretation, _element(header, "PresentationLUTShape")
+    if shape and shape != PRESENTATION[kind]:
+        raise BadImage(f"is a DICOM file of {kind} with the presentation LUT shape {shape}, which contradicts it")
+    if _element(header, "PresentationLUTSequence"):
+        raise BadImage("is a DICOM file with a presentation look-up table, which is not read")
+    if (presentation := _element(header, "PixelPresentation")) in ("COLOR", "MIXED"):
+        raise BadImage(
+            f"is a DICOM file of grey with the pixel presentation {presentation}, whose colours are not read"
+        )
 
 
 def _not_padding(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> Bool[np.ndarray, "h w"] | None:
@@ -190,6 +185,6 @@ def _places(header: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         for group in (header.get(groups) or ())[:1]:
             for element in group:
-                if element.VR == "SQ" and element.value:
+                if element.VR == "SQ" and element.value and not element.tag.is_private:
                     yield element.value[0]
     yield header

@@ -26,19 +26,30 @@ class Table:
     """Bits of an entry: as declared. Many files declare 16 but use fewer: then the least usual depth that holds all."""
 
     def __call__(self, values: Num[np.ndarray, "h w"]) -> Num[np.ndarray, "h w"]:
-        first = self.first - (1 << 16) if self.first >= 1 << 15 and values.min() < 0 else self.first
-        return self.entries[np.clip(np.rint(values).astype(np.int64) - first, 0, len(self.entries) - 1)]
+        return self.entries[np.clip(np.rint(values).astype(np.int64) - self.first, 0, len(self.entries) - 1)]
 
 
-def read_table(item: pydicom.Dataset, descriptor: str = "LUTDescriptor", data: str = "LUTData") -> Table:
-    """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` if it is incomplete."""
+def read_table(
+    item: pydicom.Dataset,
+    descriptor: str = "LUTDescriptor",
+    data: str = "LUTData",
+    *,
+    little: bool,
+    is_signed: bool,
+) -> Table:
+    """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` if it is incomplete.
+
+    little: whether the file is little-endian. is_signed: whether the values to look up may be negative; many files
+    write a negative first value without its sign.
+    """
     if descriptor not in item or data not in item:
         raise BadImage(f"has a look-up table without {descriptor if descriptor not in item else data}")
     count, first, declared = (int(value) for value in item[descriptor].value)
     count = count % (1 << 16) or 1 << 16  # 0 means 65,536
     if not 1 <= declared <= 16:
         raise BadImage(f"has a look-up table of {declared} bits an entry; 1 to 16 are possible")
-    value, little = item[data].value, item.is_little_endian is not False
+    first -= 1 << 16 if is_signed and first >= 1 << 15 else 0
+    value = item[data].value
     if isinstance(value, bytes):
         stored = value
     else:
@@ -64,7 +75,13 @@ def apply_palette(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UI
         colours = apply_color_lut(pixels, header)
         return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     tables = [
-        read_table(header, f"{name}PaletteColorLookupTableDescriptor", f"{name}PaletteColorLookupTableData")
+        read_table(
+            header,
+            f"{name}PaletteColorLookupTableDescriptor",
+            f"{name}PaletteColorLookupTableData",
+            little=header.file_meta.TransferSyntaxUID.is_little_endian,
+            is_signed=pixels.dtype.kind == "i",
+        )
         for name in PALETTES
     ]
     shift = max(table.bits for table in tables) - 8  # one scale for the three channels, so that colours are kept

@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tljax.datasets.decoding import damage
+from tljax.datasets.decoding.codestreams import read_jpeg_2000_header
 from tljax.datasets.decoding.errors import BadImage
 from tljax.datasets.decoding.scaling import stretch
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")  # no format that starts a program, as EPS does
 PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
 PNG_GREY_AND_ALPHA = 4  # possible values of the next byte
-JPEG_2000_DEPTH = 40  # bytes from the start of a codestream to the depth of its first component
 MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; a larger one is a bomb or a whole slide, and may not fit in memory
 _opening = threading.Lock()
 
@@ -41,8 +41,17 @@ def decode_picture(content: bytes) -> Image.Image:
     if bits > 8 and image.mode not in ("L", "I", "I;16", "I;16B", "F"):
         refuse_deep_colours(bits, "grey with transparency" if _is_grey(image, content) else "colours")
     image.load()
+    if image.mode == "P":
+        _check_palette(image)
     ImageOps.exif_transpose(image, in_place=True)
     return to_8_bits(image)
+
+
+def _check_palette(image: Image.Image) -> None:
+    """Raises `BadImage` if a pixel's number is not in the palette."""
+    colours = len(image.palette.palette) // len(image.palette.mode) if image.palette else 0
+    if (greatest := np.asarray(image).max()) >= colours:
+        raise BadImage(f"is corrupt: it has pixels of colour {greatest} in a palette of {colours} colours")
 
 
 def refuse_frames(count: int) -> None:
@@ -76,8 +85,7 @@ def _bits(image: Image.Image, content: bytes) -> int:
     if image.format == "PNG":
         return content[PNG_DEPTH]
     if image.format == "JPEG2000":
-        depth = content[content.find(damage.JPEG_2000_START) + JPEG_2000_DEPTH]
-        return (depth & 0x7F) + 1
+        return read_jpeg_2000_header(content).bits
     return 8
 
 
@@ -90,6 +98,8 @@ def to_8_bits(image: Image.Image) -> Image.Image:
     """Returns a picture as grey or RGB of 8 bits; grey of more bits is stretched."""
     if image.mode in ("1", "L", "RGB"):
         return image
+    if image.mode == "La":
+        return image.convert("LA").convert("L")
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(stretch(np.asarray(image)))
     return image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")

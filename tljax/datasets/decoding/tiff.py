@@ -5,7 +5,10 @@ compressed big-endian numbers, and inverts WhiteIsZero in some depths only. Ever
 tifffile. `_in_8_bits` decides for each combination.
 """
 
+import contextlib
 import io
+import logging
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -26,10 +29,14 @@ COLOURS = {RGB: "RGB", PALETTE: "palette", CMYK: "CMYK", YCBCR: "YCbCr"}
 CHANNELS = {RGB: 3, CMYK: 4, YCBCR: 3}
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 FORMATS = {UNSIGNED: "unsigned", SIGNED: "signed", FLOAT: "floating-point"}
-NONE, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE = 1, 5, 7, 8, 32773, 32946
+NONE, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE = COMPRESSIONS = 1, 5, 7, 8, 32773, 32946
 BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, ORIENTATION = 258, 259, 262, 274
 SAMPLES_PER_PIXEL, EXTRA_SAMPLES = 277, 338
 COLOUR_MAP, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING = 320, 339, 347, 530
+WITHOUT_DATA = 42113  # the number that geographers write for pixels without data
+PRE_MULTIPLIED = 1  # the extra channel is transparency, by which the others have been multiplied
+BIG_ENDIAN_BIG = b"MM\0+"
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it writes of flaws in tags that do not matter here
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, and the large files of either
 
 
@@ -40,13 +47,24 @@ def is_tiff(content: bytes) -> bool:
 
 def decode_tiff(content: bytes) -> Image.Image:
     """Returns a TIFF file as grey or RGB of 8 bits, upright. Raises `BadImage`."""
+    if content.startswith(BIG_ENDIAN_BIG):  # Pillow takes its tags for those of a small file
+        raise BadImage("is a big-endian BigTIFF, which is not read; save it as a TIFF below 4 GB, or little-endian")
     by_pillow = _in_8_bits(_Tags(content))
     with tifffile.TiffFile(io.BytesIO(content)) as file:
-        if (count := len(file.pages)) > 1:
-            refuse_frames(count)
         page = file.pages[0].aspage()
+        if (count := max(len(file.pages), _frames(file, page))) > 1:
+            refuse_frames(count)
         refuse_too_large(page.imagewidth, page.imagelength)
+        _check_parts(content, page)
         return _by_pillow(content, page) if by_pillow else _upright(Image.fromarray(_grey(content, page)), page)
+
+
+def _frames(file: tifffile.TiffFile, page: tifffile.TiffPage) -> int:
+    """Counts the frames of a file that stores several as one page, as ImageJ does with large stacks."""
+    if not file.is_ome:  # it describes the pages of other files, too
+        with contextlib.suppress(Exception):  # descriptions of stacks that tifffile cannot interpret
+            return max(page.imagedepth, max(math.prod(series.shape) for series in file.series) // page.size)
+    return page.imagedepth
 
 
 class _Tags:
@@ -57,7 +75,9 @@ class _Tags:
         stream = io.BytesIO(content)
         stream.seek(self._found.next)
         self._found.load(stream)
-        self.photometric = int(self._found.get(PHOTOMETRIC, WHITE_IS_ZERO))
+        if PHOTOMETRIC not in self._found:
+            raise BadImage("is a TIFF without PhotometricInterpretation, which says what its values mean")
+        self.photometric = int(self._found[PHOTOMETRIC])
         self.compression = int(self._found.get(COMPRESSION, NONE))
         self.bits = self._same(BITS_PER_SAMPLE, 1, "bits a sample")
         self.format = self._same(SAMPLE_FORMAT, UNSIGNED, "a sample format")
@@ -86,6 +106,14 @@ def _in_8_bits(tags: _Tags) -> bool:
     more = tags.channels - CHANNELS.get(photometric, 1)
     if more not in (0, 1) or (more and grey and tags.extra not in ((1,), (2,))):
         raise BadImage(f"is a TIFF of {tags.channels} channels whose meaning is not stated")
+    if tags.compression not in COMPRESSIONS or (tags.compression == JPEG and bits != 8):
+        name = (
+            tifffile.COMPRESSION(tags.compression).name if tags.compression in set(tifffile.COMPRESSION) else "unknown"
+        )
+        raise BadImage(
+            f"is a TIFF of {bits} bits compressed by method {tags.compression} ({name}), which is not read; save it "
+            f"uncompressed"
+        )
     if photometric == YCBCR and tags.compression != JPEG and tags.is_subsampled:
         raise BadImage("is a TIFF of subsampled YCbCr colours without JPEG compression, which is not read")
     if kind == UNSIGNED and bits in ((1, 2, 4, 8) if grey or photometric == PALETTE else (8,)):
@@ -116,6 +144,10 @@ def _by_pillow(content: bytes, page: tifffile.TiffPage) -> Image.Image:
 
 def _grey(content: bytes, page: tifffile.TiffPage) -> UInt8[np.ndarray, "h w"]:
     """Returns numbers of any type, stretched from the least to the greatest; WhiteIsZero is inverted."""
+    if WITHOUT_DATA in page.tags:
+        raise BadImage("is a TIFF that marks pixels without data (GDAL_NODATA), which is not read")
+    if PRE_MULTIPLIED in page.extrasamples:
+        raise BadImage(f"is a TIFF of {page.bitspersample} bits multiplied by its transparency, which is not read")
     pixels = _numbers(content, page)
     if pixels.ndim == 3:  # grey, then transparency, in one plane or in two
         pixels = pixels[0] if page.planarconfig == 2 else pixels[..., 0]
@@ -125,11 +157,6 @@ def _grey(content: bytes, page: tifffile.TiffPage) -> UInt8[np.ndarray, "h w"]:
 
 def _numbers(content: bytes, page: tifffile.TiffPage) -> Num[np.ndarray, "..."]:
     """Returns the stored numbers, after checking that every part is present."""
-    if page.compression not in (NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS):
-        name = getattr(page.compression, "name", page.compression)
-        raise BadImage(
-            f"is a TIFF of {page.bitspersample} bits compressed as {name}, which is not read; save it uncompressed"
-        )
     if page.predictor not in (1, 2):
         raise BadImage("is a TIFF with a floating-point predictor, which is not read; save it without a predictor")
     parts = [
@@ -142,6 +169,34 @@ def _numbers(content: bytes, page: tifffile.TiffPage) -> Num[np.ndarray, "..."]:
         numbers = plain.pages[0].asarray()
     kind = f"{numbers.dtype.kind}{numbers.dtype.itemsize}"
     return numbers.astype(kind, copy=False).view(kind)  # numpy has two types of 64 bits; we use one name for both
+
+
+def _check_parts(content: bytes, page: tifffile.TiffPage) -> None:
+    """Raises `BadImage` for missing or damaged strips or tiles that Pillow would fill with whatever is near."""
+    for segment, size in zip(_segments(content, page), _sizes(page), strict=True):
+        found = size
+        if page.compression == NONE:
+            found = len(segment)
+        elif page.compression == PACKBITS:
+            found = _length_of_packbits(segment, size)
+        if found < size:
+            raise BadImage("is corrupt or truncated (a part of its pixels is missing)")
+        if found > size and page.compression == PACKBITS:
+            raise BadImage("is corrupt or truncated (a part of its pixels is longer than stated)")
+
+
+def _length_of_packbits(segment: bytes, size: int) -> int:
+    """Returns how many bytes a strip has if unpacked, at most one run more than `size`."""
+    position = length = 0
+    while position < len(segment) and length <= size:
+        head = segment[position]
+        if head < 128:  # that many bytes and one follow
+            position += head + 2
+            length += head + 1
+        else:  # the next byte is repeated; 128 does nothing
+            position += 2 if head > 128 else 1
+            length += 257 - head if head > 128 else 0
+    return length - max(0, position - len(segment))
 
 
 def _segments(content: bytes, page: tifffile.TiffPage) -> Iterator[bytes]:

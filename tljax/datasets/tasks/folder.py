@@ -35,8 +35,9 @@ CARD = Card(
 )
 
 UNREAD_SUFFIXES = frozenset(
-    {".avif", ".gif", ".heic", ".heif", ".j2k", ".jp2", ".mha", ".mhd", ".ndpi", ".nii", ".npy", ".npz", ".nrrd"}
-    | {".pgm", ".ppm", ".svs"}
+    {".avif", ".czi", ".exr", ".gif", ".heic", ".heif", ".hdr", ".ico", ".j2c", ".j2k", ".jls", ".jp2", ".jpf", ".jxl"}
+    | {".lif", ".mgh", ".mgz", ".mha", ".mhd", ".mrxs", ".nd2", ".ndpi", ".nii", ".npy", ".npz", ".nrrd", ".pbm"}
+    | {".pgm", ".pnm", ".ppm", ".psd", ".scn", ".svs", ".tga", ".vsi"}
 )
 
 
