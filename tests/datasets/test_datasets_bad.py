@@ -77,7 +77,7 @@ def dicom_cut_off(path: Path) -> None:
 
 BAD_IMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "zero bytes": (empty, "is empty"),
-    "no image at all": (text, "is not an image"),
+    "no image at all": (text, "is a web page, which is not read"),
     "truncated": (truncated, "corrupt or truncated"),
     "corrupt": (corrupt, "corrupt or truncated"),
     "several frames": (animated, "holds 3 frames"),

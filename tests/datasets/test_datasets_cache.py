@@ -50,14 +50,14 @@ def test_a_cache_that_cannot_be_written_is_named(own, tmp_path):
 
 def test_a_missing_decoder_is_not_blamed_on_the_image(own, monkeypatch):
     """Once it is installed, the same command goes on."""
-    from tljax.datasets.decoding import dicom
+    from tljax.datasets.decoding import dicom_pixels
 
     write_dicom(own / "cat" / "scan.dcm", pixels(0))
     file = pydicom.dcmread(own / "cat" / "scan.dcm")
     file.compress(RLELossless)
     file.save_as(own / "cat" / "scan.dcm")
     with monkeypatch.context() as bare:
-        bare.setattr(dicom, "get_decoder", lambda syntax: SimpleNamespace(is_available=False))
+        bare.setattr(dicom_pixels, "get_decoder", lambda syntax: SimpleNamespace(is_available=False))
         with pytest.raises(UserError, match=r"cat/scan.dcm is a DICOM file compressed as RLE .* pip install"):
             load("folder", own, skip_bad=True)
     assert len(load("folder", own)) == 13
