@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from archives import write_images
+from PIL import Image
 
 from tljax import datasets
 from tljax.core.errors import UserError
@@ -150,3 +151,24 @@ def test_images_outside_a_class_and_half_a_split_are_refused(own):
     (own.parent / "split" / "extra").rename(own.parent / "split" / "val")
     with pytest.raises(UserError, match=r"0.png is not in the folder of a class in train, val or test"):
         load("folder", own.parent / "split")
+
+
+def test_two_files_whose_names_show_the_same_letters_are_refused(own):
+    """Both are `é.png`, once with the accent as a letter of its own; one of the two would be lost."""
+    write_images([own / "cat" / "\u00e9.png", own / "cat" / "e\u0301.png"])
+    own_table(own, "file,label", *ALL, "cat/\u00e9.png,cat")
+    with pytest.raises(UserError, match="have the same name, whose letters Unicode stores in two ways"):
+        load("folder", own)
+
+
+@pytest.mark.parametrize("mark", [b"PK\3\4\x14", b"\xd0\xcf\x11\xe0"])
+def test_a_spreadsheet_that_is_called_a_table_is_named(own, mark):
+    (own / "labels.csv").write_bytes(mark + bytes(100))
+    with pytest.raises(UserError, match="is a spreadsheet file in spite of its name"):
+        load("folder", own)
+
+
+def test_the_sizes_of_large_images_are_shown_too(own, monkeypatch):
+    """Pillow would warn from its own limit on, and stop at twice that."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert sum(datasets.original_sizes(load("folder", own)).values()) == 12

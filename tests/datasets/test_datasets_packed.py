@@ -114,3 +114,16 @@ def test_medmnist_of_another_kind_is_refused(tmp_path):
     np.savez(tmp_path / "several.npz", **arrays)
     with pytest.raises(UserError, match="has 2 labels per image"):
         load("medmnist", tmp_path / "several.npz")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_that_holds_a_file_twice_is_refused(tmp_path):
+    """Unpacking would keep the last one and lose the other."""
+    with pytest.raises(UserError, match=r"holds 'cat/a\.png' twice"):
+        load("folder", make_zip(tmp_path / "own.zip", "cat/a.png", "dog/a.png", "cat/a.png"))
+    (tmp_path / "a.png").write_bytes(b"x")
+    with tarfile.open(tmp_path / "own.tar", "w") as archive:
+        for name in ("cat/a.png", "dog/a.png", "./cat/a.png"):
+            archive.add(tmp_path / "a.png", name)
+    with pytest.raises(UserError, match=r"holds '(\./)?cat/a\.png' twice"):
+        load("folder", tmp_path / "own.tar")

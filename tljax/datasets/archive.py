@@ -183,9 +183,14 @@ def _unpack_tar(archive: tarfile.TarFile, target: Path, source: Path) -> None:
 
 def _check(members: Iterable[tuple[str, int]], source: Path, target: Path) -> None:
     """Refuses names that lead outside the archive, and archives that grow suspiciously or exceed the disk."""
-    total = 0
+    total, seen = 0, set()
     for name, size in members:
         path = PurePosixPath(name.replace("\\", "/"))
+        if path in seen and not name.endswith("/"):
+            raise UserError(
+                f"{source} holds {name!r} twice; unpack it yourself, keep the right one and give the folder"
+            )
+        seen.add(path)
         if path.is_absolute() or ".." in path.parts:
             raise UserError(f"{source} holds {name!r}, which would be written outside its folder; do not trust it")
         total += size

@@ -6,7 +6,6 @@ TFDS data set in ArrayRecord files: `tfds.builder_from_directory(...)` opens it.
 """
 
 import contextlib
-import io
 import json
 import shutil
 from collections import Counter
@@ -23,6 +22,7 @@ from tljax.core.files import replacing
 from tljax.core.progress import progress_bar
 from tljax.datasets.dataset import Card, Example, Pixels
 from tljax.datasets.decoding import BadImage, NoDecoder, decode_bytes, decode_file, memory_needed, to_image
+from tljax.datasets.decoding.pictures import opened
 from tljax.datasets.store import Row, describe_bad, workers
 
 KEPT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -117,7 +117,7 @@ class Reader:
         """Returns the number of readable images of each (width, height)."""
         counts: Counter[tuple[int, int]] = Counter()
         for example in self._source:
-            with contextlib.suppress(OSError), Image.open(io.BytesIO(example["image"])) as image:
+            with contextlib.suppress(Exception), opened(example["image"]) as image:
                 counts[image.size] += 1
         return counts
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tljax.core.errors import UserError
 
 DELIMITERS = ",;\t"
+SPREADSHEETS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # the first bytes of .xlsx, .ods and .xls
 DELIMITER_LINE = re.compile(r'"?sep=(.)"?[ ]*\r?\n', re.IGNORECASE)
 
 
@@ -60,6 +61,8 @@ def _read(path: Path) -> str:
         raise UserError(f"{path} is missing; the archive is incomplete") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    if content.startswith(SPREADSHEETS):
+        raise UserError(f"{path} is a spreadsheet file in spite of its name; save the table as CSV in UTF-8")
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         text = content.decode(encoding)

@@ -38,7 +38,7 @@ def find_table(archive: Path, files: list[Path]) -> Path | None:
 
 def from_table(archive: Path, table: Path, files: list[Path]) -> Iterator[Example]:
     """Yields the images in the order of the table. Raises `UserError` for a line that is wrong, by its number."""
-    paths = {_key(path.relative_to(archive).as_posix(), archive): path for path in files}
+    paths = _by_name(archive, files)
     line_of: dict[str, int] = {}
     rows = read_table(table, ("file", "label"), ALIASES)
     if rows and "patient" not in rows[0][1] and (like := [name for name in rows[0][1] if "patient" in name.lower()]):
@@ -72,6 +72,17 @@ def from_table(archive: Path, table: Path, files: list[Path]) -> Iterator[Exampl
             f"{archive / unlisted[0]} and {len(unlisted) - 1} more images have no line in {table}; add lines for them "
             f"or move them away"
         )
+
+
+def _by_name(archive: Path, files: list[Path]) -> dict[str, Path]:
+    """Returns the files by their names below `archive`. Raises `UserError` if two names show the same letters."""
+    paths: dict[str, Path] = {}
+    for path in files:
+        if (other := paths.setdefault(_key(path.relative_to(archive).as_posix(), archive), path)) != path:
+            raise UserError(
+                f"{other} and {path} have the same name, whose letters Unicode stores in two ways; rename one of them"
+            )
+    return paths
 
 
 def _key(name: str, archive: Path) -> str:
