@@ -1,4 +1,4 @@
-"""Writes workdirs as training and study leave them, without training: for the tests of all that reads them."""
+"""Writes the run folders that a training or a study would leave, without training."""
 
 import json
 from pathlib import Path
@@ -32,10 +32,15 @@ def write_run(
     spec: str | None = None,
     **settings,
 ) -> Path:
-    """A run folder whose test AUC grows with `signal`. All runs of a task and fold share images, labels and patients.
+    """Writes a finished run folder, and returns its path. The higher `signal`, the higher its test AUC.
 
-    `absent` are class numbers that no test image has; `prefix` begins every file name; `spec` is
-    the --init where that is a path; `settings` go into the config.
+    All runs of a task and fold share images, labels and patients.
+
+    Args:
+        absent: numbers of classes that no test image has.
+        prefix: the beginning of every file name.
+        spec: the --init of the run, if it is a path.
+        settings: written into the config.
     """
     folder = runs.run_folder(workdir, task, init, freeze, fold, tag)
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Comparing networks: the sweep's figures are those of stored activations; protocols, tables, figures, the command."""
+"""Comparing networks: values against stored activations; protocols, tables, figures and the command."""
 
 import csv
 import dataclasses
@@ -44,7 +44,7 @@ def rows():
     return compare(TWO, IMAGES, measures=("cca", "debiased_cka"), batch_size=3)
 
 
-def test_full_figures_are_those_of_all_stored_activations(rows):
+def test_full_protocol_equals_the_measures_of_stored_activations(rows):
     assert [(row.layer1, row.layer2, row.measure) for row in rows] == [
         (layer, layer, measure) for layer in ("conv1", "block1") for measure in ("cca", "debiased_cka")
     ]
@@ -57,7 +57,7 @@ def test_full_figures_are_those_of_all_stored_activations(rows):
         assert (row.protocol, row.pool, row.flag) == ("full", "none", "")
 
 
-def test_an_interval_holds_the_figure_and_chance_lies_below(rows):
+def test_value_lies_in_its_interval_and_above_chance(rows):
     for row in rows:
         assert row.low < row.value < row.high
         assert row.chance < row.low
@@ -82,7 +82,7 @@ def test_chance_is_the_measure_of_mismatched_pairs(patients, batch_size):
     assert row.flag == ""
 
 
-def test_patients_of_equal_size_meet_slot_by_slot():
+def test_patients_of_equal_size_are_paired_image_by_image():
     patients = [f"p{k // 30}" for k in range(300)]
     partner, other_patient = mismatch(patients, blocks_of(patients, 10, 0), 0)
     assert other_patient
@@ -92,10 +92,10 @@ def test_patients_of_equal_size_meet_slot_by_slot():
     assert len({patients[row] for row in partner[one_patient]}) == 1
 
 
-def test_chance_with_several_images_per_patient_is_that_of_other_patients():
+def test_chance_with_several_images_per_patient_equals_that_of_other_patients():
     """Images of a patient resemble each other: debiased CKA of pairs within a patient is far above that of others.
 
-    The true level is the mean over all ways to move patients on by some number of places.
+    The true level is the mean over all shifts that pair every patient with another one.
     """
     patients, images, rng = 10, 30, np.random.default_rng(0)
     of_patient = pictures(patients).astype(int)
@@ -113,7 +113,7 @@ def test_chance_with_several_images_per_patient_is_that_of_other_patients():
     assert row.chance < same_patient - 0.1
 
 
-def test_a_row_says_what_its_interval_covers_and_corrects_r2_cca_of_pooled_images():
+def test_rows_state_what_their_interval_covers_and_correct_r2_cca_of_pooled_images():
     measures = ("r2_cca", "debiased_cka")
     rows = compare(TWO, IMAGES, measures=measures, pool="gap")
     assert {(row.measure, row.covers) for row in rows} == {("r2_cca", "this n"), ("debiased_cka", "all images")}
@@ -135,7 +135,7 @@ def test_a_row_says_what_its_interval_covers_and_corrects_r2_cca_of_pooled_image
     ]
 
 
-def test_networks_of_other_layer_names_are_paired_by_relative_depth():
+def test_networks_with_different_layer_names_are_paired_by_relative_depth():
     assert full.paired_layers(("conv1", "block1"), ("conv1", "block1")) == [("conv1", "conv1"), ("block1", "block1")]
     resnet = ("conv1", "block1", "block2", "block3", "block4")
     vit = ("patch", "layer03", "layer06", "layer09", "layer12")
@@ -159,7 +159,7 @@ def _renamed(net, x, layers):
     return features, {layer: found[names[layer]] for layer in layers}
 
 
-def test_grids_of_other_sizes_are_refused_with_the_way_out():
+def test_grids_of_different_sizes_are_refused_and_pooling_is_suggested():
     wide = network(1)
     wide.model.features = lambda x, layers=(), mask=None, rngs=None: TWO[1].model.features(x[:, ::2, ::2], layers)
     with pytest.raises(UserError, match=r"grid of 4 x 4 positions, .* 2 x 2.*--pool gap"):
@@ -167,7 +167,7 @@ def test_grids_of_other_sizes_are_refused_with_the_way_out():
     assert compare([TWO[0], wide], IMAGES, measures=("cka",), pool="gap")
 
 
-def test_pooled_layers_of_any_size_and_width_compare():
+def test_pooled_layers_of_different_sizes_and_widths_are_compared():
     nets = [network(0), network(1, widths=(4, 7))]
     rows = compare(nets, IMAGES, layers="all", pool="gap", measures=("cka",))
     assert [(row.layer1, row.layer2) for row in rows] == [
@@ -179,13 +179,13 @@ def test_pooled_layers_of_any_size_and_width_compare():
         assert row.n == len(IMAGES)
 
 
-def test_chosen_pairs_are_compared_and_a_network_equals_itself():
+def test_only_the_given_pairs_are_compared_and_equal_networks_have_similarity_1():
     rows = compare([network(0), network(0), network(1)], IMAGES, measures=("cca",), pairs=[(0, 1), (2, 0)])
     assert [(row.model1, row.model2) for row in rows] == [("toy:0", "toy:0 (2)"), ("toy:1", "toy:0")] * 2
     assert all(row.value == pytest.approx(1, abs=2e-6) for row in rows if row.model1 == "toy:0")
 
 
-def test_the_papers_protocol_draws_images_positions_and_the_same_channels(monkeypatch):
+def test_paper_protocol_draws_images_and_the_same_channels_for_both_networks(monkeypatch):
     monkeypatch.setattr(paper, "POSITIONS", 16 * 10)  # ten images of 4 x 4 positions
     monkeypatch.setattr(paper, "CHANNELS", 3)
     rows = compare(TWO, IMAGES, protocol="paper", measures=("cca",), batch_size=16, seed=3)
@@ -205,7 +205,7 @@ def test_the_papers_protocol_draws_images_positions_and_the_same_channels(monkey
         assert row.chance < row.value
 
 
-def test_blocks_keep_patients_whole_and_are_of_equal_size():
+def test_blocks_keep_patients_together_and_have_equal_sizes():
     patients = [f"p{k // 3}" for k in range(90)]
     blocks = blocks_of(patients, 10, seed=1)
     assert sorted(np.concatenate(blocks)) == list(range(90))
@@ -235,7 +235,7 @@ def test_too_few_samples_and_constant_layers_are_flagged():
         ({"layers": "all", "pool": "gap", "protocol": "paper"}, "leave out --layers"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(options, message):
+def test_comparisons_that_are_not_possible_are_refused(options, message):
     given = {"networks": TWO, "images": IMAGES} | options
     with pytest.raises(UserError, match=message):
         compare(given.pop("networks"), given.pop("images"), **given)
@@ -248,7 +248,7 @@ def test_activations_that_are_not_finite_are_named():
         compare([network(0), broken], IMAGES, measures=("cca", "debiased_cka"))
 
 
-def test_tables_are_tidy_and_the_authors_own_keeps_other_rows(tmp_path, rows):
+def test_tidy_table_has_every_row_and_the_authors_table_keeps_other_folds(tmp_path, rows):
     write_rows(tmp_path / "c.csv", rows, "breast", 2, "test")
     table = read(tmp_path / "c.csv")
     assert len(table) == len(rows)
@@ -267,7 +267,7 @@ def test_tables_are_tidy_and_the_authors_own_keeps_other_rows(tmp_path, rows):
     assert {path.name for path in tmp_path.iterdir()} == {"c.csv", "CCA_breast.csv"}
 
 
-def test_the_authors_schema_is_theirs(shared):
+def test_columns_of_the_authors_table_equal_the_published_ones(shared):
     theirs = shared / "reference" / "published" / "results" / "CCA_breast.csv"
     assert tuple(theirs.read_text().splitlines()[0].split(",")) == CCA_COLUMNS
 
@@ -316,7 +316,7 @@ def test_the_command_compares_networks_on_a_split(tmp_path, monkeypatch, capsys)
     assert "95 % intervals of cka: the mean estimate at this number of images" in capsys.readouterr().out
 
 
-def test_the_command_wants_two_networks(monkeypatch):
+def test_the_command_refuses_a_single_network(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["compare", "random"])
     with pytest.raises(UserError, match="at least two networks"):
         command.main()
@@ -333,7 +333,7 @@ def worker(*arguments: str, devices: int) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, WORKER, *arguments], env=environment, stdout=-1, stderr=-1, text=True)
 
 
-def test_two_devices_and_two_processes_give_what_one_gives(tmp_path):
+def test_two_devices_and_two_processes_give_the_same_table_as_one(tmp_path):
     import socket
 
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""A ConvNeXt is compared with a network of other layers, and explained."""
+"""A ConvNeXt compared with a network of another family, and its Grad-CAM."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,12 +18,12 @@ convnext.ARCHITECTURES[NAME] = convnext.Architecture((1, 1), (6, 8))  # compiles
 @pytest.fixture(scope="module")
 def network() -> networks.Network:
     found = networks.resolve("random:1", num_classes=2, backbone=NAME)
-    tensors = models.flatten(found.model)  # a new network's blocks hardly add anything to their input
+    tensors = models.flatten(found.model)  # a new network's blocks add almost nothing to their input
     models.load_flat(found.model, {n: v + 0.5 * n.endswith(".scale") for n, v in tensors.items()})
     return found
 
 
-def test_its_stages_are_compared_with_the_layers_of_another_family(network):
+def test_convnext_stages_are_compared_with_the_layers_of_another_family(network):
     other = networks.resolve("random:2", num_classes=2, backbone="densenet_tiny")
     images = load("phantom", image_size=32).images[:24]
     rows = compare([network, other], images, measures=("debiased_cka",), pool="gap")
@@ -32,8 +32,8 @@ def test_its_stages_are_compared_with_the_layers_of_another_family(network):
     assert all(np.isfinite(row.value) for row in rows)
 
 
-def test_grad_cam_weighs_its_last_grid(network):
-    """The map is the grid weighed by the mean gradient of the logit, which comes through the last LayerNorm."""
+def test_grad_cam_weights_the_last_grid_by_the_gradient_through_layer_norm(network):
+    """The map is the grid weighted by the mean gradient of the logit, which passes through the last LayerNorm."""
     data = load("phantom", image_size=32)
     files, labels = data.files[:4], data.labels[:4]
     test = Predictions(files, labels, ("test",) * 4, np.array([[0.9, 0.1], [0.2, 0.8]] * 2), data.card.classes)

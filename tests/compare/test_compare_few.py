@@ -1,4 +1,4 @@
-"""Comparisons of few images, of strange options, of little memory: what they say of themselves, what is refused."""
+"""Comparisons of few images, with unusual options or little memory: flags and errors."""
 
 import dataclasses
 
@@ -18,19 +18,19 @@ TWO = [network(0), network(1)]
 GOOD = Measurement(0.5, 100.0, 5, 5, 1.0, 1.0, 1e-5, True, 0)
 
 
-def row_of(figure: Measurement, interval=(0.4, 0.6), measure="cca", blocks=10) -> Row:
-    return Row.of(("a", "b"), ("conv1", "conv1"), measure, "full", "none", figure, interval, 0.1, blocks)
+def row_of(measured: Measurement, interval=(0.4, 0.6), measure="cca", blocks=10) -> Row:
+    return Row.of(("a", "b"), ("conv1", "conv1"), measure, "full", "none", measured, interval, 0.1, blocks)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 20])
-def test_no_image_is_its_own_partner_however_few_there_are(n):
+def test_no_image_is_paired_with_itself_even_with_few_images(n):
     for row in compare(TWO, IMAGES[:n], measures=("debiased_cka",)):
         assert row.chance < row.value - 0.1
         assert ("block" in row.flag) == (n < 6)
 
 
 @pytest.mark.parametrize("protocol", ["full", "paper"])
-def test_batches_of_one_image_do_not_make_chance_the_figure_itself(protocol):
+def test_chance_is_below_the_value_with_batches_of_one_image(protocol):
     one, many = (compare(TWO, IMAGES[:12], measures=("cca",), protocol=protocol, batch_size=size) for size in (1, 32))
     for row, expected in zip(one, many, strict=True):
         assert row.chance < row.value - 0.1
@@ -39,7 +39,7 @@ def test_batches_of_one_image_do_not_make_chance_the_figure_itself(protocol):
 
 @pytest.mark.parametrize("patients", [list("abcdefghijkl"), list("aabbbbccccdd"), list("aaaaaabbbbbb"), ["p"] * 12])
 @pytest.mark.parametrize("devices", [1, 4])
-def test_batches_hold_every_sample_once_each_with_its_partner(patients, devices):
+def test_batches_contain_every_sample_once_with_its_partner(patients, devices):
     blocks = blocks_of(patients, 3, seed=0)
     partner, other_patient = mismatch(patients, blocks, seed=0)
     assert other_patient == (len(set(patients)) > 1)
@@ -53,7 +53,7 @@ def test_batches_hold_every_sample_once_each_with_its_partner(patients, devices)
             assert set(rows[sample]) <= set(blocks[number])
 
 
-def test_blocks_are_of_two_images_at_least():
+def test_blocks_have_at_least_two_images():
     for patients in (["a"] * 10 + ["b"], ["a", "b", "c"], ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + ["d"]):
         blocks = blocks_of(patients, 10, seed=0)
         assert min(map(len, blocks)) >= 2
@@ -82,7 +82,7 @@ def test_flags_are_joined():
     assert flags(GOOD._replace(rank1=0), 1) == "constant"
 
 
-def test_an_interval_does_not_leave_what_the_measure_can_be():
+def test_intervals_are_cut_to_the_range_of_the_measure():
     assert (row_of(GOOD, (-0.2, 1.3)).low, row_of(GOOD, (-0.2, 1.3)).high) == (0, 1)
     assert row_of(GOOD, (-0.2, 1.3), "debiased_cka").low == -0.2
 
@@ -96,7 +96,7 @@ def test_an_interval_does_not_leave_what_the_measure_can_be():
         ({"pairs": [(0, 5)]}, r"pair \(0, 5\): .* of 0..1"),
         ({"pairs": [(0, 0)]}, r"pair \(0, 0\)"),
         ({"pairs": []}, "at least two networks"),
-        ({"patients": ["p"] * 3}, "3 patients are named for 40 images"),
+        ({"patients": ["p"] * 3}, "there are 40 images but 3 patients"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -104,7 +104,7 @@ def test_options_out_of_range_are_refused(options, message):
         compare(TWO, IMAGES, **options)
 
 
-def test_images_that_are_normalised_already_and_unknown_choices_are_refused():
+def test_float_images_and_unknown_choices_are_refused():
     with pytest.raises(UserError, match=r"uint8 of 0..255.*float32 of shape 40 16 16 3"):
         comparing._check_images(IMAGES.astype(np.float32) / 255, None)
     with pytest.raises(UserError, match="unknown pool 'max'; known are none, gap"):
@@ -115,14 +115,14 @@ def test_a_measure_named_twice_is_computed_once():
     assert len(compare(TWO, IMAGES, measures=("cka", "cka"))) == 2
 
 
-def test_what_does_not_fit_into_memory_is_refused_before_anything_is_computed(monkeypatch):
+def test_a_comparison_that_does_not_fit_into_memory_is_refused_before_it_starts(monkeypatch):
     assert memory.free_bytes() > 1e6
     monkeypatch.setattr(gather, "free_bytes", lambda: 1000)
     with pytest.raises(UserError, match="compare fewer networks or pairs at a time, or add --pool gap"):
         compare(TWO, IMAGES)
 
 
-def test_cells_are_joined_up_to_the_budget_without_changing_the_result(monkeypatch):
+def test_grouping_layer_pairs_by_memory_does_not_change_the_result(monkeypatch):
     options = {"layers": "all", "pool": "gap", "measures": ("cka", "debiased_cka")}
     together = compare(TWO, IMAGES, **options)
     monkeypatch.setattr(full, "POOLED_BYTES", 1.0)

@@ -1,4 +1,4 @@
-"""What compared networks are called, where their tables may be written, and that no table loses other rows."""
+"""The names of compared networks, the paths of their tables, and that other rows of a table are kept."""
 
 import csv
 import dataclasses
@@ -34,7 +34,7 @@ def run(folder: Path, *parts: str) -> str:
     return str(place)
 
 
-def test_runs_are_called_by_their_place(tmp_path):
+def test_runs_are_named_by_their_folders(tmp_path):
     specs = [
         run(tmp_path, "w", "breast", "random-nofreeze", "fold1"),
         run(tmp_path, "w", "breast", "random-nofreeze", "fold2"),
@@ -50,14 +50,14 @@ def test_runs_are_called_by_their_place(tmp_path):
     ]
 
 
-def test_weights_of_one_name_are_distinguished_by_their_folders(tmp_path):
+def test_weights_with_the_same_name_are_distinguished_by_their_folders(tmp_path):
     assert names_of([str(tmp_path / "a"), str(tmp_path / "b"), "imagenet"], ["mine", "mine", "imagenet"]) == [
         *("a/mine", "b/mine", "imagenet")
     ]
     assert [place_of(spec) for spec in ("imagenet", "random:3")] == ["", ""]
 
 
-def test_no_row_takes_the_place_of_another_networks(tmp_path, five):
+def test_the_authors_table_replaces_only_the_row_of_the_same_networks_fold_and_split(tmp_path, five):
     path, (one, other) = tmp_path / "CCA_breast.csv", (five[0].model1, five[0].model2)
     write_authors(path, five, "breast", 1, paths={one: "/v/run", other: ""})
     write_authors(path, five, "breast", 1, paths={one: "/w/run", other: ""})
@@ -68,7 +68,7 @@ def test_no_row_takes_the_place_of_another_networks(tmp_path, five):
     assert found == [("/v/run", other, "breast"), ("/w/run", other, "breast"), ("/w/run", other, "breast-val")]
 
 
-def test_flagged_figures_stay_out_of_the_authors_table_and_are_drawn_hollow(five):
+def test_flagged_values_are_left_out_of_the_authors_table_and_drawn_hollow(five):
     flagged = [dataclasses.replace(five[0], flag="partly 1 by arithmetic"), *five[1:]]
     (row,) = authors_rows(flagged, "breast", 1)
     assert row["conv1"] is None and row["block1"] == five[1].value
@@ -78,12 +78,12 @@ def test_flagged_figures_stay_out_of_the_authors_table_and_are_drawn_hollow(five
     assert over_layers(alone).axes
 
 
-def test_where_layers_are_missing_no_authors_table_is_written(tmp_path, five):
+def test_no_authors_table_is_written_without_all_five_layers(tmp_path, five):
     write_authors(tmp_path / "CCA_breast.csv", five[:2], "breast", 1)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_path_for_the_tables_is_checked_first(tmp_path):
+def test_unsuitable_output_paths_are_refused(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "labels.csv").write_text("file,label\na.png,1\n")
@@ -102,7 +102,7 @@ def test_a_path_for_the_tables_is_checked_first(tmp_path):
     require_place(tmp_path / "new" / "x.csv", "breast")
 
 
-def test_the_command_refuses_a_bad_place_before_loading(monkeypatch):
+def test_the_command_checks_the_output_path_before_loading_data(monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda *_, **__: pytest.fail("loaded"))
     monkeypatch.setattr(sys, "argv", ["compare", "random", "random:1", "--out", "x.png"])
     with pytest.raises(UserError, match=r"ends in .csv"):

@@ -1,4 +1,4 @@
-"""The paper's own figures, on its own images: random networks are as alike as it says."""
+"""The similarity of random networks on the paper's images, against the published values."""
 
 import csv
 
@@ -12,7 +12,7 @@ from tljax.datasets.decoding import decode_file, to_square
 from tljax.weights import networks
 
 
-def test_two_random_networks_on_breast_ultrasound_are_as_alike_as_published(shared):
+def test_cca_of_two_random_networks_equals_the_published_values(shared):
     """Test fold 1 at 224 px. Published means over the folds: 0.592 0.401 0.385 0.389 0.380."""
     reference = shared / "reference" / "published"
     with (reference / "folds" / "breast" / "test_fold1.csv").open() as file:

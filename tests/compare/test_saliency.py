@@ -1,4 +1,4 @@
-"""Grad-CAM and which images it is drawn for."""
+"""Grad-CAM, the images for which it is drawn, and the filters of the first layer."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,14 +15,14 @@ def predictions(labels, probabilities) -> Predictions:
     return Predictions(files, np.array(labels), ("test",) * len(labels), np.array(probabilities), CARD.classes)
 
 
-def test_the_surest_right_and_wrong_images_of_each_class_are_chosen():
+def test_most_confident_right_and_wrong_images_of_each_class_are_chosen():
     sure = [0.6, 0.9, 0.8, 0.7, 0.1, 0.3, 0.95, 0.2]  # of the first class
     labels = [0, 0, 0, 0, 0, 1, 1, 1]
     chosen = saliency.most_confident(predictions(labels, [[p, 1 - p] for p in sure]), each=2)
     assert chosen.tolist() == [1, 2, 4, 7, 5, 6]
 
 
-def test_a_map_is_the_last_activation_weighed_by_the_head_where_that_reads_the_mean():
+def test_grad_cam_equals_the_last_activation_weighted_by_the_head():
     network = networks.resolve("random", num_classes=2, backbone="resnet_tiny", seed=3)
     kernel = network.model.head.kernel
     kernel[...] = jnp.concatenate([kernel[..., :1], -kernel[..., :1]], axis=1)  # one class, and its opposite
@@ -46,7 +46,7 @@ def test_a_map_is_the_last_activation_weighed_by_the_head_where_that_reads_the_m
     np.testing.assert_allclose(found["maps"], raw / np.where(peaks > 0, peaks, 1), atol=1e-5)
 
 
-def test_filters_are_those_of_the_first_convolution_and_survive_the_file(tmp_path):
+def test_filters_of_the_first_convolution_are_saved_and_read_back(tmp_path):
     before, after = (networks.resolve(f"random:{seed}", backbone="resnet_tiny") for seed in (1, 2))
     saliency.save(tmp_path / "new" / "filters.npz", saliency.filters(before, after))
     with np.load(tmp_path / "new" / "filters.npz") as found:

@@ -1,4 +1,4 @@
-"""The report as a whole: one page that needs nothing else, says what is missing, and that a real browser shows."""
+"""The whole report: one self-contained page that names what is missing and is displayed correctly by a browser."""
 
 import csv
 import json
@@ -22,18 +22,18 @@ from tljax.core.paper import LAYERS
 from tljax.report import write_report
 from tljax.report.sections import find_sections
 
-NASTY_TASK = "t'<script>alert(1)<&$_{}%"
-NASTY_CLASSES = ('<img src=x onerror="alert(2)">', r"50% \end{table} $x_1$", "größer 日本")
+MARKUP_TASK = "t'<script>alert(1)<&$_{}%"
+MARKUP_CLASSES = ('<img src=x onerror="alert(2)">', r"50% \end{table} $x_1$", "größer 日本")
 
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
-    """Finished, unfinished and corrupt runs, two tasks (one with names that try to do harm), tables and arrays."""
+    """Finished, unfinished and corrupt runs, two tasks (one with markup in its names), tables and arrays."""
     folder = tmp_path_factory.mktemp("study")
     for fold in (1, 2):
         for init, signal in (("imagenet", 2.0), ("random", 0.3)):
             write_run(folder, "breast", init, fold=fold, signal=signal)
-        write_run(folder, NASTY_TASK, fold=fold, classes=NASTY_CLASSES, prefix='<b>"&')
+        write_run(folder, MARKUP_TASK, fold=fold, classes=MARKUP_CLASSES, prefix='<b>"&')
     write_run(folder, "breast", "radimagenet", finished=False)
     (write_run(folder, "breast", "radimagenet", fold=2) / runs.RESULT).write_text("{")
     rows = [
@@ -68,7 +68,7 @@ def page(workdir):
 
 
 class Seen(HTMLParser):
-    """Tags, attributes and ids as a browser would take them."""
+    """The tags, attributes and ids of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -78,14 +78,14 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         for name, value in attributes:
-            assert not name.startswith("on"), f"a handler: {name}={value}"
+            assert not name.startswith("on"), f"an event handler: {name}={value}"
             if name == "id":
                 self.ids.append(value)
             if name in ("src", "href", "xlink:href"):
                 self.targets.append(value)
 
 
-def test_the_page_needs_nothing_from_outside(page):
+def test_the_page_loads_nothing_from_other_files_or_sites(page):
     seen = Seen(page)
     assert not {"script", "link", "iframe", "object"} & set(seen.tags)
     for target in seen.targets:
@@ -94,7 +94,7 @@ def test_the_page_needs_nothing_from_outside(page):
     assert not re.search(r"url\((?!['\"]?#)", page) and "@import" not in page
 
 
-def test_ids_are_unique_and_every_link_has_its_place(page, workdir):
+def test_ids_are_unique_and_every_link_has_a_target(page, workdir):
     seen = Seen(page)
     assert len(seen.ids) == len(set(seen.ids))
     for target in seen.targets:
@@ -114,9 +114,9 @@ def test_the_first_heading_is_the_verdict_and_each_task_has_its_own(page):
 def test_the_overview_of_several_tasks_is_first(page, workdir):
     with (workdir / "report" / "tables" / "overview.csv").open(newline="", encoding="utf-8") as lines:
         rows = {row["task"].lstrip("'"): row for row in csv.DictReader(lines)}
-    assert rows["breast"]["start from"] == "ImageNet" and rows[NASTY_TASK]["start from"] == "no verdict"
+    assert rows["breast"]["start from"] == "ImageNet" and rows[MARKUP_TASK]["start from"] == "no verdict"
     assert re.fullmatch(r"\d\.\d{3} ± \d\.\d{3}", rows["breast"]["ImageNet"])
-    assert rows[NASTY_TASK]["ImageNet"] != "–" and rows[NASTY_TASK]["random"] == "–"
+    assert rows[MARKUP_TASK]["ImageNet"] != "–" and rows[MARKUP_TASK]["random"] == "–"
     assert page.index("not shown to be worse than another, and") < page.index("<nav") < page.index("<article")
     assert ">breast</a></li>" in page and 'href="#task-1"' in page and page.count("<nav") == 1
 
@@ -131,21 +131,21 @@ def test_what_is_missing_is_named(page):
     assert "Not started: breast/random-nofreeze, folds 3 and 4." in page and "6 of 10 runs finished" in page
 
 
-def test_names_that_try_to_do_harm_are_text(page, workdir):
+def test_names_with_markup_are_escaped(page, workdir):
     assert "<script" not in page and "<img src=x" not in page
-    assert escape(NASTY_TASK) in page.replace("&#39;", "&#x27;")
+    assert escape(MARKUP_TASK) in page.replace("&#39;", "&#x27;")
     assert "größer 日本" in page
     for table in (workdir / "report" / "tables").glob("*.tex"):
         assert table.read_text(encoding="utf-8").count(r"\end{table}") == 1
 
 
-def test_a_figure_and_its_per_cent_stand_on_one_line(page):
+def test_numbers_and_percent_signs_stay_on_one_line(page):
     seen = re.sub(r"<(svg|style).*?</\1>|<[^>]*>", "", page, flags=re.DOTALL)
     assert "95\u00a0% interval of the mean" in seen and "95 % interval of the mean" not in seen
     assert re.search(r"p\u00a0[<=]\u00a0", seen) and not re.search(r"\bp [<=] ", seen)
 
 
-def test_every_figure_is_described_and_well_formed(page):
+def test_every_figure_has_a_description_and_is_well_formed(page):
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) >= 10
     for drawing in drawings:
@@ -157,12 +157,12 @@ def test_every_figure_is_described_and_well_formed(page):
         assert re.search(r'alt="[^"]{20,}"', image)
 
 
-def test_figures_keep_the_digits_of_their_text(page):
+def test_figures_show_the_numbers_of_the_tables(page):
     mean = re.search(r"ImageNet</th><td[^>]*>(\d\.\d{3}) ", page)[1]
     assert f"ImageNet {mean}" in page  # the legend of the ROC
 
 
-def test_the_checklist_has_what_is_known_and_nothing_else(page):
+def test_the_checklist_is_filled_in_from_the_run_folders(page):
     assert "disjoint by patient (checked in every fold)" in page or "not disjoint by patient" in page
     assert page.count("For the author to supply.") >= 10
     assert "python -m tljax.train --dataset breast" in page
@@ -171,7 +171,7 @@ def test_the_checklist_has_what_is_known_and_nothing_else(page):
     assert "Methods paragraph" in page and "0123456789abcdef" in page
 
 
-def test_a_leak_that_the_user_permitted_is_the_first_thing_after_the_headline(tmp_path):
+def test_permitted_leakage_is_stated_directly_below_the_headline(tmp_path):
     for fold in (1, 2):
         folder = write_run(tmp_path, fold=fold, allow_leakage=fold == 2)
         lines = (folder / runs.SPLIT).read_text().splitlines()
@@ -182,7 +182,7 @@ def test_a_leak_that_the_user_permitted_is_the_first_thing_after_the_headline(tm
     assert page.index("</h1>") < page.index('class="warning"') < page.index("<figure")
 
 
-def test_a_section_is_found_by_its_file():
+def test_sections_are_found_by_their_files():
     names = list(find_sections())
     files = {path.stem for path in Path("tljax/report/sections").glob("*.py")} - {"__init__"}
     assert set(names) == files and names[-3:] == ["terms", "methods", "provenance"]
@@ -210,11 +210,11 @@ def test_the_command_prints_the_path_or_one_line_of_error(tmp_path):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_real_browser_shows_it_without_overflow(page, tmp_path, width):
-    """The page in a frame of a phone's or a desktop's width; a script of the frame's owner measures it."""
+def test_a_browser_shows_the_page_without_overflow(page, tmp_path, width):
+    """The page is shown in a frame with the width of a phone or a desktop, and measured by a script around it."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
-        pytest.skip("no chromium on this machine: the page is not looked at in a browser")
+        pytest.skip("no chromium on this machine: the page cannot be shown in a browser")
     script = """
     const frame = document.querySelector('iframe');
     frame.onload = () => {
@@ -243,11 +243,11 @@ def test_a_real_browser_shows_it_without_overflow(page, tmp_path, width):
     measured = json.loads(re.search(r"<title>(\{.*?\})</title>", shown.stdout)[1])
     assert measured["overflow"] <= 0
     assert measured["figures"] >= 10 and measured["empty"] == 0
-    assert measured["heading"] < 420  # the verdict stands on the first screen
+    assert measured["heading"] < 420  # the verdict is on the first screen
     assert measured["focusable"] > 30
 
 
-def test_a_study_that_an_earlier_version_left_is_still_reported(tmp_path):
+def test_studies_of_an_earlier_version_are_reported(tmp_path):
     """`tests/golden/old_folders.py` says which version made it."""
     with tarfile.open("tests/golden/old_folders.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")

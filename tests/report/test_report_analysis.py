@@ -1,4 +1,4 @@
-"""A study's folder in every state: what is compared, and what is noted of the rest."""
+"""Analysis of study folders in every state: which runs are compared, and what is noted about the others."""
 
 import json
 
@@ -29,12 +29,12 @@ def of_kind(study, kind):
     return [note for note in found if isinstance(note, kind)]
 
 
-def test_an_empty_workdir_is_a_users_mistake(tmp_path):
+def test_an_empty_workdir_is_refused(tmp_path):
     with pytest.raises(UserError, match="no run folder"):
         analyse(tmp_path)
 
 
-def test_arms_share_folds_and_test_images(tmp_path):
+def test_initialisations_are_compared_on_common_folds_and_test_images(tmp_path):
     for fold in (1, 2, 3, 4):
         write_run(tmp_path, init="imagenet", fold=fold)
         if fold < 4:
@@ -50,7 +50,7 @@ def test_arms_share_folds_and_test_images(tmp_path):
     assert (missing.arm.init, missing.folds) == ("random", (4,))
 
 
-def test_groups_go_by_their_own_name(tmp_path):
+def test_groups_are_called_by_the_unit_of_the_task(tmp_path):
     for init in ("imagenet", "random"):
         config = write_run(tmp_path, init=init) / runs.CONFIG
         facts = json.loads(config.read_text())
@@ -63,7 +63,7 @@ def test_groups_go_by_their_own_name(tmp_path):
     assert "disjoint by lesion (checked in every fold)" in answers and f"of {units} lesions included" in answers
 
 
-def test_an_arm_with_too_few_folds_is_left_out_and_said_so(tmp_path):
+def test_an_initialisation_with_too_few_folds_is_left_out_with_a_note(tmp_path):
     for fold in (1, 2, 3):
         write_run(tmp_path, init="imagenet", fold=fold)
         write_run(tmp_path, init="radimagenet", fold=fold)
@@ -73,7 +73,7 @@ def test_an_arm_with_too_few_folds_is_left_out_and_said_so(tmp_path):
     assert [note.arm.init for note in of_kind(study, notes.TooFewFolds)] == ["random"]
 
 
-def test_folds_with_other_test_images_are_not_compared(tmp_path):
+def test_folds_with_different_test_images_are_not_compared(tmp_path):
     for fold in (1, 2, 3):
         write_run(tmp_path, init="imagenet", fold=fold)
         write_run(tmp_path, init="random", fold=fold, prefix="other" if fold == 3 else "image")
@@ -81,7 +81,7 @@ def test_folds_with_other_test_images_are_not_compared(tmp_path):
     assert of_verdict(task).evidence.folds == 2
 
 
-def test_conditions_are_compared_apart(tmp_path):
+def test_conditions_are_compared_separately(tmp_path):
     for fold in (1, 2):
         for init in ("imagenet", "radimagenet"):
             write_run(tmp_path, init=init, fold=fold)
@@ -94,7 +94,7 @@ def test_conditions_are_compared_apart(tmp_path):
     assert set(of_verdict(task).evidence.aucs) == {"imagenet", "radimagenet", "random"}
 
 
-def test_seeds_are_averaged_within_a_fold_and_their_spread_is_its_own_figure(tmp_path):
+def test_seeds_are_averaged_within_a_fold_and_their_spread_is_reported_separately(tmp_path):
     for fold in (1, 2):
         for seed in (0, 1, 2):
             write_run(tmp_path, fold=fold, seed=seed, tag=f"seed{seed}", signal=1.0)
@@ -120,7 +120,7 @@ def test_a_class_absent_from_a_test_fold(tmp_path):
     assert "fold 1 (ImageNet) has no test image of b. The AUC leaves out b." in missing
 
 
-def test_failed_half_finished_and_corrupt_runs_stop_nothing(tmp_path):
+def test_unfinished_and_corrupt_runs_do_not_stop_the_analysis(tmp_path):
     write_run(tmp_path, fold=1)
     write_run(tmp_path, fold=2, finished=False)
     (write_run(tmp_path, fold=3) / runs.PREDICTIONS).write_text("rubbish")
@@ -160,7 +160,7 @@ def test_a_run_that_others_start_from_is_pre_training(tmp_path):
     assert of_kind(study, notes.PreTraining) == [notes.PreTraining("phantom-source/random-nofreeze/fold1")]
 
 
-def test_a_run_of_the_answer_stays_though_others_start_from_it(tmp_path):
+def test_a_compared_run_is_kept_even_if_other_runs_start_from_it(tmp_path):
     for fold in (1, 2):
         source = write_run(tmp_path, "breast", "imagenet", fold=fold)
         write_run(tmp_path, "breast", "random", fold=fold)
@@ -177,7 +177,7 @@ def test_a_run_of_the_answer_stays_though_others_start_from_it(tmp_path):
     assert chest.name == "chest"
 
 
-def test_the_plan_tells_what_was_not_started(tmp_path):
+def test_planned_runs_without_a_folder_are_not_started(tmp_path):
     write_run(tmp_path)
     planned = [f"breast/{init}-nofreeze/fold{fold}" for init in ("imagenet", "random") for fold in (1, 2)]
     (tmp_path / "study.json").write_text(json.dumps({"planned": planned}))
@@ -187,7 +187,7 @@ def test_the_plan_tells_what_was_not_started(tmp_path):
     assert analyse(tmp_path).not_started == []
 
 
-def test_comparisons_are_read_where_the_tables_are_not_written_yet(tmp_path):
+def test_comparisons_are_read_if_the_tables_are_not_written_yet(tmp_path):
     write_run(tmp_path)
     columns = ("task", "model1", "model2", "protocol", "measure", "layer1", "layer2", "fold", "value")
     for name in ("fold1", "fold2-paper"):
@@ -198,7 +198,7 @@ def test_comparisons_are_read_where_the_tables_are_not_written_yet(tmp_path):
     assert of_kind(study, notes.TablesNotWritten)
 
 
-def test_a_seed_weighs_once(tmp_path):
+def test_each_seed_of_a_fold_counts_once(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, fold=fold)
         write_run(tmp_path, fold=fold, tag="seed0", signal=0.1)
@@ -215,7 +215,7 @@ def test_a_seed_weighs_once(tmp_path):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_what_is_json_but_no_run_is_corrupt_and_named(tmp_path, finished):
+def test_json_that_is_not_a_run_is_corrupt_and_named(tmp_path, finished):
     write_run(tmp_path, fold=1)
     folder = write_run(tmp_path, fold=2, finished=finished)
     (folder / runs.CONFIG).write_text(json.dumps({"config": {"seed": "x"}}))
@@ -230,7 +230,7 @@ def test_what_is_json_but_no_run_is_corrupt_and_named(tmp_path, finished):
         assert told in run.problem and run.place in run.problem
 
 
-def test_tasks_stand_in_the_order_of_the_plan(tmp_path):
+def test_tasks_have_the_order_of_the_plan(tmp_path):
     kernels = np.ones((7, 7, 3, 8))
     for task in ("breast", "chest", "another", "thyroid"):
         write_run(tmp_path, task)

@@ -1,4 +1,4 @@
-"""Figures: names of networks, values that may not be drawn, layers of any name, tiles and styles."""
+"""Figures: names of networks, values that are left out, layers of any name, filters and styles."""
 
 import json
 
@@ -53,7 +53,7 @@ def test_published_names():
     assert named == ["breast-ImageNet-freezeFalse", "random"]
 
 
-def test_every_name_has_a_style_of_its_own():
+def test_every_name_has_its_own_style():
     names = ["imagenet", "mine", "random", "other", "radimagenet", "third"]
     chosen = styles_of(names)
     assert len({look.colour for look in chosen.values()}) == len(names)
@@ -73,7 +73,7 @@ def test_many_names_have_styles_that_differ_in_colour_and_in_grey():
     assert len({(look.colour, look.marker) for look in many}) == 63
 
 
-def test_curves_leave_out_what_is_flagged_and_what_belongs_elsewhere(tmp_path):
+def test_curves_leave_out_flagged_values_and_networks_trained_head_first(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, fold=fold)
     columns = ("task", "model1", "model2", "fold", "protocol", "measure", "layer1", "layer2", "value", "flag")
@@ -160,7 +160,7 @@ def two_preprocessings(tmp_path_factory):
     return analyse(folder)
 
 
-def test_each_condition_is_drawn_and_the_published_means_stand_with_the_papers(two_preprocessings, tmp_path):
+def test_each_condition_is_drawn_and_published_means_only_with_paper_preprocessing(two_preprocessings, tmp_path):
     gallery = Gallery(tmp_path)
     with gallery.style():
         drawn = layer_curves.draw(gallery, two_preprocessings.tasks[0])
@@ -183,14 +183,14 @@ def test_seeds_are_pooled_within_a_fold_and_conditions_are_not(two_preprocessing
 
 
 class Watched(Gallery):
-    """Keeps the matplotlib figures too."""
+    """A gallery that also keeps the last matplotlib figure."""
 
     def keep(self, figure, *about):
         self.figure = figure
         return super().keep(figure, *about)
 
 
-def test_similarity_and_gain_has_points_and_no_line(two_preprocessings, tmp_path):
+def test_similarity_and_gain_draws_points_without_a_fitted_line(two_preprocessings, tmp_path):
     gallery = Watched(tmp_path)
     with gallery.style():
         (figure,) = similarity_gain.draw(gallery, two_preprocessings)
@@ -209,7 +209,7 @@ def test_boxes_of_other_preprocessings_are_hatched(two_preprocessings, tmp_path)
     assert [bool(box.get_hatch()) for box in boxes] == [False, False, True, True]
 
 
-def test_whiskers_reach_the_extremes(tmp_path):
+def test_whiskers_reach_the_lowest_fold(tmp_path):
     for fold in range(1, 6):
         write_run(tmp_path, fold=fold, signal=0.0 if fold == 5 else 3.0)
     study = analyse(tmp_path)
@@ -239,7 +239,7 @@ def encoder_rows(layers, model1, model2, value=0.5, matrix=False):
 
 
 def test_layers_of_any_name_are_drawn_in_the_order_of_the_network(tmp_path):
-    """Not in that of the alphabet, nor only where they are conv1 to block4."""
+    """The order is that of the network, not of the alphabet; the names need not be conv1 to block4."""
     write_run(tmp_path)
     layers = ["patches", "encoder2", "encoder10", "attention"]
     rows = encoder_rows(layers, "imagenet-nofreeze", "imagenet", matrix=True) + encoder_rows(layers, "imagenet", "mine")
@@ -258,7 +258,7 @@ def test_layers_of_any_name_are_drawn_in_the_order_of_the_network(tmp_path):
     assert "encoder10" in tuning.markup and "relative depth" not in between.caption
 
 
-def test_the_order_of_layers_that_a_run_recorded_counts(tmp_path):
+def test_the_recorded_order_of_layers_is_used(tmp_path):
     folder = write_run(tmp_path)
     config = json.loads((folder / runs.CONFIG).read_text())
     (folder / runs.CONFIG).write_text(json.dumps(config | {"layers": ["a", "b", "c"]}))
@@ -293,7 +293,7 @@ def test_networks_of_two_families_are_placed_by_relative_depth(tmp_path):
     assert gallery.figure.axes[0].get_xlabel().startswith("relative depth")
 
 
-def test_filters_are_scaled_each_to_its_own_range():
+def test_each_filter_is_scaled_to_its_own_range():
     kernels = np.random.default_rng(0).normal(size=(7, 7, 3, 10))
     tiles = filters.tiles(kernels, across=8, zoom=1)
     assert tiles.shape == (15, 63, 3)

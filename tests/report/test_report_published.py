@@ -1,4 +1,4 @@
-"""The published figures against the authors' own tables."""
+"""The published values against the authors' own tables."""
 
 import pandas as pd
 import pytest
@@ -9,13 +9,13 @@ from tljax.report.published import results as published
 TASKS = ("breast", "chest", "isic", "knee", "mammograms", "pcam-small", "thyroid")
 
 
-def test_the_file_is_what_the_authors_tables_give(shared):
+def test_published_csv_equals_a_summary_of_the_authors_tables(shared):
     expected = summarise(shared / "reference" / "published" / "results").astype({"layer": str})
     held = pd.read_csv("tljax/report/published/published.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(held, expected, check_dtype=False)
 
 
-def test_thirty_five_aucs():
+def test_all_35_published_aucs_are_known():
     cells = [
         published.auc(task, init, freeze)
         for task in TASKS

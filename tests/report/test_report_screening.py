@@ -31,7 +31,7 @@ def made(workdir):
 
 
 @pytest.mark.parametrize("place", ["screening", "screening/breast"])
-def test_regret_is_the_paired_difference_to_the_best_that_was_fine_tuned(tmp_path, place):
+def test_regret_is_the_paired_difference_from_the_best_fine_tuned_candidate(tmp_path, place):
     for fold in range(1, 6):
         write_run(tmp_path, init="imagenet", fold=fold, signal=2.5)
         write_run(tmp_path, init="random", fold=fold, signal=0.5)
@@ -45,7 +45,7 @@ def test_regret_is_the_paired_difference_to_the_best_that_was_fine_tuned(tmp_pat
     assert f"loses {gaps.mean():.3f} AUC" in text
 
 
-def test_scores_are_those_over_all_folds_and_the_shortlist_has_its_reasons(tmp_path):
+def test_scores_over_all_folds_and_the_reasons_of_the_shortlist_are_shown(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, init="imagenet", fold=fold, signal=2.5)
         write_run(tmp_path, init="random", fold=fold, signal=0.5)
@@ -70,7 +70,7 @@ def test_a_study_without_screening_has_no_section_and_one_run_no_regret(tmp_path
     assert task.screening.regret is None
 
 
-def test_layer_profile_redundancy_and_label_efficiency_are_drawn_where_they_exist(tmp_path):
+def test_layer_profile_redundancy_and_label_efficiency_are_drawn_if_they_exist(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, fold=fold)
     folder = tmp_path / "screening"

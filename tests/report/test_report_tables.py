@@ -1,4 +1,4 @@
-"""Tables as CSV and LaTeX: figures as printed, and names that try to do harm."""
+"""Tables as CSV and LaTeX: numbers as printed, and names that contain markup."""
 
 import csv
 import re
@@ -22,7 +22,7 @@ from tljax.report.wording.names import p_value, plain
 from tljax.statistics import metrics
 from tljax.statistics.over_folds import corrected_t
 
-NASTY = [
+WITH_MARKUP = [
     "<script>alert(1)</script>",
     '"quoted", comma',
     r"50%_of $x^2$ & #1 {a}~b\end{table}",
@@ -32,8 +32,8 @@ NASTY = [
 ]
 
 
-def test_latex_text_holds_no_command():
-    for name in NASTY:
+def test_latex_text_contains_no_commands():
+    for name in WITH_MARKUP:
         text = latex(name)
         assert "\n" not in text
         bare = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar)\{\}", "", text)
@@ -44,19 +44,19 @@ def test_latex_text_holds_no_command():
     assert latex("−0.1 ± 2") == r"$-$0.1 $\pm$ 2"
 
 
-def test_csv_reads_back_and_starts_no_formula(tmp_path):
-    rows = [[name, "0.5", "-0.25", "+0.1 to 0.2"] for name in NASTY]
+def test_csv_is_read_back_unchanged_and_contains_no_formulas(tmp_path):
+    rows = [[name, "0.5", "-0.25", "+0.1 to 0.2"] for name in WITH_MARKUP]
     Table("t", "caption", ["name", "x", "y", "z"], rows).write(tmp_path, "t")
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as lines:
         _, *read = list(csv.reader(lines))
-    assert [row[0] for row in read] == [name if name != "=cmd()" else "'=cmd()" for name in NASTY]
+    assert [row[0] for row in read] == [name if name != "=cmd()" else "'=cmd()" for name in WITH_MARKUP]
     assert all(row[1:] == ["0.5", "-0.25", "+0.1 to 0.2"] for row in read)
 
 
-def test_latex_table_has_as_many_cells_in_every_row():
-    table = Table("t", "cap_tion", ["name", "x"], [[name, "1"] for name in NASTY], best=frozenset([0]))
+def test_latex_table_has_one_line_per_row_and_escaped_text():
+    table = Table("t", "cap_tion", ["name", "x"], [[name, "1"] for name in WITH_MARKUP], best=frozenset([0]))
     body = table.latex()
-    assert body.count(r"\\") == 1 + len(NASTY)
+    assert body.count(r"\\") == 1 + len(WITH_MARKUP)
     assert r"\textbf{\textless{}script" in body and r"\caption{cap\_tion}" in body
 
 
@@ -71,18 +71,18 @@ def study(tmp_path_factory):
     return analyse(workdir)
 
 
-def test_results_are_next_to_the_published_ones(study):
+def test_results_table_shows_the_published_values(study):
     (task,) = study.tasks
     table = results_table(task, task.condition)
     assert [row[0] for row in table.rows] == ["ImageNet", "random"] and table.best == {0}
     cells = dict(zip(table.columns, table.rows[0], strict=True))
     assert cells["published held-out AUC"] == "0.905 ± 0.038"
     assert cells["folds"] == "3"
-    assert 0 < float(cells["SD over seeds"]) < 0.2  # seeds apart from folds
+    assert 0 < float(cells["SD over seeds"]) < 0.2  # seeds separately from folds
     assert cells["test AUC, mean ± SD over folds"].startswith(f"{task.arms[0].mean.value:.3f} ± ")
 
 
-def test_the_auc_next_to_the_published_one_is_over_validation_and_test_images(study):
+def test_held_out_auc_is_over_validation_and_test_images(study):
     (task,) = study.tasks
     table = results_table(task, task.condition)
     cells = dict(zip(table.columns, table.rows[1], strict=True))
@@ -109,7 +109,7 @@ def test_every_table_is_rectangular_and_has_every_run(study):
     assert {row[2] for row in similarity_table(study).rows} == {"ImageNet – random"}
 
 
-def test_the_overview_has_one_order_whichever_leads(tmp_path):
+def test_the_overview_has_the_same_order_whichever_initialisation_leads(tmp_path):
     for fold in (1, 2):
         for task, signals in (("a", (0.3, 2.0)), ("b", (2.0, 0.3))):
             for init, signal in zip(("imagenet", "random"), signals, strict=True):
@@ -119,7 +119,7 @@ def test_the_overview_has_one_order_whichever_leads(tmp_path):
     assert overview_table(study).columns == ("task", "start from", "ImageNet", "random")
 
 
-def test_the_authors_baseline_is_of_imagenet_whichever_does_better(tmp_path):
+def test_the_authors_baseline_uses_imagenet_whichever_does_better(tmp_path):
     for fold in (1, 2):
         write_run(tmp_path, init="imagenet", fold=fold, signal=0.5)
         write_run(tmp_path, init="radimagenet", fold=fold, signal=2.5)
@@ -171,7 +171,7 @@ def test_two_ways_of_training_are_compared_fold_by_fold(tmp_path, axis, other, c
     assert "Initialisations: ImageNet." in drawing.caption and "Filled: " in drawing.caption
 
 
-def test_captions_say_what_is_of_the_lowest_seed(study):
+def test_captions_state_where_only_the_lowest_seed_is_used(study):
     (task,) = study.tasks
     assert "Where a fold has several seeds, the lowest is used." in similarity_table(study).caption
     for table in (results_table(task, task.condition), pairs_table(study)):  # of all seeds

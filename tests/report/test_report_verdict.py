@@ -1,4 +1,4 @@
-"""The verdict: what it says on plain cases, and that it knows when to be silent."""
+"""The verdict: its wording in clear cases, and the cases in which none is given."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -18,7 +18,7 @@ from tljax.statistics.over_folds import corrected_t
 
 
 def evidence(signals, folds=5, images=200, seed=0, unit="patients"):
-    """Predictions of networks whose skill is given, on the same test images fold by fold."""
+    """Simulated predictions for the same test images, fold by fold; a higher signal gives a higher AUC."""
     rng = np.random.default_rng(seed)
     aucs, predictions = {init: [] for init in signals}, {init: [] for init in signals}
     for _ in range(folds):
@@ -40,7 +40,7 @@ def text_of(verdict):
     return " ".join(details(verdict))
 
 
-def test_a_clear_winner_with_its_difference_interval_and_probability():
+def test_a_clear_winner_is_stated_with_difference_interval_and_probability():
     known = evidence({"random": 0.3, "imagenet": 2.5})
     verdict = verdict_of(known)
     assert verdict.kind == "winner" and verdict.leaders == ("imagenet",)
@@ -52,7 +52,7 @@ def test_a_clear_winner_with_its_difference_interval_and_probability():
     assert "probably smaller" not in text_of(verdict)  # far beyond the threshold
 
 
-def test_equal_ones_above_a_beaten_one_are_not_shown_to_be_worse():
+def test_two_equal_initialisations_above_a_worse_one_are_a_tie():
     verdict = verdict_of(evidence({"random": 0.2, "imagenet": 2.0, "radimagenet": 2.0}))
     assert verdict.kind == "tie" and set(verdict.leaders) == {"imagenet", "radimagenet"}
     assert headline(verdict) == (
@@ -60,7 +60,7 @@ def test_equal_ones_above_a_beaten_one_are_not_shown_to_be_worse():
     )
 
 
-def test_only_what_is_shown_to_beat_another_is_said_to():
+def test_an_initialisation_is_called_better_only_if_that_is_shown():
     known = evidence({"imagenet": 2.5, "radimagenet": 1.5, "random": 0.9})
     pairs = compare_pairs(known)
     assert [(pair.first, pair.second) for pair in pairs][1:] == [("imagenet", "random"), ("radimagenet", "random")]
@@ -72,8 +72,8 @@ def test_only_what_is_shown_to_beat_another_is_said_to():
     )
 
 
-def test_one_that_any_other_is_shown_to_beat_is_no_leader():
-    """Though the one with the highest mean is not shown to beat it, because its folds differ too much."""
+def test_an_initialisation_that_any_other_beats_is_not_a_leader():
+    """Even if the one with the highest mean is not shown to beat it, because its folds differ too much."""
     known = evidence({"imagenet": 1.5, "radimagenet": 1.4, "random": 0.9})
     pairs = compare_pairs(known)
     assert pairs[2].first == "radimagenet" and pairs[2].second == "random"
@@ -82,7 +82,7 @@ def test_one_that_any_other_is_shown_to_beat_is_no_leader():
     assert headline(verdict) == (
         "Start from ImageNet. RadImageNet is not shown to be worse. RadImageNet is better than random initialisation."
     )
-    assert "ImageNet leads random initialisation by" in text_of(verdict)  # which would otherwise seem decided
+    assert "ImageNet leads random initialisation by" in text_of(verdict)  # otherwise this pair would seem decided
 
 
 def test_pairs_are_adjusted_by_holm():
@@ -91,7 +91,7 @@ def test_pairs_are_adjusted_by_holm():
     assert [p.adjusted_p for p in adjust(pairs)] == pytest.approx(holm([p.t.p for p in pairs]))
 
 
-def test_where_the_best_beats_all_the_remaining_pairs_are_adjusted_among_themselves():
+def test_remaining_pairs_are_adjusted_among_themselves_if_the_best_beats_all():
     known = evidence({"best": 4.0, "a": 1.1, "b": 1.0, "c": 0.9})
     pairs = compare_pairs(known)
     against_best, others = adjust(pairs)[:3], adjust(pairs)[3:]
@@ -100,14 +100,14 @@ def test_where_the_best_beats_all_the_remaining_pairs_are_adjusted_among_themsel
     assert [p.adjusted_p for p in others] != pytest.approx([p.t.p for p in pairs[3:]])
 
 
-def test_a_difference_of_which_the_test_images_say_the_opposite_is_not_shown():
+def test_a_difference_is_not_shown_if_the_tests_have_opposite_signs():
     (pair,) = compare_pairs(evidence({"random": 0.3, "imagenet": 2.5}))
     assert pair.shown
     assert not replace(pair, delong=replace(pair.delong, value=-pair.delong.value)).shown
 
 
-def test_one_clear_best_over_five_equal_ones_seldom_leaves_a_false_difference():
-    """Without the adjustment of the remaining pairs, a p below 0.05 stands in a third of such studies."""
+def test_one_clear_best_over_five_equal_initialisations_rarely_leaves_a_false_difference():
+    """Without adjusting the remaining pairs, a third of such studies would have a false p below 0.05."""
     rng, found, unadjusted, studies = np.random.default_rng(0), 0, 0, 400
     sure = Comparison(0.1, 0.05, 0.15, 1e-6, 0.01)
     for _ in range(studies):
@@ -122,7 +122,7 @@ def test_one_clear_best_over_five_equal_ones_seldom_leaves_a_false_difference():
     assert found / studies < 0.05 < 0.1 < unadjusted / studies
 
 
-def test_an_undecided_pair_says_what_the_study_could_have_shown():
+def test_an_undecided_pair_states_the_smallest_detectable_difference():
     known = evidence({"a": 1.0, "b": 1.05}, seed=3)
     verdict = verdict_of(known)
     assert verdict.kind == "none" and headline(verdict).startswith("No difference between ")
@@ -133,7 +133,7 @@ def test_an_undecided_pair_says_what_the_study_could_have_shown():
     )
 
 
-def test_a_difference_that_just_passes_is_said_to_be_too_large():
+def test_a_barely_significant_difference_is_stated_to_be_too_large():
     known = evidence({"imagenet": 1.5, "random": 1.0})
     (pair,) = compare_pairs(known)
     just = replace(pair.t, value=0.074, standard_error=0.074 / 3, p=0.04)
@@ -149,13 +149,13 @@ def test_a_difference_that_just_passes_is_said_to_be_too_large():
     assert "With so little power even the corrected difference is too large on average." in text_of(verdict)
 
 
-def test_too_few_folds_ask_for_the_others_before_more_data():
+def test_with_few_folds_the_advice_is_to_train_the_others():
     verdict = verdict_of(evidence({"a": 1.0, "b": 1.2}, folds=2))
     assert verdict.kind == "cannot" and "2 folds are too few" in headline(verdict)
     assert "Train the other folds" in text_of(verdict)
 
 
-def test_one_initialisation_or_one_fold_gives_no_verdict_but_what_is_known():
+def test_one_initialisation_or_one_fold_gives_results_without_a_verdict():
     alone = verdict_of(evidence({"imagenet": 1.0}))
     assert alone.kind == "cannot" and headline(alone) == "No verdict: only ImageNet has finished runs."
     assert "mean test AUC" in text_of(alone)
@@ -170,7 +170,7 @@ def test_equal_initialisations_are_rarely_distinguished():
 
 
 def small(first, second, folds=5):
-    """Two networks with the same scores in every fold: of four images, two a class."""
+    """Two networks with the same scores in every fold: four images, two of each class."""
     labels = np.array([0, 0, 1, 1])
     rows = {"imagenet": np.array(first), "random": np.array(second)}
     both = {init: np.stack([1 - scores, scores], axis=1) for init, scores in rows.items()}
@@ -179,20 +179,20 @@ def small(first, second, folds=5):
     return Evidence(aucs, predictions, test_to_train=0.2, units=20, unit="images")
 
 
-def test_folds_that_agree_exactly_are_no_certainty():
+def test_identical_differences_in_all_folds_give_no_verdict():
     verdict = verdict_of(small([0.1, 0.2, 0.8, 0.9], [0.3, 0.7, 0.5, 0.6]))
     assert verdict.kind == "cannot" and "do not say how certain" in headline(verdict)
     assert "Every fold differs by exactly the same amount" in text_of(verdict) and verdict.probability_best is None
 
 
 @pytest.mark.parametrize("folds", [1, 2, 5])
-def test_networks_that_score_the_same_are_not_distinguished(folds):
+def test_networks_with_identical_scores_are_not_distinguished(folds):
     verdict = verdict_of(small([0.1, 0.2, 0.8, 0.9], [0.1, 0.2, 0.8, 0.9], folds))
     assert verdict.kind == ("none" if folds == 5 else "cannot")
     assert "same AUC on every fold" in text_of(verdict) or folds == 1
 
 
-def test_a_class_of_one_image_shows_nothing():
+def test_no_difference_is_shown_if_a_class_has_one_image():
     known = evidence({"random": 0.3, "imagenet": 2.5}, images=40)
     for init in known.aucs:
         for number, fold in enumerate(known.predictions[init]):
@@ -202,7 +202,7 @@ def test_a_class_of_one_image_shows_nothing():
     assert verdict.kind == "cannot" and "too few test patients for DeLong's test" in text_of(verdict)
 
 
-def test_the_p_value_of_the_text_is_the_one_that_the_pairs_carry():
+def test_the_text_states_the_adjusted_p_value():
     known = evidence({"random": 0.2, "imagenet": 2.0, "radimagenet": 2.0})
     pairs = adjust(compare_pairs(known))
     last = pairs[1]
@@ -211,13 +211,13 @@ def test_the_p_value_of_the_text_is_the_one_that_the_pairs_carry():
     assert (p_equals(0.0001), p_equals(0.0151)) == ("p < 0.001", "p = 0.015")
 
 
-def test_others_that_share_too_few_folds_are_named():
-    known = replace(evidence({"imagenet": 1.0}), apart=("random",))
+def test_initialisations_that_share_too_few_folds_are_named():
+    known = replace(evidence({"imagenet": 1.0}), left_out=("random",))
     verdict = verdict_of(known)
     assert headline(verdict) == "No verdict: ImageNet and random initialisation share too few finished folds."
 
 
-def test_a_difference_that_only_the_adjustment_hides_is_said_to_be_one():
+def test_a_difference_that_is_significant_only_without_adjustment_is_stated():
     known = evidence({"random": 1.0, "imagenet": 1.5}, images=60, seed=6)
     (pair,) = compare_pairs(known)
     assert pair.t.p < 0.05 and pair.t.low > 0

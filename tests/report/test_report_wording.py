@@ -21,7 +21,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize(("freeze", "settings"), [(False, {}), (True, OTHER)])
-def test_a_runs_command_has_its_settings(tmp_path, freeze, settings):
+def test_the_command_of_a_run_has_all_its_settings(tmp_path, freeze, settings):
     write_run(tmp_path, "breast", "radimagenet", freeze=freeze, fold=2, seed=3, tag="mine", **settings)
     study = analyse(tmp_path)
     (command,) = commands(study)
@@ -30,7 +30,7 @@ def test_a_runs_command_has_its_settings(tmp_path, freeze, settings):
     assert replayed == to_json(TrainConfig()) | study.runs[0].settings
 
 
-def test_a_studys_commands_stand_in_their_order(tmp_path):
+def test_the_commands_of_a_study_keep_their_order(tmp_path):
     write_run(tmp_path)
     recorded = ["python -m tljax.study --only fold1", ["python", "-m", "tljax.study", "--config", "a b.py"]]
     for settings, expected in (
@@ -42,7 +42,7 @@ def test_a_studys_commands_stand_in_their_order(tmp_path):
         assert [c[: len(e)] for c, e in zip(commands(analyse(tmp_path)), expected, strict=True)] == expected
 
 
-def test_values_that_differ_are_told_with_what_has_them(tmp_path):
+def test_values_that_differ_are_stated_with_the_tasks_or_initialisations_that_have_them(tmp_path):
     for fold in (1, 2):
         for task, size in (("breast", 224), ("chest", 112), ("knee", 112), ("pcam-small", 96)):
             for init, dropout in (("imagenet", 0.5), ("random", 0.0)):

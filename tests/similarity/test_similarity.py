@@ -1,4 +1,4 @@
-"""The mathematics of every measure found: what it is blind to, what it recovers, what it says of chance."""
+"""The mathematics of every measure: invariances, known values, and the level of unrelated samples."""
 
 import copy
 import pickle
@@ -25,12 +25,12 @@ seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=8, deadline=None, derandomize=True)
 
 
-def figure(name: str, x, y, **options) -> arrays.Similarity:
+def similarity(name: str, x, y, **options) -> arrays.Similarity:
     return arrays.evaluate(measures()[name], x, y, **options)
 
 
 def features(seed: int, n: int = 200, dx: int = 5, dy: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Two rectified random maps of a shared signal: related, not equal, far from centred, of uneven scale."""
+    """Two rectified random maps of a shared signal: related but not equal, not centred, with uneven scales."""
     rng = np.random.default_rng(seed)
     signal = rng.standard_normal((n, 5))
     scale = np.exp(rng.uniform(-1, 1, dx))
@@ -52,42 +52,45 @@ def test_measures_are_found_by_their_files():
 @pytest.mark.parametrize("name", ALL)
 @few
 @given(seeds)
-def test_a_representation_equals_itself_moved_turned_and_scaled(name, seed):
+def test_similarity_is_1_after_shift_rotation_and_scaling(name, seed):
     x, _ = features(seed)
     rng = np.random.default_rng(seed)
     moved = 3.0 * x @ orthogonal(rng, 5) + rng.normal(0, 1, 5)
-    assert figure(name, x, x) == pytest.approx(1, abs=2e-6)
-    assert figure(name, x, moved) == pytest.approx(1, abs=2e-5)
+    assert similarity(name, x, x) == pytest.approx(1, abs=2e-6)
+    assert similarity(name, x, moved) == pytest.approx(1, abs=2e-5)
 
 
 @pytest.mark.parametrize("name", ALL)
 @few
 @given(seeds, st.floats(1e-3, 1e3))
-def test_orthogonal_maps_shifts_and_scale_change_nothing(name, seed, scale):
+def test_orthogonal_maps_shifts_and_scaling_do_not_change_the_value(name, seed, scale):
     x, y = features(seed)
     rng = np.random.default_rng(seed)
     turned = scale * x @ orthogonal(rng, 5)
-    options = {"side": "y"} if name == "pwcca" else {}  # weighted by x's channels it sees their basis
-    before, after = figure(name, x, y, **options), figure(name, turned + scale * rng.normal(0, 1, 5), y, **options)
+    options = {"side": "y"} if name == "pwcca" else {}  # weighted by x's channels, the value depends on their basis
+    before, after = (
+        similarity(name, x, y, **options),
+        similarity(name, turned + scale * rng.normal(0, 1, 5), y, **options),
+    )
     assert after == pytest.approx(before, abs=2e-5)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_invertible_maps_change_all_but_canonical_correlations(name):
+def test_invertible_maps_change_only_measures_that_are_not_affine_invariant(name):
     x, y = features(1)
     rng = np.random.default_rng(1)
     sheared = x @ orthogonal(rng, 5) * np.array([1, 1, 1, 1, 10]) @ orthogonal(rng, 5)
     options = {"side": "y"} if name == "pwcca" else {}
-    apart = abs(figure(name, x, y, **options) - figure(name, sheared, y, **options))
+    apart = abs(similarity(name, x, y, **options) - similarity(name, sheared, y, **options))
     assert apart < 2e-5 if name in AFFINE_INVARIANT else apart > 1e-3
 
 
 @pytest.mark.parametrize("name", ALL)
 @few
 @given(seeds)
-def test_symmetric_and_within_bounds(name, seed):
+def test_measures_are_symmetric_and_bounded(name, seed):
     x, y = features(seed, dy=4)
-    forth, back = figure(name, x, y), figure(name, y, x)
+    forth, back = similarity(name, x, y), similarity(name, y, x)
     assert forth == pytest.approx(back, abs=2e-6)
     assert (forth.rank1, forth.rank2) == (back.rank2, back.rank1)
     assert -1e-6 <= forth <= 1
@@ -99,24 +102,24 @@ def test_symmetric_and_within_bounds(name, seed):
 def test_the_order_of_samples_and_the_size_of_batches_do_not_matter(name, seed):
     x, y = features(seed)
     order = np.random.default_rng(seed).permutation(200)
-    whole = figure(name, x, y)
+    whole = similarity(name, x, y)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "ROWS", 64)
-        assert figure(name, x[order], y[order]) == pytest.approx(whole, abs=2e-6)
+        assert similarity(name, x[order], y[order]) == pytest.approx(whole, abs=2e-6)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_dead_and_duplicate_channels_change_the_rank_and_not_the_figure(name):
+def test_dead_and_duplicate_channels_change_the_rank_but_not_the_value(name):
     x, _ = features(3)
     hardened = np.concatenate([x, np.zeros((200, 2)), np.full((200, 1), 1000.1), x[:, :3]], axis=1)
-    alike = figure(name, hardened, hardened)
+    alike = similarity(name, hardened, hardened)
     assert alike == pytest.approx(1, abs=2e-6)
     if name == "svcca":
         assert alike.rank <= 5
     else:
         assert (alike.rank1, alike.rank2) == (5, 5)
     if name in AFFINE_INVARIANT:
-        assert figure(name, hardened, x) == pytest.approx(1, abs=2e-6)
+        assert similarity(name, hardened, x) == pytest.approx(1, abs=2e-6)
 
 
 def test_known_population_correlations_are_recovered():
@@ -130,9 +133,9 @@ def test_known_population_correlations_are_recovered():
 
 def test_independent_samples_are_at_the_chance_level():
     x, y = np.random.default_rng(5).standard_normal((2, 2000, 64))
-    assert figure("r2_cca", x, y) == pytest.approx(level("r2_cca", 2000, 64, 64), rel=0.05)
-    assert abs(figure("debiased_cka", x, y)) < 0.01
-    assert figure("debiased_cka", x, y) < figure("cka", x, y)
+    assert similarity("r2_cca", x, y) == pytest.approx(level("r2_cca", 2000, 64, 64), rel=0.05)
+    assert abs(similarity("debiased_cka", x, y)) < 0.01
+    assert similarity("debiased_cka", x, y) < similarity("cka", x, y)
 
 
 def test_independent_samples_of_the_papers_size_have_the_known_mean():
@@ -148,14 +151,14 @@ def test_independent_samples_of_the_papers_size_have_the_known_mean():
 @pytest.mark.parametrize("name", ["cca", "debiased_cka", "pwcca"])
 def test_float64_and_qr_agree_with_moments_in_float32(name):
     x, y = features(7)
-    single, double = figure(name, x, y), figure(name, x, y, dtype="float64")
+    single, double = similarity(name, x, y), similarity(name, x, y, dtype="float64")
     assert single == pytest.approx(double, abs=1e-6)
     if name in CANONICAL:
-        assert figure(name, x, y, method="tsqr") == pytest.approx(double, abs=1e-6)
-        assert figure(name, x, y, method="tsqr", dtype="float64") == pytest.approx(double, abs=1e-13)
+        assert similarity(name, x, y, method="tsqr") == pytest.approx(double, abs=1e-6)
+        assert similarity(name, x, y, method="tsqr", dtype="float64") == pytest.approx(double, abs=1e-13)
 
 
-def test_qr_keeps_directions_that_a_covariance_in_float32_cannot():
+def test_qr_and_float64_keep_directions_that_float32_moments_lose():
     rng = np.random.default_rng(8)
     x = rng.standard_normal((2000, 5))
     x = np.concatenate([x, x[:, :1] + 1e-4 * rng.standard_normal((2000, 1))], axis=1)
@@ -164,14 +167,14 @@ def test_qr_keeps_directions_that_a_covariance_in_float32_cannot():
     assert mean_cca(x, x, dtype="float64").rank == 6
 
 
-def test_large_means_and_uneven_scales_do_not_cost_precision():
+def test_large_means_and_uneven_scales_do_not_reduce_precision():
     x, y = features(9, n=4000)
     hard = (x * np.logspace(-3, 3, 5) + 100 * x.std() * np.logspace(-3, 3, 5)).astype(np.float32)
     exact = canonical_correlations(hard, y.astype(np.float32), method="tsqr", dtype="float64")
     np.testing.assert_allclose(canonical_correlations(hard, y), exact, atol=5e-6)
 
 
-def test_the_result_has_its_diagnostics():
+def test_results_carry_diagnostics():
     x, y = features(10, dx=6, dy=4)
     found = mean_cca(x, y)
     correlation = np.corrcoef(x.T)
@@ -185,16 +188,16 @@ def test_the_result_has_its_diagnostics():
 def test_meaningless_input_is_refused(name):
     x, y = features(11, n=20, dx=6, dy=4)
     with pytest.raises(UserError, match="20 and 19 samples"):
-        figure(name, x, y[:-1])
+        similarity(name, x, y[:-1])
     with pytest.raises(UserError, match="constant"):
-        figure(name, x, np.ones_like(y))
+        similarity(name, x, np.ones_like(y))
     with pytest.raises(UserError, match="not finite"):
-        figure(name, np.where(x > 1, np.nan, x), y)
+        similarity(name, np.where(x > 1, np.nan, x), y)
     with pytest.raises(UserError, match="n d"):
-        figure(name, x[:, 0], y)
+        similarity(name, x[:, 0], y)
     if name in CANONICAL:
         with pytest.raises(UserError, match="6 samples are too few"):
-            figure(name, x[:6], y[:6])
+            similarity(name, x[:6], y[:6])
 
 
 @pytest.mark.parametrize(
@@ -204,13 +207,13 @@ def test_meaningless_input_is_refused(name):
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
         ({"cutoff": 1.0}, "cutoff 1.0: it is a share"),
     ],
-)  # by the check itself: the tests' type checker is before it
-def test_an_option_that_is_unknown_is_named(options, message):
+)  # the check is called directly, because the type checker of the tests would refuse these first
+def test_unknown_options_are_named_in_the_error(options, message):
     with pytest.raises(UserError, match=message):
         arrays._check(*features(16), **{"method": "moments", "dtype": "float32", "cutoff": None} | options)
 
 
-def test_arrays_of_nothing_are_refused():
+def test_empty_arrays_are_refused():
     x, y = features(16)
     with pytest.raises(UserError, match=r"shape \(0, 5\)"):
         linear_cka(x[:0], y[:0])
@@ -222,26 +225,26 @@ def test_arrays_of_nothing_are_refused():
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e-10, 1e8, 1e15])
-def test_the_scale_of_the_numbers_does_not_matter(name, scale):
+def test_the_scale_of_an_array_does_not_change_the_value(name, scale):
     x, y = features(17)
-    expected = figure(name, x, y)
-    assert figure(name, (x * scale).astype(np.float32), y) == pytest.approx(expected, abs=2e-6)
-    assert figure(name, x * scale, x * scale) == pytest.approx(1, abs=2e-6)
+    expected = similarity(name, x, y)
+    assert similarity(name, (x * scale).astype(np.float32), y) == pytest.approx(expected, abs=2e-6)
+    assert similarity(name, x * scale, x * scale) == pytest.approx(1, abs=2e-6)
     if name in CANONICAL:
-        assert figure(name, x * scale, y, method="tsqr") == pytest.approx(expected, abs=2e-6)
+        assert similarity(name, x * scale, y, method="tsqr") == pytest.approx(expected, abs=2e-6)
 
 
 @pytest.mark.parametrize("name", sorted(CANONICAL))
 def test_correlations_that_are_1_by_arithmetic_are_counted(name):
-    """The centred samples span 59 dimensions, of which 40 and 40 directions share 21 at least."""
+    """The centred samples span 59 dimensions, so that 40 and 40 directions share at least 21."""
     x, y = np.random.default_rng(18).standard_normal((2, 60, 40))
     with pytest.warns(UserWarning, match="correlations are 1 by arithmetic"):
-        found = figure(name, x, y)
+        found = similarity(name, x, y)
     assert found.forced == found.rank1 + found.rank2 - 59
-    assert figure(name, x[:, :29], y[:, :30]).forced == 0
+    assert similarity(name, x[:, :29], y[:, :30]).forced == 0
 
 
-def test_projection_weights_do_not_depend_on_the_order_of_equally_wide_sides():
+def test_pwcca_of_equally_wide_sides_is_symmetric():
     x, y = features(19)
     assert pwcca(x, y) == pytest.approx(pwcca(y, x), abs=1e-6)
     assert pwcca(x, y) == pytest.approx((pwcca(x, y, side="x") + pwcca(x, y, side="y")) / 2, abs=1e-6)
@@ -300,7 +303,7 @@ def test_each_measure_equals_its_definition_on_samples():
     assert 2 - 2 * procrustes(x, y) == pytest.approx(distance, abs=1e-6)
 
 
-def test_an_oracle_agrees():
+def test_canonical_correlations_equal_statsmodels():
     from statsmodels.multivariate.cancorr import CanCorr
 
     x, y = features(14)
@@ -308,7 +311,7 @@ def test_an_oracle_agrees():
     np.testing.assert_allclose(canonical_correlations(x, y), oracle, atol=2e-6)
 
 
-def test_half_precision_and_integers_are_taken_as_they_are():
+def test_half_precision_and_integer_arrays_are_accepted():
     x, y = features(15)
     x = np.round(x * 10).astype(np.int32)
     assert mean_cca(x, y) == pytest.approx(mean_cca(x.astype(float), y))
@@ -319,16 +322,16 @@ def test_half_precision_and_integers_are_taken_as_they_are():
 
 @pytest.mark.parametrize("name", ["cca", "r2_cca"])
 @pytest.mark.parametrize("method", ["moments", "tsqr"])
-def test_one_channel_of_a_huge_scale_leaves_the_others_alone(name, method):
+def test_channels_of_extreme_scale_do_not_change_canonical_correlations(name, method):
     """Canonical correlations do not depend on the scale of a channel, 1e20 and 1e-20 included."""
     x, y = features(4)
-    expected = figure(name, x, y, method=method)
+    expected = similarity(name, x, y, method=method)
     scale = np.array([1e20, 1, 1, 1, 1e-20])
     function = {"cca": mean_cca, "r2_cca": r2_cca.r2_cca}[name]
     assert function(x * scale, y * scale[::-1], method=method) == pytest.approx(expected, abs=1e-5)
 
 
-def test_weights_that_need_channels_of_any_scale_are_refused_in_float32():
+def test_pwcca_refuses_channels_of_extreme_scale_in_float32():
     x, y = features(4)
     scale = np.array([1e20, 1, 1, 1, 1])
     with pytest.raises(UserError, match="use dtype float64"):
@@ -337,8 +340,8 @@ def test_weights_that_need_channels_of_any_scale_are_refused_in_float32():
 
 
 @pytest.mark.parametrize(("n", "dx", "dy"), [(300, 24, 24), (200, 8, 30), (120, 1, 20)])
-def test_the_correction_of_r2_cca_gives_the_value_of_the_population(n, dx, dy):
-    """Gaussian samples with known canonical correlations: the mean of many corrected estimates, and that of one."""
+def test_r2_cca_correction_recovers_the_population_value(n, dx, dy):
+    """Gaussian samples with known canonical correlations: the mean of 60 corrected estimates has almost no bias."""
     rng = np.random.default_rng(n)
     width = min(dx, dy)
     rho = 0.9 * np.linspace(1, 0.1, width)
@@ -353,7 +356,7 @@ def test_the_correction_of_r2_cca_gives_the_value_of_the_population(n, dx, dy):
     assert np.mean(estimates) - truth > 4 * abs(np.mean(corrected) - truth)
 
 
-def test_the_correction_of_r2_cca_with_one_channel_is_nearly_the_adjusted_r2():
+def test_r2_cca_correction_with_one_channel_is_close_to_the_adjusted_r2():
     n, d, value = 500, 10, 0.4
     adjusted = 1 - (1 - value) * (n - 1) / (n - d - 1)
     assert r2_cca.corrected(value, d / (n - 1), 1, d) == pytest.approx(adjusted, abs=0.002)

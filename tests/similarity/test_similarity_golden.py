@@ -1,4 +1,4 @@
-"""Published figures, and figures of others' implementations, that ours must meet."""
+"""Published values, and values of other implementations."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from tljax.similarity.cka import debiased_cka, linear_cka
 from tljax.similarity.r2_cca import r2_cca
 
 
-def test_rectified_features():
-    """Mean CCA as google/svcca gives it in float64 on these, which are well-conditioned."""
+def test_mean_cca_equals_google_svcca():
+    """The value of google/svcca in float64 on well-conditioned rectified features."""
     rng = np.random.RandomState(0)
     p = rng.randn(1000, 20)
     q = np.maximum(p @ rng.randn(20, 30), 0) + 0.5 * rng.randn(1000, 30)
@@ -18,8 +18,8 @@ def test_rectified_features():
     assert mean_cca(p, q, dtype="float64") == pytest.approx(0.80904678, abs=1e-8)
 
 
-def test_kornblith_demonstration():
-    """The figures of the notebook of Kornblith et al. 2019 (its R^2 CCA is uncentred: see test_similarity_moments)."""
+def test_values_equal_the_notebook_of_kornblith_et_al():
+    """Kornblith et al. 2019. The R^2 CCA of the notebook is uncentred: see test_similarity_moments."""
     rng = np.random.RandomState(1337)
     x = rng.randn(100, 10)
     y = rng.randn(100, 10) + x
@@ -29,7 +29,7 @@ def test_kornblith_demonstration():
     assert mean_cca(x, y) == pytest.approx(0.731014, abs=1e-5)
 
 
-def test_scikit_learn_agrees():
+def test_canonical_correlations_equal_scikit_learn():
     from sklearn.cross_decomposition import CCA
 
     rng = np.random.default_rng(0)

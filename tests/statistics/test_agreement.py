@@ -18,7 +18,7 @@ FIRST = np.array([0, 0, 0, 1, 1, 1, 0, 1])  # right on 6 of 8
 SECOND = np.array([0, 1, 0, 1, 1, 1, 1, 0])  # right on 5 of 8
 
 
-def test_shares_counted_by_hand():
+def test_shares_equal_a_count_by_hand():
     result = agreement(LABELS, FIRST, SECOND)
     assert result.n == 8
     assert result.observed == 5 / 8
@@ -40,7 +40,7 @@ def test_a_network_agrees_with_itself():
     assert result.low < 1.0 and result.high == pytest.approx(1.0)
 
 
-def test_independent_errors_meet_the_independent_baseline():
+def test_agreement_of_independent_errors_equals_the_independent_baseline():
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=200_000)
 
@@ -53,7 +53,7 @@ def test_independent_errors_meet_the_independent_baseline():
     assert abs(result.observed - result.authors_independent) > 0.2
 
 
-def test_errors_independent_within_a_class_meet_the_baseline_within_class():
+def test_agreement_of_errors_independent_within_a_class_equals_the_baseline_within_class():
     """Sensitivity 0.35, specificity 0.97, prevalence 0.27: 0.835, where the accuracies alone give 0.683."""
     rng = np.random.default_rng(0)
     labels = (rng.random(200_000) < 0.27).astype(int)
@@ -68,8 +68,8 @@ def test_errors_independent_within_a_class_meet_the_baseline_within_class():
     assert result.independent == pytest.approx(0.683, abs=0.003)
 
 
-def test_mcnemar_by_patient_is_the_share_of_all_swaps():
-    """Eight patients, every one of the 256 swaps written out."""
+def test_mcnemar_by_patient_equals_an_enumeration_of_all_swaps():
+    """Eight patients: all 256 swaps are enumerated."""
     rng = np.random.default_rng(5)
     right1, right2 = rng.random(40) < 0.8, rng.random(40) < 0.6
     patients = np.repeat(list("abcdefgh"), 5)
@@ -79,7 +79,7 @@ def test_mcnemar_by_patient_is_the_share_of_all_swaps():
     assert mcnemar(right1, right2, patients.tolist()) == pytest.approx(expected, abs=1e-12)
 
 
-def test_mcnemar_of_one_image_a_patient_is_the_exact_one_and_of_many_obuchowskis():
+def test_mcnemar_equals_the_exact_test_for_single_images_and_obuchowskis_for_many_patients():
     rng = np.random.default_rng(6)
     right1, right2 = rng.random(300) < 0.8, rng.random(300) < 0.74
     patients = [f"{number}" for number in range(300)]
@@ -91,8 +91,8 @@ def test_mcnemar_of_one_image_a_patient_is_the_exact_one_and_of_many_obuchowskis
 
 
 @pytest.mark.parametrize(("patients", "images"), [(100, 5), (60, 20), (30, 50)])
-def test_mcnemar_by_patient_holds_its_level_where_images_of_a_patient_resemble_each_other(patients, images):
-    """Two equally accurate networks; p < 0.05 in about 5 % of 300 trials, where the test by image finds far more."""
+def test_mcnemar_by_patient_keeps_its_level_with_correlated_images(patients, images):
+    """Two equally accurate networks: p < 0.05 in about 5 % of 300 trials, but far more often by image."""
     rng = np.random.default_rng(7)
     names, found = np.repeat(np.arange(patients), images).astype(str).tolist(), {"by patient": 0, "by image": 0}
     for _ in range(300):
@@ -103,7 +103,7 @@ def test_mcnemar_by_patient_holds_its_level_where_images_of_a_patient_resemble_e
     assert found["by image"] > 45
 
 
-def test_kappa_and_mcnemar_equal_the_libraries():
+def test_kappa_and_mcnemar_equal_scikit_learn_and_statsmodels():
     rng = np.random.default_rng(1)
     labels, first, second = rng.integers(4, size=(3, 120))
     result = agreement(labels, first, second)
@@ -113,11 +113,11 @@ def test_kappa_and_mcnemar_equal_the_libraries():
     assert result.mcnemar_p == pytest.approx(contingency_tables.mcnemar(table, exact=True).pvalue, abs=1e-12)
 
 
-def test_kappa_of_two_constant_raters_is_undefined():
+def test_kappa_of_two_constant_predictions_is_undefined():
     assert np.isnan(agreement(np.zeros(4, int), np.zeros(4, int), np.zeros(4, int)).kappa)
 
 
-def test_one_image_a_patient_is_nearly_the_interval_by_image():
+def test_interval_by_patient_with_one_image_each_is_close_to_the_interval_by_image():
     rng = np.random.default_rng(2)
     labels, first, second = rng.integers(2, size=(3, 400))
     by_image = agreement(labels, first, second)
@@ -125,29 +125,29 @@ def test_one_image_a_patient_is_nearly_the_interval_by_image():
     assert (by_image.low, by_image.high) == pytest.approx((by_patient.low, by_patient.high), abs=1e-3)
 
 
-def test_patients_who_are_all_alike_do_not_make_the_interval_vanish():
-    """A variance of 0 but for rounding: 100 patients of three images, of which two agree."""
+def test_interval_of_identical_patients_does_not_vanish():
+    """A variance of 0 up to rounding: 100 patients with three images, of which two agree."""
     same = np.tile([True, True, False], 100)
     labels = np.zeros(300, int)
     result = agreement(labels, labels, np.where(same, 0, 1), np.repeat(np.arange(100), 3).astype(str).tolist())
     assert result.high - result.low > 0.1
 
 
-def test_no_more_images_than_there_are():
+def test_effective_images_are_at_most_the_number_of_images():
     rng = np.random.default_rng(3)
     for _ in range(50):
         same, patients = rng.random(60) < 0.7, np.repeat(np.arange(20), 3).astype(str).tolist()
         assert effective_images(same, patients) <= 60
 
 
-def test_one_patient_says_nothing_of_others():
+def test_interval_of_one_patient_is_0_to_1():
     result = agreement(LABELS, FIRST, SECOND, ["p"] * 8)
     assert (result.low, result.high) == (0, 1)
 
 
 @pytest.mark.parametrize("patients", [3, 5, 20])
-def test_intervals_of_few_patients_cover(patients):
-    """At least 94 % in 1000 draws, where images of a patient agree or not together."""
+def test_intervals_of_few_patients_cover_the_true_share(patients):
+    """At least 94 % of 1000 draws, with correlated images of a patient."""
     rng = np.random.default_rng(4)
     hits = 0
     for _ in range(1000):
@@ -160,8 +160,8 @@ def test_intervals_of_few_patients_cover(patients):
     assert hits >= 940
 
 
-@pytest.mark.parametrize("cut", [(0, 0, 0, 0), (8, 8, 8, 7)])  # jaxtyping refuses others, where it is on
-def test_what_is_not_as_long_is_refused(cut):
+@pytest.mark.parametrize("cut", [(0, 0, 0, 0), (8, 8, 8, 7)])  # jaxtyping refuses other combinations
+def test_empty_input_and_different_lengths_are_refused(cut):
     labels, first, second, patients = (
         values[:end] for values, end in zip((LABELS, FIRST, SECOND, list("abcdefgh")), cut, strict=True)
     )
@@ -169,13 +169,13 @@ def test_what_is_not_as_long_is_refused(cut):
         agreement(labels, first, second, patients)
 
 
-def test_copies_of_an_image_add_no_certainty():
+def test_interval_by_patient_is_unchanged_by_copies_of_images():
     patients = [str(i) for i in range(8)]
     once = agreement(LABELS, FIRST, SECOND, patients)
     copied = agreement(*(np.repeat(values, 10) for values in (LABELS, FIRST, SECOND)), np.repeat(patients, 10).tolist())
     assert (copied.low, copied.high) == pytest.approx((once.low, once.high))
 
 
-def test_interval_is_wilson_by_image():
+def test_interval_by_image_is_wilsons():
     result = agreement(LABELS, FIRST, SECOND)
     assert (result.low, result.high) == pytest.approx(proportion_confint(5, 8, method="wilson"))

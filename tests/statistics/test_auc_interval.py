@@ -18,7 +18,7 @@ def test_auc_interval_of_many_images_is_as_wide_as_delongs():
 
 
 def test_auc_interval_equals_newcombes_method_5():
-    """Its definition, on images so many that the quantile is normal: the ends lie one reach from the observed AUC."""
+    """With many images the quantile is normal: both ends are 1.96 standard errors from the observed AUC."""
     labels = np.repeat([1, 0], [4000, 6000])
     scores = stats.norm.cdf(np.random.default_rng(0).normal(size=10_000) + 1.2 * labels)
     interval = auc_interval(labels, two_columns(scores))
@@ -37,7 +37,7 @@ def test_auc_interval_by_patient_is_unchanged_by_copies_of_images():
 
 
 def test_auc_interval_of_three_classes_combines_the_one_vs_rest_intervals():
-    """Two of three classes that nothing separates, the third apart: nearly the interval of its weight alone."""
+    """The interval is about as wide as for independent AUCs, and narrower than that of the least certain class."""
     labels, probabilities = predictions(900, classes=3, signal=1.5)
     interval = auc_interval(labels, probabilities)
     each = [auc_interval((labels == c).astype(int), two_columns(probabilities[:, c])) for c in range(3)]
@@ -52,7 +52,7 @@ def test_auc_interval_of_a_perfect_run_is_not_a_point():
     worst = auc_interval(labels, two_columns(1 - labels))
     assert worst.low == 0.0 and worst.high == pytest.approx(1 - interval.low)
     fewer = auc_interval(labels, two_columns(labels), ["a"] * 10 + ["b"] * 10 + ["c"] * 10)
-    assert fewer.high - fewer.low > 0.9  # one patient of the first class says nothing of others
+    assert fewer.high - fewer.low > 0.9  # one patient of the first class says nothing about others
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_auc_interval_of_a_perfect_run_is_not_a_point():
     [(125, 1, 6, 0.9), (400, 1, 20, 0.95), (10, 30, 4, 0.8), (125, 1, 50, 0.9)],
 )
 def test_auc_interval_covers_the_truth_with_few_positives_or_patients(patients, images, positives, auc):
-    """At least 92 % of 300 trials; `benchmarks/auc_intervals.py` measures more of them."""
+    """At least 92 % of 300 trials; `benchmarks/auc_intervals.py` measures more cases."""
     rng = np.random.default_rng(0)
     labels = np.zeros(patients, int)
     labels[:positives] = 1

@@ -26,7 +26,7 @@ def test_delong_equals_proc(case):
 
 
 def test_delong_variance_equals_the_definition_over_all_pairs():
-    """The covariance written out over all pairs of a positive and a negative, as in the paper of 1988."""
+    """The covariance computed over all pairs of a positive and a negative, as in the paper of 1988."""
     labels, first = predictions(70, seed=1)
     _, second = predictions(70, seed=2)
     positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
@@ -69,7 +69,7 @@ def test_delong_averages_over_folds_and_leaves_out_undefined_folds():
 
 
 def test_delong_of_three_classes_rejects_equal_networks_at_the_nominal_rate():
-    """Two networks of equal skill: p-values of the one-vs-rest difference are spread evenly."""
+    """Two equally good networks: about 5 % of the p-values of the one-vs-rest difference are below 0.05."""
     rejected = 0
     for seed in range(400):
         labels, first = predictions(120, classes=3, seed=seed)
@@ -80,7 +80,7 @@ def test_delong_of_three_classes_rejects_equal_networks_at_the_nominal_rate():
 
 
 def test_delong_of_several_seeds_compares_their_mean_auc():
-    """Fold means favour the first network; the lowest seed alone speaks against it."""
+    """The mean over seeds favours the first network, the lowest seed alone the second."""
     labels, weak = predictions(200, signal=0.9, seed=1)
     strong, second = predictions(200, signal=3.0, seed=1)[1], predictions(200, signal=1.2, seed=1)[1]
     first = np.stack([weak, strong, strong])

@@ -59,7 +59,7 @@ def test_auc_keras_equals_keras(classes, decimals):
     assert metrics.auc_keras(labels, probabilities) == pytest.approx(float(reference.result()), abs=1e-6)
 
 
-def test_auc_keras_at_the_ends_of_the_scale():
+def test_auc_keras_of_perfect_and_reversed_predictions():
     labels = np.array([0, 1])
     assert metrics.auc_keras(labels, np.eye(2)) == 1.0
     assert metrics.auc_keras(labels, 1 - np.eye(2)) == 0.0

@@ -12,7 +12,7 @@ from tljax.statistics.multiplicity import holm, over_report, within_task
 NAN = float("nan")
 
 
-def test_holm_is_statsmodels_and_passes_over_the_unknown():
+def test_holm_equals_statsmodels_and_skips_nan():
     p_values = (np.random.default_rng(0).random(12) ** 3).tolist()
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
@@ -20,7 +20,7 @@ def test_holm_is_statsmodels_and_passes_over_the_unknown():
     assert np.isnan(holm([NAN])).all() and holm([]) == []
 
 
-def test_where_the_best_beats_all_the_remaining_pairs_are_adjusted_among_themselves():
+def test_remaining_pairs_are_adjusted_among_themselves_if_the_best_beats_all():
     p_values = {
         ("a", "b"): 0.04,
         ("a", "c"): 0.03,
@@ -36,7 +36,7 @@ def test_where_the_best_beats_all_the_remaining_pairs_are_adjusted_among_themsel
 
 
 @pytest.mark.parametrize("spoilt", [{"p": 0.06}, {"p": NAN}, {"unconfirmed": True}])
-def test_where_it_does_not_all_pairs_are_one_family(spoilt):
+def test_all_pairs_are_adjusted_together_if_the_best_does_not_beat_all(spoilt):
     p_values = {("b", "a"): 0.01, ("a", "c"): spoilt.get("p", 0.02), ("b", "c"): 0.03}
     confirmed = {("b", "a"), ("b", "c")} | ({("a", "c")} if not spoilt.get("unconfirmed") else set())
     found = within_task(p_values, "a", confirmed)
@@ -44,7 +44,7 @@ def test_where_it_does_not_all_pairs_are_one_family(spoilt):
     assert list(found.values()) == pytest.approx(holm(list(p_values.values())), nan_ok=True)
 
 
-def test_one_family_over_the_report():
+def test_over_report_adjusts_all_tasks_together():
     found = over_report({"x": {("a", "b"): 0.01}, "y": {("a", "b"): 0.02, ("a", "c"): 0.5}})
     assert found["x"]["a", "b"] == pytest.approx(0.03) and found["y"]["a", "b"] == pytest.approx(0.04)
 

@@ -23,7 +23,7 @@ def test_corrected_t_equals_scipy_on_a_rescaled_spread():
 
 
 def test_corrected_t_equals_the_worked_example_of_scikit_learn():
-    """Its "Statistical comparison of models using grid search": rbf against linear, t = 0.750, one-sided p = 0.227."""
+    """From "Statistical comparison of models using grid search": rbf and linear, t = 0.750, one-sided p = 0.227."""
     from sklearn.datasets import make_moons
     from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
     from sklearn.svm import SVC
@@ -42,7 +42,7 @@ def test_corrected_t_equals_the_worked_example_of_scikit_learn():
 def test_corrected_t_of_one_fold_or_equal_folds_has_no_interval():
     assert np.isnan(corrected_t(np.array([0.1]), 0.2).low)
     for same in (0.0, 0.25, 0.1 + 0.2):
-        test = corrected_t(np.full(5, same), 0.2)  # agreement of five folds is no certainty
+        test = corrected_t(np.full(5, same), 0.2)  # five equal folds do not show how certain the value is
         assert test.value == pytest.approx(same) and np.isnan([test.low, test.high, test.p]).all()
 
 

@@ -12,12 +12,12 @@ from tljax.statistics.power import corrected_for_selection, power, smallest_diff
 @pytest.mark.parametrize("folds", [2, 5, 10])
 @pytest.mark.parametrize("ratio", [0.0, 1.5, 3.0])
 @pytest.mark.parametrize("level", [0.95, 0.99])
-def test_power_is_that_of_statsmodels(folds, ratio, level):
+def test_power_equals_statsmodels(folds, ratio, level):
     expected = TTestPower().power(ratio / np.sqrt(folds), folds, 1 - level)
     assert power(-0.02 * ratio, 0.02, folds, level=level) == pytest.approx(expected, abs=5e-4)
 
 
-def test_the_smallest_difference_has_the_power_asked_for():
+def test_smallest_difference_has_the_requested_power():
     found = smallest_difference(0.02, 5, level=0.99, power=0.7)
     assert power(found.value, 0.02, 5, level=0.99) == pytest.approx(0.7, abs=1e-9)
     assert found.value / found.low == pytest.approx(np.sqrt(stats.chi2.ppf(0.975, 4) / 4))
@@ -26,7 +26,7 @@ def test_the_smallest_difference_has_the_power_asked_for():
         assert np.isnan(smallest_difference(error, folds).value)
 
 
-def test_its_interval_covers_the_true_one():
+def test_interval_of_the_smallest_difference_covers_the_true_one():
     rng = np.random.default_rng(0)
     true = smallest_difference(np.sqrt((1 / 5 + 0.2) * 0.03**2), 5).value
     studies = rng.normal(0, 0.03, size=(200, 5))
@@ -37,8 +37,8 @@ def test_its_interval_covers_the_true_one():
 @pytest.mark.parametrize(
     ("true", "shown", "corrected"), [(1.575, 1.63, 1.27), (2.5, 1.24, 1.00), (4.0, 1.05, 0.90), (6.0, 1.00, 0.94)]
 )
-def test_correction_for_selection_takes_most_of_the_bias_away(true, shown, corrected):
-    """Powers of 23, 48, 84 and 99 %: the mean of found differences, and of corrected ones, over the truth."""
+def test_correction_for_selection_removes_most_of_the_bias(true, shown, corrected):
+    """Powers of 23, 48, 84 and 99 %: means of the found and of the corrected differences, divided by the truth."""
     rng = np.random.default_rng(0)
     observed = rng.normal(true, 1, size=20_000)
     estimated = np.sqrt(rng.chisquare(4, size=20_000) / 4)
@@ -53,7 +53,7 @@ def test_correction_for_selection_takes_most_of_the_bias_away(true, shown, corre
 
 
 def test_correction_for_selection_is_the_mean_of_the_conditional_likelihood():
-    """Two-sided selection, the noncentral t of SciPy, integrated over true differences."""
+    """Two-sided selection: the noncentral t of SciPy, integrated over true differences."""
     observed, folds = 3.3, 5
     critical = stats.t.ppf(0.975, folds - 1)
 
@@ -67,7 +67,7 @@ def test_correction_for_selection_is_the_mean_of_the_conditional_likelihood():
     assert corrected_for_selection(0.033, 0.01, folds) == pytest.approx(0.01 * expected, rel=0.005)
 
 
-def test_correction_hardly_changes_what_is_far_beyond_the_threshold_and_keeps_the_sign():
+def test_correction_barely_changes_large_differences_and_keeps_the_sign():
     assert corrected_for_selection(-0.3, 0.02, 5) == pytest.approx(-0.3, rel=0.05)
     assert 0 < corrected_for_selection(0.06, 0.02, 5) < 0.042
     assert corrected_for_selection(-1e9, 0.02, 5) == -1e9

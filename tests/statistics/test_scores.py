@@ -9,7 +9,7 @@ from tljax.statistics import scores
 from tljax.statistics.shares import share_interval
 
 
-def test_secondary_scores_equal_scikit_learns():
+def test_secondary_scores_equal_scikit_learn():
     labels, probabilities = predictions(200)
     predicted = probabilities.argmax(axis=1)
     found = scores.secondary_scores(labels, probabilities)

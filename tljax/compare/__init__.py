@@ -39,11 +39,12 @@ def compare(
         networks: at least two. All see the images in the same pass.
         pairs: the networks to compare, by position; None: all pairs.
         protocol: "paper" draws 64 channels and about 10,000 positions five times; "full" takes all of both.
-        layers: "named": the layers that a network names, paired by name, or by relative depth where the networks have
-            other names (`full.paired_layers`); "all": every block with every block, pooled.
+        layers: "named": the named layers of each network, paired by name, or by relative depth if the names differ
+            (`full.paired_layers`); "all": every block of one network with every block of the other, pooled.
         pool: "none": each position of each image is a sample; "gap": each image is a sample, averaged over positions.
-        patients: the patient of each image. Intervals then use blocks of patients, and mismatched pairs two patients.
-        seed: for the random blocks, and the images and channels of the paper's protocol.
+        patients: the patient of each image. Intervals then use blocks of patients, and the images of a mismatched pair
+            are of different patients.
+        seed: of the random blocks, and of the images and channels of the paper's protocol.
         progress: show progress bars, if standard error is a terminal.
 
     Raises:
@@ -88,7 +89,7 @@ def _check_images(images: np.ndarray, patients: Sequence[str] | None) -> None:
     if len(images) < 2:
         raise UserError(f"{len(images)} image is too few to compare networks: choose another --split")
     if patients is not None and len(patients) != len(images):
-        raise UserError(f"{len(patients)} patients are named for {len(images)} images: name the patient of each image")
+        raise UserError(f"there are {len(images)} images but {len(patients)} patients: give the patient of each image")
 
 
 def _check_pairs(pairs: Sequence[tuple[int, int]], networks: int) -> None:

@@ -30,6 +30,7 @@ PRINTED_WIDTH = 140  # characters, where the output is not a terminal
 
 
 def main() -> None:
+    """Runs the command."""
     config = parse(CompareConfig, "tljax compare")
     if len(config.networks) < 2:
         raise UserError("name at least two networks, e.g. tljax compare random random:1")
@@ -58,7 +59,10 @@ def main() -> None:
 
 
 def load_networks(config: CompareConfig) -> list[Network]:
-    """Returns the networks with distinct names. Random ones have the architecture of the first of the others."""
+    """Returns the networks with distinct names.
+
+    A random network has the architecture of the first network that is not random, or that of --backbone and --variant.
+    """
     if not all(spec.strip() for spec in config.networks):
         raise UserError("the name of a network is empty; --help lists what it may be")
     resolve = partial(networks.resolve, weights_dir=config.weights_dir, preprocessing=config.preprocessing)
@@ -99,8 +103,8 @@ def stimuli(data: Dataset, config: CompareConfig) -> Int[np.ndarray, " n"]:
 
 
 def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, str]) -> None:
-    """Prints what was compared, and the values as a table."""
-    columns = ["networks", "layers", "measure", "similarity", "95 % interval", "by chance", "samples", "rank", ""]
+    """Prints the networks, and the values as a table with notes on the intervals."""
+    columns = ["networks", "layers", "measure", "similarity", "95 % interval", "chance", "samples", "rank", ""]
     corrected = any(row.corrected is not None for row in rows)
     table = Table(*columns, *["corrected, with its 95 % interval for all images"] * corrected)
     for row in rows:

@@ -1,4 +1,4 @@
-"""The activations of several networks for the same images, in batches on the devices."""
+"""Computes the activations of several networks for the same images, in batches on the devices."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from tljax.core.errors import UserError
 from tljax.core.pipeline import on_device, stream
 from tljax.core.progress import progress_bar
 from tljax.models.forward import Forward
+from tljax.similarity.arrays import RANGE
 from tljax.weights.networks import Network
 
 Activations = Mapping[str, Float[Array | np.ndarray, "b *positions c"]]  # by view; without positions if pooled
-RANGE = 56  # powers of two: the largest ratio of the largest channel to the median one that float32 can square
-NOTHING = np.iinfo(np.int32).min  # the exponent of a channel that is 0 everywhere
+ALL_ZERO = np.iinfo(np.int32).min  # the exponent of a channel that is 0 everywhere
 
 
 @jax.tree_util.register_dataclass
@@ -33,11 +33,11 @@ class Batch:
     sample: Bool[Array | np.ndarray, " b"]
     """False for images that are shown only as partners of others, or that pad the batch."""
     partner: Int[Array | np.ndarray, " b"]
-    """The slot of each image's mismatched image."""
+    """The slot, in this batch, of each image's mismatched image."""
 
 
 def unique_labels(networks: Sequence[Network]) -> list[str]:
-    """Returns the networks' labels; a second network of the same label gets a number."""
+    """Returns the networks' labels; further networks with the same label get a number: `imagenet (2)`."""
     labels = [network.label for network in networks]
     return [
         label if (before := labels[:index].count(label)) == 0 else f"{label} ({before + 1})"
@@ -46,7 +46,7 @@ def unique_labels(networks: Sequence[Network]) -> list[str]:
 
 
 def view(label: str, layer: str) -> str:
-    """Returns the name of a layer of a network."""
+    """Returns the name of the view of a network's layer: `block1 of imagenet`."""
     return f"{layer} of {label}"
 
 
@@ -86,7 +86,7 @@ class ForwardPass:
 
 
 def require_same_positions(shapes: dict[str, tuple[int, int, int]], pairs: Iterable[tuple[str, str]]) -> None:
-    """Raises `UserError` where two views have grids of different sizes, whose positions do not correspond."""
+    """Raises `UserError` if two views have grids of different sizes, whose positions do not correspond."""
     for a, b in pairs:
         if shapes[a][:2] != shapes[b][:2]:
             (h1, w1, _), (h2, w2, _) = shapes[a], shapes[b]
@@ -97,12 +97,12 @@ def require_same_positions(shapes: dict[str, tuple[int, int, int]], pairs: Itera
 
 
 def samples(activation: Float[Array | np.ndarray, "b *positions c"]) -> Float[Array | np.ndarray, "n c"]:
-    """Returns each position of each image as a sample, or each image if they are pooled."""
+    """Returns the samples: each position of each image, or each image if the positions are pooled."""
     return activation.reshape(-1, activation.shape[-1])
 
 
 def pooled(batch: Batch, mesh: Mesh) -> Batch:
-    """Returns the batch with each image averaged over its positions, in the memory of the host."""
+    """Returns the batch with each image averaged over its positions, as NumPy arrays."""
 
     def average(activations: Activations) -> dict[str, Float[Array, "b c"]]:
         return {name: activation.mean((1, 2)) for name, activation in activations.items()}
@@ -111,33 +111,33 @@ def pooled(batch: Batch, mesh: Mesh) -> Batch:
     return jax.device_get(Batch(activations, None, batch.sample, batch.partner))
 
 
-def units(activations: Activations) -> dict[str, Float[Array, ""]]:
-    """Returns for each view the power of two that brings its largest number to 1 within a factor of two.
+def scales(activations: Activations) -> dict[str, Float[Array, ""]]:
+    """Returns, for each view, the power of two that scales its largest value to between 0.5 and 1.
 
-    No measure depends on this factor, but float32 cannot hold fourth powers of very small or large activations.
+    No measure depends on this factor, but float32 cannot represent fourth powers of very small or large activations.
 
     Raises:
-        UserError: one channel is so much larger than the others that float32 cannot square both.
+        UserError: one channel is so much larger than most others that float32 cannot represent the squares of both.
     """
-    found = _units(activations)
+    found = _scales(activations)
     spread = jax.device_get({name: exponents for name, (_, exponents) in found.items()})
     for name, exponents in spread.items():
-        exponents = exponents[exponents > NOTHING]
+        exponents = exponents[exponents > ALL_ZERO]
         if len(exponents) and exponents.max() - np.median(exponents) > RANGE:
             raise UserError(
                 f"a channel of {name} is 2^{int(exponents.max() - np.median(exponents))} times as large as most "
                 "others, too much for float32: compare stored activations by tljax.similarity with dtype float64"
             )
-    return {name: unit for name, (unit, _) in found.items()}
+    return {name: scale for name, (scale, _) in found.items()}
 
 
 @jax.jit
-def _units(activations: Activations) -> dict[str, tuple[Float[Array, ""], Int[Array, " c"]]]:
-    def unit(activation: Float[Array | np.ndarray, "b *positions c"]) -> tuple[Float[Array, ""], Int[Array, " c"]]:
+def _scales(activations: Activations) -> dict[str, tuple[Float[Array, ""], Int[Array, " c"]]]:
+    def scale(activation: Float[Array | np.ndarray, "b *positions c"]) -> tuple[Float[Array, ""], Int[Array, " c"]]:
         largest = jnp.abs(samples(activation)).max(axis=0).astype(jnp.float32)
         largest = jnp.where(jnp.isfinite(largest), largest, 1)
         _, exponents = jnp.frexp(largest)
         _, exponent = jnp.frexp(largest.max())
-        return jnp.ldexp(jnp.ones((), jnp.float32), -exponent), jnp.where(largest > 0, exponents, NOTHING)
+        return jnp.ldexp(jnp.ones((), jnp.float32), -exponent), jnp.where(largest > 0, exponents, ALL_ZERO)
 
-    return {name: unit(activation) for name, activation in activations.items()}
+    return {name: scale(activation) for name, activation in activations.items()}

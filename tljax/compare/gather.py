@@ -1,7 +1,7 @@
-"""Moments of blocks of images, for a jackknife, and of mismatched pairs, for the level by chance.
+"""Gathers the moments of blocks of images, for a jackknife, and of mismatched pairs, for the chance level.
 
-They take most of the memory of a comparison (2048 channels squared for every network, pair and block). Each block is
-therefore summed separately, and then written into the stack of blocks in place.
+The moments take most of the memory of a comparison (2048 channels squared for every network, pair and block). Each
+block is therefore summed separately, and then written into the stack of blocks in place.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from tljax.compare.activations import Activations, Batch, samples, units
+from tljax.compare.activations import Activations, Batch, samples, scales
 from tljax.compare.memory import free_bytes
 from tljax.compare.pairing import positions
 from tljax.core.devices import replicated
@@ -23,43 +23,51 @@ from tljax.core.errors import UserError
 from tljax.similarity import moments
 from tljax.similarity.moments import Moments, PairName, mismatched
 
-Cells = dict[PairName, tuple[tuple[str, str], tuple[str, str]]]  # two views: their networks, their layers
+LayerPairs = dict[PairName, tuple[tuple[str, str], tuple[str, str]]]  # by pair of views: two networks, two layers
 SPARE = 4  # blocks of the largest group that adding a batch needs in addition; a jackknife needs fewer
 
 
 class Gathered(NamedTuple):
-    """The moments of some cells."""
+    """The moments of some pairs of layers."""
 
-    blocks: Moments  # of each block, stacked
-    mismatched: Moments  # of each pair (a, mismatched b), over all images
+    blocks: Moments
+    """Of each block of images, stacked."""
+    mismatched: Moments
+    """Of each pair (a, mismatched b), over all images."""
 
 
-def views_of(cells: Cells) -> list[str]:
-    return list(dict.fromkeys(name for names in cells for name in names))
+def views_of(layer_pairs: LayerPairs) -> list[str]:
+    """Returns the name of every view, once."""
+    return list(dict.fromkeys(name for names in layer_pairs for name in names))
 
 
 def gather(
-    groups: Sequence[Cells],
+    groups: Sequence[LayerPairs],
     batches: Iterable[Batch],
     block_of: Int[np.ndarray, " batches"],
     widths: dict[str, int],
     mesh: Mesh,
 ) -> list[Gathered]:
-    """Returns the moments of each group of cells. The batches of a block follow each other.
+    """Returns the moments of each group of pairs of layers.
 
-    widths: channels by view.
+    Args:
+        batches: those of one block follow each other.
+        block_of: the number of each batch's block.
+        widths: the number of channels of each view.
     """
-    like = [_like(cells, widths, int(block_of.max()) + 1) for cells in groups]
+    like = [_like(layer_pairs, widths, int(block_of.max()) + 1) for layer_pairs in groups]
     stacks, mismatches = (_zeros([both[part] for both in like], mesh) for part in (0, 1))
     scale = None
     for number, members in groupby(zip(block_of, batches, strict=True), key=lambda member: member[0]):
         block = _zeros([_first(stack) for stack, _ in like], mesh)
         for _, batch in members:
-            scale = units(batch.activations) if scale is None else scale
-            for index, cells in enumerate(groups):  # one program at a time, because each has its own memory
-                views, scales = ({name: of[name] for name in views_of(cells)} for of in (batch.activations, scale))
+            scale = scales(batch.activations) if scale is None else scale
+            for index, layer_pairs in enumerate(groups):  # one program at a time, because each needs its own memory
+                views, factors = (
+                    {name: of[name] for name in views_of(layer_pairs)} for of in (batch.activations, scale)
+                )
                 block[index], mismatches[index] = jax.block_until_ready(
-                    _added(block[index], mismatches[index], views, scales, batch.sample, batch.partner)
+                    _added(block[index], mismatches[index], views, factors, batch.sample, batch.partner)
                 )
         for index, stack in enumerate(stacks):
             stacks[index] = jax.block_until_ready(_written(stack, jnp.asarray(number), block[index]))
@@ -67,28 +75,31 @@ def gather(
     return [Gathered(*both) for both in zip(stacks, mismatches, strict=True)]
 
 
-def bytes_of(groups: Iterable[Cells], widths: dict[str, int], blocks: int) -> int:
-    """Returns how many bytes the moments take at most, from the shapes alone."""
-    like = [_like(cells, widths, blocks) for cells in groups]
+def bytes_of(groups: Iterable[LayerPairs], widths: dict[str, int], blocks: int) -> int:
+    """Returns the largest number of bytes that the moments take, computed from the shapes alone."""
+    like = [_like(layer_pairs, widths, blocks) for layer_pairs in groups]
     size = [[sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in both] for both in like]
     every = sum(stack + stack // blocks + mismatch for stack, mismatch in size)
     return every + SPARE * max(stack // blocks for stack, _ in size)
 
 
-def require_memory(groups: Sequence[Cells], widths: dict[str, int], blocks: int) -> None:
-    """Raises `UserError` where the moments do not fit into memory, before anything is computed."""
+def require_memory(groups: Sequence[LayerPairs], widths: dict[str, int], blocks: int) -> None:
+    """Raises `UserError` if the moments do not fit into memory, before anything is computed."""
     wanted, free = bytes_of(groups, widths, blocks), free_bytes()
-    if free is not None and wanted > free:
+    if wanted > free:
         raise UserError(
-            f"this comparison would take {wanted / 1e9:.1f} GB of memory, of which {free / 1e9:.1f} GB are free: "
+            f"this comparison needs {wanted / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free: "
             "compare fewer networks or pairs at a time, or add --pool gap or --protocol paper"
         )
 
 
-def grouped(cells: Sequence[Cells], widths: dict[str, int], blocks: int, budget: float) -> list[Cells]:
-    """Returns `cells` joined in order, as long as the moments stay under `budget` bytes. Groups share views."""
-    groups = [cells[0]]
-    for each in cells[1:]:
+def grouped(parts: Sequence[LayerPairs], widths: dict[str, int], blocks: int, budget: float) -> list[LayerPairs]:
+    """Joins consecutive parts into groups as long as the moments take at most `budget` bytes.
+
+    The pairs of a joined group share the moments of their views.
+    """
+    groups = [parts[0]]
+    for each in parts[1:]:
         joined = groups[-1] | each
         if bytes_of([joined], widths, blocks) <= budget:
             groups[-1] = joined
@@ -97,13 +108,13 @@ def grouped(cells: Sequence[Cells], widths: dict[str, int], blocks: int, budget:
     return groups
 
 
-def _like(cells: Cells, widths: dict[str, int], blocks: int) -> tuple[Moments, Moments]:
+def _like(layer_pairs: LayerPairs, widths: dict[str, int], blocks: int) -> tuple[Moments, Moments]:
     """Returns the shapes of the stacked blocks and of the mismatched pairs."""
-    own = {name: widths[name] for name in views_of(cells)}
-    block = jax.eval_shape(lambda: moments.empty(own, cells))
+    own = {name: widths[name] for name in views_of(layer_pairs)}
+    block = jax.eval_shape(lambda: moments.empty(own, layer_pairs))
     stack = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((blocks, *leaf.shape), leaf.dtype), block)
-    both = {a: widths[a] for a, _ in cells} | {mismatched(b): widths[b] for _, b in cells}
-    pairs = [(a, mismatched(b)) for a, b in cells]
+    both = {a: widths[a] for a, _ in layer_pairs} | {mismatched(b): widths[b] for _, b in layer_pairs}
+    pairs = [(a, mismatched(b)) for a, b in layer_pairs]
     return stack, jax.eval_shape(lambda: moments.empty(both, pairs, own=False))
 
 
@@ -112,7 +123,7 @@ def _first(stack: Moments) -> Moments:
 
 
 def _zeros(like: list[Moments], mesh: Mesh) -> list[Moments]:
-    """Returns zeros on the devices."""
+    """Returns moments of zeros on all devices."""
     everywhere = replicated(mesh)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=everywhere), like)
 

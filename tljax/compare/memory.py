@@ -3,30 +3,23 @@
 from pathlib import Path
 
 import jax
+import psutil
 
-MEMINFO = Path("/proc/meminfo")
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container or a job
 
 
-def free_bytes() -> int | None:
-    """Returns the free bytes of the first device, or of the machine if it has no memory of its own; None if unknown."""
+def free_bytes() -> int:
+    """Returns the free bytes of the first device, or of the machine if the device has no memory of its own."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    known = [amount for amount in (_available(), _limit()) if amount is not None]
-    return min(known, default=None)
-
-
-def _available() -> int | None:
-    try:
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # not Linux
-        return None
+    available, limit = psutil.virtual_memory().available, _limit()
+    return available if limit is None else min(available, limit)
 
 
 def _limit() -> int | None:
+    """Returns the limit of the control group in bytes; None if there is none."""
     try:
         return int(LIMIT.read_text())
-    except (OSError, ValueError):  # no cgroup, or "max"
+    except (OSError, ValueError):  # no control group, or "max"
         return None

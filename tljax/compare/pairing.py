@@ -1,8 +1,8 @@
-"""Blocks of images for intervals, mismatched pairs of images for the level by chance, and batches for both.
+"""Divides images into blocks for intervals, pairs them for the chance level, and makes batches for both.
 
 A mismatched pair is an image of one patient in the first network and an image of another patient in the second. Whole
-patients are paired with other patients, slot by slot, so that the images of a patient resemble each other as much as
-they do in the pairs that are compared: the level by chance depends on that resemblance.
+patients are paired with other patients, image by image. The images of a patient then resemble each other as much as in
+the pairs that are compared. The chance level depends on this resemblance.
 """
 
 from collections.abc import Sequence
@@ -20,20 +20,24 @@ class Mismatch(NamedTuple):
 
     partner: Int[np.ndarray, " n"]
     other_patient: bool
-    """Whether every partner is of another patient; false where one patient has more than half of the images."""
+    """Whether every partner is of another patient; false if one patient has more than half of the images."""
 
 
 class Batches(NamedTuple):
     """Batches of one shape. Each holds samples of one block, and the partners of these samples."""
 
-    rows: Int[np.ndarray, "steps slots"]  # numbers of images; -1 is padding
-    sample: Bool[np.ndarray, "steps slots"]  # false: shown only as the partner of another, or padding
-    partner: Int[np.ndarray, "steps slots"]  # the slot of each image's partner
+    rows: Int[np.ndarray, "steps slots"]
+    """Numbers of images; -1 is padding."""
+    sample: Bool[np.ndarray, "steps slots"]
+    """False for images that are shown only as partners of others, and for padding."""
+    partner: Int[np.ndarray, "steps slots"]
+    """The slot of each image's partner."""
     block: Int[np.ndarray, " steps"]
+    """The number of each batch's block."""
 
 
 def blocks_of(groups: Sequence[str], count: int, seed: int) -> list[Rows]:
-    """Divides images into at most `count` blocks of about equal size that keep groups (patients) whole.
+    """Divides images into at most `count` blocks of about equal size. The images of a group (patient) stay together.
 
     A block has at least two images. The order within a block is random.
     """
@@ -62,11 +66,11 @@ def _filled(
 
 
 def mismatch(groups: Sequence[str], blocks: Sequence[Rows], seed: int) -> Mismatch:
-    """Pairs every image of `blocks` with an image of another group (patient); a permutation of the images.
+    """Pairs every image of `blocks` with an image of another group (patient). Every image is a partner once.
 
-    The images of a block are put in order, patient by patient, and moved on by as many places as the largest patient
-    has images: patients of equal size then meet slot by slot. Blocks in which one patient has more than half of the
-    images are joined for this purpose, and with other blocks if that is not enough.
+    The images of a block are ordered by patient, and the order is shifted by the number of images of the largest
+    patient. Patients of equal size are then paired image by image. Blocks in which one patient has more than half of
+    the images are joined for this purpose, with further blocks if necessary.
     """
     group = np.unique(np.array(groups), return_inverse=True)[1]
     order = np.random.default_rng(seed).permutation(group.max() + 1)
@@ -92,8 +96,8 @@ def _enough_others(group: Int[np.ndarray, " _"]) -> bool:
 def batches_of(blocks: Sequence[Rows], partner: Int[np.ndarray, " n"], batch_size: int, devices: int = 1) -> Batches:
     """Divides each block into batches of about equal size, in which every image has its partner.
 
-    Images are ordered along the pairs, so that most partners are samples of the same batch; the others are added. A
-    batch has at most `batch_size` images, but at least two.
+    Images are ordered so that most partners are samples of the same batch; the other partners are added to it. A batch
+    has at most `batch_size` images, but at least two.
     """
     parts, block_of = [], []
     for number, rows in enumerate(blocks):
@@ -121,7 +125,7 @@ def _with_partners(parts: Sequence[Rows], partner: Int[np.ndarray, " n"]) -> lis
 
 
 def _along(rows: Rows, partner: Int[np.ndarray, " n"]) -> Rows:
-    """Returns the rows in an order in which each is followed by its partner, where that is among them."""
+    """Returns the rows in an order in which each is followed by its partner, if the partner is one of them."""
     left = dict.fromkeys(rows.tolist())
     heads = np.setdiff1d(rows, partner[rows]).tolist()
     ordered = []
@@ -134,5 +138,5 @@ def _along(rows: Rows, partner: Int[np.ndarray, " n"]) -> Rows:
 
 
 def positions(images: Int[Array | np.ndarray, " b"], each: int) -> Int[Array, " n"]:
-    """Returns the rows of all positions of these images, where every image has `each` of them."""
+    """Returns the sample numbers of all positions of these images, if every image has `each` positions."""
     return (jnp.asarray(images)[:, None] * each + jnp.arange(each)[None, :]).reshape(-1)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 from scipy import stats
 
-from tljax.compare.activations import Activations, ForwardPass, require_same_positions, samples, units, view
+from tljax.compare.activations import Activations, ForwardPass, require_same_positions, samples, scales, view
 from tljax.compare.pairing import batches_of, mismatch, positions
 from tljax.compare.table import Row
 from tljax.core.devices import replicated
@@ -39,7 +39,7 @@ def compare(
     seed: int,
     progress: bool,
 ) -> list[Row]:
-    """See `tljax.compare.compare`."""
+    """Compares networks by the paper's protocol. Arguments, result and errors: see `tljax.compare.compare`."""
     layers = tuple(
         layer for layer in networks[0].model.named_layers if all(layer in n.model.named_layers for n in networks)
     )
@@ -88,7 +88,15 @@ def compare(
 def draw(
     rng: np.random.Generator, shapes: Sequence[tuple[int, int, int]], images: int
 ) -> tuple[Int[np.ndarray, "repeats channels"], Bool[np.ndarray, "repeats images"]]:
-    """Draws the channels and the images of each repeat, at a layer of these shapes (h, w, c), one per network."""
+    """Draws the channels and the images of each repeat at one layer.
+
+    Args:
+        shapes: height, width and channels of the layer in each network.
+        images: the number of images to draw from.
+
+    Returns:
+        the numbers of the channels, and which images are used.
+    """
     height, width, _ = shapes[0]
     channels = min(shape[2] for shape in shapes)
     count = min(max(round(POSITIONS / (height * width)), 1), images)
@@ -97,7 +105,7 @@ def draw(
 
 
 def over_repeats(found: Sequence[Measurement], confidence: float = 0.95) -> tuple[Measurement, tuple[float, float]]:
-    """Returns the mean of the repeats with the worst of their diagnostics, and its interval (Student's t)."""
+    """Returns the mean of the repeats with the worst of their diagnostics, and its interval by Student's t."""
     values = np.array([repeat.value for repeat in found], float)
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     mean = Measurement(
@@ -132,13 +140,13 @@ def _gather(
         widths = {name: channels.shape[1] for pair in compared for name in pair}
         states[layer] = moments.stacked([moments.empty(widths, compared)] * REPEATS)
     seen = np.flatnonzero(np.any([taken.any(0) for _, taken in drawn.values()], axis=0))
-    if len(seen) == 1:  # a mismatched image is needed
+    if len(seen) == 1:  # a second image is needed as its partner
         seen = np.append(seen, (seen + 1) % len(images))
     states, drawn = jax.device_put((states, drawn), replicated(forward.mesh))
     partner, other_patient = mismatch(groups, [seen], seed)
     scale = None
     for batch in forward.batches(images, batches_of([seen], partner, batch_size, forward.mesh.size), progress):
-        scale = units(batch.activations) if scale is None else scale
+        scale = scales(batch.activations) if scale is None else scale
         for layer in drawn:
             of_layer = [{name: of[view(name, layer)] for name in forward.labels} for of in (batch.activations, scale)]
             states[layer] = _added(states[layer], *of_layer, *drawn[layer], batch.rows, batch.sample, batch.partner)

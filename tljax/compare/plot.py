@@ -1,4 +1,4 @@
-"""Two figures: similarity over the layers, as the paper draws it, and every layer against every layer."""
+"""Draws a comparison: similarity over the layers, as in the paper, or every layer against every other layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,10 @@ TITLES = {
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the figure that suits these rows, in the format given by the suffix of the path."""
+    """Writes a figure of these rows: heat maps if all layers were compared with each other, otherwise curves.
+
+    The suffix of the path gives the format.
+    """
     extras.require("matplotlib", to="draw the figure of a comparison")
     compared = [(row.measure, row.model1, row.model2, row.layer1) for row in rows]
     crossed = len(set(compared)) < len(compared)
@@ -33,7 +36,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
 
 def over_layers(rows: Sequence[Row]) -> "Figure":
-    """Draws a panel per measure with a line per pair of networks. Dashed: chance; hollow points: flagged."""
+    """Draws a panel per measure with a curve per pair of networks. Dashed: chance level. Hollow points: flagged."""
     chosen = _groups(rows, "measure")
     figure, panels = _panels(len(chosen))
     for panel, ((measure,), of_measure) in zip(panels, chosen.items(), strict=False):
@@ -65,7 +68,7 @@ def _layers(row: Row) -> str:
 
 
 def _reach(row: Row, end: float | None) -> float:
-    """Returns the length of an error bar; 0 without an interval, or where it was cut at this side of the value."""
+    """Returns the length of an error bar in one direction; 0 if there is no interval."""
     return 0.0 if end is None or row.value is None else abs(end - row.value)
 
 
@@ -91,7 +94,7 @@ def heat_maps(rows: Sequence[Row]) -> "Figure":
 
 
 def _panels(count: int) -> tuple["Figure", list]:
-    """Returns a figure of at least `count` panels, at most four per row; the remaining ones are hidden."""
+    """Returns a figure and its panels: at least `count`, at most four per row; panels beyond `count` are hidden."""
     from matplotlib.figure import Figure
 
     across = min(count, 4)

@@ -24,7 +24,7 @@ EACH = 3  # images per class, of right and of wrong predictions
 
 
 def filters(before: Network, after: Network) -> dict[str, np.ndarray]:
-    """Returns the kernels of the first layer, `kh kw c n`, as `before` and `after`; empty where there are none."""
+    """Returns the kernels of the first layer, `kh kw c n`, as `before` and `after`; empty if there are none."""
     found = {name: network.model.first_filters() for name, network in (("before", before), ("after", after))}
     return {name: np.asarray(kernel) for name, kernel in found.items() if kernel is not None}
 
@@ -57,7 +57,7 @@ def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np
 
 
 def most_confident(test: Predictions, each: int = EACH) -> Int[np.ndarray, " n"]:
-    """Returns rows of `test`: up to `each` right and then wrong predictions per true class, most confident first."""
+    """Returns rows of `test`: for each true class, up to `each` right and then wrong ones, most confident first."""
     predicted, sure = test.probabilities.argmax(axis=1), test.probabilities.max(axis=1)
     rows = [
         side[np.argsort(-sure[side], kind="stable")][:each]
@@ -77,7 +77,7 @@ def _grad_cam(
     image: UInt8[Array, "1 h w 3"],
     number: Int[Array, ""],
 ) -> Float[Array, "y x"]:
-    """Returns how strongly each place of `layer` supports a class; the highest value is 1."""
+    """Returns how strongly each position of `layer` supports a class, in 0..1; the highest value is 1."""
     model = nnx.merge(graph, state, copy=True)
     x = normalisation(image.astype(jnp.float32))
 

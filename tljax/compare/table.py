@@ -1,4 +1,4 @@
-"""The results of a comparison: tidy rows, and the authors' table."""
+"""The results of a comparison: rows of the tidy table, and the authors' table."""
 
 import csv
 import tempfile
@@ -24,7 +24,7 @@ CHANCE_WITHIN = "chance within patients"
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of two layers. A value that does not exist is None; `flag` says why."""
+    """One measure of two layers. An undefined value is None; `flag` states why."""
 
     model1: str
     model2: str
@@ -32,10 +32,10 @@ class Row:
     measure: str
     layer1: str
     layer2: str
-    value: float | None  # 0..1; debiased CKA may fall below 0
+    value: float | None  # 0..1; debiased CKA can be negative
     low: float | None  # of the 95 % interval: over blocks of images or patients (full), over the repeats (paper)
     high: float | None
-    chance: float | None  # the same measure of mismatched pairs: an image in model1, one of another patient in model2
+    chance: float | None  # the measure of mismatched pairs: an image in model1, one of another patient in model2
     n: int  # samples
     rank1: int
     rank2: int
@@ -45,8 +45,8 @@ class Row:
     pool: str
     excess: float | None  # value above chance
     independent: float | None  # the value of independent Gaussian samples, where a formula exists
-    covers: str = ""  # what `low` to `high` covers, see `covered`; empty where there is no interval
-    corrected: float | None = None  # the value without the bias of few samples, where the measure has one
+    covers: str = ""  # what `low` to `high` covers, see `covered`; empty if there is no interval
+    corrected: float | None = None  # the value without the bias of few samples, if the measure has a correction
     corrected_low: float | None = None  # of its 95 % interval, which covers the value for all images
     corrected_high: float | None = None
 
@@ -68,11 +68,11 @@ class Row:
         """Makes a row of a measurement.
 
         Args:
-            interval: is cut to the values that the measure can take.
+            interval: of the value; it is cut to the values that the measure can take.
             chance: the measure of mismatched pairs.
             blocks: the number of blocks from which the interval was computed; None for other intervals.
             other_patient: whether all mismatched pairs are of two different patients.
-            without_bias: the value without the bias of few samples, where the measure has one.
+            without_bias: the value without the bias of few samples, if the measure has a correction.
         """
         n, rank1, rank2 = int(measured.n), int(measured.rank1), int(measured.rank2)
         constant = min(rank1, rank2) == 0
@@ -113,7 +113,7 @@ def covered(measure: str, protocol: str) -> str:
 
 
 def coverage_notes(rows: Iterable[Row]) -> list[str]:
-    """Returns sentences for people: which measures' intervals cover what."""
+    """Returns a sentence for each kind of interval: which measures have it, and what it covers."""
     measures: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.covers:
@@ -153,7 +153,12 @@ def write_rows(
     paths: Mapping[str, str] | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
-    """Writes a tidy CSV: what was shown, the columns of `Row`, the folders of the networks, and `settings`."""
+    """Writes the tidy table: task, fold and split, the columns of `Row`, the folders of the networks, and `settings`.
+
+    Args:
+        paths: the folder of each network, by its name.
+        settings: further columns with one value each.
+    """
     paths, settings = paths or {}, dict(settings or {})
     named = [
         {"task": task, "fold": fold, "split": split}
@@ -172,7 +177,7 @@ def authors_path(out: Path, task: str) -> Path:
 
 
 def require_place(out: Path, task: str) -> None:
-    """Raises `UserError` where the tables and the figure cannot be written, before anything is computed."""
+    """Raises `UserError` if the tables and the figure cannot be written, before anything is computed."""
     authors = authors_path(out, task)
     if out.suffix != ".csv":
         raise UserError(f"--out {out}: the table is a CSV file; give it a name that ends in .csv")

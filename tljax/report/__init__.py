@@ -1,4 +1,4 @@
-"""The report of a study: verdict, tables and figures in one page that needs nothing else. It never imports jax."""
+"""The report of a study: verdict, tables and figures in one self-contained page. It never imports jax."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """What a section of the report is made of: tables, drawings and text. A table is written as HTML, CSV and LaTeX.
 
-Names of tasks, classes and files come from the user. Whatever they contain, they stay one cell and start no command.
-LaTeX is written here and not by pandas: pandas escapes neither `<`, `>`, `|` and quotes nor the minus and ± of our
+Names of tasks, classes and files come from the user. They are escaped, so that each remains one cell and none is run
+as a command. LaTeX is not written by pandas, which escapes neither `<`, `>`, `|` and quotes nor the minus and ± of our
 numbers.
 """
 
@@ -14,7 +14,7 @@ from typing import Literal
 from tljax.core.files import write_csv, write_text
 
 MANY_ROWS = 20  # a longer table is folded
-MOST_ROWS = 1000  # a longer one is cut in the page, and whole in its CSV file
+MOST_ROWS = 1000  # the page shows only so many rows of a longer table; its CSV file has all
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
@@ -42,7 +42,7 @@ class Table:
 
     @property
     def folded(self) -> bool:
-        """Whether the page shows only its caption until it is opened."""
+        """Whether the page shows only the caption until a reader opens the table."""
         return len(self.rows) > MANY_ROWS
 
     @property
@@ -118,7 +118,10 @@ Element = Table | Drawing | Text | Definitions
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page. One without elements is not shown; `absent` then says why, in the list of what is missing."""
+    """A part of the page.
+
+    A section without elements is not shown. `absent` then states why, in the list of what is missing.
+    """
 
     anchor: str
     title: str
@@ -138,7 +141,7 @@ class Section:
 
     @property
     def others(self) -> list[Table | Text | Definitions]:
-        """Everything but the drawings, which the page shows first, side by side."""
+        """All elements except the drawings, which the page shows first, side by side."""
         return [element for element in self.elements if not isinstance(element, Drawing)]
 
 
@@ -149,11 +152,11 @@ def section(anchor: str, title: str, elements: Sequence[Element | None], text: s
 
 
 def latex(text: str) -> str:
-    """Returns text as LaTeX prints it: none of it is a command, and it stays on one line."""
+    """Returns text escaped for LaTeX: it contains no commands and stays on one line."""
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
 def _for_spreadsheet(cell: str) -> str:
-    """Quotes a name that a spreadsheet would run as a formula. Numbers stay as they are."""
+    """Quotes a name that a spreadsheet would run as a formula. Numbers are not changed."""
     risky = cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not re.fullmatch(r"[+-]?[\d.]+( .*)?", cell)
     return f"'{cell}" if risky else cell

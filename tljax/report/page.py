@@ -18,7 +18,7 @@ from tljax.report.wording.names import file_stem
 from tljax.report.wording.notes import warnings, what_is_missing
 from tljax.report.wording.verdict import details, headline, study_headline
 
-WITHOUT_TASKS = ("runs",)  # sections that have something to say where no run is finished
+WITHOUT_TASKS = ("runs",)  # sections that are shown even if no run is finished
 
 
 def render(study: Study, folder: Path) -> str:
@@ -75,7 +75,7 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
 
 
 def _unbroken(text: str) -> str:
-    """Keeps `95 %` and `p < 0.001` on one line."""
+    """Replaces spaces so that `95 %` and `p < 0.001` stay on one line."""
     return re.sub(r"\bp ([<=]) ", "p\u00a0\\1\u00a0", text.replace(" %", "\u00a0%"))
 
 

@@ -1,9 +1,9 @@
-"""How similar two representations are. A measure is one file here, found by its name.
+"""Measures of similarity between two representations. Each measure is a file in this folder, found by its name.
 
-The file defines `measure(pair) -> Measurement`, jittable, and may define
+The file defines `measure(pair) -> Measurement`, which must be jittable, and may define
 
     LOWEST = -1.0          # the lowest value the measure can take; otherwise 0
-    UNBIASED = True        # its interval covers the value for all images, otherwise the mean estimate at this n
+    UNBIASED = True        # its interval covers the value for all images; otherwise the mean estimate at this n
     corrected(value, chance, rank1, rank2) -> float   # the value without the bias of few samples
 """
 
@@ -29,7 +29,7 @@ def measures() -> dict[str, Callable]:
 
 
 def named(names: tuple[str, ...]) -> dict[str, Callable]:
-    """Returns the measures of these names, in this order; raises `UserError` for an unknown one."""
+    """Returns the measures with these names, in this order. Raises `UserError` for an unknown name."""
     known = measures()
     for name in names:
         require_known("measure", name, known)

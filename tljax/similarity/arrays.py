@@ -1,4 +1,4 @@
-"""Computes a similarity from two arrays, in memory or memory-mapped; the function of every measure calls it."""
+"""Computes a similarity of two arrays, in memory or memory-mapped. The functions of all measures use it."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from tljax.similarity.views import Measurement, ViewPair, moment_pairs
 
 Method = Literal["moments", "tsqr"]
 DType = Literal["float32", "float64"]
-ROWS = 8192  # samples taken to the device at a time
-NEAR = 8  # powers of two from 1 within which the largest number of an array may stay as it is
-RANGE = 56  # powers of two between the largest values of channels, up to which float32 holds the squares of both
+ROWS = 8192  # samples transferred to the device at a time
+NEAR = 8  # an array is not scaled if its largest value is between 2^-8 and 2^8
+RANGE = 56  # float32 can represent the squares of two channels whose largest values differ by up to 2^56
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows of x, rows of y, their weights
 Scaling = Literal["each", "together", "together, bounded"]
-Unit = Int[np.ndarray, "..."]  # powers of two: one per channel, or one for the whole array
+Exponents = Int[np.ndarray, "..."]  # of two: one per channel, or one for the whole array
 
 
 class Similarity(float):
@@ -29,9 +29,9 @@ class Similarity(float):
 
     Attributes:
         n: the number of samples.
-        rank1, rank2: the number of directions that counted in `x` and in `y`; rank: the smaller of them.
-        condition1, condition2: the largest eigenvalue over the smallest one that counted.
-        cutoff: directions up to this share of the largest eigenvalue were dropped.
+        rank1, rank2: the number of directions of `x` and of `y` that were used; rank: the smaller of them.
+        condition1, condition2: the largest eigenvalue divided by the smallest one used.
+        cutoff: directions with an eigenvalue up to this share of the largest were dropped.
         forced: the number of canonical correlations that are 1 for any samples, because n <= rank1 + rank2.
     """
 
@@ -46,12 +46,18 @@ class Similarity(float):
 
 
 def evaluate(measure: Callable[..., Measurement], x, y, **options) -> Similarity:
-    """Returns `measure` of `x` (n dx) and `y` (n dy); the options are those of `applied`."""
+    """Returns the measure of `x` (n dx) and `y` (n dy). Options and errors: see `applied` and `checked`."""
     return checked(applied(measure, x, y, **options))
 
 
 def checked(measurement: Measurement) -> Similarity:
-    """Returns the value; raises `UserError` where it would be meaningless, and warns where it is partly so."""
+    """Returns the value with its diagnostics.
+
+    Raises:
+        UserError: there are too few samples, or an array is constant.
+
+    Warns if some correlations are 1 for any samples.
+    """
     similarity = Similarity(measurement.value)
     similarity.n = int(measurement.n)
     similarity.rank1, similarity.rank2 = int(measurement.rank1), int(measurement.rank2)
@@ -86,33 +92,34 @@ def applied(
     channels: Scaling = "together",
     **options: str | float,
 ):
-    """Returns `function(pair, **options)` of two arrays, jitted, as numpy.
+    """Returns the result of `function(pair, **options)` for two arrays, jitted, as NumPy arrays.
 
     Args:
-        x: (n dx), y: (n dy); anything that numpy slices, read `ROWS` samples at a time.
-        method: how the samples are summarised; "tsqr" works for canonical correlations only.
+        x, y: arrays (n dx) and (n dy) that can be sliced and converted to NumPy; `ROWS` samples are read at a time.
+        method: how the samples are summarised. "tsqr" is possible for canonical correlations only.
         dtype: of all arithmetic.
-        cutoff: of the eigenvalues; None: the lowest that the method and the dtype allow.
-        channels: how values are scaled to about 1. "each": channel by channel, for a function that does not depend on
-            the scale of single channels. "together": all by one factor. "together, bounded": the same, for a function
-            that also needs the small channels.
+        cutoff: of the eigenvalues, as a share of the largest; None: the lowest that the method and the dtype allow.
+        channels: how values are scaled to about 1. "each": channel by channel, for functions that do not depend on
+            the scale of single channels. "together": all by one factor. "together, bounded": the same, for functions
+            that also need the small channels to be accurate.
 
     Raises:
-        UserError: the arrays are not two-dimensional, empty, differ in n, or hold a value that is not finite; their
-            channels differ too much in magnitude for float32; an unknown method or dtype, a cutoff outside 0..1.
+        UserError: the arrays are not two-dimensional, are empty, differ in n, or contain values that are not finite;
+            their channels differ too much in magnitude for float32; the method or dtype is unknown; the cutoff is
+            outside 0..1.
     """
     _check(x, y, method, dtype, cutoff)
     condense = {"moments": _moments, "tsqr": _triangle}[method]
-    units = [_unit(array, dtype, channels) for array in (x, y)]
+    exponents = [_exponents(array, dtype, channels) for array in (x, y)]
     with jax.enable_x64(True) if dtype == "float64" else nullcontext():
-        pair = condense(_batches(x, y, units, dtype), x.shape[1], y.shape[1], dtype)
+        pair = condense(_batches(x, y, exponents, dtype), x.shape[1], y.shape[1], dtype)
         return jax.device_get(_call(pair, function, cutoff, x.shape[1], tuple(options.items())))
 
 
 def _check(x, y, method: str, dtype: str, cutoff: float | None) -> None:
     for array in (x, y):
         if getattr(array, "ndim", None) != 2 or 0 in array.shape:
-            raise UserError(f"an array of samples by channels (n d) is needed, not one of shape {np.shape(array)}")
+            raise UserError(f"an array of samples by channels (n d) is needed, but one has the shape {np.shape(array)}")
     if len(x) != len(y):
         raise UserError(f"the arrays have {len(x)} and {len(y)} samples (rows): both must come from the same images")
     require_known("method", method, get_args(Method))
@@ -152,12 +159,15 @@ def _add_moments(state, x, y, weight):
 _add_triangle = jax.jit(tsqr.added, donate_argnums=0)
 
 
-def _batches(x, y, units: Sequence[Unit], dtype: DType) -> Iterator[Batch]:
-    """Yields rows of both arrays, scaled, in batches of one shape; the last is padded with rows of weight 0."""
+def _batches(x, y, exponents: Sequence[Exponents], dtype: DType) -> Iterator[Batch]:
+    """Yields scaled rows of both arrays in batches of one shape. The last batch is padded with rows of weight 0."""
     rows = -(-len(x) // -(-len(x) // ROWS))  # batches of about equal size
     for start in range(0, len(x), rows):
         weight = np.ones(min(rows, len(x) - start), dtype)
-        parts = [_scaled(array[start : start + rows], unit, dtype) for array, unit in zip((x, y), units, strict=True)]
+        parts = [
+            _scaled(array[start : start + rows], exponent, dtype)
+            for array, exponent in zip((x, y), exponents, strict=True)
+        ]
         padding = rows - len(weight)
         one, other, weight = (
             np.concatenate([each, np.zeros((padding, *each.shape[1:]), dtype)]) if padding else each
@@ -166,18 +176,18 @@ def _batches(x, y, units: Sequence[Unit], dtype: DType) -> Iterator[Batch]:
         yield one, other, weight
 
 
-def _unit(array, dtype: DType, channels: Scaling) -> Unit:
-    """Returns the power of two that brings the largest number to 1 within a factor of two, or one per channel.
+def _exponents(array, dtype: DType, channels: Scaling) -> Exponents:
+    """Returns the exponent of two that scales the largest value to between 0.5 and 1, or one exponent per channel.
 
-    No measure depends on the scale of an array, but float32 does not hold the squares of squares of very small or large
-    numbers. Where the largest number is near 1, the power is 0, which spares a copy.
+    No measure depends on the scale of an array, but float32 cannot represent fourth powers of very small or large
+    numbers. If the largest value is near 1, the exponent is 0, which avoids a copy.
     """
     largest = np.zeros(array.shape[1])
     for start in range(0, len(array), ROWS):
         part = np.asarray(array[start : start + ROWS])
         largest = np.maximum(largest, np.maximum(part.max(axis=0), -part.min(axis=0)).astype(float))  # NaN stays
     if not np.isfinite(largest).all():
-        raise UserError("an array holds values that are not finite: check the activations")
+        raise UserError("an array contains values that are not finite: check the activations")
     exponents = -np.frexp(largest)[1]
     varying = exponents[largest > 0]
     if channels == "together, bounded" and dtype == "float32" and len(varying) and np.ptp(varying) > RANGE:
@@ -190,9 +200,9 @@ def _unit(array, dtype: DType, channels: Scaling) -> Unit:
     return np.where(np.abs(exponents) > NEAR, exponents, 0)
 
 
-def _scaled(part, unit: Unit, dtype: DType) -> np.ndarray:
-    """Scales in a precision that holds both the values as they are and the result."""
+def _scaled(part, exponent: Exponents, dtype: DType) -> np.ndarray:
+    """Returns the values times two to the exponent, computed in a precision that represents input and result."""
     part = np.asarray(part)
-    if not unit.any():
+    if not exponent.any():
         return part.astype(dtype, copy=False)
-    return np.ldexp(part.astype(np.promote_types(part.dtype, dtype), copy=False), unit).astype(dtype, copy=False)
+    return np.ldexp(part.astype(np.promote_types(part.dtype, dtype), copy=False), exponent).astype(dtype, copy=False)

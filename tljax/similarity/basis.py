@@ -1,4 +1,4 @@
-"""Orthonormal bases of the span of a view's channels. Shapes are static: dropped directions are set to zero."""
+"""Orthonormal bases of the span of a view's channels. Shapes are static: dropped directions are set to 0."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ CUTOFF = {"float32": 1e-5, "float64": 1e-12}  # of the largest eigenvalue; small
 
 
 class Basis(NamedTuple):
-    """`d` directions in order of falling variance. The first `rank` count; the others are zero."""
+    """`d` directions in descending order of variance. The first `rank` are used; the others are 0."""
 
     map: Float[Array, "m d"]  # one direction per column, in terms of the channels or of a QR factor
     rank: Int[Array, ""]
-    condition: Float[Array, ""]  # the largest eigenvalue over the smallest one kept
+    condition: Float[Array, ""]  # the largest eigenvalue divided by the smallest one kept
     cutoff: Float[Array, ""]  # directions up to this share of the largest eigenvalue are dropped
 
 
@@ -21,8 +21,10 @@ def masked(values: Float[Array, " d"], directions: Float[Array, "m d"], cutoff: 
     """Returns the directions above the cut-off that are needed to explain this share of the variance.
 
     Args:
-        values: eigenvalues of the covariance, in falling order.
-        directions: one per column; each is divided by the root of its eigenvalue.
+        values: eigenvalues of the covariance, in descending order.
+        directions: one per column; each is divided by the square root of its eigenvalue.
+        cutoff: a share of the largest eigenvalue.
+        explained: the share of the variance.
     """
     kept = values > cutoff * values[0]
     if explained < 1:
@@ -38,11 +40,12 @@ def masked(values: Float[Array, " d"], directions: Float[Array, "m d"], cutoff: 
 
 
 def unit_length(power: Float[Array, " d"], mean: Float[Array, " d"], n: Float[Array, ""]) -> Float[Array, " d"]:
-    """Returns the factor that gives each channel length 1, so that the cut-off drops no channel for being small.
+    """Returns the factor that scales each channel to length 1, so that small channels are not cut off.
 
-    It is 0 for a dead channel, which varies no more than the rounding error of its mean.
+    The factor is 0 for a dead channel, which varies no more than the rounding error of its mean.
 
-    power: the sum of squares of each channel, centred.
+    Args:
+        power: the sum of squares of each centred channel.
     """
     rounding = 4 * jnp.finfo(power.dtype).eps * jnp.abs(mean)
     alive = power > n * jnp.square(rounding)
@@ -50,6 +53,6 @@ def unit_length(power: Float[Array, " d"], mean: Float[Array, " d"], n: Float[Ar
 
 
 def eigen(second: Float[Array, "d d"], scale: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
-    """Returns eigenvalues of the scaled channels' covariance, falling, and eigenvectors in the unscaled channels."""
+    """Returns eigenvalues of the scaled channels' covariance, descending, and eigenvectors in the unscaled channels."""
     values, vectors = jnp.linalg.eigh(second * scale[:, None] * scale[None, :])
     return jnp.maximum(values[::-1], 0), scale[:, None] * vectors[:, ::-1]

@@ -1,7 +1,7 @@
 """Linear CKA (Kornblith et al. 2019): the cosine between two linear kernels.
 
 Orthogonal maps and scaling do not change it. With many channels and few samples, its value for unrelated samples is far
-from 0; `debiased_cka` corrects that.
+above 0; `debiased_cka` corrects this.
 """
 
 import jax.numpy as jnp
@@ -24,6 +24,6 @@ def linear_cka(x, y, *, dtype: DType = "float32") -> Similarity:
     """Returns the linear CKA of `x` (n dx) and `y` (n dy), n > 1; 0..1.
 
     Raises:
-        UserError: the shapes do not fit, an input is not finite, or a side is constant.
+        UserError: the shapes do not match, an input is not finite, or an array is constant.
     """
     return evaluate(measure, x, y, dtype=dtype)

@@ -30,7 +30,7 @@ def debiased_cka(x, y, *, dtype: DType = "float32") -> Similarity:
     """Returns the debiased linear CKA of `x` (n dx) and `y` (n dy), n > 3; -1..1, 0 on average for independent samples.
 
     Raises:
-        UserError: the shapes do not fit, n <= 3, an input is not finite, or a side is constant.
+        UserError: the shapes do not match, n <= 3, an input is not finite, or an array is constant.
     """
     return evaluate(measure, x, y, dtype=dtype)
 

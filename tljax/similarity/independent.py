@@ -1,7 +1,7 @@
-"""The expected value of each measure for independent Gaussian samples, in closed form.
+"""The expected value of a measure for independent Gaussian samples, in closed form.
 
-Positions of one image are not independent samples, so unrelated features of images are more similar than this: use the
-level measured on mismatched samples.
+Positions of one image are not independent samples, so unrelated features of images are more similar than this. Use the
+chance level, measured on mismatched samples, instead.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 
 def level(measure: str, n: int, rank1: int, rank2: int) -> float | None:
-    """Returns the expected value of a measure; None without a closed form. "cca" needs n > rank1 + rank2 + 1."""
+    """Returns the expected value of a measure; None if no closed form is known. "cca" needs n > rank1 + rank2 + 1."""
     if measure == "debiased_cka":
         return 0.0
     if measure == "r2_cca" and n > max(rank1, rank2):

@@ -1,12 +1,12 @@
-"""The moments from which all measures are computed, gathered in one pass without keeping the samples.
+"""Computes the moments that all measures need, in one pass over the samples, without keeping the samples.
 
-Batches are centred on their own means and merged by Chan's formula (Chan, Golub, LeVeque 1983), which stays exact in
-float32 where a raw sum of squares does not. Besides the second moments, there are the sums over squared norms that
-debiased CKA needs. A representation is a *view*: any name for an array `n d`. Each view's own moments are gathered
-once, however many pairs it takes part in.
+Each batch is centred on its own mean, and batches are merged by Chan's formula (Chan, Golub, LeVeque 1983). This is
+accurate in float32, where a plain sum of squares is not. The moments are the second moments and the sums over squared
+norms that debiased CKA needs. A representation, an array `n d`, is called a view and has a name. The moments of a view
+with itself are computed once, however many pairs contain it.
 
-Everything is built on `recentred`, which moves moments to another mean. Merging two batches, summing over devices and
-weighting blocks for a jackknife all move to the common mean, then add.
+`recentred` moves moments to another mean. Merging two batches and weighting blocks for a jackknife both move the
+moments to the common mean and then add them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ PairName = tuple[str, str]
 
 
 class Cross(NamedTuple):
-    """Sums over the samples of two views `a`, `b`, each centred."""
+    """Sums over the samples i of two centred views `a` and `b`."""
 
     second: Float[Array, "*blocks da db"]  # a_i b_i^T
     left: Float[Array, "*blocks da"]  # |b_i|^2 a_i
@@ -33,16 +33,16 @@ class Cross(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """The sums that are kept of the samples: a pytree that passes through jit, scan and psum, and can be stacked."""
+    """Sums over the samples of several views: a pytree for jit and scan, which can be stacked."""
 
     n: Float[Array, "*blocks"]
     mean: dict[str, Float[Array, "*blocks d"]]
     power: dict[str, Float[Array, "*blocks"]]  # sum of squares, centred
-    cross: dict[PairName, Cross]  # the requested pairs, and (a, a) for every view a, if wanted
+    cross: dict[PairName, Cross]  # of the requested pairs, and of (a, a) for every view a unless `own` was False
 
 
 def mismatched(view: str) -> str:
-    """Returns the name of a view with the samples of mismatched images."""
+    """Returns the name of a view whose samples are those of mismatched images."""
     return f"{view}, mismatched"
 
 
@@ -51,8 +51,8 @@ def empty(widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, own: boo
 
     Args:
         widths: the number of channels by view.
-        pairs: the views to compare.
-        own: also gather the moments of each view with itself, which measures need.
+        pairs: the pairs of views to compare.
+        own: whether to include the moments of each view with itself, which measures need.
     """
 
     def zeros(*shape: int) -> Any:  # NumPy arrays, until `device_put` below
@@ -67,7 +67,7 @@ def empty(widths: Mapping[str, int], pairs: Iterable[PairName] = (), *, own: boo
         power={name: zeros() for name in widths},
         cross={(a, b): cross(a, b) for a, b in (*((name, name) for name in widths if own), *pairs)},
     )
-    return jax.device_put(nothing)  # all at once: one array at a time would take as long as a small batch
+    return jax.device_put(nothing)  # all at once: array by array, this would take as long as a small batch
 
 
 def added(
@@ -111,9 +111,9 @@ def merged(first: Moments, second: Moments) -> Moments:
 
 
 def summed(blocks: Moments, weights: Float[Array, " blocks"]) -> Moments:
-    """Returns the moments of stacked blocks, each counted `weights` times: 0 or 1 for a jackknife.
+    """Returns the moments of stacked blocks together, each block counted `weights` times (0 or 1 for a jackknife).
 
-    Blocks are added one after the other; adding all at once would double the memory.
+    Blocks are added one after the other, because adding all at once would double the memory.
     """
     counts = weights * blocks.n
     share = counts / jnp.maximum(counts.sum(), 1)
@@ -127,20 +127,13 @@ def summed(blocks: Moments, weights: Float[Array, " blocks"]) -> Moments:
     return lax.scan(add, nothing, (blocks, weights))[0]._replace(mean=mean)
 
 
-def across(moments: Moments, axis_name: str) -> Moments:
-    """Returns the moments of the samples of all devices along a mapped axis; inside `shard_map`."""
-    n = jnp.maximum(lax.psum(moments.n, axis_name), 1)
-    mean = {name: lax.psum(moments.n / n * mean, axis_name) for name, mean in moments.mean.items()}
-    return lax.psum(recentred(moments, mean), axis_name)._replace(mean=mean)
-
-
 def stacked(blocks: Iterable[Moments]) -> Moments:
-    """Returns the moments of several blocks as one pytree with the blocks in front."""
+    """Returns the moments of several blocks as one pytree whose first axis is the block."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks)
 
 
 def recentred(moments: Moments, mean: Mapping[str, Float[Array, " _"]]) -> Moments:
-    """Returns the moments of the same samples about another point: every centred sample `u` becomes `u - shift`."""
+    """Returns the moments of the same samples about another mean: every centred sample `u` becomes `u - shift`."""
     n = moments.n
     shift = {name: mean[name] - own for name, own in moments.mean.items()}
     squared = {name: product(move, move) for name, move in shift.items()}
@@ -171,19 +164,19 @@ def recentred(moments: Moments, mean: Mapping[str, Float[Array, " _"]]) -> Momen
 
 
 def require_finite(moments: Moments) -> None:
-    """Raises `UserError` naming the views whose samples, or their squares, are not finite numbers."""
+    """Raises `UserError` if samples or their squares are not finite, and names the views."""
     bad = [name for name in moments.mean if not np.isfinite(np.asarray(moments.cross[name, name].quartic)).all()]
     if bad:
         raise UserError(f"the activations of {', '.join(bad)} are not finite, or too large to square: check them")
 
 
 def _mean(view: Float[Array, "n d"], weight: Float[Array, " n"], n: Float[Array, ""]) -> Float[Array, " d"]:
-    """Computes the mean in two steps: the second removes the rounding error of the first, however large the mean is."""
+    """Returns the weighted mean. A second step removes the rounding error of the first, however large the mean is."""
     share = weight / jnp.maximum(n, 1)
     first = product(share, view)
     return first + product(share, view - first[None])
 
 
 def product(a: Array, b: Array) -> Array:
-    """Returns the matrix product in full precision, where the accelerator's default is less."""
+    """Returns the matrix product in full precision, also on accelerators whose default precision is lower."""
     return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

@@ -1,7 +1,7 @@
-"""Orthogonal Procrustes (Ding et al. 2021; Williams et al. 2021): how well a rotation of one side fits the other.
+"""Orthogonal Procrustes (Ding et al. 2021; Williams et al. 2021): how well a rotation maps one side to the other.
 
-With both sides centred and of Frobenius norm 1, the squared distance after the best rotation is 2 - 2 |X^T Y|_*. The
-similarity is this nuclear norm: 1 for equal sides. Orthogonal maps and scaling do not change it.
+If both sides are centred and have Frobenius norm 1, the squared distance after the best rotation is 2 - 2 |X^T Y|_*.
+The similarity is this nuclear norm |X^T Y|_*, which is 1 for equal sides. Orthogonal maps and scaling do not change it.
 """
 
 import jax.numpy as jnp
@@ -23,6 +23,6 @@ def procrustes(x, y, *, dtype: DType = "float32") -> Similarity:
     """Returns the Procrustes similarity s of `x` (n dx) and `y` (n dy), n > 1; 0..1. The squared distance is 2 - 2 s.
 
     Raises:
-        UserError: the shapes do not fit, an input is not finite, or a side is constant.
+        UserError: the shapes do not match, an input is not finite, or an array is constant.
     """
     return evaluate(measure, x, y, dtype=dtype)

@@ -18,7 +18,11 @@ WeightedBy = Literal["x", "y", "smaller"]
 
 
 def measure(pair: ViewPair, side: WeightedBy = "smaller") -> Measurement:
-    """Returns the weighted mean. `side` "smaller": the side with fewer channels, or the mean over both if they tie."""
+    """Returns the weighted mean of the canonical correlations.
+
+    Args:
+        side: the side that gives the weights. "smaller": that with fewer channels; the mean of both if they are equal.
+    """
     x, y = pair.x.span, pair.y.span
     left, values, right = jnp.linalg.svd(pair.between(x, y), full_matrices=False)
     values = jnp.where(counted(values, x, y), jnp.clip(values, 0, 1), 0)
@@ -35,7 +39,7 @@ def measure(pair: ViewPair, side: WeightedBy = "smaller") -> Measurement:
 def _weighted(
     values: Float[Array, " d"], counts: Bool[Array, " d"], view: View, basis: Basis, variates: Float[Array, "d k"]
 ) -> Float[Array, ""]:
-    """Returns the mean of the correlations, weighted by how much of this view's channels their variates explain."""
+    """Returns the mean of the correlations, weighted by how much of this view's channels the variates explain."""
     weights = jnp.where(counts, jnp.abs(product(variates, view.loadings(basis))).sum(1), 0)
     return (weights * values).sum() / jnp.maximum(weights.sum(), jnp.finfo(weights.dtype).tiny)
 
@@ -49,6 +53,6 @@ def pwcca(
     dtype: DType = "float32",
     cutoff: float | None = None,
 ) -> Similarity:
-    """Returns the PWCCA of `x` (n dx) and `y` (n dy), weighted by `side`; 0..1. Other options: see `cca.mean_cca`."""
+    """Returns the PWCCA of `x` (n dx) and `y` (n dy), weighted by `side`; 0..1. Options: see `cca.mean_cca`."""
     require_known("side", side, get_args(WeightedBy))
     return evaluate(measure, x, y, side=side, method=method, dtype=dtype, cutoff=cutoff, channels="together, bounded")

@@ -6,11 +6,11 @@ import numpy as np
 from tljax.similarity.arrays import DType, Method, Similarity, evaluate
 from tljax.similarity.views import Measurement, ViewPair
 
-LIMIT = 0.25  # of the level of unrelated samples, up to which the correction covers the value for the population
+LIMIT = 0.25  # of the chance level, up to which intervals of corrected values cover the value for the population
 
 
 def measure(pair: ViewPair) -> Measurement:
-    """Returns the mean over the smaller rank. A sum of squares needs no singular values."""
+    """Returns the mean squared canonical correlation over the smaller rank. It needs no singular values."""
     x, y = pair.x.span, pair.y.span
     total = jnp.square(pair.between(x, y)).sum()
     return pair.canonical_measurement(jnp.minimum(pair.over_rank(total, x, y), 1), x, y)
@@ -23,17 +23,18 @@ def corrected(value: float, chance: float, rank1: int, rank2: int) -> float:
 
         value = R + c (1 - R) (1 - k R)
 
-    where R belongs to the population, k is the smaller rank over the larger, and c is the level of unrelated samples.
-    With one channel on one side this is the adjusted R^2. `chance` is c, measured on mismatched pairs: the
-    resemblance of images of one patient is then part of it. This is valid only where samples have nothing in common
-    with mismatched ones in the population. Positions of images do not qualify: all images may share borders.
+    where R is the value for the population, k is the smaller rank divided by the larger, and c is the level of
+    unrelated samples. With one channel on one side, this is the adjusted R^2. `chance` is c, measured on mismatched
+    pairs, so that it includes the effect of similar images of one patient. The correction is valid only if mismatched
+    samples have nothing in common in the population. This is not so for positions of images: all images may have
+    similar borders.
 
     Args:
         value, chance: of the samples and of mismatched pairs, 0..1.
-        rank1, rank2: the directions that counted on each side.
+        rank1, rank2: the number of directions used on each side.
 
     Returns:
-        NaN where `chance` is `LIMIT` or more: the equation is then too coarse.
+        NaN if `chance` is `LIMIT` or more, because the equation is then too coarse.
     """
     narrow, wide = sorted((rank1, rank2))
     if narrow == 0 or not 0 <= chance < LIMIT:

@@ -1,4 +1,4 @@
-"""Computes all measures of all pairs at once, with shared decompositions, and their intervals."""
+"""Computes all measures of all pairs of views, with shared decompositions, and their intervals."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -28,9 +28,10 @@ def measure_all(moments: Moments, measures: tuple[str, ...], cutoff: float | Non
 def jackknifed(
     blocks: Moments, mismatched: Moments, measures: tuple[str, ...], cutoff: float | None = None
 ) -> tuple[Measurements, Measurements, dict[PairName, dict[str, Float[Array, " blocks"]]]]:
-    """Returns the measures of all blocks together, of mismatched pairs, and the values with each block left out.
+    """Returns the measures of all blocks together, those of mismatched pairs, and the values with each block left out.
 
-    mismatched: the moments of mismatched pairs over all samples (`views.with_mismatched`).
+    Args:
+        mismatched: the moments of mismatched pairs over all samples (`views.with_mismatched`).
     """
     count = blocks.n.size
     pairs = moment_pairs(summed(blocks, jnp.ones(count)), cutoff)
@@ -47,9 +48,9 @@ def _measured(pairs: Mapping[PairName, MomentPair], measures: tuple[str, ...]) -
 def replicates(
     blocks: Moments, weights: Float[Array, "replicates blocks"], measures: tuple[str, ...], cutoff: float | None = None
 ) -> dict[PairName, dict[str, Float[Array, " replicates"]]]:
-    """Returns the values with the blocks weighted in each of several ways.
+    """Returns the values for each of several weightings of the blocks.
 
-    One replicate at a time: a batched eigendecomposition does not end on the CPU (jaxlib 0.10.2).
+    One replicate is computed at a time, because a batched eigendecomposition deadlocks on CPU (jaxlib 0.10.2).
     """
 
     def values(weight: Float[Array, " blocks"]) -> dict[PairName, dict[str, Float[Array, ""]]]:
@@ -70,11 +71,11 @@ class Corrected(NamedTuple):
 def corrected(
     measure: str, measured: Measurement, left_out: Float[np.ndarray, " blocks"], chance: float
 ) -> Corrected | None:
-    """Returns a value without the bias of few samples, and its jackknife interval; None where this is not possible.
+    """Returns a value without the bias of few samples, and its jackknife interval; None if this is not possible.
 
     Args:
         left_out: the values with each block left out.
-        chance: of mismatched pairs. It is inversely proportional to the number of samples.
+        chance: the value of mismatched pairs, which is inversely proportional to the number of samples.
     """
     correct, blocks = getattr(modules()[measure], "corrected", None), len(left_out)
     if correct is None or blocks < 2:
@@ -89,10 +90,10 @@ def corrected(
 def interval(
     value: float, left_out: Float[np.ndarray, " blocks"], confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """Returns the jackknife interval (Student's t) of a value from those with each block of images left out.
+    """Returns the jackknife interval (Student's t) of a value from the values with each block of images left out.
 
-    None for one block. A bootstrap does not work: repeated images reduce the number of distinct samples, which raises
-    every correlation.
+    Returns None for one block. A bootstrap is not suitable: repeated images reduce the number of distinct samples,
+    which raises every correlation.
     """
     blocks = len(left_out)
     if blocks < 2:

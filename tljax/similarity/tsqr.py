@@ -1,8 +1,9 @@
-"""Summarises two views by QR instead of moments: the condition number is not squared, so the cut-off is far lower.
+"""Summarises two views by a QR decomposition instead of moments.
 
-The triangular factor R of the centred samples `[x y]` holds all their inner products, as `x = Q R[:, :dx]` and
-`y = Q R[:, dx:]`. It is gathered in one pass: the R so far over the next batch has the next R (tall-skinny QR,
-Demmel et al. 2012).
+This does not square the condition number, so the cut-off can be much lower. The triangular factor R of the centred
+samples `[x y]` determines all their inner products, because `x = Q R[:, :dx]` and `y = Q R[:, dx:]`. It is computed in
+one pass: the QR decomposition of the current R stacked on the next batch gives the next R (tall-skinny QR, Demmel et
+al. 2012).
 """
 
 from dataclasses import dataclass
@@ -28,11 +29,12 @@ class Triangle(NamedTuple):
 
 
 def empty(width: int, dtype=jnp.float32) -> Triangle:
+    """Returns the summary of no samples; `width` is the number of channels of both views together."""
     return Triangle(jnp.zeros((), dtype), jnp.zeros(width, dtype), jnp.zeros((width, width), dtype))
 
 
 def added(triangle: Triangle, x: Float[Array, "n dx"], y: Float[Array, "n dy"], weight: Float[Array, " n"]) -> Triangle:
-    """Returns `triangle` with one more batch; `weight` is 1 for a sample and 0 for padding."""
+    """Returns the summary with one more batch; `weight` is 1 for a sample and 0 for padding."""
     batch = jnp.concatenate([x, y], axis=1)
     n = weight.sum()
     mean = product(weight / n, batch)
@@ -78,6 +80,6 @@ class QRPair(ViewPair):
 
 
 def _squared(columns: Float[Array, "m d"]) -> tuple[Float[Array, " d"], Float[Array, "m d"]]:
-    """Returns squared singular values, falling, and the left singular vectors, each times its singular value."""
+    """Returns squared singular values, descending, and the left singular vectors, each times its singular value."""
     left, values, _ = jnp.linalg.svd(columns, full_matrices=False)
     return jnp.square(values), left * values[None]

@@ -1,4 +1,4 @@
-"""The input of a measure, two representations of the same samples, and its result."""
+"""The input of a measure (two representations of the same samples) and its result."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ EXPLAINED = 0.99  # of the variance, by the directions that SVCCA keeps (Raghu e
 class Measurement(NamedTuple):
     """The value of a measure, with diagnostics of its reliability."""
 
-    value: Float[Array, ""]  # 1: equal up to the maps that do not change the measure
+    value: Float[Array, ""]  # 1: equal up to maps to which the measure is invariant
     n: Float[Array, ""]
     rank1: Int[Array, ""]
     rank2: Int[Array, ""]
@@ -31,7 +31,7 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class View(ABC):
-    """One representation. Each basis is computed once, when a measure or pair first needs it."""
+    """One representation. Each basis is computed when it is first needed, and kept."""
 
     n: Float[Array, ""]
     mean: Float[Array, " d"]
@@ -40,7 +40,7 @@ class View(ABC):
     @property
     @abstractmethod
     def span(self) -> Basis:
-        """The basis of all that the channels span, each channel scaled to unit variance."""
+        """The basis of the span of all channels, each scaled to unit variance."""
 
     @property
     @abstractmethod
@@ -54,22 +54,22 @@ class View(ABC):
 
 @dataclass(frozen=True)
 class ViewPair(ABC):
-    """Two representations of the same samples: what canonical correlations need."""
+    """Two representations of the same samples, as far as canonical correlations need them."""
 
     x: View
     y: View
 
     @abstractmethod
     def between(self, x: Basis, y: Basis) -> Float[Array, "dx dy"]:
-        """Returns the inner products of two bases' directions; the singular values are canonical correlations."""
+        """Returns the inner products of two bases' directions. Their singular values are the canonical correlations."""
 
     def correlations(self, x: Basis, y: Basis) -> Float[Array, " d"]:
-        """Returns the canonical correlations of two bases, 0..1, in falling order; 0 beyond the smaller rank."""
+        """Returns the canonical correlations of two bases in 0..1, in descending order; 0 beyond the smaller rank."""
         values = jnp.linalg.svd(self.between(x, y), compute_uv=False)
         return jnp.where(counted(values, x, y), jnp.clip(values, 0, 1), 0)
 
     def over_rank(self, total: Float[Array, ""], x: Basis, y: Basis) -> Float[Array, ""]:
-        """Returns the mean over the correlations of two bases of what sums to `total`."""
+        """Returns `total`, a sum over the correlations of two bases, divided by their number."""
         return total / jnp.maximum(jnp.minimum(x.rank, y.rank), 1).astype(total.dtype)
 
     def measurement(self, value: Float[Array, ""], enough: Bool[Array, ""], x: Basis, y: Basis) -> Measurement:
@@ -78,7 +78,7 @@ class ViewPair(ABC):
         return Measurement(value, self.x.n, x.rank, y.rank, x.condition, y.condition, x.cutoff, enough, none)
 
     def canonical_measurement(self, value: Float[Array, ""], x: Basis, y: Basis) -> Measurement:
-        """Returns the same for a value made of canonical correlations, which are too high for few samples.
+        """Returns `value`, made of canonical correlations, with diagnostics and the number of correlations forced to 1.
 
         The centred samples span n - 1 dimensions. If the ranks of both bases sum to more, the excess is the number of
         correlations that are 1.
@@ -89,7 +89,7 @@ class ViewPair(ABC):
 
 
 def counted(values: Float[Array, " d"], x: Basis, y: Basis) -> Bool[Array, " d"]:
-    """Returns which singular values between two bases, in falling order, are correlations: the smaller rank."""
+    """Returns which singular values between two bases, in descending order, are correlations: the smaller rank."""
     return jnp.arange(values.size) < jnp.minimum(x.rank, y.rank)
 
 
@@ -127,9 +127,10 @@ class MomentPair(ViewPair):
 
 
 def moment_pairs(moments: Moments, cutoff: float | None = None) -> dict[PairName, MomentPair]:
-    """Returns every pair of different views. Pairs share their views, so that each is decomposed once.
+    """Returns every pair of different views. Pairs share their views, so that each view is decomposed once.
 
-    cutoff: a share of the largest eigenvalue of the correlation matrix; None: as low as the precision allows.
+    Args:
+        cutoff: a share of the largest eigenvalue of the correlation matrix; None: as low as the precision allows.
     """
     cutoff = CUTOFF[moments.n.dtype.name] if cutoff is None else cutoff
     views = {
@@ -141,6 +142,7 @@ def moment_pairs(moments: Moments, cutoff: float | None = None) -> dict[PairName
 def with_mismatched(pairs: Mapping[PairName, MomentPair], moments: Moments) -> dict[PairName, MomentPair]:
     """Returns the same pairs with the cross moments of mismatched samples: an image in a, another image in b.
 
-    moments: of the views `a` and `mismatched(b)`, over the samples of `pairs`.
+    Args:
+        moments: those of the views `a` and `mismatched(b)`, over the samples of `pairs`.
     """
     return {(a, b): replace(pair, cross=moments.cross[a, mismatched(b)]) for (a, b), pair in pairs.items()}

@@ -1,4 +1,4 @@
-"""Do two networks succeed and fail on the same images, more than independent ones would?"""
+"""The agreement of two networks: how often they are right or wrong on the same images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ Classes = Integer[np.ndarray, "n"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two networks are right or wrong together on the same `n` images; shares lie in 0..1."""
+    """How often two networks are right or wrong together on the same `n` images; shares are in 0..1."""
 
     observed: float
     """Share of images on which both are right or both are wrong (the paper's prediction similarity)."""
     independent: float
-    """That share if the errors did not depend on each other: a1 a2 + (1 - a1)(1 - a2), of the accuracies."""
+    """The share if the errors were independent: a1 a2 + (1 - a1)(1 - a2), where a1 and a2 are the accuracies."""
     independent_within_class: float
-    """The same of the accuracies within each true class, weighted by the classes' shares of the images.
+    """The same within each true class, averaged over classes by their shares of the images.
 
-    Classes that are hard for both networks raise the agreement of errors that are independent otherwise.
+    Classes that are hard for both networks raise the agreement, even if the errors are independent within each class.
     """
     authors_independent: float
     """The baseline of the authors' published code, which squares the first accuracy: a1^2 + (1 - a1)^2."""
     kappa: float
-    """Cohen's kappa of the two predicted classes; NaN where both always predict one and the same class."""
+    """Cohen's kappa of the two predicted classes; NaN if both networks predict one class for all images."""
     low: float
     """Lower end of the interval of `observed`."""
     high: float
@@ -44,11 +44,13 @@ def agreement(
 ) -> Agreement:
     """Compares the classes that two networks predict. The interval is Wilson's, by image or by patient.
 
-    With `patients`, images of one patient do not count as independent, neither in the interval (see
-    `shares.share_interval`) nor in the test.
+    Args:
+        labels, first, second: true and predicted class numbers.
+        patients: the patient of each image. If given, images of one patient do not count as independent, neither in
+            the interval (see `shares.share_interval`) nor in the test.
 
     Raises:
-        UserError: no images, or labels, predictions and patients of different lengths.
+        UserError: there are no images, or labels, predictions and patients differ in length.
     """
     from sklearn.metrics import cohen_kappa_score
 
@@ -81,10 +83,11 @@ def mcnemar(
 ) -> float:
     """Returns the p-value of equal accuracy of two networks, two-sided and exact.
 
-    Under equal accuracy the networks may be swapped within any patient, which changes the sign of the patient's
-    difference in right images. The p-value is the share of all such swaps whose total is at least as large as the one
-    observed. For one image per patient it is the exact McNemar test; for many patients it agrees with Obuchowski's test
-    (1998, doi 10.1002/(SICI)1097-0258(19980715)17:13<1495::AID-SIM863>3.0.CO;2-I).
+    If the accuracies are equal, the two networks can be swapped within any patient. A swap changes the sign of the
+    patient's difference in the number of right images. The p-value is the share of all combinations of swaps whose
+    total difference is at least as large as the observed one. With one image per patient, this is the exact McNemar
+    test; with many patients, it agrees with Obuchowski's test (1998, doi
+    10.1002/(SICI)1097-0258(19980715)17:13<1495::AID-SIM863>3.0.CO;2-I).
     """
     differences = right1.astype(int) - right2.astype(int)
     if patients is not None:

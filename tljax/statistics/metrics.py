@@ -1,4 +1,4 @@
-"""Scores of a network's predictions, in plain NumPy: fast enough to be computed after every epoch.
+"""Scores of a network's predictions in plain NumPy, fast enough to be computed after every epoch.
 
 Labels are class numbers `n` in 0..k-1; probabilities are `n k`, rows summing to one.
 """
@@ -11,9 +11,9 @@ Probabilities = Float[np.ndarray, "n k"]
 
 
 def auroc(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"]) -> float:
-    """Area under the ROC curve in 0..1: the chance that a positive outscores a negative, ties counting half.
+    """Returns the area under the ROC curve in 0..1; NaN if there is no positive or no negative image.
 
-    NaN where there is no positive or no negative image: the area is then undefined.
+    It is the probability that a positive image has a higher score than a negative one; a tie counts as half.
     """
     positives = np.count_nonzero(positive)
     negatives = len(positive) - positives
@@ -26,9 +26,10 @@ def auroc(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"]) -> 
 
 
 def auc(labels: Labels, probabilities: Probabilities) -> float:
-    """The main figure, as scikit-learn computes it: AUROC of the second class, or one-vs-rest weighted by prevalence.
+    """Returns the AUC in 0..1 as scikit-learn computes it; NaN if only one class is present.
 
-    With three classes or more, a class absent from `labels` is left out. NaN where only one class is present.
+    With two classes, it is the AUROC of the second class. With three or more, it is the mean of the one-vs-rest AUROCs,
+    weighted by prevalence; classes absent from `labels` are left out.
     """
     if probabilities.shape[1] == 2:
         return auroc(labels == 1, probabilities[:, 1])
@@ -37,9 +38,11 @@ def auc(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def auc_keras(labels: Labels, probabilities: Probabilities, thresholds: int = 200) -> float:
-    """What Keras `AUC()` reports: every entry of the one-hot labels pooled (micro), trapezoids over even thresholds.
+    """Returns the AUC in 0..1 as Keras `AUC()` computes it.
 
-    The end thresholds lie just outside 0..1, so the first catches every entry and the last none.
+    All entries of the one-hot labels are pooled (micro-average), and the area is a sum of trapezoids over evenly spaced
+    thresholds. The first and last thresholds are just outside 0..1, so all entries are above the first and none above
+    the last.
     """
     one_hot = np.eye(probabilities.shape[1], dtype=bool)[labels].ravel()
     scores = probabilities.astype(np.float32).ravel()
@@ -53,11 +56,11 @@ def auc_keras(labels: Labels, probabilities: Probabilities, thresholds: int = 20
 
 
 def accuracy(labels: Labels, probabilities: Probabilities) -> float:
-    """Share of images whose most probable class is the right one, in 0..1."""
+    """Returns the share of images whose most probable class is the true one, in 0..1."""
     return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean cross-entropy in nats; a probability of zero counts as the smallest that float32 can hold."""
+    """Returns the mean cross-entropy in nats; a probability of 0 is replaced by the smallest normal float32."""
     right = probabilities[np.arange(len(labels)), labels]
     return float(-np.mean(np.log(np.maximum(right, np.finfo(np.float32).tiny))))

@@ -40,9 +40,9 @@ def within_task(
     clear best; it was 8.7 % with two equal ones far above four equal ones, the least favourable case found.
 
     Args:
-        p_values: by pair, the names in either order.
+        p_values: by pair; the two names can be in either order.
         best: the initialisation with the highest mean score.
-        confirmed: the pairs in which a second test, at the same level, finds the same; None: all.
+        confirmed: the pairs whose difference a second test also finds, at the same level; None: all.
     """
     own = {pair: p for pair, p in p_values.items() if best in pair}
     if not all(p < SIGNIFICANCE and (confirmed is None or pair in confirmed) for pair, p in own.items()):

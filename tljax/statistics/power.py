@@ -1,4 +1,4 @@
-"""The power of the corrected resampled t-test, and what it says about a difference that is, or is not, shown.
+"""The power of the corrected resampled t-test, and what follows from it for a difference that is, or is not, shown.
 
 All functions take the standard error that `over_folds.corrected_t` estimates from the folds, with folds - 1 degrees of
 freedom.
@@ -19,13 +19,13 @@ STEP = 0.1  # of the integral over true differences, in standard errors
 def power(true_difference: float, standard_error: float, folds: int, *, level: float = LEVEL) -> float:
     """Returns the probability, in 0..1, that the two-sided test finds a true difference.
 
-    This is the noncentral t distribution, averaged over quantiles of the estimated spread: SciPy's own is NaN far from
-    zero.
+    It follows from the noncentral t distribution, computed here as an average over quantiles of the estimated standard
+    error, because SciPy's noncentral t is NaN far from zero.
 
     Args:
-        true_difference: of the mean scores.
+        true_difference: the true difference of the mean scores.
         standard_error: the true standard error of the mean difference.
-        folds: at least 2.
+        folds: their number, at least 2.
         level: 1 minus the p-value below which a difference counts as found.
     """
     return _power(abs(true_difference) / standard_error, folds, level)
@@ -34,7 +34,7 @@ def power(true_difference: float, standard_error: float, folds: int, *, level: f
 def smallest_difference(standard_error: float, folds: int, *, level: float = LEVEL, power: float = POWER) -> Estimate:
     """Returns the smallest true difference that the test finds with the given power.
 
-    The 95 % interval covers the uncertainty of the standard error, which comes from few folds. NaN where there are
+    The 95 % interval covers the uncertainty of the standard error, which comes from few folds. NaN if there are
     fewer than two folds or no standard error.
     """
     if folds < 2 or not standard_error > 0:

@@ -62,7 +62,10 @@ def secondary_scores(labels: Labels, probabilities: Probabilities, specificity: 
 
 
 def sensitivity(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"], specificity: float) -> float:
-    """Share of positives above the lowest threshold with this share of negatives at or below it; NaN without both."""
+    """Returns the sensitivity, in 0..1, at the lowest threshold that has at least this specificity.
+
+    NaN if there is no positive or no negative image.
+    """
     negatives = np.sort(scores[~positive])
     if not 0 < len(negatives) < len(scores):
         return float("nan")
@@ -71,7 +74,11 @@ def sensitivity(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"
 
 
 def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    """Expected calibration error (Guo et al. 2017): the mean gap between confidence and accuracy over bins."""
+    """Returns the expected calibration error in 0..1 (Guo et al. 2017).
+
+    It is the mean absolute difference between confidence and accuracy over ten bins of equal width, weighted by their
+    numbers of predictions.
+    """
     gap = (probabilities.argmax(axis=1) == labels) - probabilities.max(axis=1)
     return float(np.abs(np.bincount(_bin_of(probabilities), weights=gap, minlength=BINS)).sum() / len(labels))
 
@@ -80,8 +87,8 @@ def calibration_curve(labels: Labels, probabilities: Probabilities, units: Seque
     """Returns the bins of confidence that hold a prediction, in order.
 
     Args:
-        units: what varies independently, by row: the patient, or the file where patients are unknown. Predictions of
-            several seeds on one image are several rows of one unit, and do not count as new images.
+        units: the independent unit of each row: its patient, or its file if patients are unknown. Predictions of
+            several seeds for one image are rows of one unit and do not count as new images.
     """
     right, confidence, of_row = probabilities.argmax(axis=1) == labels, probabilities.max(axis=1), np.asarray(units)
     bins = _bin_of(probabilities)

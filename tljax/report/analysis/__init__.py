@@ -1,1 +1,1 @@
-"""What the runs of a study show, as frozen data: runs -> trials -> tasks -> comparisons -> verdicts."""
+"""The analysis of a study as frozen data, in the order runs, trials, tasks, comparisons, verdicts."""

@@ -35,7 +35,7 @@ class Evidence:
     """Number of patients in the data set (or other groups, or images where groups are unknown)."""
     unit: str
     """What `units` counts: patients, lesions, slides or images."""
-    apart: Sequence[str] = ()
+    left_out: Sequence[str] = ()
     """Initialisations that share too few of these folds to be compared."""
 
     @property
@@ -68,7 +68,7 @@ class PairTest:
 
     @property
     def unknown(self) -> bool:
-        """Whether there is a difference whose uncertainty a test cannot state."""
+        """Whether there is a difference whose uncertainty one of the tests cannot state."""
         return self.t.value != 0 and bool(np.isnan([self.t.p, self.delong.p]).any())
 
 
@@ -91,22 +91,25 @@ def compare_task(task: TaskRuns) -> tuple[dict[Condition, ConditionResult], list
     results, found = {}, []
     for condition, arms in of_condition.items():
         joined, folds = _with_common_folds(arms)
-        apart = [arm for arm in arms if arm not in joined]
+        left_out = [arm for arm in arms if arm not in joined]
         evidence = Evidence(
             aucs={arm.init: [arm.aucs[fold] for fold in folds] for arm in joined},
             predictions={arm.init: [_predictions(arm, fold) for fold in folds] for arm in joined},
             test_to_train=task.facts.test_to_train,
             units=task.facts.units,
             unit=task.facts.unit,
-            apart=[arm.init for arm in apart],
+            left_out=[arm.init for arm in left_out],
         )
         results[condition] = ConditionResult(evidence, folds, tuple(adjust(compare_pairs(evidence))))
-        found += [TooFewFolds(arm.arm) for arm in apart]
+        found += [TooFewFolds(arm.arm) for arm in left_out]
     return results, found
 
 
 def _with_common_folds(arms: Sequence[ArmResult]) -> tuple[list[ArmResult], tuple[int, ...]]:
-    """The arms that share at least two folds with the same test images, and the folds that all of them share."""
+    """Returns the arms that share folds with the same test images, and the folds that all of these arms share.
+
+    An arm must share at least two folds with the others, or one if they have only one.
+    """
     ranked = sorted(arms, key=lambda arm: -len(arm.aucs))
     common, joined = set(ranked[0].aucs), [ranked[0]]
     files = {fold: set(trial.test.files) for fold, trial in ranked[0].first_seed.items()}
@@ -119,7 +122,7 @@ def _with_common_folds(arms: Sequence[ArmResult]) -> tuple[list[ArmResult], tupl
 
 
 def _predictions(arm: ArmResult, fold: int) -> FoldPredictions:
-    """Those of all seeds that predict the same test images as the lowest seed."""
+    """Returns the predictions of all seeds that have the same test images as the lowest seed."""
     first, *others = arm.by_fold[fold]
     seeds = [first, *(trial for trial in others if set(trial.test.files) == set(first.test.files))]
     found = [by_file(trial.test, trial.patients) for trial in seeds]

@@ -25,7 +25,7 @@ class Contrast:
 
 
 def contrasts(arms: Sequence[ArmResult], test_to_train: float, axis: Axis) -> tuple[Contrast, ...]:
-    """Returns the contrast of every initialisation that was trained with both values of the axis and shares a fold."""
+    """Returns the contrast of every initialisation that was trained with both values of the axis on a common fold."""
     known = {arm.arm: arm for arm in arms}
     found = []
     for arm in arms:

@@ -1,4 +1,4 @@
-"""Finds the arrays under `explain/<task>/` that a study kept to be drawn: filters and saliency maps."""
+"""Finds the filters and saliency maps that a study saved under `explain/<task>/`."""
 
 import zipfile
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Explanation:
-    """One file `<kind>-<variant>.npz`. Its arrays are read when they are drawn, so that memory holds those of one."""
+    """One file `<kind>-<variant>.npz`. Its arrays are read only when they are drawn, to save memory."""
 
     kind: str
     task: str
@@ -27,7 +27,7 @@ class Explanation:
 
     @property
     def network(self) -> ComparedNetwork:
-        """The network that it shows."""
+        """The network of which the arrays are."""
         return read_name(self.variant, self.task)[0]
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What the analysis left out or what the runs cannot show. `tljax.report.wording.notes` has the sentences."""
+"""What the analysis left out, and what the runs cannot show. `tljax.report.wording.notes` has the sentences."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class PreTraining:
-    """A run that other runs start from. It is no answer to the question."""
+    """A run from which other runs start. It is not compared with them."""
 
     place: str
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """A run with the same condition, fold and seed as another, which is kept."""
+    """A run that is left out because another one, which is kept, has the same condition, fold and seed."""
 
     place: str
     kept: str

@@ -1,4 +1,4 @@
-"""How often two fine-tuned networks are right and wrong on the same images."""
+"""Computes how often two fine-tuned networks are right or wrong on the same images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class PredictionSimilarity:
     """Two initialisations on the images of all folds that both share, with the lowest seed of each fold."""
 
     inits: tuple[str, str]
-    """In alphabetical order, whichever does better: the baseline of the authors' code takes ImageNet as the first."""
+    """In alphabetical order, whichever is better: the authors' baseline uses the accuracy of ImageNet, the first."""
     test: Agreement
     """On test images."""
     held_out: Agreement | None
@@ -27,7 +27,7 @@ class PredictionSimilarity:
 
 
 class _Predicted(NamedTuple):
-    """The predicted classes of one initialisation, all folds one after the other, in the order of fold and file."""
+    """The predicted classes of one initialisation for all folds, ordered by fold and file."""
 
     files: tuple[str, ...]
     labels: Int[np.ndarray, " n"]

@@ -54,7 +54,7 @@ class Representations:
     measure: str
     preprocessing: str
     recipe: str
-    """Empty where the study has one recipe."""
+    """Empty if the study has one recipe."""
     other_preprocessings: frozenset[str]
     """Preprocessings, other than this one, under which representations of the task were compared too."""
     other_conditions: bool
@@ -95,7 +95,10 @@ class Representations:
         return found
 
     def grid(self, pair: NetworkPair) -> tuple[Layers, Layers, np.ndarray] | None:
-        """Returns the layers of both networks and the mean over folds of each with each; None if few were compared."""
+        """Returns the layers of both networks and the mean over folds for every pair of layers.
+
+        None if only matching layers were compared.
+        """
         sums: dict[tuple[str, str], list[float]] = defaultdict(list)
         for value in self.values[pair]:
             sums[value.layers].append(value.value)
@@ -110,7 +113,7 @@ class Representations:
 
 
 def relative_depth(layers: Layers, name: str) -> float:
-    """Returns the place of a layer among its network's: 0 for the first, 1 for the last."""
+    """Returns the position of a layer in its network: 0 for the first layer, 1 for the last."""
     return layers.index(name) / max(len(layers) - 1, 1)
 
 
@@ -125,7 +128,7 @@ def mean_by_fold(values: Iterable[LayerSimilarity]) -> dict[str, float]:
 def read_representations(
     workdir: Path, records: Sequence[RunRecord]
 ) -> tuple[dict[str, tuple[Representations, ...]], list[Note]]:
-    """Reads `results/representations.csv`, or `comparisons/` where the tables are not written yet.
+    """Reads `results/representations.csv`, or `comparisons/` if the tables are not written yet.
 
     Returns:
         the similarities by task, the paper's protocol and CCA first, and notes on what cannot be read.
@@ -207,7 +210,7 @@ class _Reader:
         return {task: tuple(of_task) for task, of_task in found.items()}
 
     def _ordered(self, task: str, network: ComparedNetwork) -> Layers:
-        """As the run recorded its layers, else as the paper orders its own, else as the table has them."""
+        """Returns the layers in the order that the run recorded, else in that of the paper, else of the table."""
         seen = self._layers[task][network]
         for order in (self._recorded.get((task, network.init)), paper.LAYERS):
             if order and set(seen) <= set(order):
@@ -216,7 +219,7 @@ class _Reader:
 
 
 def cell(row: Row, key: str) -> float:
-    """Returns a cell as a number; NaN where it is none."""
+    """Returns a cell as a number; NaN if it is not a number."""
     try:
         return float(row.get(key) or "nan")
     except ValueError:
@@ -235,7 +238,7 @@ def _rows(workdir: Path, notes: list[Note]) -> Iterator[Row]:
 
 
 def read_table(path: Path, notes: list[Note]) -> Iterator[Row]:
-    """Yields the whole rows of a CSV file; adds a note where it cannot be read."""
+    """Yields the complete rows of a CSV file. Adds a note if the file cannot be read."""
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             yield from (row for row in csv.DictReader(lines) if None not in row and None not in row.values())

@@ -1,7 +1,7 @@
-"""Reads what a screening left in a study's folder, and compares it with fine-tuning.
+"""Reads the results of a screening in a study's folder, and compares them with fine-tuning.
 
-The files are those of `tljax screen`, in `screening/<task>/`, or in `screening/` where the study has one task:
-`screen.csv` and `shortlist.csv`, and, as far as they exist, `layers.csv`, `redundancy.csv`, `efficiency.csv`,
+The files are those of `tljax screen`, in `screening/<task>/`, or in `screening/` if the study has one task:
+`screen.csv` and `shortlist.csv`, and, if they exist, `layers.csv`, `redundancy.csv`, `efficiency.csv`,
 `equivalence.csv` and `remarks.txt`.
 """
 
@@ -22,7 +22,7 @@ FOLDER = "screening"
 
 @dataclass(frozen=True)
 class ScreeningScore:
-    """One score of one candidate over all folds; the interval is NaN where the score has none."""
+    """One score of one candidate over all folds; the interval is NaN if the score has none."""
 
     network: str
     score: str
@@ -48,7 +48,7 @@ class ProbeScore:
     network: str
     layer: str
     images: float
-    """Training images; NaN where all are used."""
+    """Training images; NaN if all are used."""
     value: float
     low: float
     high: float
@@ -95,7 +95,7 @@ class Screening:
     equivalence: tuple[Equivalence, ...]
     remarks: tuple[str, ...]
     regret: Regret | None
-    """None where no candidate of the shortlist, or fewer than two candidates, were fine-tuned."""
+    """None if no candidate of the shortlist, or fewer than two candidates, were fine-tuned."""
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class Screening:
 
 
 def read_screening(workdir: Path, task: TaskRuns, one_task: bool, notes: list[Note]) -> Screening | None:
-    """Returns the screening of a task; None where there is none. Adds a note for a file that cannot be read."""
+    """Returns the screening of a task; None if there is none. Adds a note for each file that cannot be read."""
     folder = workdir / FOLDER / task.facts.name
     if one_task and not (folder / "screen.csv").exists():
         folder = workdir / FOLDER
@@ -158,7 +158,7 @@ def _remarks(path: Path, notes: list[Note]) -> tuple[str, ...]:
 
 def _scores(path: Path, notes: list[Note]) -> Iterator[ScreeningScore]:
     for row in read_table(path, notes):
-        if not row.get("fold"):  # those of single folds are what the others are computed from
+        if not row.get("fold"):  # values of single folds are not shown
             numbers = (cell(row, key) for key in ("value", "low", "high", "seconds"))
             yield ScreeningScore(row.get("network", ""), row.get("score", ""), *numbers)
 

@@ -1,6 +1,6 @@
-"""Analyses a study's folder: everything that the report shows, computed once and never changed afterwards.
+"""Analyses a study's folder: everything that the report shows, computed once and not changed afterwards.
 
-Whatever cannot be read becomes a note. Only a folder without a single run folder is an error.
+A file that cannot be read becomes a note. A folder without any run folder is an error.
 """
 
 from collections import defaultdict
@@ -53,7 +53,7 @@ class Task:
 
     @property
     def conditions(self) -> list[Condition]:
-        """That of the verdict first."""
+        """All conditions, that of the verdict first."""
         return list(self.results)
 
     @property
@@ -119,7 +119,7 @@ def analyse(workdir: Path) -> Study:
         )
     settings, notes = _settings(workdir / STUDY)
     of_task: dict[str, list[Trial]] = defaultdict(list)
-    for trial in _answers(runs, trials, settings, notes):
+    for trial in _compared(runs, trials, settings, notes):
         of_task[trial.run.task].append(trial)
     representations, more = read_representations(workdir, runs)
     notes += more
@@ -173,16 +173,16 @@ def _in_planned_order(names: Iterable[str], settings: Mapping[str, Any]) -> list
     return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
-def _answers(
+def _compared(
     runs: Sequence[RunRecord], trials: Sequence[Trial], settings: Mapping[str, Any], notes: list[Note]
 ) -> list[Trial]:
-    """The trials that answer the question: no pre-training, and no seed of a fold twice."""
+    """Returns the trials to compare: without pre-training, and each seed of a fold once."""
     sources = _sources(runs, settings)
     kept: dict[tuple[str, Arm, int, int], Trial] = {}
     intended = set(planned(settings))
-    answers = [trial for trial in trials if trial.run.place not in sources]
+    compared = [trial for trial in trials if trial.run.place not in sources]
     notes += [PreTraining(trial.run.place) for trial in trials if trial.run.place in sources]
-    for trial in sorted(answers, key=lambda trial: trial.run.place not in intended):
+    for trial in sorted(compared, key=lambda trial: trial.run.place not in intended):
         first = kept.setdefault((trial.run.task, trial.arm, trial.fold, trial.seed), trial)
         if first is not trial:
             notes.append(Repeated(trial.run.place, first.run.place))
@@ -190,7 +190,11 @@ def _answers(
 
 
 def _sources(runs: Sequence[RunRecord], settings: Mapping[str, Any]) -> set[str]:
-    """Runs that are pre-training: those that the study says are, and those of which others start and that are alone."""
+    """Returns the runs that are pre-training.
+
+    These are the runs that the study declares as such, and runs from which others start if their task has no variant
+    to compare them with.
+    """
     config = settings.get("config")
     config = config if isinstance(config, dict) else {}
     pretrain = {str(run.get("dataset")) for run in config.get("pretrain") or () if isinstance(run, dict)}

@@ -49,7 +49,7 @@ class ArmResult:
     trials: tuple[Trial, ...]
     """By fold and seed."""
     aucs: Mapping[int, float]
-    """Test AUC by fold, averaged over seeds; folds where it is undefined are left out."""
+    """Test AUC by fold, averaged over seeds; folds in which it is undefined are left out."""
     aucs_held_out: Mapping[int, float]
     """The same over validation and test images together."""
     mean: Estimate

@@ -1,13 +1,13 @@
 """Reads the run folders of a study and scores the finished ones.
 
-A run folder is read once, and only what the report needs is kept of it: 30,000 runs fit into memory. What many runs
-have in common (the images of a fold, the cards of the data and of the weights) is kept once.
+A run folder is read once, and only what the report needs is kept, so that 30,000 runs fit into memory. Data that many
+runs share (the images of a fold, the cards of the data and of the weights) are kept once.
 """
 
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ class FoldImages:
 
 @dataclass(frozen=True)
 class Epochs:
-    """What training recorded, one value per epoch; NaN where it is undefined."""
+    """What training recorded, one value per epoch; NaN if it is undefined."""
 
     phases: tuple[str, ...]
     curves: Mapping[str, Float[np.ndarray, " e"]]
@@ -87,7 +87,7 @@ class Trial:
     held_out: Predictions
     """Of the validation and the test images together."""
     patients: tuple[str, ...] | None
-    """Of the test images; None where they are unknown."""
+    """The patient of each test image; None if any is unknown."""
     auc: Estimate
     auc_keras: float
     auc_held_out: float
@@ -139,32 +139,32 @@ def by_file(predictions: Predictions, patients: Iterable[str] | None) -> FoldPre
 
 
 def patients_of(images: FoldImages, files: Iterable[str]) -> tuple[str, ...] | None:
-    """Returns the patient of each file; None where that of any is unknown."""
+    """Returns the patient of each file; None if any is unknown."""
     known = tuple(images.patient_of.get(file, "") for file in files)
     return known if all(known) else None
 
 
 def number(value: object) -> float:
-    """Returns a JSON value as a number, NaN where it is none."""
+    """Returns a JSON value as a number; NaN if it is not a number."""
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
 class _Shared:
-    """Keeps one copy of equal values."""
+    """Keeps one copy of equal values. Each method returns the kept copy."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Any] = {}
 
     def value(self, value: T) -> T:
-        """Of hashable values."""
+        """Returns the kept copy of a hashable value."""
         return self._known.setdefault(value, value)
 
     def json(self, value: T) -> T:
-        """Of JSON values."""
+        """Returns the kept copy of a JSON value."""
         return self._known.setdefault(json.dumps(value, sort_keys=True), value)
 
     def images(self, rows: Iterable[SplitRow]) -> FoldImages:
-        """Of the rows of a split.csv."""
+        """Returns the images of a fold from the rows of its split.csv."""
         rows = tuple(rows)
         if rows not in self._known:
             counts = Counter(row.split for row in rows)
@@ -177,7 +177,7 @@ def _order(record: RunRecord) -> tuple[str, str, int]:
 
 
 def _check(run: Run) -> None:
-    """Raises `UserError` for what is JSON in a run folder but not what training writes."""
+    """Raises `UserError` if a run folder contains JSON that training does not write."""
     for key in ("config", "must_match", *_CARDS):
         if not isinstance(run.config.get(key, {}), dict):
             raise UserError(f"{run.path / CONFIG}: {key} is not an object")
@@ -209,7 +209,7 @@ def _corrupt(run: Run, place: str, problem: str) -> RunRecord:
 
 
 def _score(run: Run, record: RunRecord, shared: _Shared) -> Trial:
-    """Scores a finished run. Raises `UserError` where it has no test image."""
+    """Scores a finished run. Raises `UserError` if it has no test image."""
     images = shared.images(run.split)
     test, held_out = _part(run.predictions, ("test",), shared), _part(run.predictions, ("val", "test"), shared)
     if not test.files:
@@ -254,8 +254,3 @@ def _epochs(rows: Iterable[Mapping[str, Any]], shared: _Shared) -> Epochs:
     phases = shared.value(tuple(str(row.get("phase")) for row in rows))
     curves = {key: np.array([number(row.get(key)) for row in rows], dtype=float) for key in _CURVES}
     return Epochs(phases, curves)
-
-
-def finished(records: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Yields the records of finished runs."""
-    return (record for record in records if record.status == "finished")

@@ -2,10 +2,10 @@
 
 A difference counts as shown when two tests find it at the 5 % level: the corrected resampled t-test over folds,
 adjusted for the comparisons of the task (`tljax.report.analysis.comparisons.adjust`), and DeLong's test over test
-images. Where a test cannot state its uncertainty (all folds differ by the same amount, a class has one patient),
-nothing is shown. Two tests are asked because each is blind to something: the first can be misled by five folds that
-happen to agree, the second does not know that training could have turned out differently. `benchmarks/intervals.py`
-measures how often they are wrong.
+images. If a test cannot state its uncertainty (all folds differ by the same amount, or a class has one patient),
+nothing is shown. Both tests are required because each ignores something. The test over folds can be misled by five
+folds that agree by accident. DeLong's test ignores that another training could give another result.
+`benchmarks/intervals.py` measures how often they are wrong.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ import numpy as np
 from tljax.report.analysis.comparisons import Evidence, PairTest
 from tljax.statistics.over_folds import probability_best
 
-FOLDS = 5  # in all: with fewer, the others are the first thing to train
+FOLDS = 5  # of a complete study; with fewer, the advice is to train the others first
 
 Kind = Literal["winner", "tie", "none", "cannot"]
 Reason = Literal["", "no fold", "one initialisation", "no common folds", "one fold", "unknown spread", "few folds"]
@@ -28,12 +28,12 @@ class Verdict:
     """The answer for one task."""
 
     kind: Kind
-    """winner: one initialisation beats all others. tie: some are beaten, several are left. none: no difference is
-    shown. cannot: the results do not suffice, for the `reason`."""
+    """winner: one initialisation is shown to beat all others. tie: some are beaten, several remain. none: no difference
+    is shown. cannot: the results are not sufficient, for the given `reason`."""
     evidence: Evidence
     reason: Reason = ""
     leaders: tuple[str, ...] = ()
-    """The initialisations that no other is shown to beat; the one with the highest mean first."""
+    """The initialisations that are not shown to be worse than another; the one with the highest mean first."""
     shown: tuple[PairTest, ...] = ()
     """The differences that the answer rests on."""
     undecided: tuple[PairTest, ...] = ()
@@ -46,7 +46,7 @@ def judge(evidence: Evidence, pairs: Sequence[PairTest]) -> Verdict:
     if not evidence.folds:
         return Verdict("cannot", evidence, "no fold")
     if len(evidence.aucs) == 1:
-        reason: Reason = "no common folds" if evidence.apart else "one initialisation"
+        reason: Reason = "no common folds" if evidence.left_out else "one initialisation"
         return Verdict("cannot", evidence, reason, leaders=tuple(evidence.aucs))
     best = pairs[0].first
     against = [pair for pair in pairs if pair.first == best]

@@ -1,4 +1,4 @@
-"""Keeps every figure in three forms: SVG in the page, and PDF and PNG next to it."""
+"""Saves every figure in three formats: SVG in the page, and PDF and PNG next to it."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ class Gallery:
             figure: as `new_figure` made it.
             name: of the files; it is made unique.
             title: the heading of the figure.
-            caption: what is drawn; a screen reader says it too.
+            caption: what is drawn; also read aloud by screen readers.
         """
         import matplotlib
 

@@ -1,7 +1,7 @@
 """The style of every figure, and how each initialisation, pair or task is drawn.
 
 The colours are Okabe and Ito's and Tol's, which colour-blind readers can distinguish. Marker, fill and dash repeat the
-distinction, so that a grey print is readable. Text in a figure is never parsed as mathematics: names come from the
+distinction, so that a print in grey is readable. Text in a figure is never parsed as mathematics: names come from the
 user.
 """
 
@@ -74,7 +74,7 @@ _KNOWN = {
     "random": Style("#6b7075", "^", (0, (1.5, 1.2))),
 }
 # Other names take colour, marker, dash and fill in turn. The numbers of colours and markers have no common factor, so
-# that the same two meet again only after 63 names. Neighbours are light and dark, for a grey print.
+# that a combination repeats only after 63 names. Neighbours are light and dark, for a print in grey.
 _COLOURS = ("#009E73", "#882255", "#56B4E9", "#E69F00", "#332288", "#CC79A7", "#111111")
 _MARKERS = ("v", "P", "<", "X", ">", "p", "*", "h", "D")
 _DASHES = ((0, (6, 1.5, 1.5, 1.5)), (0, (3, 1)), (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5)), (0, (2, 2)), (0, (9, 2)))

@@ -15,14 +15,14 @@ for _prefix, _uri in _NAMESPACES.items():
 def for_page(svg: str, name: str, caption: str) -> str:
     """Returns an `<svg>` element to put into HTML.
 
-    Matplotlib numbers the groups of every figure from one, and a page may have an identifier once: those of groups are
-    removed. Clip paths and markers have unique ones where `svg.hashsalt` differs by figure. The size is left to the
-    style sheet, as `--width` in inches.
+    Matplotlib numbers the groups of every figure from one, but an identifier must be unique in a page, so those of
+    groups are removed. Clip paths and markers have unique identifiers if `svg.hashsalt` differs by figure. The size is
+    left to the style sheet, as `--width` in inches.
 
     Args:
         svg: a file as matplotlib writes it.
         name: of the figure, unique in the page.
-        caption: what a screen reader says.
+        caption: read aloud by screen readers.
     """
     root = ElementTree.fromstring(svg)
     for node in root.iter():

@@ -11,7 +11,7 @@ from tljax.report.wording.names import init_name
 
 
 def draw(gallery: Gallery, study: Study) -> Drawing:
-    """One box per task, condition and initialisation; initialisations have one style and order in all tasks."""
+    """Draws one box per task, condition and initialisation. An initialisation has the same style in all tasks."""
     inits = sorted({arm.init for task in study.tasks for arm in task.arms})
     styles = styles_of(inits)
     boxes = sum(len(task.arms) for task in study.tasks)

@@ -11,7 +11,7 @@ from tljax.report.wording.names import condition_name, init_name, task_size
 
 
 def draw(gallery: Gallery, task: Task) -> Drawing:
-    """One line per initialisation under the verdict's condition; folds as dots, published means below the line."""
+    """Draws one line per initialisation under the verdict's condition, with folds as dots and published means."""
     arms = task.under(task.condition)
     styles = styles_of([arm.init for arm in arms])
     figure, axes = new_figure(3.7, 0.5 + 0.4 * len(arms))

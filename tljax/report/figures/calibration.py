@@ -12,7 +12,7 @@ from tljax.statistics.scores import calibration_curve
 
 
 def draw(gallery: Gallery, task: Task, condition: Condition) -> Drawing:
-    """Accuracy against confidence of the predicted class in ten bins, all folds and seeds together."""
+    """Draws accuracy against confidence of the predicted class in ten bins, over all folds and seeds together."""
     arms = task.under(condition)
     styles = styles_of([arm.init for arm in arms])
     figure, axes = new_figure(height=3.1)

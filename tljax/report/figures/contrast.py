@@ -10,7 +10,7 @@ from tljax.report.wording.names import condition_name, init_name, sentence
 
 
 def draw(gallery: Gallery, task: Task, axis: Axis) -> Drawing | None:
-    """The mean test AUC with either value of the axis, by initialisation; None where only one was trained."""
+    """Draws the mean test AUC with both values of the axis, by initialisation; None if only one was trained."""
     contrasts, ways = task.contrasts[axis], WAYS[axis]
     if not contrasts:
         return None

@@ -14,7 +14,7 @@ WIDTH = 384  # pixels of one half, about
 
 
 def draw(gallery: Gallery, found: Explanation) -> Drawing:
-    """Filters before (left) and after (right), each scaled to its own range; `before`, `after`: `kh kw c n`."""
+    """Draws the filters before (left) and after fine-tuning (right), each scaled to its own range."""
     arrays = found.arrays()
     before, after = (np.asarray(arrays[key], dtype=float) for key in ("before", "after"))
     change = np.linalg.norm(after - before) / np.linalg.norm(before)

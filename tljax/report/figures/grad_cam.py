@@ -16,7 +16,7 @@ SIDE, GAP, TEXT = 128, 10, 38  # pixels
 
 
 def draw(gallery: Gallery, found: Explanation) -> Drawing | None:
-    """One row per class: its most confident right images, then its most confident wrong ones, each above its map."""
+    """Draws one row per class: the most confident right images, then the most confident wrong ones, with their maps."""
     arrays = found.arrays()
     labels, predicted, probability = (arrays[key] for key in ("labels", "predicted", "probability"))
     classes = [str(name) for name in arrays["classes"]]
@@ -80,7 +80,7 @@ class _Canvas:
         self._picture.paste(overlaid, (x, y + TEXT + SIDE + GAP // 2))
 
     def _fitted(self, line: str) -> str:
-        """The line, cut where it would run into the next image."""
+        """Returns the line, shortened so that it does not reach the next image."""
         if self._font.getlength(line) <= SIDE:
             return line
         while line and self._font.getlength(line + "…") > SIDE:

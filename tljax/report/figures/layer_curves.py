@@ -19,7 +19,7 @@ Curves = Mapping[NetworkPair, Sequence[MatchedLayers]]
 
 
 def draw(gallery: Gallery, task: Task) -> list[Drawing]:
-    """The paper's two figures, for each protocol, measure and condition; by the paper's protocol, CCA only."""
+    """Draws the paper's two figures for each protocol, measure and condition; CCA only for the paper's protocol."""
     drawn = []
     for found in task.representations:
         if found.protocol == "paper" and found.measure != "cca":
@@ -41,7 +41,7 @@ def _figure(gallery: Gallery, found: Representations, curves: Curves, kind: str,
     styles = styles_of(inits)
     figure, axes = new_figure(height=3.0 + 0.16 * max(len(curves) - 3, 0))
     ticks = _common_layers(found, curves)
-    shift = 0.04 if ticks else 0.005  # curves next to each other, not on top of each other
+    shift = 0.04 if ticks else 0.005  # draws curves next to each other, so that none hides another
     by_chance = compared = False
     for number, ((pair, layers), key) in enumerate(zip(curves.items(), inits, strict=True)):
         style = styles[key]
@@ -98,7 +98,7 @@ def _figure(gallery: Gallery, found: Representations, curves: Curves, kind: str,
 
 
 def _common_layers(found: Representations, curves: Curves) -> list[str]:
-    """The names of the layers, if all networks have the same ones; else nothing."""
+    """Returns the names of the layers if all networks have the same ones; otherwise nothing."""
     networks = {network for pair in curves for network in (pair.first, pair.second)}
     if len({found.layers[network] for network in networks}) > 1:
         return []
@@ -107,7 +107,7 @@ def _common_layers(found: Representations, curves: Curves) -> list[str]:
 
 
 def _spread(layer: MatchedLayers) -> tuple[float, float]:
-    """How far the bar of a layer extends down and up: the standard deviation over folds, or the interval of the one."""
+    """Returns how far the bar extends down and up: the standard deviation over folds, or the interval of one fold."""
     values = list(layer.by_fold.values())
     if len(values) > 1:
         reach = float(np.std(values, ddof=1))

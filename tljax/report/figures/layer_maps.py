@@ -9,7 +9,7 @@ from tljax.report.wording.names import compared_condition, measure_name, network
 
 
 def draw(gallery: Gallery, task: Task) -> list[Drawing]:
-    """One map per pair and condition, by the first protocol and measure, where all layers were compared."""
+    """Draws one map per pair and condition, by the first protocol and measure, if all layers were compared."""
     drawn = []
     for found in task.representations:
         if (found.protocol, found.measure) != (task.representations[0].protocol, task.representations[0].measure):

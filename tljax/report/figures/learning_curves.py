@@ -18,7 +18,7 @@ QUANTITIES = {"val_loss": "validation loss", "val_auc": "validation AUC"}
 
 
 def draw(gallery: Gallery, task: Task, condition: Condition) -> list[Drawing]:
-    """Every fold as a thin line, and their mean as a thick one."""
+    """Draws every fold as a thin line, and the mean over folds as a thick one."""
     return [_curves(gallery, task, condition, quantity) for quantity in QUANTITIES]
 
 
@@ -50,13 +50,13 @@ def _curves(gallery: Gallery, task: Task, condition: Condition, quantity: str) -
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:
-    """The mean over the epochs that all curves have; curves that are undefined throughout are left out."""
+    """Returns the mean over the epochs that all curves have; curves without a defined value are left out."""
     known = [curve for curve in curves if np.isfinite(curve).any()]
     shortest = min(map(len, known), default=0)
     return np.mean([curve[:shortest] for curve in known], axis=0) if known else np.zeros(0)
 
 
 def _last_phase(trial: Trial, quantity: str) -> Curve:
-    """The epochs in which everything that was to be trained was trained: not those of the head alone."""
+    """Returns the curve over the epochs of the last phase: without those in which only the head was trained first."""
     phases = np.array(trial.epochs.phases)
     return trial.epochs.curves[quantity][phases == phases[-1]] if len(phases) else np.zeros(0)

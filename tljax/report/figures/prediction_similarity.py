@@ -8,7 +8,7 @@ from tljax.report.wording.names import init_name, lowest_seed
 
 
 def draw(gallery: Gallery, study: Study) -> Drawing | None:
-    """One line per pair, under the verdict's condition; None where no two initialisations can be compared."""
+    """Draws one line per pair under the verdict's condition; None if no two initialisations can be compared."""
     rows = [
         (f"{task.name}: {' – '.join(map(init_name, found.inits))}", found.test)
         for task in study.tasks

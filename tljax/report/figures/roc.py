@@ -15,7 +15,7 @@ GRID = np.linspace(0, 1, 101)
 
 
 def draw(gallery: Gallery, task: Task, condition: Condition) -> Drawing:
-    """The mean curve over folds, with a band of one standard deviation."""
+    """Draws the mean curve over folds (and seeds), with a band of one standard deviation."""
     arms = task.under(condition)
     styles = styles_of([arm.init for arm in arms])
     figure, axes = new_figure(height=3.1)

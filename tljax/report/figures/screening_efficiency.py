@@ -9,7 +9,7 @@ from tljax.report.wording.names import init_name
 
 
 def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
-    """One curve per candidate; None where the screening has no shares of the training images."""
+    """Draws one curve per candidate; None if the screening did not use shares of the training images."""
     curves = {name: [each for each in found.efficiency if each.network == name] for name in found.networks}
     curves = {name: points for name, points in curves.items() if len(points) > 1}
     if not curves:

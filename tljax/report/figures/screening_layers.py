@@ -1,4 +1,4 @@
-"""The AUC of a linear probe on each layer of every candidate: where the useful information is."""
+"""The AUC of a linear probe on each layer of every candidate."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tljax.report.wording.names import init_name
 
 
 def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
-    """One curve per candidate over relative depth, as candidates may have different layers; None without layers."""
+    """Draws one curve per candidate over relative depth; None if no layers were probed."""
     profiles = {name: [each for each in found.layers if each.network == name] for name in found.networks}
     profiles = {name: layers for name, layers in profiles.items() if len(layers) > 1}
     if not profiles:

@@ -1,4 +1,4 @@
-"""How similar the features of the candidates are: which of them make another unnecessary."""
+"""The similarity of the candidates' features, which shows which candidates are redundant."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from tljax.report.wording.names import init_name
 
 
 def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
-    """A map of every candidate with every other; None where they were not compared."""
+    """Draws a map of every candidate with every other; None if they were not compared."""
     names = [name for name in found.networks if any(name in pair for pair in found.redundancy)]
     if len(names) < 2:
         return None

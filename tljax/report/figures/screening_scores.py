@@ -13,7 +13,7 @@ PROBE = "linear_probe"
 
 
 def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
-    """One line per candidate, those of the shortlist in front; None where the screening has no probe."""
+    """Draws one line per candidate, those of the shortlist first; None if the screening has no linear probe."""
     probe = found.of(PROBE)
     networks = [name for name in found.networks if name in probe]
     if not networks:

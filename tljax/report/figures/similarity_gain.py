@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 def draw(gallery: Gallery, study: Study) -> list[Drawing]:
-    """One figure per initialisation with a panel per layer."""
+    """Draws one figure per initialisation with a panel per layer."""
     points: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
     of_tasks = [(task, task.main_representations) for task in study.tasks]
     compared = [(task, found) for task, found in of_tasks if found is not None]
@@ -46,7 +46,7 @@ def draw(gallery: Gallery, study: Study) -> list[Drawing]:
 
 
 def _gains(task: Task) -> dict[tuple[str, str], float]:
-    """The relative gain over random initialisation, by initialisation and fold, under the verdict's condition."""
+    """Returns the relative gain over random initialisation, by initialisation and fold, for the verdict's condition."""
     aucs = {arm.init: arm.aucs for arm in task.under(task.condition)}
     base = aucs.get("random", {})
     return {
@@ -69,7 +69,7 @@ def _panels(
             axes.plot(x, y, linestyle="", label=task, **styles[task].mark)
         of_task, x, y = zip(*points, strict=True)
         r = correlation(np.array(x), np.array(y), of_task if len(tasks) > 1 else None)
-        certain = np.isfinite(r.low)  # without an interval, a coefficient says nothing
+        certain = np.isfinite(r.low)  # without an interval, a coefficient means nothing
         axes.set_title(f"{layer}  r = {plain(r.value)}" if certain else layer)
         axes.set_xlabel(measure)
         axes.axhline(0, color=FAINT, linewidth=0.7)

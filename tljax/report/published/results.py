@@ -43,7 +43,7 @@ def _table() -> dict[tuple[str, ...], Published]:
 
 
 def auc(task: str, init: str, freeze: bool) -> Published | None:
-    """Returns the published AUC over validation and test images together; None where the paper has none."""
+    """Returns the published AUC over validation and test images together; None if the paper has none."""
     return _table().get(("auc", task, init, "", "freeze" if freeze else "nofreeze", ""))
 
 
@@ -65,7 +65,7 @@ def cca(task: str, model1: str, model2: str) -> dict[str, Published]:
 
 
 def cca_of(task: str, pair: NetworkPair) -> dict[str, Published]:
-    """Returns the published CCA by layer of two compared networks; empty without any."""
+    """Returns the published CCA by layer of two compared networks; empty if there is none."""
     return cca(task, published_name(pair.first, task), published_name(pair.second, task))
 
 

@@ -1,1 +1,1 @@
-"""Sentences and names: everything that the analysis found, written for a reader."""
+"""The results of the analysis in words: sentences, names and numbers."""

@@ -6,7 +6,7 @@ from tljax.report.wording.names import init_name, listed
 
 
 def methods_paragraph(study: Study) -> str:
-    """Returns what was done and nothing else; empty where no run is finished."""
+    """Returns what was done, without results; empty if no run is finished."""
     trials = study.trials
     if not trials:
         return ""

@@ -29,12 +29,15 @@ def init_phrase(init: str) -> str:
 
 
 def init_start(init: str) -> str:
-    """Returns the name of an initialisation at the start of a sentence; names of the user's stay as they are."""
+    """Returns the name of an initialisation for the start of a sentence; names given by the user are not changed."""
     return sentence(init_phrase(init)) if init == "random" else init_phrase(init)
 
 
 def condition_name(condition: Condition, without: str = "") -> str:
-    """Returns `all layers at once, paper preprocessing`; `without` leaves one of the settings out."""
+    """Returns `all layers at once, paper preprocessing`.
+
+    without: the setting of the condition that is left out.
+    """
     trained = TRAINED.get(condition.train, condition.train)
     at_once = f"{trained} at once" if condition.train == "all" else trained
     parts = {
@@ -62,7 +65,7 @@ def measure_name(measure: str) -> str:
 
 
 def compared_condition(found: Representations) -> str:
-    """Returns the condition of compared representations, as far as the task has others; else nothing."""
+    """Returns the condition of compared representations if the task has others; otherwise nothing."""
     preprocessing = [f"{found.preprocessing} preprocessing"] * bool(found.other_preprocessings)
     return ", ".join([*preprocessing, *[found.recipe] * bool(found.recipe)])
 
@@ -75,7 +78,7 @@ def task_size(task: Task) -> str:
 
 
 def lowest_seed(tasks: Sequence[Task]) -> str:
-    """Returns a sentence on figures that use the predictions of one seed per fold; nothing where there is one seed."""
+    """Returns a sentence for results that use one seed per fold; nothing if there is only one seed."""
     return " Where a fold has several seeds, the lowest is used." if any(t.several_seeds for t in tasks) else ""
 
 
@@ -95,12 +98,12 @@ def sentence(text: str) -> str:
 
 
 def signed(value: float) -> str:
-    """Returns a difference with its sign and a real minus, three decimals."""
+    """Returns a difference with its sign and three decimals; a dash if it is undefined."""
     return NONE if value != value else f"{value:+.3f}".replace("-", "−")
 
 
 def plain(value: float) -> str:
-    """Returns a number with a real minus, three decimals; a dash where it is undefined."""
+    """Returns a number with three decimals and a minus sign (U+2212); a dash if it is undefined."""
     return NONE if value != value else f"{value:.3f}".replace("-", "−")
 
 
@@ -133,7 +136,7 @@ def p_equals(p: float) -> str:
 
 
 def probability(p: float) -> str:
-    """Returns an estimated probability, which is never certain."""
+    """Returns an estimated probability; values near 0 and 1 as `< 0.01` and `> 0.99`."""
     return NONE if p != p else "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 

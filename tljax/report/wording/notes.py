@@ -11,7 +11,7 @@ from tljax.report.wording.names import condition_name, counted, init_name, init_
 
 
 def what_is_missing(study: Study) -> list[str]:
-    """Returns a sentence on everything that is missing in a study or cannot be concluded from it."""
+    """Returns a sentence for everything that is missing in a study or cannot be concluded from it."""
     lines = [f"Unfinished run {run.place}: {run.problem}." for run in study.of_status("unfinished")]
     lines += [f"Unreadable run {run.place}: {run.problem}." for run in study.of_status("corrupt")]
     waiting: dict[str, list[str]] = defaultdict(list)
@@ -33,7 +33,7 @@ def what_is_missing(study: Study) -> list[str]:
 
 
 def warnings(study: Study) -> list[str]:
-    """Returns what a reader must know before the verdict: patients in several parts of a fold, stated by the user."""
+    """Returns what a reader must know before the verdict: leakage of patients that the user permitted."""
     lines = []
     for task in study.tasks:
         allowed = [trial for trial in task.trials if trial.run.settings.get("allow_leakage")]

@@ -45,7 +45,7 @@ def commands(study: Study) -> list[str]:
 
 
 def _train_command(settings: Mapping[str, Any]) -> str:
-    """The command of a run, with every setting that is not the default."""
+    """Returns the command of a run, with every setting that differs from its default."""
     words = ["python", "-m", "tljax.train"]
     for name, default in to_json(TrainConfig()).items():
         value = settings.get(name, default)

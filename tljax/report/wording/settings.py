@@ -36,7 +36,7 @@ def setting(trials: Iterable[Trial], key: str) -> str:
 
 
 def values(found: Iterable[tuple[Trial, Any]]) -> str:
-    """Returns `96`, or `96 (pcam-small) and 224 (breast)` where the task or else the initialisation decides it."""
+    """Returns `96`, or `96 (pcam-small) and 224 (breast)` if the value depends on the task or initialisation."""
     found = [(trial, str(value)) for trial, value in found]
     distinct = sorted({value for _, value in found}, key=_numbers_first)
     for owner in (lambda trial: trial.run.task, lambda trial: init_name(trial.arm.init)):

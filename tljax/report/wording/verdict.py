@@ -20,9 +20,7 @@ from tljax.report.wording.names import (
 from tljax.statistics import power
 
 LOW_POWER = 0.3  # below it, differences are too large on average even after correction
-NOTICEABLE = (
-    0.9  # a correction for selection that leaves more than this share of the difference is not worth a sentence
-)
+NOTICEABLE = 0.9  # a correction for selection is stated if it leaves at most this share of the difference
 
 
 def study_headline(study: Study) -> tuple[str, list[str]]:
@@ -85,7 +83,7 @@ def headline(verdict: Verdict) -> str:
         case "one initialisation":
             return f"No verdict: only {leaders[0]} has finished runs."
         case "no common folds":
-            names = [*leaders, *map(init_phrase, evidence.apart)]
+            names = [*leaders, *map(init_phrase, evidence.left_out)]
             return f"No verdict: {listed(names)} share too few finished folds."
         case "one fold":
             return "No verdict: with one fold, a better initialisation cannot be distinguished from chance."
@@ -101,7 +99,11 @@ def _are(inits: Sequence[str]) -> str:
 
 
 def _better_than(verdict: Verdict) -> str:
-    """Says never more than was shown: a leader may even do worse than one that another leader beats."""
+    """Returns which initialisations the leaders are shown to beat.
+
+    They need not be the same for all leaders: one leader may even have a lower AUC than an initialisation that another
+    leader beats.
+    """
     losers = {leader: [pair.second for pair in verdict.shown if pair.first == leader] for leader in verdict.leaders}
     everyone = losers[verdict.leaders[0]]
     if len(losers) > 1 and all(beaten == everyone for beaten in losers.values()):
@@ -163,7 +165,7 @@ def _shown(pair: PairTest, evidence: Evidence) -> str:
 
 
 def _correction(pair: PairTest, evidence: Evidence) -> str:
-    """Says that a difference which just passes the test is too large on average; empty where it is far beyond."""
+    """Returns why a barely significant difference is too large on average; empty if the difference is far larger."""
     level = _level(pair)
     if not pair.t.p < 1 - level:
         return ""
@@ -182,7 +184,7 @@ def _correction(pair: PairTest, evidence: Evidence) -> str:
 
 
 def _undecided(pair: PairTest, evidence: Evidence) -> str:
-    """What is known of two initialisations between which these data cannot decide."""
+    """Returns what is known about two initialisations between which these data cannot decide."""
     second = init_phrase(pair.second)
     if pair.t.value == 0 and np.isnan(pair.t.p):
         return f"{init_start(pair.first)} and {second} have the same AUC on every fold."
@@ -212,6 +214,6 @@ def _undecided(pair: PairTest, evidence: Evidence) -> str:
 
 
 def _level(pair: PairTest) -> float:
-    """The confidence level at which the t-test of a pair counts as significant, after the adjustment."""
+    """Returns the confidence level at which the t-test of a pair counts as significant after the adjustment."""
     factor = pair.adjusted_p / pair.t.p if pair.t.p > 0 else 1.0
     return 1 - SIGNIFICANCE / max(factor, 1.0)
