@@ -88,7 +88,7 @@ def norm_before_pooling(state: dict[str, np.ndarray]) -> None:
             lambda s: s.update({"stages.2.blocks.0.beta": np.ones(3, np.float32)}),
             r"no place .*'stages\.2\.blocks\.0\.beta'",
         ),
-        (lambda s: s.update({"stem.0.weight": np.ones((8, 1, 4, 4), np.float32)}), "images of 1 channels, ours of 3"),
+        (lambda s: s.update({"stem.0.weight": np.ones((8, 1, 4, 4), np.float32)}), "images of 1 channel, ours of 3"),
         (lambda s: s.update({"stem.0.weight": np.ones((8, 3, 3, 3), np.float32)}), "this kernel is 3 x 3"),
         (
             lambda s: s.update({"stages.1.blocks.0.conv_dw.weight": np.ones((16, 1, 5, 5), np.float32)}),

@@ -71,7 +71,7 @@ def test_one_tensor_of_a_wrong_shape(state, tmp_path):
 @pytest.mark.parametrize(
     ("shape", "fact"),
     [
-        ((8, 1, 7, 7), "takes images of 1 channels, ours of 3"),
+        ((8, 1, 7, 7), "takes images of 1 channel, ours of 3"),
         ((8, 4, 7, 7), "takes images of 4 channels, ours of 3"),
         ((8, 3, 3, 3), "this kernel is 3 x 3, that of the network 7 x 7"),
         ((8, 3, 7, 7, 7), "three dimensions"),
@@ -89,6 +89,34 @@ def test_relatives_of_a_resnet_are_called_by_their_names(state, tmp_path):
     deep = {name.replace("conv1.weight", "conv1.0.weight") if name == "conv1.weight" else name: value
             for name, value in state.items()}  # fmt: skip
     assert "stem is several convolutions" in refusal(write_torch(tmp_path / "w.pth", deep))
+
+
+@pytest.mark.parametrize(
+    ("extra", "relative"),
+    [
+        ("layer1.0.se.fc1.weight", "SE-ResNet"),
+        ("layer1.0.bn1.IN.weight", "IBN-Net"),
+        ("attnpool.k_proj.weight", "CLIP's modified ResNet"),
+        ("maxpool.1.filt", "anti-aliased"),
+        ("layer1.0.downsample.0.bias", "MONAI's ResNet"),
+    ],
+)
+def test_relatives_of_a_resnet_are_called_by_an_extra_tensor(extra, relative, state, tmp_path):
+    message = refusal(write_torch(tmp_path / "w.pth", state | {extra: np.ones(8, np.float32)}))
+    assert relative in message and f"'{extra}'" in message
+
+
+def test_a_resnet_without_statistics_is_called_so(state, tmp_path):
+    bare = {name: tensor for name, tensor in state.items() if "running" not in name}
+    message = refusal(write_torch(tmp_path / "w.pth", bare))
+    assert "without running statistics" in message and "'bn1.running_mean'" in message
+
+
+def test_a_value_that_float32_lacks(state, tmp_path):
+    large = to_torch(state) | {"conv1.weight": torch.full((8, 3, 7, 7), 1e300, dtype=torch.float64)}
+    torch.save(large, tmp_path / "w.pth")
+    message = refusal(tmp_path / "w.pth")
+    assert "'conv1.weight'" in message and "1e+300" in message and "too large for float32" in message
 
 
 def test_shards_are_read_by_their_index_alone(state, tmp_path):
@@ -160,6 +188,13 @@ def test_another_resnet(network, blocks, convolutions, tmp_path):
         ("encoder.layer.0.weight", ""),
         ("patch_embed.proj.weight", "vision transformer"),
         ("conv2_block1_preact_bn.weight", "V2"),
+        ("stages.0.blocks.0.downsample.conv.weight", "(V2), as BiT"),
+        ("layers.0.blocks.0.attn.relative_position_bias_table", "a Swin transformer"),
+        ("blocks.0.attn.relative_position_bias_table", "a BEiT"),
+        ("conv_stem.weight", "an EfficientNet, a MobileNet"),
+        ("features.1.conv.0.0.weight", "an EfficientNet, a MobileNet"),
+        ("features.0.weight", "a VGG"),
+        ("inception3a.branch1.conv.weight", "a GoogLeNet"),
     ],
 )
 def test_something_else_altogether(name, network, tmp_path):

@@ -1,5 +1,6 @@
 """Files that hold a whole pickled network, as TorchXRayVision publishes them: read without any of its code."""
 
+import datetime
 import os
 import sys
 import types
@@ -86,5 +87,40 @@ def test_a_whole_pickled_model_that_runs_code_is_refused(is_zip, library, tmp_pa
 def test_several_whole_models_are_refused(library, tmp_path):
     torch.save({"one": network(), "two": network()}, tmp_path / "w.pt")
     library.undo()
-    with pytest.raises(UserError, match="more than one network"):
+    with pytest.raises(UserError, match="a network under each of 'one', 'two'"):
         convert(tmp_path / "w.pt")
+
+
+def test_a_whole_model_within_other_code_of_torch_or_under_a_key_is_read(library, tmp_path):
+    torch.save(torch.nn.DataParallel(network()), tmp_path / "parallel.pt")
+    torch.save({"model": network(), "ema": None, "epoch": 3}, tmp_path / "key.pt")
+    library.undo()
+    wanted = random_tensors(TINY, "torch_grey", num_classes=18)["conv1.kernel"]
+    for file in ("parallel.pt", "key.pt"):
+        found = convert(tmp_path / file)
+        np.testing.assert_array_equal(found.tensors["conv1.kernel"], wanted)
+        assert "of whose code none was run" in found.card.note
+
+
+def test_buffers_that_a_network_does_not_save_are_left_out(library, tmp_path):
+    model = network()
+    model.register_buffer("grid", torch.ones(3), persistent=False)
+    torch.save(model, tmp_path / "w.pt")
+    library.undo()
+    assert convert(tmp_path / "w.pt").card.format == "torchxrayvision"
+
+
+def test_objects_next_to_tensors_are_left_out(tmp_path):
+    state = to_torch(in_format(random_tensors(TINY, "torch"), "torchvision-densenet", TINY, "torch"))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+    objects = {"path": tmp_path, "date": datetime.date(2020, 1, 2), "optimizer": optimizer, "log": np.ones(3)}
+    torch.save({"state_dict": state, **objects}, tmp_path / "w.ckpt")
+    found = convert(tmp_path / "w.ckpt")
+    assert found.card.format == "torchvision-densenet"
+    assert "objects of datetime, numpy, pathlib, torch left out, of whose code none was run" in found.card.note
+
+
+def test_arrays_of_numpy_saved_by_torch_are_refused_with_what_to_do(tmp_path):
+    torch.save({"conv1.weight": np.ones(3)}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"NumPy arrays instead of tensors; save the arrays by name"):
+        convert(tmp_path / "w.pth")

@@ -164,6 +164,8 @@ def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_vari
         return f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
     if not np.isfinite(tensor).all():
         return "holds NaN or infinity; these weights are broken"
+    if tensor.dtype.itemsize > 4 and np.abs(tensor).max(initial=0) > np.finfo(np.float32).max:
+        return f"holds {np.abs(tensor).max():.3g}, which is too large for float32; these weights are broken"
     if is_variance and tensor.min() < LEAST_VARIANCE:
         return f"holds a variance below zero, {tensor.min():.3g}; these weights are broken"
     return None
@@ -180,7 +182,7 @@ def _hint(found: Shape, wanted: Shape, layout: Layout) -> str:
     if (height, width) != (our_height, our_width):
         return f": this kernel is {height} x {width}, that of the network {our_height} x {our_width}"
     if our_inputs in (1, 3) and inputs != our_inputs:
-        return f": this network takes images of {inputs} channels, ours of {our_inputs}"
+        return f": this network takes images of {inputs} channel{'s' * (inputs > 1)}, ours of {our_inputs}"
     return ""
 
 

@@ -21,7 +21,7 @@ from tljax.weights.card import WeightsCard
 from tljax.weights.keras.files import Layer, read_archive, read_hdf5
 from tljax.weights.names import Layout, some
 from tljax.weights.shards import read_shards, shards_of
-from tljax.weights.whole_model import is_part, read_whole_model
+from tljax.weights.whole_model import SAVE_ARRAYS, is_known, read_with_objects
 
 WRAPPERS = (  # keys around the tensors, the wanted ones first
     *("state_dict", "model", "model_state_dict", "model_state", "params", "net", "network", "backbone", "encoder"),
@@ -31,7 +31,6 @@ WRAPPERS = (  # keys around the tensors, the wanted ones first
 
 SAVE_TENSORS = "where it was made, save its tensors alone: torch.save(model.state_dict(), 'weights.pth')"
 
-SAVE_ARRAYS = "save the arrays by name: safetensors.numpy.save_file({name: array}, 'weights.safetensors')"
 NUMPY_PICKLE = (b"numpy.core.multiarray", b"numpy._core.multiarray", b"numpy.core.numeric", b"numpy._core.numeric")
 
 NO_WEIGHTS = {  # how a file begins -> what it is and what to do
@@ -167,10 +166,11 @@ def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
         with torch.serialization.safe_globals(_plain_values()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if not is_part(_asked(error) or ""):
+        if not is_known(_asked(error) or ""):
             raise
-        state, kind = read_whole_model(path)
-        return state, (f"the tensors of a whole pickled {kind}, of whose code none was run",)
+        content, objects = read_with_objects(path)
+        state, remarks = _state_dict(content, path)
+        return state, (*objects, *remarks)
     return _state_dict(content, path)
 
 

@@ -11,14 +11,7 @@ from tljax.weights.formats import COUNTERS, Format, NotConvertible, formats
 from tljax.weights.match import Match, is_aside
 from tljax.weights.names import in_file, renamed, some
 from tljax.weights.nearest import nearly
-
-OTHERS = {  # part of a tensor's name -> the network that has it, for files that no format explains
-    "preact_bn": "a ResNet of the second version (V2), whose blocks begin with BatchNorm",
-    "patch_embed": "a vision transformer",
-    "class_token": "a vision transformer",
-    "depthwise": "a network of depthwise convolutions",
-    "denselayer": "a DenseNet",
-}
+from tljax.weights.others import kind_of, lacking
 
 
 def recognise(source: Source) -> Match:
@@ -46,20 +39,20 @@ def _refusal(source: Source, candidates: list[Match | NotConvertible]) -> str:
     unknown = next((other for other in candidates if isinstance(other, NotConvertible)), None)
     if unknown:
         return f"{source.path} holds {unknown}"
-    if short := nearly(source):
+    if (lacked := lacking(source.tensors)) is None and (short := nearly(source)):
         family, missing = short
         return f"{source.path} holds most of a network of the family {family}, but lacks {some(missing)}"
-    other = next((f"but {kind}, " for part, kind in OTHERS.items() if any(part in n for n in source.tensors)), "")
     nearest = max((match for match in candidates if isinstance(match, Match)), key=lambda m: m.present, default=None)
-    if nearest and nearest.present > 1:
+    if lacked is None and nearest and nearest.present > 1:
         return (
             f"{source.path} holds {nearest.present} tensors of {nearest.backbone} ({nearest.form.title}) and lacks "
             f"{len(nearest.missing)}, {some(nearest.missing)}"
         )
+    kind = lacked or kind_of(source.tensors)
     known = ", ".join(sorted({form.family for form in formats().values()}))
     return (
-        f"{source.path} holds no network that can be converted, {other}by the names of its tensors, "
-        f"{some(source.tensors) or 'none'}; known are files of the families {known}"
+        f"{source.path} holds no network that can be converted, {f'but {kind}, ' if kind else ''}by the names of its "
+        f"tensors, {some(source.tensors) or 'none'}; known are files of the families {known}"
     )
 
 

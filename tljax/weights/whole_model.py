@@ -1,11 +1,11 @@
-"""Reads only the tensors of a PyTorch file that holds a complete pickled network.
+"""Reads only the tensors of a PyTorch file that also holds objects: a pickled network, a path, an optimizer, a date.
 
-Inert objects replace the network's modules, so that none of their code is imported or run.
+Inert objects replace them, so that none of their code is imported or run.
 """
 
 import collections
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,58 +13,90 @@ from typing import Any
 
 from tljax.core.errors import UserError
 
-NETWORKS = ("torch.nn.modules.", "torchvision.models.", "torchxrayvision.models.")  # whose modules are read
-INERT = (*NETWORKS, "torch.nn.", "numpy.")  # allowed parts of such a network
-PLAIN = {f"{module}.{kind.__name__}": kind for module in ("builtins", "__builtin__") for kind in (set, slice)}
+NO_CODE = "of whose code none was run"
+SAVE_ARRAYS = "save the arrays by name: safetensors.numpy.save_file({name: array}, 'weights.safetensors')"
+
+NETWORKS = (  # whose modules are read
+    *("torch.nn.modules.", "torch.nn.parallel.", "torchvision.models.", "torchvision.ops.", "torchxrayvision.models."),
+    *("timm.", "transformers.", "open_clip.", "monai.networks.", "segmentation_models_pytorch."),
+)
+OBJECTS = (  # parts of these networks, and what training code pickles next to tensors
+    *("torch.nn.", "torch._C._nn.", "torch.optim.", "numpy.", "functools.partial", "pathlib.", "datetime."),
+    "_codecs.encode",  # of the bytes of arrays and dates
+    *("lightning.", "lightning_fabric.", "pytorch_lightning.", "omegaconf."),
+)
+INERT = (*NETWORKS, *OBJECTS)
+KINDS = {
+    "builtins": (set, slice, list, dict, int, float),
+    "__builtin__": (set, slice, list, dict, int, float),
+    "collections": (collections.OrderedDict, collections.defaultdict, collections.deque, collections.Counter),
+}
+PLAIN = {f"{module}.{kind.__name__}": kind for module, kinds in KINDS.items() for kind in kinds}
 REBUILDING = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")  # of torch._utils
 
 
-def is_part(name: str) -> bool:
-    """Returns whether a class, by its whole name, is a module of a known library."""
-    return name.startswith(NETWORKS)
+def is_known(name: str) -> bool:
+    """Returns whether an object of a class, given by its whole name, can be replaced by an inert or a plain one."""
+    return name.startswith(INERT) or name in PLAIN
 
 
-def read_whole_model(path: Path) -> tuple[dict[str, Any], str]:
-    """Returns the network's parameters and buffers by name, and the name of its class.
+def read_with_objects(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """Returns the content of a file, in which each network is replaced by its tensors by name, and remarks.
 
-    Raises pickle.UnpicklingError for a file that needs anything but parts of a network, and UserError for one that does
-    not hold exactly one network.
+    Raises pickle.UnpicklingError for a file that needs anything else, and UserError for one of NumPy's arrays.
     """
     import torch
 
-    model = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_pickle_module())
-    name = getattr(type(model), "name", "")
-    if not is_part(name) or "_modules" not in vars(model):
-        raise UserError(f"{path} holds more than one network; save the one that you want alone")
-    return dict(_tensors(model, "")), name
+    classes: dict[str, Any] = {}
+    content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_pickle_module(classes))
+    if _is_network(content):
+        return dict(_tensors(content, "")), (f"the tensors of a whole pickled {content.name}, {NO_CODE}",)
+    if isinstance(content, Mapping):
+        if content and all(getattr(value, "name", "").startswith("numpy.") for value in content.values()):
+            raise UserError(f"{path} holds NumPy arrays instead of tensors; {SAVE_ARRAYS}")
+        networks = {key: value for key, value in content.items() if _is_network(value)}
+        tables = {key: dict(_tensors(network, "")) for key, network in networks.items()}
+        kinds = sorted({network.name for network in networks.values()})
+        wholes = [f"the tensors of a whole pickled {kind}, {NO_CODE}" for kind in kinds]
+        others = sorted({name.split(".")[0] for name in classes} - {"_codecs"})
+        return dict(content) | tables, tuple(wholes) or (f"objects of {', '.join(others)} left out, {NO_CODE}",)
+    return content, ()
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, _Inert) and "_modules" in vars(value)
 
 
 def _tensors(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    passing = vars(module).get("_non_persistent_buffers_set", ())
     for kind in ("_parameters", "_buffers"):
         for name, tensor in vars(module).get(kind, {}).items():
-            if tensor is not None:
+            if tensor is not None and name not in passing:
                 yield prefix + name, tensor
     for name, child in vars(module).get("_modules", {}).items():
         if child is not None:
             yield from _tensors(child, f"{prefix}{name}.")
 
 
-def _pickle_module() -> Any:
-    """Returns a pickle module for torch.load that reads tensors and plain values, and makes all else inert."""
+def _pickle_module(classes: dict[str, Any]) -> Any:
+    """Returns a pickle module for torch.load that reads tensors and plain values, and makes all else inert.
+
+    classes: filled with the inert classes by their names.
+    """
     import torch
     from torch import _utils
 
-    known = {"collections.OrderedDict": collections.OrderedDict, "torch.Size": torch.Size, **PLAIN}
-    known |= {f"torch._utils.{name}": partial(getattr(_utils, name)) for name in REBUILDING}
+    plain = {"torch.Size": torch.Size, "torch.device": torch.device, **PLAIN}
+    plain |= {f"torch._utils.{name}": partial(getattr(_utils, name)) for name in REBUILDING}
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             whole = f"{module}.{name}"
-            if whole not in known and whole.startswith(INERT):
-                known[whole] = type(name, (_Inert,), {"name": whole})
-            if whole not in known:
+            if whole in plain:
+                return plain[whole]
+            if not whole.startswith(INERT):
                 raise pickle.UnpicklingError(f"GLOBAL {whole}")
-            return known[whole]
+            return classes.setdefault(whole, type(name, (_Inert,), {"name": whole}))
 
     def load(file: Any, **options: Any) -> Any:
         return Unpickler(file, **options).load()
@@ -73,7 +105,7 @@ def _pickle_module() -> Any:
 
 
 class _Inert:
-    """An object that takes any arguments and keeps only its state."""
+    """An object that takes any arguments and members, and keeps only its state."""
 
     dump_patches = False  # torch asks the classes of old files
     name = ""
@@ -87,3 +119,12 @@ class _Inert:
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, dict):
             vars(self).update(state)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Leaves out a member of what was a dict."""
+
+    def append(self, value: Any) -> None:
+        """Leaves out a member of what was a list."""
+
+    def extend(self, values: Any) -> None:
+        """Leaves out members of what was a list."""

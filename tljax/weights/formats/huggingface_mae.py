@@ -10,7 +10,7 @@ LAYERS = huggingface_vit.LAYERS.below(ENCODER)
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
-    require(shapes, has=r"decoder\.")
+    require(shapes, has=r"decoder\.(decoder_|mask_token)")
     return LAYERS.identify(shapes, "mae_transformers")
 
 

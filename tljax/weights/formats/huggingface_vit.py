@@ -54,5 +54,5 @@ FORMAT = Format(
     ),
     licence="Apache-2.0 for Google's and Meta's weights",
     reference=by_transformers("ViTModel", "ViTConfig"),
-    aside=(r"(^|\.)pooler\.", r"(^|\.)mask_token$"),
+    aside=(r"(^|\.)pooler\.", r"(^|\.)mask_token$", r"^decoder\.0\."),  # the last: of ViTForMaskedImageModeling
 )

@@ -19,7 +19,7 @@ LAYERS = replace(
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
-    require(shapes, has=r"blocks\.0\.gamma_1", not_has="pos_embed")
+    require(shapes, has=r"blocks\.0\.gamma_1", not_has=r"pos_embed|blocks\.0\.attn\.relative_position|rel_pos_bias")
     variant = "qv_bias" if "blocks.0.attn.q_bias" in shapes else "no_bias"
     return LAYERS.identify(shapes, variant)
 

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 
 from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.formats import NotConvertible, Shapes
-from tljax.weights.names import Layout, Names, kernel, norm
+from tljax.weights.names import Layout, Names, kernel, norm, some
 
 STAGES = 4
+RELATIVES = {  # pattern of a tensor's name -> the network that has it
+    r"(^|\.)attnpool\.": "CLIP's modified ResNet, with three convolutions in its stem and attention for pooling",
+    r"\.bn\d\.IN\.": "an IBN-Net, whose blocks begin with instance normalisation",
+    r"\.(se|se_module)\.": "a ResNet with squeeze-and-excitation or channel attention (SE-ResNet, ECA-ResNet)",
+    r"\.filt$": "a ResNet with anti-aliased (blurred) strides",
+}
+MONAI = "MONAI's ResNet, whose shortcuts have biases and whose first stride may be 1, which is not known"
+UNTRACKED = "a ResNet without running statistics (GroupNorm, or BatchNorm with track_running_stats=False)"
 LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
 
@@ -98,6 +106,8 @@ class Layers:
         """Raises NotConvertible for networks with the same blocks that are not the ResNets of He et al."""
         if any(name.startswith((f"{self.stem_conv}.0.", f"{self.stem_conv}.1.")) for name in shapes):
             raise NotConvertible("a ResNet whose stem is several convolutions (ResNet-C, -D or -S), which is not known")
+        if self.layout == "torch" and (relative := self._relative(shapes)):
+            raise NotConvertible(relative)
         stem, first = (
             str(norm(self.layout, "", layer, statistics=False)[".scale"]) for layer in (self.stem_norm, self._first)
         )
@@ -106,6 +116,18 @@ class Layers:
                 f"a Wide ResNet or a ResNeXt, which is not known: its first block is {shapes[first][0]} channels wide, "
                 f"its stem {shapes[stem][0]}"
             )
+
+    def _relative(self, shapes: Shapes) -> str | None:
+        """Returns which relative of a ResNet has such tensors, and these; None where it may be a ResNet itself."""
+        shortcut = re.compile(_pattern(self.shortcut_conv).pattern + r"\.bias")
+        if (biases := sorted(filter(shortcut.fullmatch, shapes))) and f"{self.stem_conv}.bias" not in shapes:
+            return f"{MONAI}: tensors that have no place in the network: {some(biases)}"
+        for pattern, relative in RELATIVES.items():
+            if found := sorted(name for name in shapes if re.search(pattern, name)):
+                return f"{relative}, which is not known: tensors that have no place in the network: {some(found)}"
+        if not any(name.endswith(("running_mean", "running_var")) for name in shapes):
+            return f"{UNTRACKED}: it lacks '{self.stem_norm}.running_mean' and all others"
+        return None
 
     @property
     def _first(self) -> str:
