@@ -142,6 +142,9 @@ def test_elements_that_contradict_the_grey_pixels_are_refused(tmp_path, tags, me
     ("tags", "message"),
     [
         ({"SamplesPerPixel": 1}, "RGB with 1 samples per pixel"),
+        ({"PixelRepresentation": 1}, "colours of 8 signed bits"),
+        ({"BitsStored": 7, "HighBit": 6}, "colours of 7 unsigned bits"),
+        ({"PhotometricInterpretation": "YBR_FULL_422", "Columns": 7}, "7 columns, which have to be even"),
         ({"PhotometricInterpretation": "YBR_RCT"}, "YBR_RCT colours in the transfer syntax Explicit"),
         ({"PhotometricInterpretation": "YBR_PARTIAL_422"}, "YBR_PARTIAL_422 colours in the transfer syntax"),
     ],

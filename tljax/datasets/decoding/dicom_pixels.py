@@ -85,10 +85,15 @@ def _check_elements(header: pydicom.Dataset, syntax: UID) -> None:
     kind, channels = header.PhotometricInterpretation, int(header.SamplesPerPixel)
     if channels != (3 if kind in COLOURS else 1):
         raise BadImage(f"is a DICOM file of {kind} with {channels} samples per pixel: one of the two is wrong")
+    if kind in COLOURS and (header.get("PixelRepresentation") or header.get("BitsStored") != 8):
+        sign = "signed" if header.get("PixelRepresentation") else "unsigned"
+        raise BadImage(f"is a DICOM file with colours of {header.get('BitsStored')} {sign} bits; 8 unsigned are read")
     if syntax.is_encapsulated and syntax != RLELossless:
         return
     if kind in COLOURS and kind not in (RLE_COLOURS if syntax == RLELossless else UNCOMPRESSED_COLOURS):
         raise BadImage(f"is a DICOM file of {kind} colours in the transfer syntax {syntax.name}, which cannot be")
+    if kind == "YBR_FULL_422" and header.Columns % 2:
+        raise BadImage(f"is a DICOM file of {kind} with {header.Columns} columns, which have to be even")
     bits, high = header.get("BitsStored"), header.get("HighBit")
     if "PixelData" in header and bits and high is not None and high != bits - 1:
         raise BadImage(f"is a DICOM file of {bits} bits whose high bit is {high}; only {bits - 1} is read")

@@ -179,6 +179,8 @@ def _check_parts(content: bytes, page: tifffile.TiffPage) -> None:
             found = len(segment)
         elif page.compression == PACKBITS:
             found = _length_of_packbits(segment, size)
+        elif page.compression in (DEFLATE, OLD_DEFLATE):
+            found = len(zlib.decompress(segment))
         if found < size:
             raise BadImage("is corrupt or truncated (a part of its pixels is missing)")
         if found > size and page.compression == PACKBITS:
