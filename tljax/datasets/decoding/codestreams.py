@@ -12,7 +12,7 @@ JPEG_2000_CODING, JPEG_2000_TILE = b"\xff\x52", b"\xff\x90"  # coding style, sta
 JPEG_NO_FRAMES = (0xC4, 0xC8, 0xCC)  # markers from 0xC0 to 0xCF that begin no frame
 JPEG_LS = 0xF7
 JPEG_SCAN, JPEG_END = 0xDA, 0xD9
-_MARKER = re.compile(rb"\xff+[\xc0-\xcf\xd9-\xfe]")  # no restarts, and not what escapes 0xFF in the data
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # no restarts, and not what escapes 0xFF in the data
 
 
 @dataclass(frozen=True)
