@@ -3,18 +3,20 @@
 import json
 
 import numpy as np
+import pytest
 from workdirs import write_run
 
 from tljax.core import runs
 from tljax.report import write_report
 from tljax.report.analysis.study import analyse
 from tljax.report.answer import results_table
+from tljax.report.sections.agreement import published_table
 from tljax.report.sections.auc import scores_table
 from tljax.report.wording.claim import checklist
 from tljax.report.wording.methods import methods_paragraph
 from tljax.report.wording.names import condition_name
 from tljax.report.wording.notes import what_is_missing
-from tljax.report.wording.verdict import details, headline
+from tljax.report.wording.verdict import details, headline, study_headline
 
 
 def answers(study) -> dict[int, str]:
@@ -133,3 +135,56 @@ def test_one_patient_and_one_run_are_written_in_the_singular(tmp_path):
     study = analyse(tmp_path)
     assert "not disjoint by patient; 1 patient is in more than one part of a fold." in methods_paragraph(study)
     assert "1 run is left out because its classes are not benign and malignant." in " ".join(what_is_missing(study))
+
+
+def write_tasks(workdir, signals: dict[str, dict[str, float]]) -> None:
+    """Five folds of each initialisation of each task."""
+    for task, of_task in signals.items():
+        for init, signal in of_task.items():
+            for fold in range(1, 6):
+                write_run(workdir, task, init, fold=fold, signal=signal)
+
+
+@pytest.mark.parametrize(
+    ("signals", "headline"),
+    [
+        (
+            {"a": {"imagenet": 3.0, "random": 0.1}, "b": {"imagenet": 3.0, "random": 0.1}},
+            "Start from ImageNet. It is not shown to be worse than another initialisation on any of 2 tasks.",
+        ),
+        (
+            {"a": {"imagenet": 3.0, "random": 0.1}, "b": {"imagenet": 0.1, "random": 3.0}},
+            "The best initialisation depends on the task.",
+        ),
+        (
+            {"a": {"imagenet": 3.0, "random": 0.1}, "b": {"mine": 3.0, "random": 0.1}},
+            "No initialisation is among the best on all tasks, but not all of them were compared on every task.",
+        ),
+        (
+            {"a": {"imagenet": 1.0, "mine": 1.0}, "b": {"imagenet": 1.0, "random": 1.0}},
+            "No difference between the initialisations is shown on any of 2 tasks.",
+        ),
+        (
+            {"a": {"imagenet": 3.0, "random": 0.1}, "b": {"imagenet": 3.0, "random": 0.1}, "c": {"imagenet": 1.0}},
+            "Start from ImageNet. It is not shown to be worse than another initialisation on any of the 2 tasks with a "
+            "verdict.",
+        ),
+    ],
+)
+def test_headline_over_several_tasks(tmp_path, signals, headline):
+    write_tasks(tmp_path, signals)
+    assert study_headline(analyse(tmp_path))[0] == headline
+
+
+def test_published_results_are_not_shown_next_to_other_architectures(tmp_path):
+    for backbone in ("resnet50", "densenet121"):
+        for fold in (1, 2):
+            for init in ("imagenet", "radimagenet"):
+                folder = write_run(tmp_path / backbone, init=init, fold=fold)
+                config = json.loads((folder / runs.CONFIG).read_text())
+                config["init"]["backbone"] = backbone
+                (folder / runs.CONFIG).write_text(json.dumps(config))
+        study = analyse(tmp_path / backbone)
+        (task,) = study.tasks
+        shown = "published held-out AUC" in results_table(task, task.condition).columns
+        assert shown == bool(published_table(study).rows) == (backbone == "resnet50")

@@ -72,7 +72,7 @@ def _caption(task: Task, condition: Condition, columns: Sequence[str]) -> str:
 
 
 def _row(task: Task, arm: ArmResult, pair: PairTest | None, chances: Mapping[str, float]) -> Sequence[str]:
-    paper = published.auc(task.name, arm.init, arm.condition.freeze)
+    paper = published.auc_of(task.name, arm)
     return [
         init_name(arm.init),
         mean_sd(list(arm.aucs.values())),

@@ -68,6 +68,12 @@ class ArmResult:
         return self.arm.condition
 
     @property
+    def backbones(self) -> set[str]:
+        """The architectures of its networks, as far as the runs recorded them."""
+        cards = (trial.run.facts.get("init", {}) for trial in self.trials)
+        return {str(card["backbone"]) for card in cards if card.get("backbone")}
+
+    @property
     def first_seed(self) -> dict[int, Trial]:
         """One trial per fold: that of the lowest seed."""
         return {trial.fold: trial for trial in reversed(self.trials)}

@@ -23,7 +23,7 @@ def draw(gallery: Gallery, task: Task) -> Drawing:
             ends = [arm.mean.low, arm.mean.high]
             axes.plot(ends, [row, row], "-", color=style.colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot(arm.mean.value, row, markersize=7.5, zorder=4, **style.mark)
-        if paper := published.auc(task.name, arm.init, arm.condition.freeze):
+        if paper := published.auc_of(task.name, arm):
             compared = True
             small = {"markersize": 5, "markeredgewidth": 0.9, "color": "white", "markeredgecolor": INK}
             axes.plot(np.mean(list(arm.aucs_held_out.values())), row + 0.26, "o", **small)

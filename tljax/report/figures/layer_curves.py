@@ -31,11 +31,15 @@ def draw(gallery: Gallery, task: Task) -> list[Drawing]:
         ):
             curves = {pair: matched for pair in chosen if (matched := found.matched(pair))}
             if curves:
-                drawn.append(_figure(gallery, found, curves, kind, title))
+                inits = {network.init for pair in curves for network in (pair.first, pair.second)}
+                same_networks = all(published.comparable(arm) for arm in task.arms if arm.init in inits)
+                drawn.append(_figure(gallery, found, curves, kind, title, found.like_published and same_networks))
     return drawn
 
 
-def _figure(gallery: Gallery, found: Representations, curves: Curves, kind: str, title: str) -> Drawing:
+def _figure(
+    gallery: Gallery, found: Representations, curves: Curves, kind: str, title: str, with_published: bool
+) -> Drawing:
     names = [init_name(pair.first.init) if kind == "tuning" else pair_name(pair) for pair in curves]
     inits = [pair.first.init if kind == "tuning" else name for pair, name in zip(curves, names, strict=True)]
     styles = styles_of(inits)
@@ -56,7 +60,7 @@ def _figure(gallery: Gallery, found: Representations, curves: Curves, kind: str,
         if np.isfinite(chance).any():
             by_chance = True
             axes.plot(x, chance, color=style.colour, linewidth=0.9, dashes=(1, 1.5))
-        if ticks and found.like_published and (paper := published.cca_of(found.task, pair)):
+        if ticks and with_published and (paper := published.cca_of(found.task, pair)):
             at = [(place, paper[name].mean) for place, name in enumerate(ticks) if name in paper]
             if at:
                 compared = True

@@ -15,9 +15,11 @@ from importlib.resources import files
 
 from tljax.core.paper import LAYERS
 from tljax.report.analysis.networks import ComparedNetwork, NetworkPair
+from tljax.report.analysis.tasks import ArmResult
 from tljax.report.wording.names import init_name
 
 SOURCE = "Juodelyte et al., TMLR 2023, arXiv:2302.08272"
+BACKBONE = "resnet50"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,16 @@ def _table() -> dict[tuple[str, ...], Published]:
         key = (row["figure"], row["task"], *models, row["freeze"], row["layer"])
         found[key] = Published(float(row["mean"]), float(row["sd"]))
     return found
+
+
+def comparable(arm: ArmResult) -> bool:
+    """Returns whether the published results are of the same architecture (ResNet50) with all layers trained."""
+    return arm.backbones <= {BACKBONE} and arm.condition.train == "all"
+
+
+def auc_of(task: str, arm: ArmResult) -> Published | None:
+    """Returns the published AUC to set next to that of an arm; None if there is none, or if it is not comparable."""
+    return auc(task, arm.init, arm.condition.freeze) if comparable(arm) else None
 
 
 def auc(task: str, init: str, freeze: bool) -> Published | None:

@@ -56,11 +56,13 @@ def similarity_table(study: Study) -> Table:
 def published_table(study: Study) -> Table:
     """Returns the prediction similarity that the paper published, next to ours over the same kind of images."""
     rows = []
-    for task, condition, found in _all(study):
-        paper = published.prediction_similarity(task, condition.freeze)
-        if paper and found.inits == PUBLISHED_PAIR and found.held_out:
+    for name, condition, found in _all(study):
+        arms = [arm for task in study.tasks if task.name == name for arm in task.under(condition)]
+        paper = published.prediction_similarity(name, condition.freeze)
+        same_networks = all(published.comparable(arm) for arm in arms if arm.init in found.inits)
+        if paper and found.inits == PUBLISHED_PAIR and found.held_out and same_networks:
             ours = (found.test.observed, found.held_out.observed, paper[0].mean, found.held_out.authors_independent)
-            rows.append([task, condition_name(condition), *map(plain, (*ours, paper[1].mean))])
+            rows.append([name, condition_name(condition), *map(plain, (*ours, paper[1].mean))])
     columns = (
         "task", "condition", "test images", "held-out images", "published", "authors' baseline, held-out images",
         "authors' baseline, published",

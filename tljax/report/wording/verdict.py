@@ -34,9 +34,11 @@ def study_headline(study: Study) -> tuple[str, list[str]]:
         return "No verdict on any task yet.", ["The reason is given with each task."]
     inits = sorted({init for task in judged for init in task.verdict.leaders})
     unbeaten = [init for init in inits if all(init in task.verdict.leaders for task in judged)]
+    where = _all_of(judged, len(study.tasks))
     if all(task.verdict.kind == "none" for task in judged):
-        names = listed([init_phrase(init) for init in inits])
-        return f"No difference between {names} is shown on {_all_of(judged)}.", _per_task(judged)
+        same = all(set(task.verdict.leaders) == set(inits) for task in judged)
+        names = listed([init_phrase(init) for init in inits]) if same else "the initialisations"
+        return f"No difference between {names} is shown on {where}.", _per_task(judged)
     won = {
         init: [t.name for t in judged if t.verdict.kind == "winner" and t.verdict.leaders[0] == init] for init in inits
     }
@@ -44,12 +46,17 @@ def study_headline(study: Study) -> tuple[str, list[str]]:
     below = (wins or ["No initialisation is shown to be the best on any task."]) + _per_task(judged)
     if unbeaten:
         names = listed([init_phrase(init) for init in unbeaten], "or")
-        return f"Start from {names}: not shown to be worse than another on {_all_of(judged)}.", below
-    return "The best initialisation depends on the task.", below
+        subject = {1: "It is not", 2: "Neither is"}.get(len(unbeaten), "None of them is")
+        return f"Start from {names}. {subject} shown to be worse than another initialisation on {where}.", below
+    if all(init in task.verdict.evidence.aucs for init in inits for task in judged):
+        return "The best initialisation depends on the task.", below
+    return "No initialisation is among the best on all tasks, but not all of them were compared on every task.", below
 
 
-def _all_of(judged: Sequence[Task]) -> str:
-    return f"any of {len(judged)} tasks" if len(judged) > 1 else f"{judged[0].name}, the one task with a verdict"
+def _all_of(judged: Sequence[Task], tasks: int) -> str:
+    if len(judged) == 1:
+        return f"{judged[0].name}, the one task with a verdict"
+    return f"any of {tasks} tasks" if len(judged) == tasks else f"any of the {len(judged)} tasks with a verdict"
 
 
 def _per_task(judged: Sequence[Task]) -> list[str]:
