@@ -1,6 +1,5 @@
 """The similarities of representations that a study measured, by task, protocol, measure and condition."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import paper
+from tljax.report.analysis.csv_tables import Row, cell, read_table
 from tljax.report.analysis.networks import ComparedNetwork, NetworkPair, preprocessing_and_recipe, read_name
-from tljax.report.analysis.notes import Note, TablesNotWritten, Unreadable
+from tljax.report.analysis.notes import Note, TablesNotWritten
 from tljax.report.analysis.tasks import TaskRuns
 from tljax.report.analysis.trials import RunRecord
 
 Layers = tuple[str, ...]
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +217,6 @@ class _Reader:
         return tuple(seen)
 
 
-def cell(row: Row, key: str) -> float:
-    """Returns a cell as a number; NaN if it is not a number."""
-    try:
-        return float(row.get(key) or "nan")
-    except ValueError:
-        return float("nan")
-
-
 def _rows(workdir: Path, notes: list[Note]) -> Iterator[Row]:
     path = workdir / "results" / "representations.csv"
     if path.exists():
@@ -235,12 +226,3 @@ def _rows(workdir: Path, notes: list[Note]) -> Iterator[Row]:
         for part in parts:
             condition = part.stem.partition("-")[2]
             yield from ({**row, "condition": condition} for row in read_table(part, notes))
-
-
-def read_table(path: Path, notes: list[Note]) -> Iterator[Row]:
-    """Yields the complete rows of a CSV file. Adds a note if the file cannot be read."""
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            yield from (row for row in csv.DictReader(lines) if None not in row and None not in row.values())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        notes.append(Unreadable(f"{path} is not a CSV file ({error})."))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tljax.report.analysis.csv_tables import Row, cell, read_table
 from tljax.report.analysis.notes import Note, Unreadable
-from tljax.report.analysis.representations import Row, cell, read_table
 from tljax.report.analysis.tasks import ArmResult, TaskRuns
 from tljax.statistics.estimates import Comparison
 from tljax.statistics.over_folds import corrected_t

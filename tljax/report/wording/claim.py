@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import tljax
 from tljax.report.analysis.study import Study, Task
-from tljax.report.wording import settings
+from tljax.report.wording import settings, statistics
 from tljax.report.wording.names import counted, init_name, listed, sentence
 
 AUTHOR = "For the author to supply."
@@ -69,7 +69,7 @@ def _answers(study: Study) -> dict[int, str]:
         "prevalence); accuracy, balanced accuracy, F1, sensitivity at 95 % specificity, Brier score, expected "
         "calibration error.",
         29: "Each run: an interval of the AUC that takes patients as independent, or images where patients are not "
-        f"known. {settings.tests(study)}".rstrip(),
+        f"known. {statistics.tests(study)}".rstrip(),
         30: _robustness(study),
         31: _explainability(study),
         32: each(lambda task: f"{task.name}: the test images of {counted(len(task.facts.folds), 'fold')}."),

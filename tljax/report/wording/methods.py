@@ -1,7 +1,7 @@
 """The methods paragraph: what was done, ready for a paper."""
 
 from tljax.report.analysis.study import Study
-from tljax.report.wording import settings
+from tljax.report.wording import settings, statistics
 from tljax.report.wording.names import init_name, listed
 
 
@@ -22,7 +22,7 @@ def methods_paragraph(study: Study) -> str:
             settings.training(trials),
             settings.selection(trials),
             f"We report the test AUC{', with its mean and standard deviation over folds' * several_folds}.",
-            *filter(None, [settings.tests(study)]),
+            *filter(None, [statistics.tests(study)]),
             f"Software: {settings.versions(study)}",
         ]
     )
