@@ -228,6 +228,7 @@ def test_dicom_colours_become_rgb(name):
 def test_dicom_is_known_by_its_content(tmp_path):
     write_dicom(tmp_path / "1.2.840.99", DEEP)
     write_dicom(tmp_path / "DICOMDIR", DEEP)
+    write_dicom(tmp_path / "medium" / "dicomdir", DEEP)
     whole = (tmp_path / "1.2.840.99").read_bytes()
     (tmp_path / "no_preamble.dcm").write_bytes(whole[132:])
     bare = pydicom.dcmread(tmp_path / "1.2.840.99")
@@ -238,4 +239,4 @@ def test_dicom_is_known_by_its_content(tmp_path):
     for name in ("1.2.840.99", "no_preamble.dcm", "bareTrue.dcm", "bareFalse.dcm"):
         assert is_image(tmp_path / name)
         np.testing.assert_array_equal(decoded(tmp_path / name), stretch(DEEP))
-    assert not is_image(tmp_path / "DICOMDIR") and not is_image(tmp_path)
+    assert not any(map(is_image, (tmp_path / "DICOMDIR", tmp_path / "medium" / "dicomdir", tmp_path)))

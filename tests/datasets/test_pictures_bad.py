@@ -106,6 +106,8 @@ def test_deep_colours_in_jpeg_2000_are_refused():
         (b"%PDF-1.4", "is a PDF document"),
         (bytes(500), "nothing but zeros"),
         (saved("PNG")[:12], "is corrupt or truncated"),
+        (saved("JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c"), "is a JPEG of 12 bits"),
+        (saved("JPEG").replace(b"\xff\xc0", b"\xff\xf7"), "is a JPEG-LS image"),
         (b"some text", "is not an image"),
     ],
 )

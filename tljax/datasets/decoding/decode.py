@@ -29,7 +29,7 @@ def is_image(path: Path) -> bool:
     """Returns whether a file is an image, by its suffix; a DICOM file with another suffix is known by its mark."""
     if path.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES:
         return True
-    if path.name == "DICOMDIR" or not path.is_file():  # the index of a DICOM medium has the mark, too
+    if path.name.upper() == "DICOMDIR" or not path.is_file():  # the index of a DICOM medium has the mark, too
         return False
     with open(path, "rb") as file:
         return file.read(132)[128:] == b"DICM"

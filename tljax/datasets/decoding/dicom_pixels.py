@@ -85,7 +85,7 @@ def _check_elements(header: pydicom.Dataset, syntax: UID) -> None:
     kind, channels = header.PhotometricInterpretation, int(header.SamplesPerPixel)
     if channels != (3 if kind in COLOURS else 1):
         raise BadImage(f"is a DICOM file of {kind} with {channels} samples per pixel: one of the two is wrong")
-    if kind in COLOURS and (header.get("PixelRepresentation") or header.get("BitsStored") != 8):
+    if kind in COLOURS and (header.get("PixelRepresentation") or header.get("BitsStored", 8) != 8):
         sign = "signed" if header.get("PixelRepresentation") else "unsigned"
         raise BadImage(f"is a DICOM file with colours of {header.get('BitsStored')} {sign} bits; 8 unsigned are read")
     if syntax.is_encapsulated and syntax != RLELossless:

@@ -1,6 +1,10 @@
 """Names the kind of a file that is not read, by its first bytes, so that its owner knows what it is."""
 
 import codecs
+import contextlib
+
+from tljax.datasets.decoding.codestreams import JPEG_LS, read_jpeg_header
+from tljax.datasets.decoding.errors import BadImage
 
 VOLUME = "save its slices as PNG or DICOM"
 IMAGE = "save it as PNG or JPEG"
@@ -38,7 +42,8 @@ KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"<!doctype html", "a web page", DOWNLOAD),
     (0, b"<html", "a web page", DOWNLOAD),
 )
-IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51")
+JPEG, TIFF = b"\xff\xd8\xff", (b"II*\0", b"MM\0*", b"II+\0")
+IMAGES = (JPEG, *TIFF, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51")
 
 
 def describe_unread(content: bytes) -> str:
@@ -47,6 +52,13 @@ def describe_unread(content: bytes) -> str:
     for place, mark, name, advice in KINDS:
         if content[place : place + len(mark)] == mark or (mark[:1] == b"<" and text.startswith(mark)):
             return f"is {name}, which is not read; {advice}"
+    if content.startswith(JPEG):
+        with contextlib.suppress(BadImage):
+            header = read_jpeg_header(content)
+            if header.process == JPEG_LS:
+                return f"is a JPEG-LS image, which is not read outside DICOM; {IMAGE}"
+            if header.bits != 8:
+                return f"is a JPEG of {header.bits} bits, which is not read; save it as PNG"
     if content.startswith(IMAGES):
         return "is corrupt or truncated (no decoder opens it)"
     if not content.strip(b"\0"):
