@@ -8,8 +8,10 @@ from workdirs import write_run
 
 from tljax.core import runs
 from tljax.report import write_report
+from tljax.report.analysis.conditions import FREEZE
 from tljax.report.analysis.study import analyse
 from tljax.report.answer import results_table
+from tljax.report.contrast_section import contrast_table
 from tljax.report.sections.agreement import published_table
 from tljax.report.sections.auc import scores_table
 from tljax.report.wording.claim import checklist
@@ -135,6 +137,18 @@ def test_one_patient_and_one_run_are_written_in_the_singular(tmp_path):
     study = analyse(tmp_path)
     assert "not disjoint by patient; 1 patient is in more than one part of a fold." in methods_paragraph(study)
     assert "1 run is left out because its classes are not benign and malignant." in " ".join(what_is_missing(study))
+
+
+def test_two_ways_of_training_one_initialisation(tmp_path):
+    for fold in (1, 2):
+        for freeze in (True, False):
+            write_run(tmp_path, fold=fold, freeze=freeze, train="last10")
+    (task,) = (study := analyse(tmp_path)).tasks
+    text = methods_paragraph(study)
+    assert "Two ways of training one initialisation are compared fold by fold" in text and "DeLong" not in text
+    assert "normalised as each network was pre-trained." in text
+    (row,) = contrast_table(study, FREEZE).rows
+    assert row[:3] == ["breast", "ImageNet", "last 10 layers"]
 
 
 def write_tasks(workdir, signals: dict[str, dict[str, float]]) -> None:

@@ -1,5 +1,7 @@
 """The test AUC of every fold as boxes, over all tasks."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tljax.report.analysis.conditions import Condition
@@ -53,9 +55,9 @@ def draw(gallery: Gallery, study: Study) -> Drawing:
     if any(arm.condition.freeze for task in study.tasks for arm in task.arms):
         caption += " Open boxes: the head was trained first, on the frozen backbone."
     if any(_differs(arm.condition, task.condition) for task in study.tasks for arm in task.arms):
-        caption += " Hatched boxes: another preprocessing or recipe than that of the verdict."
+        caption += " Hatched boxes: another condition than that of the verdict."
     return gallery.keep(figure, "auc-by-task", "AUC by task", caption)
 
 
 def _differs(condition: Condition, verdicts: Condition) -> bool:
-    return (condition.preprocessing, condition.tag) != (verdicts.preprocessing, verdicts.tag)
+    return replace(condition, freeze=verdicts.freeze) != verdicts

@@ -42,6 +42,7 @@ def condition_name(condition: Condition, without: str = "") -> str:
     at_once = f"{trained} at once" if condition.train == "all" else trained
     parts = {
         "freeze": f"head first, then {trained}" if condition.freeze else at_once,
+        "train": trained if without == "freeze" and condition.train != "all" else "",
         "preprocessing": f"{condition.preprocessing} preprocessing" if condition.preprocessing != "native" else "",
         "tag": condition.tag,
     }

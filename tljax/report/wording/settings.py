@@ -8,8 +8,8 @@ from tljax.report.analysis.trials import Trial
 from tljax.report.wording.names import TRAINED, counted, init_name, listed
 
 _PREPROCESSINGS = {
-    "native": "normalised as each network was pre-trained",
-    "paper": "normalised as in the paper (BGR minus the ImageNet mean) for every network",
+    "native": "as each network was pre-trained",
+    "paper": "as in the paper (BGR minus the ImageNet mean) for every network",
 }
 _SELECTIONS = {
     "val_auc": "the epoch with the highest AUC on the validation images",
@@ -85,7 +85,8 @@ def preprocessing(trials: Sequence[Trial]) -> str:
     kinds = sorted({trial.arm.condition.preprocessing for trial in trials})
     return (
         f"Images were read as RGB, resized to squares with sides of {setting(trials, 'image_size')} pixels by "
-        f"nearest-neighbour interpolation, and {listed([_PREPROCESSINGS.get(kind, kind) for kind in kinds], 'or')}."
+        "nearest-neighbour interpolation, and normalised "
+        f"{listed([_PREPROCESSINGS.get(kind, kind) for kind in kinds], 'or')}."
     )
 
 

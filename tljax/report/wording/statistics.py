@@ -4,7 +4,11 @@ from tljax.report.analysis.study import Study
 
 
 def tests(study: Study) -> str:
-    """Returns the statistical tests and the rule for several comparisons; empty if nothing was compared."""
+    """Returns the statistical tests and the rules for several comparisons; empty if nothing was compared."""
+    return " ".join(filter(None, [_between_initialisations(study), _between_ways_of_training(study)]))
+
+
+def _between_initialisations(study: Study) -> str:
     compared = [result for task in study.tasks for result in task.results.values() if result.pairs]
     if not compared:
         return ""
@@ -27,3 +31,13 @@ def tests(study: Study) -> str:
     if len(study.tasks) > 1:
         text += " The 5 % level holds for each task by itself; there is no adjustment over tasks."
     return text
+
+
+def _between_ways_of_training(study: Study) -> str:
+    compared = [each for task in study.tasks for of_axis in task.contrasts.values() for each in of_axis]
+    if not any(each.folds > 1 for each in compared):
+        return ""
+    return (
+        "Two ways of training one initialisation are compared fold by fold by the corrected resampled t-test (Nadeau "
+        "and Bengio, 2003); the p-values are adjusted by Holm's method over all tasks and initialisations."
+    )
