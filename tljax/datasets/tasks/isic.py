@@ -45,6 +45,8 @@ def examples(archive: Path) -> Iterator[Example]:
             raise UserError(
                 f"{table}, line {line} names {name}, but there is no {name}.jpg: the archive is not completely unpacked"
             )
+        if name in named:
+            raise UserError(f"{table}, line {line}: {name} is in an earlier line already; keep one of the two")
         if lesions and name not in lesions:
             raise UserError(f"{name} is in {table}, but not in the table of lesions next to it")
         named.add(name)

@@ -83,7 +83,8 @@ def _labels(archive: Path, name: str) -> dict[str, bool]:
             patient, _, value = line.partition(",")
             if value not in ("0", "1"):
                 raise UserError(f"{table}, line {number}: {line!r} is not of the form 0000,1")
-            labels[patient] = value == "1"
+            if labels.setdefault(patient, value == "1") != (value == "1"):
+                raise UserError(f"{table}, line {number}: {patient} has the other label in an earlier line")
     return labels
 
 
