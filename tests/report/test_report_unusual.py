@@ -143,7 +143,7 @@ def test_two_ways_of_training_one_initialisation(tmp_path):
     for fold in (1, 2):
         for freeze in (True, False):
             write_run(tmp_path, fold=fold, freeze=freeze, train="last10")
-    (task,) = (study := analyse(tmp_path)).tasks
+    study = analyse(tmp_path)
     text = methods_paragraph(study)
     assert "Two ways of training one initialisation are compared fold by fold" in text and "DeLong" not in text
     assert "normalised as each network was pre-trained." in text

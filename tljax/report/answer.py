@@ -66,7 +66,8 @@ def _caption(task: Task, condition: Condition, columns: Sequence[str]) -> str:
         sentences.append(
             "The published AUCs are not test AUCs: they are of all images held out in a fold, validation and test "
             "images together, and the validation images chose the epoch that was kept. The held-out AUC is ours over "
-            f"the same images, to compare with them. The result of this study is the test AUC. Published: {published.SOURCE}."
+            "the same images, to compare with them. The result of this study is the test AUC. Published: "
+            f"{published.SOURCE}."
         )
     return " ".join(sentences)
 
