@@ -7,14 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test lint types gpu-toy check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m tljax.study --config configs/demo.py --workdir demo
 	$(BIN)/python -m tljax.report demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -22,7 +22,11 @@ lint: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(BIN)/basedpyright
 
-check: lint types test
+# Every step of the GPU measurements, at sizes that a CPU computes in about two minutes.
+gpu-toy: $(VENV)/.installed-test
+	PYTHON=$(CURDIR)/$(BIN)/python benchmarks/gpu.sh build/gpu-toy --toy
+
+check: lint types test gpu-toy
 
 clean:
 	rm -rf $(VENV) demo

@@ -1,4 +1,7 @@
-"""benchmarks/gpu.sh at toy size: its quick steps; a failing step does not stop the next. The others take minutes."""
+"""benchmarks/gpu.sh: a step at toy size, its limits, and that a failing step does not stop the next.
+
+`make gpu-toy` runs every step.
+"""
 
 import json
 import os

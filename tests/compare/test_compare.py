@@ -327,7 +327,7 @@ WORKER = Path(__file__).parents[1] / "compare_worker.py"
 
 def worker(*arguments: str, devices: int) -> subprocess.Popen:
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
         "PYTHONPATH": os.pathsep.join([str(WORKER.parent), str(WORKER.parents[1])]),
     }
     return subprocess.Popen([sys.executable, WORKER, *arguments], env=environment, stdout=-1, stderr=-1, text=True)
