@@ -249,6 +249,10 @@ def test_files_of_keras_keep_every_value_and_tell_where_the_pooling_is(kind, var
     found = convert(written(keras_networks[kind], tmp_path / f"file{suffix}"))
     assert (found.card.format, found.card.backbone, found.card.variant) == ("keras-convnext", "convnext_micro", variant)
     assert found.card.normalisation == NORMALISATIONS["imagenet"]
+    if suffix == ".keras":
+        other = {"keras": "keras_norm_first", "keras_norm_first": "keras"}[variant]
+        with pytest.raises(UserError, match=f"--variant {other} contradicts them"):
+            convert(tmp_path / f"file{suffix}", variant=other)
     assert found.tensors.keys() == expected.keys() and found.aside == ()
     for name, tensor in expected.items():
         np.testing.assert_array_equal(found.tensors[name], tensor)

@@ -46,6 +46,22 @@ def assert_converts(path: Path, form: str, variant: str, *, has_head: bool):
     return found
 
 
+@pytest.mark.parametrize(
+    ("form", "variant", "given"),
+    [("torchvision-densenet", "torch", "imagenet"), ("torchxrayvision", "torch_grey", "grey")],
+)
+def test_monais_names_are_read(form, variant, given, tmp_path):
+    file = {}
+    for name, tensor in state(form, variant).items():
+        own = re.sub(r"(denselayer\d+)\.", r"\1.layers.", name).replace("classifier", "class_layers.out")
+        file[own] = tensor
+    found = convert(write_torch(tmp_path / "w.pt", file))
+    assert (found.card.format, found.card.variant, len(found.card.classes)) == (form, variant, 3)
+    assert found.card.normalisation == NORMALISATIONS[given]
+    for name, tensor in random_tensors(TINY, variant).items():
+        np.testing.assert_array_equal(found.tensors[name], tensor)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
     name, form, variant = source.split("|")
@@ -251,6 +267,8 @@ def test_a_keras_model_of_another_epsilon_computes_the_same(epsilon, tmp_path, m
         network.save(tmp_path / "w.keras")
         conversion = convert(tmp_path / "w.keras")
         assert conversion.epsilon == epsilon
+        with pytest.raises(UserError, match="those of keras or torch; --variant torch_no_relu contradicts them"):
+            convert(tmp_path / "w.keras", variant="torch_no_relu")
         assert ("variances raised" in conversion.card.note) == (epsilon == 1e-3)
         monkeypatch.setitem(KERAS_NETWORKS, TINY, "Tiny")
         monkeypatch.setattr(keras.applications, "Tiny", lambda **_: tiny_of_keras(1.001e-5), raising=False)

@@ -102,6 +102,8 @@ def test_strides_in_the_second_convolutions_are_the_other_variant(tmp_path):
     network.save(tmp_path / "w.keras")
     conversion = weights.convert(tmp_path / "w.keras")
     assert conversion.card.variant == "torch_v1.5"
+    with pytest.raises(UserError, match=r"those of torch_v1\.5; --variant keras_v1 contradicts them"):
+        weights.convert(tmp_path / "w.keras", variant="keras_v1")
     ours = outputs(conversion.tensors, "small", "torch_v1.5", IMAGES)
     assert max(verify.differences(ours, probe.predict(IMAGES, verbose=0)).values()) < 1e-4
 

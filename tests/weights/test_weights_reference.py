@@ -21,13 +21,19 @@ def library():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("package", "form", "variant", "layers"),
-    [("timm", "timm-vit", "timm_reg", 6), ("transformers", "huggingface-dinov2", "dinov2_transformers", 5)],
+    [
+        ("timm", "timm-vit", "timm_reg", 6),
+        ("timm", "timm-vit", "timm_no_qkv_bias", 6),
+        ("timm", "timm-vit", "moco_v3_small", 6),
+        ("transformers", "huggingface-vit", "transformers_no_qkv_bias", 5),
+        ("transformers", "huggingface-dinov2", "dinov2_transformers", 5),
+    ],
 )
 def test_a_transformer_is_compared_with_that_of_its_library(package, form, variant, layers, library, tmp_path):
     """Also at an image size for which positions are resized."""
     library(package)
     path = write_torch(tmp_path / "w.pth", in_format(random_tensors("vit_tiny", variant), form, "vit_tiny", variant))
-    conversion = convert(path)
+    conversion = convert(path, variant=variant)
     title, theirs = verify.original_outputs(path, conversion)
     found = verify.differences(verify.our_outputs(conversion), theirs)
     assert package in title and len(found) == layers

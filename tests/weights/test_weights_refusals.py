@@ -273,6 +273,19 @@ def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
     assert fact in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (b"Access to model a/b is restricted.\n", "is a text, not weights: 'Access to model a/b is restricted.'"),
+        (bytes(5000), "zeros alone: the download is incomplete"),
+        (b"a" * 257 + b"ustar" + bytes(300), "is a tar archive; unpack it"),
+    ],
+)
+def test_what_a_failed_download_leaves(content, fact, tmp_path):
+    (tmp_path / "w.pth").write_bytes(content)
+    assert fact in refusal(tmp_path / "w.pth")
+
+
 def test_an_archive_around_the_file(state, tmp_path):
     write_torch(tmp_path / "ResNet50.pt", state)
     with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:

@@ -49,6 +49,7 @@ class Variant:
     layer_scale: the first value of the factors of each branch (Touvron et al. 2021); None: there are none.
     qkv_biases: which of queries, keys and values have a bias.
     norm_tokens: a LayerNorm before the first block.
+    heads: how many times the heads of the architecture it has.
     temperature: of the rotations.
     normalisation: of the input of a network of random weights, a key of NORMALISATIONS.
     """
@@ -62,6 +63,7 @@ class Variant:
     qkv_biases: Literal["all", "query_value", "none"] = "all"
     patch_bias: bool = True
     norm_tokens: bool = False
+    heads: int = 1
     gelu: Gelu = "exact"
     epsilon: float = 1e-6
     temperature: float = 100.0
@@ -113,7 +115,7 @@ class Block(nnx.Module):
     def __init__(self, size: Architecture, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None):
         width = size.width
         self.norm1 = LayerNorm(width, variant.epsilon, dtype)
-        self.attention = Attention(width, size.heads, variant.qkv_biases, dtype, rng)
+        self.attention = Attention(width, size.heads * variant.heads, variant.qkv_biases, dtype, rng)
         self.norm2 = LayerNorm(width, variant.epsilon, dtype)
         self.mlp = Perceptron(width, 4 * width, variant.gelu, dtype, rng)
         first = variant.layer_scale

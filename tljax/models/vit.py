@@ -5,6 +5,7 @@ the pre-training, and by the library where libraries differ in an epsilon or in 
 """
 
 import dataclasses
+import re
 
 from tljax.models.positions import ANTIALIASED, CORNERS, SCALED, SIZED
 from tljax.models.transformer import Architecture, Variant, VisionTransformer
@@ -12,11 +13,34 @@ from tljax.models.transformer import Architecture, Variant, VisionTransformer
 SIZES = {"small": (384, 12, 6), "base": (768, 12, 12), "large": (1024, 24, 16)}  # width, depth, heads
 CUTS = ((8, 224), (14, 224), (14, 336), (14, 518), (16, 224), (16, 384))  # patch, image
 
-ARCHITECTURES = {
-    f"vit_{size}_patch{patch}_{image}": Architecture(*shape, patch, image)
-    for size, shape in SIZES.items()
-    for patch, image in CUTS
-}
+
+def named(name: object) -> Architecture | None:
+    """Returns the architecture of a name such as 'vit_base_patch16_512'; None for another name."""
+    found = re.fullmatch(rf"vit_({'|'.join(SIZES)})_patch([1-9]\d?)_([1-9]\d{{0,3}})", str(name))
+    if found is None or int(found[3]) % int(found[2]):
+        return None
+    return Architecture(*SIZES[found[1]], int(found[2]), int(found[3]))
+
+
+class Architectures(dict[str, Architecture]):
+    """The usual architectures by name. Those of other patches and image sizes are in it too, but are not listed."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or named(name) is not None
+
+    def __missing__(self, name: str) -> Architecture:
+        if (found := named(name)) is None:
+            raise KeyError(name)
+        return found
+
+
+ARCHITECTURES = Architectures(
+    {
+        f"vit_{size}_patch{patch}_{image}": Architecture(*shape, patch, image)
+        for size, shape in SIZES.items()
+        for patch, image in CUTS
+    }
+)
 ARCHITECTURES["vit_tiny"] = Architecture(32, 4, 2, 8, 32)
 
 # Features are what the source classifies or retrieves by: in all but MAE the class token after the last LayerNorm; in
@@ -29,9 +53,12 @@ _CLIP = Variant(norm_tokens=True, patch_bias=False, epsilon=1e-5, interpolation=
 
 VARIANTS = {
     "timm": Variant(interpolation=ANTIALIASED, normalisation="inception"),
+    "timm_no_qkv_bias": Variant(interpolation=ANTIALIASED, qkv_biases="none", normalisation="inception"),
+    "moco_v3_small": Variant(interpolation=ANTIALIASED, heads=2),
     "timm_reg": Variant(registers=4, positions="all", interpolation=ANTIALIASED),
     "torchvision": Variant(interpolation=CORNERS),
     "transformers": Variant(epsilon=1e-12, normalisation="inception"),
+    "transformers_no_qkv_bias": Variant(epsilon=1e-12, qkv_biases="none", normalisation="inception"),
     "dino": Variant(interpolation=SCALED),
     "dinov2": _DINOV2,
     "dinov2_timm": dataclasses.replace(_DINOV2, interpolation=ANTIALIASED),

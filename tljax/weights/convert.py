@@ -54,9 +54,15 @@ def convert(
     shapes = _checked_shapes(source, match, names)
     tensors = {ours: to_ours(where, match.form.layout, shapes[ours], source.tensors) for ours, where in names.items()}
     described = _description(source, match)
+    if variant and described.compatible and variant not in described.compatible:
+        models.shapes(match.backbone, variant, 1)  # refuses an unknown variant
+        raise UserError(
+            f"{source.path} describes its layers, which are those of {' or '.join(described.compatible)}; --variant "
+            f"{variant} contradicts them: leave it out"
+        )
     outputs = len(tensors.get(f"{HEAD}bias", ()))
     classes, assumed = classes_of(source, match, outputs)
-    chosen = variant or described.variant or match.variant
+    chosen, input_given = variant or described.variant or match.variant, normalisation or described.normalisation
     remarks = (
         *_remarks(source, match, head, described),
         *assumed,
@@ -70,7 +76,7 @@ def convert(
         variant=chosen,
         sha256=source.sha256,
         note="; ".join(remarks),
-        **({"normalisation": NORMALISATIONS[normalisation]} if normalisation else {}),
+        **({"normalisation": NORMALISATIONS[input_given]} if input_given else {}),
     )
     origin = {ours: in_file(where) for ours, where in names.items()}
     return Conversion(tensors, card, origin, aside, remarks, described.epsilon)
@@ -206,7 +212,7 @@ def _remarks(source: Source, match: Match, head: Head, described: Description) -
     maxima = [name for model in source.models for name, layer in model.items() if layer.kind == "GlobalMaxPooling2D"]
     if maxima:
         yield f"'{maxima[0]}' of the file pools by the maximum, where the features here are the mean over positions"
-    if described.variant not in (None, match.variant):
+    if described.variant not in (None, match.variant) and source.layout == "keras":
         yield f"the file's own description of its layers: {described.variant}"
     yield from described.remarks
 

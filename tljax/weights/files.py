@@ -45,6 +45,7 @@ NO_WEIGHTS = {  # how a file begins -> what it is and what to do
 
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 START_BYTES = 4096
+TEXT_SHOWN = 100  # characters of a text in a message
 
 CARD_KEY = "tljax"  # in the metadata of a safetensors file that we wrote
 
@@ -119,6 +120,12 @@ def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
             raise UserError(f"{path} {lesson}")
     if not start:
         raise UserError(f"{path} is empty; fetch the file again")
+    if not any(start):
+        raise UserError(f"{path} begins with zeros alone: the download is incomplete; fetch the file again")
+    if start[257:262] == b"ustar":
+        raise UserError(f"{path} is a tar archive; unpack it, name the file in it")
+    if start.isascii() and (text := start.decode("ascii").strip()).isprintable():
+        raise UserError(f"{path} is a text, not weights: '{text[:TEXT_SHOWN]}'; fetch the file again")
     raise UserError(
         f"{path} is in no known format; known are PyTorch, safetensors and Keras files (.h5, .keras). Save another "
         "file of TensorFlow as one of Keras first"

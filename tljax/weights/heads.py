@@ -41,6 +41,11 @@ def _by_tensors(source: Source, match: Match) -> Head:
     """Finds the head by the shapes that its layers take."""
     if match.has_head:
         names = {ours: where for ours, where in match.names.items() if ours.startswith(HEAD)}
+        if match.form.projects and not source.card and _is_zero(source, names[f"{HEAD}bias"]):
+            parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
+            return Head(
+                {}, parts, (f"head left out, as its bias is zero, as a projection's is: {some(sorted(parts))}",)
+            )
         if match.form.exclusive or source.card:
             return Head(names)
         parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
@@ -59,6 +64,10 @@ def _by_tensors(source: Source, match: Match) -> Head:
     (layer,) = layers
     names = {HEAD + ours: layer + theirs for ours, theirs in dense_leaves(match.form.layout).items()}
     return Head(names, remarks=(f"the only layer next to the network, '{layer}', taken for its head",))
+
+
+def _is_zero(source: Source, where: Where) -> bool:
+    return not any(source.tensors[theirs].any() for theirs in in_file(where))
 
 
 def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:

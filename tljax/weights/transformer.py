@@ -22,6 +22,9 @@ def rule(names: str, features: str, epsilon: str, taken: str, *more: str, gelu: 
     return "; ".join((f"{names}: {', '.join(assumed)}", *more))
 
 
+GATED = r"mlp\.(w1|w2|w3|w12|weights_in|gate_proj|fc1_g)\."  # of perceptrons with a gate
+
+
 @dataclass(frozen=True)
 class Layers:
     """The names that a format gives the layers and tensors of a transformer.
@@ -65,6 +68,7 @@ class Layers:
         Raises NotConvertible if the family lacks the architecture, and KeyError if the file lacks a tensor.
         """
         placed, known = self.family.VARIANTS[variant].placed, self.family.ARCHITECTURES
+        self._refuse_relatives(shapes, placed)
         width, _, patch, _ = _of_rank(shapes, f"{self.patch}.weight", 4)
         depth = count(shapes, re.escape(self.block).replace(re.escape("{}"), r"(\d+)"))
         tokens = 0 if placed is None else _of_rank(shapes, self.positions, 2 if self.vectors else 3)[-2]
@@ -72,11 +76,39 @@ class Layers:
         for name, size in known.items():
             if (size.width, size.depth, size.patch, size.image) == (width, depth, patch, image):
                 return name, variant
+        for size, (size_width, size_depth, _) in vit.SIZES.items():  # for other images or of other patches
+            name = f"vit_{size}_patch{patch}_{image}"
+            if (size_width, size_depth) == (width, depth) and self.family is vit and name in known:
+                return name, variant
         of_images = f", for images of {image} pixels" if image else ""
         raise NotConvertible(
             f"a vision transformer of {depth} blocks, width {width} and patches of {patch} pixels{of_images}; what can "
             f"be converted is {', '.join(known)}"
         )
+
+    def without_qkv_bias(self, shapes: Shapes) -> bool:
+        """Returns whether no block has a bias of queries, keys and values."""
+        parts = (self.qkv,) if isinstance(self.qkv, str) else self.qkv
+        return not any(name.endswith(tuple(f"{part}.bias" for part in parts)) for name in shapes)
+
+    def _refuse_relatives(self, shapes: Shapes, placed: int | None) -> None:
+        """Raises NotConvertible for transformers whose tokens or perceptrons are others than ours."""
+        block = self.block.split("{}")[0]
+        if other := next((n for n in shapes if n.startswith(block) and re.search(GATED, n)), None):
+            raise NotConvertible(f"a vision transformer with gated perceptrons (SwiGLU), which is not known: '{other}'")
+        if other := next((n for n in shapes if n.endswith(("dist_token", "distillation_token"))), None):
+            raise NotConvertible(f"a distilled vision transformer (DeiT), which is not known: '{other}'")
+        if placed is None:
+            return
+        tokens = _of_rank(shapes, self.positions, 2 if self.vectors else 3)[-2]
+        sides = [math.isqrt(max(tokens - count, 0)) for count in (0, placed)]
+        if sides[1] ** 2 == tokens - placed:
+            return
+        grid = f"{tokens} position embeddings"
+        if sides[0] ** 2 != tokens:
+            raise NotConvertible(f"a vision transformer of {grid}, which are no square grid and {placed} more")
+        kind = "whose class token has no position (DeiT III)" if self.class_token in shapes else "without class token"
+        raise NotConvertible(f"a vision transformer {kind}, which is not known: it has {grid}, {sides[0]} squared")
 
     def names(self, architecture: str, variant: str) -> Names:
         """Returns where a file keeps each of our tensors."""

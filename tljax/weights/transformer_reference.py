@@ -42,7 +42,8 @@ def timm_vit_network(card: WeightsCard, tensors: Tensors, shape: Shape) -> Origi
         patch_size=size.patch,
         embed_dim=size.width,
         depth=size.depth,
-        num_heads=size.heads,
+        num_heads=size.heads * kind.heads,
+        qkv_bias=kind.qkv_biases == "all",
         num_classes=len(tensors.get("head.bias", ())),
         init_values=kind.layer_scale,
         reg_tokens=kind.registers,
@@ -82,13 +83,14 @@ def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, 
     sizes = {
         "hidden_size": size.width,
         "num_hidden_layers": size.depth,
-        "num_attention_heads": size.heads,
+        "num_attention_heads": size.heads * kind.heads,
         "patch_size": size.patch,
     }
     if kind.registers and model == "Dinov2Model":
         model, config = "Dinov2WithRegistersModel", "Dinov2WithRegistersConfig"
     sizes |= {"image_size": size.image} if size.image else {}
     sizes |= {"num_register_tokens": kind.registers} if kind.registers else {}
+    sizes |= {"qkv_bias": kind.qkv_biases == "all"} if model == "ViTModel" else {}
     sizes |= {} if model.startswith("Dinov2") else {"intermediate_size": 4 * size.width}
     if card.variant.startswith("clip"):
         sizes["hidden_act"] = "quick_gelu" if kind.gelu == "quick" else "gelu"

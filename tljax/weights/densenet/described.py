@@ -35,7 +35,7 @@ def describe(source: Source, match: Match) -> Description:
     for difference in differences(model, *_expected(layers, ARCHITECTURES[match.backbone])):
         refuse_difference(source.path, difference, match.backbone)
     norms = [model[theirs] for ours, theirs in layers.items() if ours.startswith("bn") or ours.endswith("norm")]
-    return Description(epsilon=common_epsilon(source, norms))
+    return Description(compatible=("keras", "torch"), epsilon=common_epsilon(source, norms))
 
 
 def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:

@@ -115,6 +115,8 @@ class Format:
     """Pattern of the layers that a user puts in the head's place."""
     exclusive: bool = True
     """Whether the format's own head distinguishes classes (softmax), and not single findings (sigmoids)."""
+    projects: bool = False
+    """Whether an own head without bias values is a projection, as CLIP's, and gives no classes."""
     bare: bool = False
     """Whether the file must hold only the backbone and `own_head`."""
     saved_model: bool | None = None
@@ -148,8 +150,12 @@ class Description:
 
     variant: str | None = None
     """The variant of the layers; None if the file does not describe them."""
+    compatible: tuple[str, ...] = ()
+    """The variants that compute what the file describes; empty if it does not describe its layers."""
     epsilon: float | None = None
     """The epsilon of the original's BatchNorm, if it differs from the variant's."""
+    normalisation: str | None = None
+    """The input, if the file shows another than the format implies: a key of NORMALISATIONS."""
     remarks: tuple[str, ...] = ()
 
 

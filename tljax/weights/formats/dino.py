@@ -28,5 +28,6 @@ FORMAT = replace(
     licence="Apache-2.0 for Meta's weights",
     aside=(*timm_vit.FORMAT.aside, r"(^|\.)head\.(mlp|last_layer)\."),
     exports=False,
+    describe=None,
     reference=None,
 )

@@ -5,9 +5,11 @@
 
 from dataclasses import replace
 
-from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
+from tljax.weights.formats import TRAINING, Format, Shapes, renaming, require, timm_dinov2
 from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
 
+# of a training checkpoint, the teacher is the network that its authors evaluate and publish
+TEACHER = (*(pattern.replace("teacher", "student") for pattern in TRAINING), r"(^|\.)(dino|ibot_patch|koleo)_loss\.")
 LAYERS = replace(TIMM, registers="register_tokens", head=None)
 
 
@@ -25,6 +27,6 @@ FORMAT: Format = replace(
     names=LAYERS.names,
     rename=renaming((r"blocks\.\d+\.(\d+)\.", r"blocks.\1.")),
     rule=rule("the names of DINOv2's authors", CLASS_TOKEN, "1e-6", IMAGENET),
-    aside=(*timm_dinov2.FORMAT.aside, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),
+    aside=(*TEACHER, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),
     reference=None,
 )

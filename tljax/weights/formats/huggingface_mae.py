@@ -25,4 +25,5 @@ FORMAT = replace(
     licence=mae.FORMAT.licence,
     aside=(*huggingface_vit.FORMAT.aside, r"^decoder\."),
     reference=None,
+    describe=None,
 )

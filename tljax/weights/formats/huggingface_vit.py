@@ -5,8 +5,12 @@ same layer `layers.0.attention.q_proj` in memory.
 """
 
 from dataclasses import replace
+from typing import Any
 
-from tljax.weights.formats import Format, Shapes, renaming, require
+from tljax.weights import sinusoids
+from tljax.weights.formats import Description, Format, Shapes, renaming, require
+from tljax.weights.match import Match
+from tljax.weights.names import in_file
 from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, rule
 from tljax.weights.transformer_reference import by_transformers
 
@@ -32,7 +36,13 @@ RENAME = renaming(
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"encoder\.layer\.0\.layernorm_before\.")
-    return LAYERS.identify(shapes, "transformers")
+    return LAYERS.identify(shapes, "transformers_no_qkv_bias" if LAYERS.without_qkv_bias(shapes) else "transformers")
+
+
+def describe(source: Any, match: Match) -> Description:
+    """Returns what fixed positions tell."""
+    (positions,) = in_file(match.names["positions"])
+    return sinusoids.describe(source.tensors[positions], "mae_transformers", has_head=match.has_head)
 
 
 FORMAT = Format(
@@ -53,6 +63,7 @@ FORMAT = Format(
         "--normalisation imagenet",
     ),
     licence="Apache-2.0 for Google's and Meta's weights",
+    describe=describe,
     reference=by_transformers("ViTModel", "ViTConfig"),
     aside=(r"(^|\.)pooler\.", r"(^|\.)mask_token$", r"^decoder\.0\."),  # the last: of ViTForMaskedImageModeling
 )

@@ -97,7 +97,9 @@ def describe(source: Source, match: Match) -> Description:
                 )
     inner = next(model for model in source.models if own["stages.0.0.depthwise"] in model)
     has_own = any(re.search(FORMAT.input_layers or "", name) for name in inner)
-    return Description(_variant(source, inner, own["norm"]), remarks=() if has_own else (NO_NORMALISATION,))
+    variant = _variant(source, inner, own["norm"])
+    alike = ("keras", "torch") if variant == "keras" else (variant,)
+    return Description(variant, alike, remarks=() if has_own else (NO_NORMALISATION,))
 
 
 def _by_order(source: Source, match: Match, norm: str) -> Description:

@@ -17,7 +17,7 @@ FORMAT = replace(
     rule="layers in the order of keras.applications.InceptionResNetV2: BatchNorm without factors, epsilon 1e-3, "
     "average pooling over the places within the image, input as its preprocess_input gives it (RGB in -1..1); if it is "
     "RadImageNet's, say --normalisation radimagenet",
-    describe=partial(described.describe, ARCHITECTURES),
+    describe=partial(described.describe, ARCHITECTURES, VARIANTS),
     fit=partial(layers.fit, VARIANTS),
     reference=by_keras(resnet_v2.KERAS_NETWORKS, resnet_v2.keras_layers),
 )

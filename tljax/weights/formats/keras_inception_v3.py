@@ -25,7 +25,7 @@ FORMAT = Format(
     licence="Apache-2.0 for Keras' own ImageNet weights",
     aside=keras.FORMAT.aside,
     own_head=r"^dense(_\d+)?/",
-    describe=partial(described.describe, ARCHITECTURES),
+    describe=partial(described.describe, ARCHITECTURES, VARIANTS),
     fit=partial(layers.fit, VARIANTS),
     reference=by_keras(v3.KERAS_NETWORKS, v3.keras_layers),
 )

@@ -29,5 +29,6 @@ FORMAT = replace(
     licence="CC BY-NC 4.0 for Meta's and RETFound's weights",
     aside=(*timm_vit.FORMAT.aside, r"(^|\.)decoder_", r"(^|\.)mask_token$"),
     exports=False,
+    describe=None,
     reference=None,
 )

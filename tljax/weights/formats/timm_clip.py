@@ -28,4 +28,6 @@ FORMAT = replace(
     ),
     licence="not known: that of whoever made the file",
     exports=False,
+    projects=True,
+    describe=None,
 )

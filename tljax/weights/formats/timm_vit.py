@@ -1,6 +1,11 @@
 """timm's supervised vision transformers, and all that names its tensors like them: DINO, DeiT, the encoder of MAE."""
 
-from tljax.weights.formats import TRAINING, Format, Shapes, require
+from typing import Any
+
+from tljax.weights import sinusoids
+from tljax.weights.formats import TRAINING, Description, Format, Shapes, require
+from tljax.weights.match import Match
+from tljax.weights.names import in_file
 from tljax.weights.transformer import CLASS_TOKEN, TIMM, rule
 from tljax.weights.transformer_reference import BY_TIMM
 
@@ -11,8 +16,14 @@ OTHERS = (
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, not_has=OTHERS)
-    variant = "timm_reg" if "reg_token" in shapes else "timm"
-    return TIMM.identify(shapes, variant)
+    variant = "timm_no_qkv_bias" if TIMM.without_qkv_bias(shapes) else "timm"
+    return TIMM.identify(shapes, "timm_reg" if "reg_token" in shapes else variant)
+
+
+def describe(source: Any, match: Match) -> Description:
+    """Returns what fixed positions tell."""
+    (positions,) = in_file(match.names["positions"])
+    return sinusoids.describe(source.tensors[positions], "mae", has_head=match.has_head)
 
 
 FORMAT = Format(
@@ -34,5 +45,6 @@ FORMAT = Format(
     licence="Apache-2.0 for timm's own weights",
     reference=BY_TIMM,
     aside=TRAINING,
+    describe=describe,
     exports=True,
 )

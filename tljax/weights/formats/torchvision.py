@@ -27,6 +27,7 @@ FORMAT = Format(
     names=LAYERS.names,
     normalisation="imagenet",
     rule="torchvision names without convolution biases: strides taken as torchvision's (v1.5), "
+    "without dilation or anti-aliasing, "
     "input as ImageNet's (RGB / 255, mean and std)",
     aside=TRAINING,
     own_head=OWN_HEAD,

@@ -6,6 +6,7 @@ from tljax.weights.formats import TRAINING, Format, renaming
 from tljax.weights.reference import by_torch
 
 OLD = (
+    (r"layers\.(norm|conv)([12])\.", r"\1\2."),  # 'denselayer1.layers.norm1': MONAI
     (r"norm\.([12])\.", r"norm\1."),
     (r"conv\.([12])\.", r"conv\1."),
 )  # 'denselayer1.norm.1': torchvision's first files
@@ -19,7 +20,7 @@ FORMAT = Format(
     names=TORCHVISION.names,
     rename=renaming(*OLD),
     normalisation="imagenet",
-    rule="torchvision's names: a ReLU after the last BatchNorm, as torchvision and timm have it, "
+    rule="torchvision's names: a ReLU after the last BatchNorm, as torchvision, timm and MONAI have it, "
     "input as ImageNet's (RGB / 255, mean and std)",
     licence="BSD-3-Clause for torchvision's own weights, Apache-2.0 for timm's",
     aside=TRAINING,

@@ -1,11 +1,21 @@
 """TorchXRayVision's DenseNets of one grey channel: `-best.pt`, a whole pickled model, or its state dict."""
 
 from dataclasses import replace
+from typing import Any
 
 from tljax.weights.densenet import reference
 from tljax.weights.densenet.names import TORCHVISION, identify_torch
-from tljax.weights.formats import TRAINING, torchvision_densenet
+from tljax.weights.formats import TRAINING, Description, torchvision_densenet
+from tljax.weights.match import Match
 from tljax.weights.reference import by_torch
+
+
+def describe(source: Any, match: Match) -> Description:
+    """Returns the input of MONAI's networks, which have names of their own."""
+    if any(".layers.norm1." in name for name in source.tensors):
+        return Description(normalisation="grey", remarks=("but these are MONAI's names: grey values in 0..1",))
+    return Description()
+
 
 FORMAT = replace(
     torchvision_densenet.FORMAT,
@@ -16,6 +26,7 @@ FORMAT = replace(
     "if it takes 0..1, say --normalisation grey, if -1..1, --normalisation grey_centred",
     licence="Apache-2.0 for TorchXRayVision's code; its weights also follow the terms of their training data",
     aside=(*TRAINING, r"(^|\.)op_threshs$"),  # thresholds of its findings
+    describe=describe,
     exclusive=False,
     exports=False,
     reference=by_torch("torchxrayvision", reference.original_grey),

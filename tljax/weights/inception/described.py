@@ -7,7 +7,7 @@ them must take what ours takes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tljax.models.inception import POOLED, STEM, Part, Plan, Unit
+from tljax.models.inception import POOLED, STEM, Part, Plan, Unit, Variant
 from tljax.weights.files import Source
 from tljax.weights.formats import Description
 from tljax.weights.keras.epsilon import common_epsilon
@@ -27,8 +27,10 @@ from tljax.weights.match import Match
 from tljax.weights.names import in_file
 
 
-def describe(architectures: Mapping[str, Any], source: Source, match: Match) -> Description:
-    """Returns BatchNorm's epsilon by Keras' description of the layers.
+def describe(
+    architectures: Mapping[str, Any], variants: Mapping[str, Variant], source: Source, match: Match
+) -> Description:
+    """Returns BatchNorm's epsilon by Keras' description of the layers, and the variants that compute the same.
 
     Raises UserError that names the first layer that is not ours.
     """
@@ -40,7 +42,9 @@ def describe(architectures: Mapping[str, Any], source: Source, match: Match) -> 
     expected.network(architectures[match.backbone].stages)
     for difference in differences(model, expected.wanted, expected.ends):
         refuse_difference(source.path, difference, match.backbone)
-    return Description(epsilon=common_epsilon(source, [model[name] for ours, name in layers.items() if "norm" in ours]))
+    epsilon = common_epsilon(source, [model[name] for ours, name in layers.items() if "norm" in ours])
+    alike = [name for name, kind in variants.items() if kind.count_padding == variants["keras"].count_padding]
+    return Description(compatible=tuple(alike), epsilon=epsilon)
 
 
 class _Expected:

@@ -30,7 +30,7 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
     if differences[variant]:
         refuse_difference(source.path, differences[variant][0], variant)
     norms = [model[theirs] for ours, theirs in layers.items() if "bn" in ours]
-    return Description(variant, common_epsilon(source, norms))
+    return Description(variant, (variant,), common_epsilon(source, norms))
 
 
 def _expected(
