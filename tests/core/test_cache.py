@@ -10,7 +10,7 @@ import pytest
 from tljax.core.cache import cache_home, weights_home
 
 
-def test_a_given_folder_comes_before_the_environment_and_that_before_the_home(monkeypatch, tmp_path):
+def test_the_option_precedes_the_environment_and_the_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TLJAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TLJAX_WEIGHTS", str(tmp_path / "weights"))

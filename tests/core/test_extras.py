@@ -22,7 +22,7 @@ def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch):
     extras.require("matplotlib", to="draw figures")
 
 
-def test_every_optional_package_stands_in_the_extra_that_it_is_said_to_be_in():
+def test_every_optional_package_is_in_the_stated_extra():
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for package, extra in extras.EXTRA_OF.items():
         assert any(wanted.startswith(package) for wanted in known[extra]), package

@@ -41,7 +41,7 @@ def test_folder_names_are_parsed_as_they_were_built(tmp_path, init, freeze, tag)
     assert (run.task, run.init, run.freeze, run.tag, run.fold) == ("knee", init, freeze, tag, 4)
 
 
-def test_runs_come_in_order_and_other_folders_are_passed_over(tmp_path):
+def test_other_folders_are_skipped(tmp_path):
     for fold in (10, 2):
         write_run(tmp_path, "knee", fold=fold)
     write_run(tmp_path, "breast", fold=3)
@@ -90,21 +90,21 @@ def test_a_corrupt_run_is_named_with_its_reason(tmp_path, file, content, reason)
     assert good.status == "finished"
 
 
-def test_bytes_that_are_no_text_are_a_reason_not_a_crash(tmp_path):
+def test_files_that_are_not_text_make_a_run_corrupt(tmp_path):
     folder = write_run(tmp_path)
     for file in (runs.PREDICTIONS, runs.CONFIG):
         (folder / file).write_bytes(b"\xff\xfe\x00\x81")
         assert runs.read_run(folder).status == "corrupt"
 
 
-def test_a_folder_of_another_name_is_corrupt(tmp_path):
+def test_a_run_folder_with_another_name_is_corrupt(tmp_path):
     folder = write_run(tmp_path)
     folder.parent.rename(tmp_path / "breast" / "mystery")
     (run,) = find_runs(tmp_path)
     assert run.status == "corrupt" and "not named" in run.problem
 
 
-def test_no_folder_is_a_users_mistake(tmp_path):
+def test_a_missing_folder_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="not a folder"):
         find_runs(tmp_path / "nowhere")
     assert find_runs(tmp_path) == []
@@ -118,7 +118,7 @@ def test_names_with_commas_quotes_and_other_letters_survive(tmp_path):
     assert run.split[0].file.startswith('über, "mit" <script>\nzeile')
 
 
-def test_json_of_an_undefined_auc_reads(tmp_path):
+def test_an_undefined_auc_is_read(tmp_path):
     folder = write_run(tmp_path)
     (folder / runs.METRICS).write_text(json.dumps({"epoch": 1, "val_auc": float("nan")}) + "\n")
     (run,) = find_runs(tmp_path)

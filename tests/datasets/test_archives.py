@@ -71,7 +71,7 @@ def test_an_archive_is_downloaded_once_and_found_without_being_named(server, off
 
 def test_another_file_than_the_stated_one_is_refused(offer, content, tmp_path):
     offer("changed", hash=f"md5:{hashlib.md5(content).hexdigest()}")
-    with pytest.raises(UserError, match="is not the file that its publisher states"):
+    with pytest.raises(UserError, match="does not have the hash that its publisher states"):
         archives.get(NAME, tmp_path, quiet=True)
     assert archives.downloaded("medmnist", tmp_path) is None
 

@@ -1,4 +1,4 @@
-"""ConvNeXts against those of other libraries (golden/make_convnext.py), and as backbones."""
+"""ConvNeXts are compared with those of other libraries (golden/make_convnext.py), and tested as backbones."""
 
 from functools import cache
 from pathlib import Path
@@ -40,7 +40,7 @@ def features(variant: str, side: int, dtype=jnp.float32) -> dict[str, np.ndarray
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_features_and_layers_equal_those_of_the_source(source):
-    """At a size that all strides divide, and at one of which each leaves a row and a column out."""
+    """The images have a size that all strides divide, and one of which each stride leaves out a row and a column."""
     variant = source.split("|")[3]
     wanted = [key.split("|")[4:] for key in GOLDEN if key.startswith(f"{source}|")]
     wanted = [key for key in wanted if len(key) == 2]
@@ -73,7 +73,7 @@ def test_images_that_leave_an_empty_grid_are_refused():
         model.features(jnp.zeros((1, 40, 31, 3)))
 
 
-def test_the_logits_depend_on_every_place_of_the_last_grid():
+def test_the_logits_depend_on_every_position_of_the_last_grid():
     model = network("torch")
     assert model.saliency_layer is None  # the last named layer
 
@@ -84,8 +84,8 @@ def test_the_logits_depend_on_every_place_of_the_last_grid():
     assert (jnp.abs(gradient).max(axis=-1) > 0).all()
 
 
-def test_no_gradient_on_a_gpu_scatters(monkeypatch):
-    """A scatter adds in no fixed order there."""
+def test_gradients_on_a_gpu_have_no_scatter(monkeypatch):
+    """On a GPU, a scatter adds numbers in no fixed order."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     graph, state = nnx.split(network("torch"))
 
@@ -103,7 +103,7 @@ def test_bfloat16_computes_with_features_in_float32():
 
 
 @pytest.mark.parametrize("variant", list(convnext.VARIANTS))
-def test_every_variant_has_tensors_that_its_scopes_train(variant):
+def test_every_scope_trains_tensors_of_every_variant(variant):
     model = nnx.eval_shape(lambda: models.build("convnext_micro", variant, 2, seed=None))
     names = models.shapes("convnext_micro", variant, 2)
     assert {name for name in names if model.trained_by("head")(name)} == {"head.kernel", "head.bias"}
@@ -112,7 +112,7 @@ def test_every_variant_has_tensors_that_its_scopes_train(variant):
         model.trained_by("last10")
 
 
-def test_a_random_network_begins_as_its_authors_have_it():
+def test_random_weights_have_the_authors_distribution():
     tensors = models.flatten(models.build("convnext_micro", "torch", 2))
     assert set(np.unique(tensors["stages.3.0.scale"])) == {np.float32(1e-6)}
     assert tensors["stages.3.0.up.kernel"].std() == pytest.approx(0.02, rel=0.05)

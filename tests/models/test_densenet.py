@@ -1,4 +1,4 @@
-"""DenseNets against those of other libraries (golden/make_densenets.py), and as backbones."""
+"""DenseNets are compared with those of other libraries (golden/make_densenets.py), and tested as backbones."""
 
 from functools import cache
 from pathlib import Path
@@ -45,7 +45,7 @@ def features(variant: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_features_and_layers_equal_those_of_the_source(source):
-    """At a size at which average pooling leaves out rows."""
+    """The images have a size at which average pooling leaves out rows."""
     ours = features(source.split("|")[2])
     golden = {key.rpartition("|")[2]: key for key in GOLDEN if key.startswith(f"{source}|")}
     del golden["names"]
@@ -56,7 +56,7 @@ def test_features_and_layers_equal_those_of_the_source(source):
 
 
 def test_gradients_in_training_equal_torchvision_in_float64():
-    """Moments that the layers of a block share are differentiated as if each layer had found its own."""
+    """The layers of a block share moments; their gradients are those of separately computed moments."""
     tensors = {name: value.astype(np.float64) for name, value in random_tensors(TINY, "torch").items()}
     with jax.enable_x64(True):
         model = models.build(TINY, "torch", 3, dropout=0.0, dtype=jnp.float64)

@@ -1,4 +1,4 @@
-"""The forward pass of one network: what the model itself gives, in even batches of any images."""
+"""The forward pass of one network equals the model itself, in even batches of images."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,7 @@ NET = network(0)
 IMAGES = pictures(10)
 
 
-def test_batches_hold_every_image_once_and_give_what_the_model_gives():
+def test_batches_hold_every_image_once_and_equal_the_model():
     forward = Forward(NET.model, NET.normalisation, ("block1",))
     found = list(forward.over(IMAGES, batch_size=4))
     assert [mask.tolist() for _, _, mask in found] == [[True] * 4, [True] * 3 + [False], [True] * 3 + [False]]

@@ -1,4 +1,4 @@
-"""Inception V3 and Inception-ResNet-V2 against other libraries' (golden/make_inception.py), and as backbones."""
+"""Inception networks are compared with those of other libraries (golden/make_inception.py), and tested as backbones."""
 
 from functools import cache
 from pathlib import Path
@@ -40,7 +40,7 @@ def features(backbone: str, variant: str, side: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_features_and_layers_equal_those_of_the_source(source):
-    """For the smallest images that there may be, and for larger ones of an even side."""
+    """The images have the smallest allowed size, and a larger even one."""
     _, _, backbone, variant = source.split("|")
     wanted = [key.split("|")[4:] for key in GOLDEN if key.startswith(f"{source}|")]
     wanted = [key for key in wanted if len(key) == 2]
@@ -80,7 +80,7 @@ def test_images_that_are_too_small_are_refused(backbone):
 
 
 def test_the_input_is_that_of_torchvision_with_transform_input():
-    """torchvision's own weights come with it: pixels normalised for ImageNet, which the network brings to -1..1."""
+    """With this option of torchvision's weights, the network converts pixels normalised for ImageNet to -1..1."""
     pixels = jnp.asarray(np.random.default_rng(0).integers(0, 256, (1, 5, 4, 3)).astype(np.float32))
     given = np.asarray(NORMALISATIONS["imagenet"](pixels))
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -88,7 +88,7 @@ def test_the_input_is_that_of_torchvision_with_transform_input():
     np.testing.assert_allclose(NORMALISATIONS[inception_v3.NORMALISATION](pixels), theirs, atol=1e-6)
 
 
-def test_the_share_of_a_residual_block_is_added():
+def test_a_residual_block_adds_its_scaled_branches():
     model = network("inception_resnet_v2_tiny", "torch")
     block = model.stages[1][1]
     x = jnp.asarray(np.random.default_rng(0).uniform(0, 1, (1, 5, 5, 68)), jnp.float32)
@@ -98,8 +98,8 @@ def test_the_share_of_a_residual_block_is_added():
     assert not np.allclose(before, x)
 
 
-def test_no_gradient_on_a_gpu_scatters(monkeypatch):
-    """A scatter adds in no fixed order there."""
+def test_gradients_on_a_gpu_have_no_scatter(monkeypatch):
+    """On a GPU, a scatter adds numbers in no fixed order."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     model = network("inception_resnet_v2_tiny", "torch")
     graph, state = nnx.split(model)

@@ -1,4 +1,4 @@
-"""Our ResNet is Keras' and torchvision's: outputs, every activation, and gradients."""
+"""ResNets equal those of Keras and torchvision in outputs, activations and gradients."""
 
 from functools import partial
 from pathlib import Path
@@ -119,7 +119,7 @@ def test_gradients_equal_plain_pytorch_in_float64(variant, training, small):
         assert np.abs(ours[name] - gradient).max() < 1e-6 * max(np.abs(gradient).max(), 1e-6 * largest), name
 
 
-def test_a_masked_row_has_no_part_in_the_batch_statistics():
+def test_a_masked_row_does_not_change_the_batch_statistics():
     x = jnp.asarray(np.random.default_rng(0).normal(3, 2, size=(3, 4, 5, 6)).astype(np.float32))
     junk = jnp.concatenate([x, jnp.full_like(x[:1], 100)])
     alone, masked = (BatchNorm(6, 0.9, 1e-5, jnp.float32) for _ in range(2))
@@ -157,7 +157,7 @@ def test_running_statistics_equal_pytorch():
         ((2, 8, 8, 4), (2, 2), 3, 0, 5),
     ],
 )
-def test_convolution_and_its_gradients_are_those_of_xla(shape, size, stride, padding, outputs):
+def test_convolution_and_its_gradients_equal_xla(shape, size, stride, padding, outputs):
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
         x, kernel = (jnp.asarray(rng.normal(size=s)) for s in (shape, (*size, shape[-1], outputs)))
@@ -176,7 +176,7 @@ def test_convolution_and_its_gradients_are_those_of_xla(shape, size, stride, pad
 
 
 @pytest.mark.parametrize(("places", "size"), [((9, 12), (7, 7)), ((2, 3), (7, 7)), ((5, 4), (3, 5))])
-def test_depthwise_convolution_and_its_gradients_are_those_of_xla(places, size):
+def test_depthwise_convolution_and_its_gradients_equal_xla(places, size):
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
         x, kernel = (jnp.asarray(rng.normal(size=s)) for s in ((3, *places, 5), (*size, 1, 5)))
@@ -241,8 +241,8 @@ def test_pooling_and_its_gradient_equal_pytorch(size):
         np.testing.assert_allclose(dx, image.grad.permute(0, 2, 3, 1), rtol=1e-9)
 
 
-def test_known_moments_stand_for_those_of_the_first_channels():
-    """Output, running statistics and gradients of a BatchNorm do not depend on who found the moments."""
+def test_known_moments_replace_those_of_the_first_channels():
+    """Output, running statistics and gradients of a BatchNorm do not depend on which layer computed the moments."""
     x = jnp.asarray(np.random.default_rng(0).normal(3, 2, size=(2, 4, 5, 6)).astype(np.float32))
     weight = jnp.asarray(np.random.default_rng(1).normal(size=x.shape).astype(np.float32))
     mask = jnp.asarray([True, False])
@@ -279,7 +279,7 @@ def test_keras_kernels_are_drawn_glorot_uniform(small):
     assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.01)
 
 
-def test_every_fault_of_the_tensors_is_named(small):
+def test_missing_unknown_and_misshapen_tensors_are_named(small):
     model = models.build(small, "torch_v1.5", 3)
     tensors = models.flatten(model)
     tensors["stages.9.0.conv1.kernel"] = tensors.pop("bn1.mean")
@@ -291,6 +291,6 @@ def test_every_fault_of_the_tensors_is_named(small):
 
 
 @pytest.mark.parametrize(("backbone", "variant"), [("resnet51", "keras_v1"), ("resnet50", "keras_v2")])
-def test_unknown_networks_are_refused_with_the_known(backbone, variant):
+def test_the_message_on_an_unknown_network_lists_the_known_ones(backbone, variant):
     with pytest.raises(UserError, match=r"known are .*(resnet50|torch_v1.5)"):
         models.build(backbone, variant, 2)

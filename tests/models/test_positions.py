@@ -1,4 +1,4 @@
-"""Resized position embeddings and rotary positions, against PyTorch."""
+"""Resized position embeddings and rotary positions are compared with PyTorch."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,13 +24,13 @@ def ours(grid: np.ndarray, size: tuple[int, int], interpolation: Interpolation) 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("options", [{}, {"antialias": True}, {"align_corners": True}], ids=str)
-def test_a_grid_is_resized_as_by_pytorch(size, options):
+def test_a_resized_grid_equals_pytorch(size, options):
     found = ours(GRID, size, Interpolation(**options))
     np.testing.assert_allclose(found, theirs(GRID, size=size, **options), atol=1e-12)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_grid_is_resized_by_the_factor_that_dino_takes(size):
+def test_a_resized_grid_equals_dino(size):
     expected = theirs(GRID, scale_factor=[(new + 0.1) / 7 for new in size])
     found = ours(GRID, size, Interpolation(offset=0.1))
     assert found.shape == expected.shape
@@ -44,8 +44,8 @@ def test_embeddings_are_resized_in_float32():
     np.testing.assert_array_equal(resize(jnp.asarray(grid), (7, 7), Interpolation(offset=0.1)), grid)
 
 
-def test_attention_sees_rotary_positions_by_their_distance():
-    """Rotated by their places, a query's product with a key depends on the difference of the places alone."""
+def test_attention_depends_on_differences_of_rotary_positions():
+    """The product of a rotated query and a rotated key depends only on the difference of their positions."""
     angles = rotary_angles((5, 5), 8, 100.0)
     rng = np.random.default_rng(1)
     query, key = (np.repeat(rng.normal(size=(1, 1, 1, 8)).astype(np.float32), 26, axis=2) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Vision transformers against those of other libraries (golden/make_transformers.py), and as backbones."""
+"""Vision transformers are compared with other libraries' (golden/make_transformers.py), and tested as backbones."""
 
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ def features(backbone: str, variant: str, side: int, dtype=jnp.float32) -> dict[
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_features_and_layers_equal_those_of_the_source(source):
-    """At the size of the pre-training and at another one, for which position embeddings are resized."""
+    """The images have the size of the pre-training, and another size, for which position embeddings are resized."""
     _, _, backbone, variant = source.split("|")
     wanted = [key.split("|")[4:] for key in GOLDEN if key.startswith(f"{source}|")]
     wanted = [key for key in wanted if len(key) == 2]
@@ -64,8 +64,8 @@ def test_named_layers_are_at_quarters_of_the_depth():
 @pytest.mark.parametrize(
     ("backbone", "variant", "layer"), [("vit_tiny", "timm", "block3"), ("vit_tiny", "mae", "block4")]
 )
-def test_saliency_looks_where_the_logits_still_depend_on_the_patches(backbone, variant, layer):
-    """After the last block a class token is all that is read, and the gradient of each patch is zero."""
+def test_the_saliency_layer_is_one_on_which_the_logits_depend(backbone, variant, layer):
+    """After the last block only the class token is used, so the gradient of each patch is zero there."""
     model = network(backbone, variant)
     assert model.saliency_layer == layer
 
@@ -92,7 +92,7 @@ def test_bfloat16_computes_with_features_in_float32(backbone, variant):
 
 
 @pytest.mark.parametrize("family", [vit, dinov3])
-def test_every_variant_has_tensors_that_its_scopes_train(family):
+def test_every_scope_trains_tensors_of_every_variant(family):
     for variant in family.VARIANTS:
         backbone = next(name for name in family.ARCHITECTURES if name.endswith("_tiny"))
         model = nnx.eval_shape(lambda backbone=backbone, variant=variant: models.build(backbone, variant, 2, seed=None))

@@ -1,4 +1,4 @@
-"""Predictions: columns of one name each, files before print, names that nothing can print."""
+"""Predictions: unique column names, files that are written before printing, and names that cannot be printed."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ CLASSES = ("file", "crane", ":warning: [b]", "crane")
 
 @pytest.fixture(scope="module")
 def weights_folder(tmp_path_factory):
-    """A small network that tells four classes apart, two of them of one name."""
+    """A small network with four classes, two of which have the same name."""
     import dataclasses
 
     network = networks.resolve("random", num_classes=4, backbone="resnet_tiny")
@@ -33,7 +33,7 @@ def predict(monkeypatch, *arguments) -> None:
     run_command(command.main)
 
 
-def test_every_column_has_a_name_of_its_own_and_markup_is_text(weights_folder, tmp_path, monkeypatch, capsys):
+def test_columns_have_unique_names_and_markup_is_printed_as_text(weights_folder, tmp_path, monkeypatch, capsys):
     write_images([tmp_path / "images" / ":bug: [red]a.png"])
     predict(monkeypatch, weights_folder, tmp_path / "images", "--out", tmp_path / "out.csv", "--top", "4")
     with open(tmp_path / "out.csv", newline="") as file:
@@ -55,7 +55,7 @@ def test_the_file_is_written_before_what_cannot_be_printed(weights_folder, tmp_p
     assert "Ω.png" in (tmp_path / "out.csv").read_text(encoding="utf-8")
 
 
-def test_a_pipe_that_is_closed_costs_no_result(weights_folder, tmp_path, monkeypatch):
+def test_a_closed_pipe_does_not_lose_the_results(weights_folder, tmp_path, monkeypatch):
     write_images([tmp_path / "images" / "a.png"])
 
     def show(*_) -> None:
@@ -69,17 +69,17 @@ def test_a_pipe_that_is_closed_costs_no_result(weights_folder, tmp_path, monkeyp
     assert (tmp_path / "out.csv").is_file()
 
 
-def test_the_folder_above_the_folds_is_refused_by_name(tmp_path, monkeypatch):
+def test_a_folder_of_several_runs_is_refused(tmp_path, monkeypatch):
     for fold in (1, 2):
         (tmp_path / "breast" / "imagenet-nofreeze" / f"fold{fold}").mkdir(parents=True)
         (tmp_path / "breast" / "imagenet-nofreeze" / f"fold{fold}" / "config.json").write_text("{}")
     monkeypatch.setattr(
         command, "parse", lambda *_: PredictConfig(str(tmp_path / "breast" / "imagenet-nofreeze"), (tmp_path,))
     )
-    with pytest.raises(UserError, match=r"holds 2 runs; name the folder of one fold, as .*fold1"):
+    with pytest.raises(UserError, match=r"holds 2 runs; name the folder of one fold, such as .*fold1"):
         command.main()
     monkeypatch.setattr(command, "parse", lambda *_: PredictConfig(str(tmp_path), (tmp_path,)))
-    with pytest.raises(UserError, match=r"holds 2 runs; name the folder of one fold, as .*imagenet-nofreeze/fold1"):
+    with pytest.raises(UserError, match=r"holds 2 runs; name the folder of one fold.*imagenet-nofreeze/fold1"):
         command.main()
 
 

@@ -1,4 +1,4 @@
-"""Features: exact, kept on disk, found again, and computed again only where they must be."""
+"""Features are exact, saved on disk, and computed again only if necessary."""
 
 import dataclasses
 import errno
@@ -23,7 +23,7 @@ BOTH = ("conv1", "block1")
 
 @pytest.fixture
 def passes(monkeypatch) -> list[list[int]]:
-    """The rows that each block really ran, while the test runs; blocks of 16 images."""
+    """The rows that were computed during the test, by block of 16 images."""
     ran = []
     run = extraction._run
 
@@ -37,7 +37,7 @@ def passes(monkeypatch) -> list[list[int]]:
 
 
 def plain(images: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The features of all images in one batch, without any of the code under test."""
+    """Returns the features of all images in one batch, without the tested code."""
     pooled, found = NETWORK.model.features(NETWORK.normalisation(jnp.asarray(images, jnp.float32)), BOTH)
     return np.asarray(pooled), {name: np.asarray(found[name]).mean((1, 2)) for name in BOTH}
 
@@ -53,7 +53,7 @@ def test_features_are_those_of_one_batch_of_all_images(tmp_path, passes):
     assert [len(rows) for rows in passes] == [16, 16, 8]
 
 
-def test_rows_come_in_the_order_asked_for(tmp_path):
+def test_rows_are_in_the_requested_order(tmp_path):
     rows = np.array([7, 3, 39, 0])
     alone = extract(NETWORK, DATA, rows, BOTH, cache_dir=tmp_path)
     pooled, layers = plain(DATA.images[rows])
@@ -72,7 +72,7 @@ def test_a_second_call_runs_nothing_and_a_further_layer_runs_once(tmp_path, pass
     assert len(passes) == 6
 
 
-def test_whatever_changes_the_features_is_another_entry(tmp_path, passes):
+def test_settings_that_change_the_features_have_separate_cache_entries(tmp_path, passes):
     extract(NETWORK, DATA, cache_dir=tmp_path)
     same_name = toynets.network(1)
     other_input = dataclasses.replace(NETWORK.card.normalisation, mean=(0.0, 0.0, 0.0))
@@ -84,7 +84,7 @@ def test_whatever_changes_the_features_is_another_entry(tmp_path, passes):
         assert len(passes) == before + 3
 
 
-def test_an_interrupted_pass_goes_on_and_runs_nothing_twice(tmp_path, passes, monkeypatch):
+def test_an_interrupted_pass_continues_without_repetition(tmp_path, passes, monkeypatch):
     run = extraction._run
 
     def interrupted(*arguments):
@@ -103,7 +103,7 @@ def test_an_interrupted_pass_goes_on_and_runs_nothing_twice(tmp_path, passes, mo
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "other"])
-def test_a_damaged_file_is_named_and_made_again(tmp_path, passes, damage):
+def test_a_damaged_file_is_named_and_computed_again(tmp_path, passes, damage):
     whole = extract(NETWORK, DATA, layers=("conv1",), cache_dir=tmp_path)
     file = next(tmp_path.rglob("features.npz"))
     content = bytearray(file.read_bytes())
@@ -138,10 +138,10 @@ def test_features_are_float32_where_the_network_computes_in_bfloat16(tmp_path):
     assert not np.array_equal(full.pooled, found.pooled)  # never found in the place of the others
 
 
-def test_features_that_are_no_numbers_name_the_image(tmp_path):
+def test_the_image_with_features_that_are_not_finite_is_named(tmp_path):
     broken = toynets.network(0)
     broken.model.second[...] = broken.model.second[...].at[0, 0].set(np.nan)
-    with pytest.raises(UserError, match=r"features of toy:0 hold NaN or infinity for \d+ of 40 images, first \d+.png"):
+    with pytest.raises(UserError, match=r"features of toy:0 hold NaN .* of 40 images, the first of which is \d+.png"):
         extract(broken, DATA, cache_dir=tmp_path)
     assert not list(tmp_path.rglob("*.npz"))
 
@@ -157,7 +157,7 @@ def test_a_full_disk_says_what_to_do(tmp_path, monkeypatch):
     assert len(extract(NETWORK, DATA, cache_dir=tmp_path).pooled) == 40
 
 
-def test_an_unknown_layer_is_refused_with_those_there_are(tmp_path):
+def test_the_message_on_an_unknown_layer_lists_the_layers(tmp_path):
     with pytest.raises(UserError, match=r"no layer block9; it has conv1, block1"):
         extract(NETWORK, DATA, layers=("block9",), cache_dir=tmp_path)
 

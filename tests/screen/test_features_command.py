@@ -1,4 +1,4 @@
-"""`python -m tljax.features`: image files and tasks, in the file that the design fixes."""
+"""`python -m tljax.features`: the arrays for image files and for tasks."""
 
 import sys
 
@@ -22,7 +22,7 @@ def run(monkeypatch, tmp_path, *arguments) -> dict[str, np.ndarray]:
         return {name: stored[name] for name in stored}
 
 
-def test_features_of_files_are_in_the_order_of_the_files(own, tmp_path, monkeypatch, capsys):
+def test_features_of_files_are_in_their_order(own, tmp_path, monkeypatch, capsys):
     found = run(monkeypatch, tmp_path, "random", own, *RANDOM, "--layers", "conv1,block2", "--batch-size", "5")
     assert found["features"].shape == (12, 512) and found["features"].dtype == np.float32
     assert found["layer:conv1"].shape == (12, 16) and found["layer:block2"].shape == (12, 128)

@@ -1,4 +1,4 @@
-"""Probes: scikit-learn's solutions and AUCs, honest inner choices, nearest neighbours by hand."""
+"""Probes equal scikit-learn's, choices use only training images, and nearest neighbours equal a simple computation."""
 
 import jax
 import jax.numpy as jnp
@@ -46,8 +46,8 @@ def test_isometric_points_keep_all_distances():
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_every_solution_is_the_least_of_its_loss(classes):
-    """The gradient, written down again, vanishes for every mask and penalty."""
+def test_every_solution_minimises_its_loss(classes):
+    """An independently written gradient is zero for every mask and penalty."""
     features, labels = problem(classes=classes)
     points = isometric(features)
     targets = (labels[:, None] == (np.array([1]) if classes == 2 else np.arange(classes))).astype(float)
@@ -67,7 +67,7 @@ def test_every_solution_is_the_least_of_its_loss(classes):
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(2, 30), (2, 200), (3, 30)])
-def test_the_auc_is_that_of_scikit_learn(classes, channels):
+def test_the_auc_equals_that_of_scikit_learn(classes, channels):
     features, labels = problem(120, channels, classes)
     folds = folds_of(120)
     found = linear_probe.score(features.astype(np.float32), labels, folds=folds)
@@ -86,7 +86,7 @@ def test_the_auc_is_that_of_scikit_learn(classes, channels):
     assert found.value == pytest.approx(np.mean(found.folds))
 
 
-def test_the_strength_is_that_of_the_least_log_loss_inside():
+def test_the_strength_has_the_smallest_inner_log_loss():
     features, labels = problem(signal=0.3)
     folds = folds_of(120)
     found = probe.fit(features, labels, [fold.train for fold in folds])
@@ -101,8 +101,8 @@ def test_the_strength_is_that_of_the_least_log_loss_inside():
         assert chosen == probe.STRENGTHS[losses.argmin()]
 
 
-def test_test_images_touch_neither_the_fit_nor_the_choice_and_sets_do_not_touch_each_other():
-    """Other labels and features of the images left out change nothing in what is said of the others."""
+def test_a_probe_depends_only_on_its_own_training_images():
+    """Changed labels and features of images that are left out do not change the predictions for the others."""
     features, labels = problem()
     sets = [np.arange(80), np.arange(0, 80, 2), np.arange(10, 80)]
     found = probe.fit(features, labels, sets)
@@ -124,22 +124,22 @@ def test_inner_folds_keep_groups_together_and_every_image_once():
         assert not set(fitted) & set(held_out)
 
 
-def test_a_class_of_one_image_leaves_the_usual_strength():
+def test_a_class_of_one_image_gives_the_default_strength():
     features, labels = problem()
     labels = np.where(np.arange(120) == 3, 1, 0)
     found = probe.fit(features, labels, [np.arange(30)] * 15)
     assert found.strengths[0] == 10 and np.isfinite(found.probabilities).all()
 
 
-def test_what_cannot_be_probed_is_a_message():
+def test_features_that_cannot_be_probed_give_a_message():
     features, labels = problem(40)
-    with pytest.raises(UserError, match="are of one class"):
+    with pytest.raises(UserError, match="have one class"):
         probe.fit(features, labels, [np.flatnonzero(labels == 0)])
     with pytest.raises(UserError, match="same features"):
         probe.fit(np.ones((40, 3)), labels, [np.arange(20)])
 
 
-def test_neighbours_are_those_of_scikit_learn():
+def test_neighbours_equal_those_of_scikit_learn():
     features, labels = problem(120, 10, 3)
     folds = folds_of(120)
     found = knn.score(features, labels, folds=folds)
@@ -150,7 +150,7 @@ def test_neighbours_are_those_of_scikit_learn():
 
 
 def test_k_is_chosen_without_the_image_itself_or_its_group():
-    """Each image has a twin of the same label and group: with it, one neighbour would always be right."""
+    """Each image has a copy with the same label and group. If it counted, one neighbour would always be right."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(60) % 2).repeat(2)
     features = rng.normal(size=(60, 5)).repeat(2, axis=0)

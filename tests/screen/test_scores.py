@@ -1,4 +1,4 @@
-"""Transferability scores: the authors' own figures, closed forms, bounds, and what must not change them."""
+"""Transferability scores: the authors' values, closed forms, bounds, and invariances."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def close(value: float, expected: float) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_scores_are_those_of_the_authors_code(case):
+def test_scores_equal_the_authors_code(case):
     features, labels, source = data(case)
     golden = GOLDEN[case]
     assert close(leep.score(features, labels, source=source).value, golden["leep"])
@@ -39,8 +39,8 @@ def test_scores_are_those_of_the_authors_code(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_logme_is_the_authors_but_for_the_determinant(case):
-    """Their code leaves out the d - n directions without data, each of which weighs log(alpha) / 2n."""
+def test_logme_equals_the_authors_code_except_for_the_determinant(case):
+    """The authors' code omits the d - n directions without data, each of which contributes log(alpha) / 2n."""
     features, labels, _ = data(case)
     count, channels = features.shape
     missing = max(channels - count, 0) * np.mean(np.log(GOLDEN[case]["logme_alphas"])) / (2 * count)
@@ -49,7 +49,7 @@ def test_logme_is_the_authors_but_for_the_determinant(case):
     assert value == pytest.approx(GOLDEN[case]["logme_icml"], abs=1e-3)  # their first code had all directions
 
 
-def test_logme_is_the_evidence_of_the_linear_model():
+def test_logme_equals_the_evidence_of_the_linear_model():
     """The density of the targets, y ~ N(0, F F^T / alpha + I / beta), at the best alpha and beta of a grid."""
     features, labels, _ = data("two classes")
     best = np.full(2, -np.inf)
@@ -76,7 +76,7 @@ def test_the_h_score_uses_the_shrinkage_of_ledoit_and_wolf():
 
 @pytest.mark.parametrize("shrinkage", [0.0, None])
 def test_the_h_score_reaches_its_bound_and_stays_within(shrinkage):
-    """Classes of one point each: all variance lies between them, so that it is k - 1, whatever n and d."""
+    """If every class is one point, all variance is between classes, so the score is k - 1 for any n and d."""
     rng = np.random.default_rng(0)
     for count, channels, classes in ((12, 200, 3), (200, 12, 5), (40, 40, 4)):
         labels = np.arange(count) % classes
@@ -104,7 +104,7 @@ def test_gbc_of_spherical_gaussians_has_the_determinant_of_the_paper():
     assert close(gbc.score(features, labels).value, expected)  # all principal components keep all distances
 
 
-def test_parc_on_principal_components_is_that_of_their_published_reduction():
+def test_parc_on_principal_components_equals_the_published_reduction():
     from sklearn.decomposition import PCA
 
     features, labels, _ = data("two classes")
@@ -120,7 +120,7 @@ def test_ncti_compares_the_candidates():
     assert [each.value for each in ncti.pooled(found[:1])] == [0.0]
 
 
-def test_the_baseline_looks_at_the_pretraining_alone():
+def test_the_baseline_depends_only_on_the_pretraining():
     nothing = np.zeros((0, 1)), np.zeros(0, int)
     values = [baseline.score(*nothing, pretraining=images).value for images in (0.0, 1_281_167.0, 142_000_000.0)]
     assert values[0] == 0 and values == sorted(values)
@@ -147,8 +147,8 @@ def test_scores_stay_within_their_bounds(name, classes):
 
 
 @pytest.mark.parametrize("name", UNSUPERVISED)
-def test_scores_tell_classes_from_chance(name):
-    """Better for features that hold the labels than for the same features with the labels shuffled."""
+def test_scores_are_higher_for_separated_classes_than_for_chance(name):
+    """A score is higher for features that contain the labels than for the same features with shuffled labels."""
     features, labels, _ = data("two classes")
     shuffled = np.random.default_rng(0).permutation(labels)
     score = scores.named(name).score
@@ -176,7 +176,7 @@ def test_a_rotation_of_the_features_does_not_matter(name):
 
 
 @pytest.mark.parametrize("name", UNSUPERVISED)
-def test_bad_input_is_a_message(name):
+def test_bad_input_gives_a_message(name):
     score = scores.named(name).score
     features, labels = np.random.default_rng(0).normal(size=(12, 4)), np.arange(12) % 2
     broken = features.copy()
@@ -190,7 +190,7 @@ def test_bad_input_is_a_message(name):
     score(features, np.array([0] + [1] * 11))  # a class of one image is no reason to fail
 
 
-def test_leep_refuses_what_is_no_probability():
+def test_leep_refuses_values_that_are_not_probabilities():
     features, labels, source = data("two classes")
     with pytest.raises(UserError, match="must sum to 1"):
         leep.score(features, labels, source=source * 2)
@@ -200,7 +200,7 @@ def test_leep_refuses_what_is_no_probability():
     )
 
 
-def test_an_unknown_score_is_answered_with_those_there_are():
+def test_the_message_on_an_unknown_score_lists_the_scores():
     assert scores.needs("leep") == ("source",) and scores.needs("logme") == ()
-    with pytest.raises(UserError, match="no score 'logmee'; there are baseline"):
+    with pytest.raises(UserError, match="no score 'logmee'; known are baseline"):
         scores.named("logmee")

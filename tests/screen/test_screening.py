@@ -1,4 +1,4 @@
-"""`tljax screen`: its tables, what it says, what it leaves out, and how it continues."""
+"""`tljax screen`: its tables and messages, what it leaves out, and how it continues."""
 
 import csv
 import dataclasses
@@ -33,7 +33,7 @@ def entry(name: str, **changes) -> Entry:
 
 
 class Broken(toynets.ToyNet):
-    """Features that are all equal, or no numbers."""
+    """Features that are all equal, or not finite."""
 
     def __init__(self, seed: int, value: float):
         super().__init__(seed)
@@ -85,7 +85,7 @@ def read(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_the_tables_are_as_the_design_fixes_them(world, tmp_path, capsys):
+def test_the_tables_have_the_documented_columns(world, tmp_path, capsys):
     run, measured = world
     (found, prepared), config = run("good", "other", "random")
     out = tmp_path / "out"
@@ -119,7 +119,7 @@ def test_the_tables_are_as_the_design_fixes_them(world, tmp_path, capsys):
     assert measured == ["good", "other", "random"]  # a second time nothing is measured
 
 
-def test_an_interrupted_screening_continues_and_measures_nothing_twice(world, monkeypatch):
+def test_an_interrupted_screening_continues_without_repetition(world, monkeypatch):
     run, measured = world
     whole = screening.measure
 
@@ -166,7 +166,7 @@ def test_candidates_without_information_are_left_out_and_named(world):
         run("constant", efficiency=False)
 
 
-def test_missing_weights_are_named_once_with_the_command_that_gets_them(world, tmp_path, monkeypatch, capsys):
+def test_missing_weights_are_named_with_the_download_command(world, tmp_path, monkeypatch, capsys):
     run, _ = world
     run("good", missing={"radimagenet": "get them with: tljax weights get radimagenet"}, efficiency=False)
     assert capsys.readouterr().err.count("tljax weights get radimagenet") == 1
@@ -187,7 +187,7 @@ def test_a_full_disk_says_what_to_do(world, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(screening, "write_csv", full)
-    with pytest.raises(UserError, match=r"screen.csv .No space left on device.; make room or choose another --out"):
+    with pytest.raises(UserError, match=r"screen.csv .No space left on device.; free some space or choose another"):
         run("good", efficiency=False)
 
 
@@ -211,7 +211,7 @@ def saved(folder: Path, seed: int) -> Path:
     return folder
 
 
-def test_candidates_are_all_weights_there_are_and_random_ones(tmp_path):
+def test_candidates_are_all_existing_weights_and_random_ones(tmp_path):
     saved(tmp_path / "a", 1)
     saved(tmp_path / "b", 2)
     (tmp_path / "unfinished").mkdir()
@@ -235,7 +235,7 @@ def test_a_studys_random_network_is_screened_under_its_own_name(tmp_path):
     }
 
 
-def test_two_weights_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_two_weights_of_one_name_are_distinguished_by_their_folders(tmp_path):
     one, other = saved(tmp_path / "x" / "w", 1), saved(tmp_path / "y" / "w", 2)
     found, _ = candidates.find(ScreenConfig(networks=(str(one), str(other), str(one)), weights_dir=tmp_path / "none"))
     assert len({each.name for each in found}) == 3 and sum(not each.random for each in found) == 2

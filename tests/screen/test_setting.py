@@ -1,4 +1,4 @@
-"""What candidates share: folds, draws of training images, and the training images without the test's duplicates."""
+"""The setting that candidates share: folds, draws of training images, and training images without duplicates."""
 
 import dataclasses
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_draws_keep_patients_whole(monkeypatch):
         assert set(train[touched]) == set(draw.rows)
 
 
-def test_training_without_the_tests_duplicates_and_without_as_many_others(monkeypatch):
+def test_training_sets_without_duplicates_and_without_as_many_other_images(monkeypatch):
     from tljax.datasets.duplicate_images import DuplicatePair
 
     data = dataset(100)
@@ -78,7 +78,7 @@ def test_groups_of_duplicates_are_kept_together_on_request(monkeypatch):
         parts = [set(fold.train.tolist()), set(fold.test.tolist())]
         assert not any({pair.first, pair.second} & parts[0] and {pair.first, pair.second} & parts[1] for pair in pairs)
     assert found.without == () and found.groups is not None
-    with pytest.raises(UserError, match="--group-duplicates makes its own folds"):
+    with pytest.raises(UserError, match="--group-duplicates makes new folds"):
         prepared(monkeypatch, data, group_duplicates=True, folds_dir=Path("lists"))
 
 
@@ -106,7 +106,7 @@ def test_a_fold_of_a_list_that_lacks_a_class_is_refused(monkeypatch):
         prepared(monkeypatch, data, folds_dir=Path("lists"))
 
 
-def test_images_at_which_a_curve_reaches_another_are_found():
+def test_the_number_of_images_with_equal_auc_is_found():
     sizes = [10.0, 20.0, 40.0, 80.0]
     curve = [np.full((5, 5), value) for value in (0.6, 0.7, 0.8)] + [np.full((5, 1), 0.9)]
     found = equivalence(sizes, curve, np.full(5, 0.75))

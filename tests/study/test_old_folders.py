@@ -35,7 +35,7 @@ def config(old) -> StudyConfig:
     return dataclasses.replace(load_config(old / "config.py", StudyConfig), workdir=old / "study")
 
 
-def test_a_finished_study_is_continued_without_repeating_anything(config):
+def test_a_finished_study_is_continued_without_repetition(config):
     before = without_clock(config.workdir / "results")
     assert before["runs.csv"][0]["status"] == "finished"
     grid = make_grid(config)
@@ -45,7 +45,7 @@ def test_a_finished_study_is_continued_without_repeating_anything(config):
     assert rows_of(config.workdir / "results" / "CCA_phantom.csv") == before["CCA_phantom.csv"]
 
 
-def test_a_setting_that_came_later_is_compared_with_what_was_done_before_it(config):
+def test_a_later_setting_is_compared_with_the_earlier_behaviour(config):
     train_config = dataclasses.replace(config.train, weight_decay=0.05)
     with pytest.raises(UserError, match=r"weight decay was 0\.0, is now 0\.05"):
         make_grid(dataclasses.replace(config, train=train_config))

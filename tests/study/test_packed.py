@@ -1,4 +1,4 @@
-"""Several work items in one SLURM job: each has its outcome, and a job that is told to stop is queued again."""
+"""Several work items in one SLURM job: each has its outcome, and a stopped job is queued again."""
 
 import functools
 import os
@@ -30,7 +30,7 @@ def test_each_item_of_a_job_has_its_own_outcome(tmp_path):
     assert (tmp_path / "made").exists()
 
 
-def test_a_job_that_is_told_to_stop_asks_to_be_queued_again(tmp_path):
+def test_a_stopped_job_is_queued_again(tmp_path):
     asked = []
     before = signal.signal(signal.SIGUSR2, lambda *_: asked.append("requeue"))
     try:
@@ -43,7 +43,7 @@ def test_a_job_that_is_told_to_stop_asks_to_be_queued_again(tmp_path):
 
 
 class FakeJob:
-    """What submitit knows of a job, with a result that a test sets."""
+    """A job of submitit, with a result that a test sets."""
 
     def __init__(self, folder):
         self.paths = SimpleNamespace(result_pickle=folder / "result.pkl", stderr="job.err")
@@ -58,7 +58,7 @@ class FakeJob:
 
 @pytest.fixture
 def launcher(tmp_path, monkeypatch):
-    """With one job, and a queue that a test sets in its `queue`."""
+    """A launcher with one job, and a queue that a test sets in `queue`."""
     monkeypatch.setattr("tljax.study.slurm.POLL", 0)
     made = object.__new__(SlurmLauncher)
     made._jobs = {"1_0": ([WorkItem("a", int)], FakeJob(tmp_path))}
@@ -73,7 +73,7 @@ def launcher(tmp_path, monkeypatch):
     return made
 
 
-def test_a_job_that_was_queued_again_has_not_failed_whatever_files_it_left(launcher):
+def test_a_requeued_job_has_not_failed(launcher):
     job = launcher._jobs["1_0"][1]
     job.paths.result_pickle.touch()
     job.error = RuntimeError("Traceback\nsubprocess.CalledProcessError: 'scontrol requeue' died with SIGTERM\n  - path")

@@ -1,4 +1,4 @@
-"""Planning a large study takes time in proportion to its runs; the display of one shows a part of it."""
+"""Planning a study takes time in proportion to its runs, and the display of a large study shows a part of it."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def planned(workdir, count: int):
 
 
 def calls(config) -> int:
-    """How many functions planning calls, those written in C included: the same number on any machine, however busy."""
+    """Returns the number of function calls of planning, including those in C: it does not depend on the machine."""
     count = 0
 
     def counting(frame, event, argument):
@@ -51,7 +51,7 @@ def test_planning_four_times_the_runs_takes_about_four_times_the_work(tmp_path):
 
 
 def test_thirty_thousand_planned_runs_are_recorded_in_seconds(tmp_path):
-    """What an earlier command planned is looked up, not searched for."""
+    """The runs of earlier commands are looked up in a dictionary, not searched in a list."""
     config = planned(tmp_path, 100)
     grid = make_grid(config)
     (tmp_path / "study.json").write_text(json.dumps({"planned": [f"phantom/x{n}/fold1" for n in range(30_000)]}))
@@ -66,7 +66,7 @@ def grid(tmp_path):
     return make_grid(planned(tmp_path, 5 * (ROWS + 10)))
 
 
-def test_a_large_grid_is_shown_in_part_with_what_is_at_work_first(grid):
+def test_a_large_grid_shows_the_running_networks_first(grid):
     console = Console(file=StringIO(), force_terminal=True, width=100, height=200)
     last: PlannedRun = grid.runs[-1]
     write_run(last.config.workdir, "phantom", "random", fold=5, tag=last.condition, finished=False, epochs=3)

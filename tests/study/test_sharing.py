@@ -1,4 +1,4 @@
-"""Several workers on a device: how many, with what share of the memory, and with the same results."""
+"""Several workers on a device: their number, their share of the memory, and equal results."""
 
 import dataclasses
 import functools
@@ -31,7 +31,7 @@ def folders(tmp_path) -> list[Path]:
 
 
 def train_side_by_side(sharing: Sharing, folders, rate: float, memory: int | None = None) -> int:
-    """Two epochs of all runs at a rate; the number of workers that then share the device."""
+    """Writes two epochs of all runs at a rate, and returns the number of workers that then share the device."""
     sharing.changed([folders])
     row = json.dumps({"images_per_second": rate, "device_memory_bytes": memory}) + "\n"
     for _ in range(2):
@@ -43,7 +43,7 @@ def train_side_by_side(sharing: Sharing, folders, rate: float, memory: int | Non
     return sharing.count
 
 
-def test_workers_are_added_as_long_as_the_throughput_rises(folders):
+def test_workers_are_added_while_the_throughput_rises(folders):
     sharing = Sharing("auto")
     assert train_side_by_side(sharing, folders[:1], 100) == 2
     assert train_side_by_side(sharing, folders[:2], 80) == 3
@@ -53,7 +53,7 @@ def test_workers_are_added_as_long_as_the_throughput_rises(folders):
     assert sharing.count == 2
 
 
-def test_no_worker_is_added_for_which_there_is_no_memory(folders):
+def test_no_worker_is_added_without_memory_for_it(folders):
     assert train_side_by_side(Sharing("auto", memory=79), folders[:1], 100, memory=40) == 1
     assert train_side_by_side(Sharing("auto", memory=80), folders[1:2], 100, memory=40) == 2
 
@@ -75,7 +75,7 @@ def test_each_worker_has_its_share_of_a_gpus_memory(monkeypatch):
 
 
 def meet(folder: Path, me: int, other: int) -> None:
-    """Ends only once the other one has begun."""
+    """Ends only when the other run has begun."""
     (folder / str(me)).touch()
     deadline = time.monotonic() + 120
     while not (folder / str(other)).exists():
@@ -90,8 +90,8 @@ def do(items: list[WorkItem], per_device: int) -> set[str]:
     return {outcome.status + outcome.message for outcome in outcomes.values()}
 
 
-def test_two_runs_side_by_side_end_in_the_same_bits_as_one_after_the_other(tmp_path):
-    """That they are side by side shows in that each waits for the other before it trains."""
+def test_parallel_runs_give_the_same_bits_as_sequential_ones(tmp_path):
+    """Each run waits for the other before it trains, so they must run in parallel."""
     base = dataclasses.replace(TINY, quiet=True, learning_rate=1e-3)
     alone, together = ([], [])
     for fold in (1, 2):

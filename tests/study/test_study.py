@@ -1,4 +1,4 @@
-"""A study from beginning to end, killed and gone on with, and what can go wrong."""
+"""A study from beginning to end: killed, continued, and with failures."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from tljax.study.run import alone, run_study
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """Two classes that differ in brightness; twenty patients, an image of each class of everyone."""
+    """Images of two classes that differ in brightness, from twenty patients with one image of each class."""
     folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     rows = ["file,label,patient"]
     for number in range(40):
@@ -51,14 +51,14 @@ def inline(monkeypatch):
 
 
 def same(one: str, other: str) -> bool:
-    """Cells are equal, or numbers that differ by rounding: two processes may share out the cores differently."""
+    """Cells are equal, or numbers that differ by rounding: two processes may divide the cores differently."""
     try:
         return one == other or abs(float(one) - float(other)) < 1e-3
     except ValueError:
         return False
 
 
-def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_tables(own_study, tmp_path, inline):
+def test_a_killed_study_continues_and_writes_the_same_tables(own_study, tmp_path, inline):
     path = tmp_path / "config.py"
     path.write_text(f"from pathlib import Path, PosixPath\nfrom tljax.core.config import *\nconfig = {own_study!r}\n")
     command = [sys.executable, "-m", "tljax.study", "--config", str(path)]
@@ -97,8 +97,8 @@ def test_killed_and_started_again_it_redoes_nothing_and_ends_with_the_same_table
     assert written
 
 
-def test_two_studies_do_not_meet_in_one_folder(tmp_path):
-    with alone(tmp_path), pytest.raises(UserError, match="another study is at work"), alone(tmp_path):
+def test_a_second_study_in_the_folder_is_refused(tmp_path):
+    with alone(tmp_path), pytest.raises(UserError, match="another study is running"), alone(tmp_path):
         pass
 
 
@@ -108,7 +108,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_message(tmp_path):
         run_study(phantom_study(tmp_path / "file" / "study"))
 
 
-def test_study_json_tells_what_failed_and_what_was_left_out(own_study, inline, monkeypatch):
+def test_study_json_records_failures_and_what_was_left_out(own_study, inline, monkeypatch):
     monkeypatch.setattr(
         "tljax.study.stages.train.train_run", lambda config: fail(UserError(f"fold {config.fold} is bad"))
     )

@@ -1,4 +1,4 @@
-"""What a finished study leaves: its tables, the authors' among them, and nothing to do."""
+"""A finished study: its tables, including those for the authors' scripts, and no remaining work."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ from tljax.study.stages import compare
 
 @pytest.fixture
 def finished(tmp_path):
-    """A study of two initialisations, two folds, with and without freeze; its comparisons are there as if computed."""
+    """A finished study of two initialisations and two folds, with and without freeze, and with made-up comparisons."""
     train = dataclasses.replace(TINY, epochs=200)
     config = phantom_study(tmp_path, inits=("imagenet", "random"), freezes=(False, True), train=train)
     for fold in (1, 2):
@@ -125,14 +125,14 @@ def test_the_authors_tables_have_their_order(finished, grid, shared, name, their
     assert [tuple(row[column] for column in columns) for row in ours] == wanted
 
 
-def test_all_folds_of_two_networks_stand_together(finished, grid):
+def test_all_folds_of_two_networks_are_adjacent(finished, grid):
     rows = rows_of(tables_of(finished, grid) / "CCA_phantom.csv")
     pairs = [(row["model1"], row["model2"]) for row in rows]
     assert [row["fold"] for row in rows] == ["fold1", "fold2"] * len(set(pairs))
     assert pairs[::2] == pairs[1::2]
 
 
-def test_a_flagged_figure_stays_in_the_tidy_table_alone(finished, grid):
+def test_a_flagged_value_is_only_in_the_tidy_table(finished, grid):
     path = compare.table_path(grid.runs[0])
     path.write_text(path.read_text().replace("block4,block4,0.4,", "block4,block4,0.4,too few samples"))
     results = tables_of(finished, grid)
@@ -141,7 +141,7 @@ def test_a_flagged_figure_stays_in_the_tidy_table_alone(finished, grid):
     assert "block4" not in {row["layer"] for row in rows_of(results / "gain.csv") if row["fold"] == "1"}
 
 
-def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
+def test_the_tables_hold_the_values_of_the_runs(finished, grid):
     results = tables_of(finished, grid)
     aucs = {(r["source"], r["freeze"], r["fold"]): float(r["AUC"]) for r in rows_of(results / "AUC.csv")}
     held_out = {(r["source"], r["freeze"], r["fold"]): float(r["AUC"]) for r in rows_of(results / "AUC_held_out.csv")}
@@ -171,7 +171,7 @@ def test_the_figures_of_the_tables_are_those_of_the_runs(finished, grid):
     assert float(rand["value"]) == pytest.approx(a * b + (1 - a) * (1 - b))
 
 
-def test_comparisons_of_a_run_that_was_trained_again_are_forgotten(grid):
+def test_comparisons_of_a_retrained_run_are_dropped(grid):
     planned = comparable(grid.runs)[0]
     known = len(compare.read(planned))
     assert not compare.missing(planned, ("paper",), ("cca",))
@@ -183,17 +183,17 @@ def test_comparisons_of_a_run_that_was_trained_again_are_forgotten(grid):
     assert len(compare.read(planned)) == known - len(LAYERS) * len(wanted)
 
 
-def test_nothing_is_left_to_do_of_a_finished_study(finished, grid):
+def test_a_finished_study_has_no_work_left(finished, grid):
     config = dataclasses.replace(finished, protocols=("paper",), measures=("cca",))
     todo = work_of(config, grid)
     assert {item.name.split()[0] for item in todo} == {"explain"}
 
 
-def test_weights_go_only_after_all_that_needs_them(finished, grid):
+def test_weights_are_removed_only_after_all_work_that_needs_them(finished, grid):
     config = dataclasses.replace(finished, keep="none")
     (grid.runs[0].folder / runs.CHECKPOINT).mkdir()
     items = work_of(config, grid)
-    (last,) = [item for item in items if item.name.startswith("forget")]
+    (last,) = [item for item in items if item.name.startswith("remove")]
     earlier = {item.name for item in items if "fold 1" in item.name} - {last.name}
     assert last.needs == earlier
     last.work()

@@ -1,4 +1,4 @@
-"""The folder of a study: damaged runs in it, what is left when it is stopped, and what it records of itself."""
+"""The folder of a study: damaged runs, the state after a stop, and the record of commands."""
 
 import dataclasses
 import functools
@@ -35,7 +35,7 @@ TRAIN = dataclasses.replace(TINY, epochs=200)
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-    """Three finished folds, of which nothing is to be compared or drawn."""
+    """Three finished folds, without comparisons or explanations to make."""
     monkeypatch.setattr("tljax.study.stages.explain.is_done", lambda _: True)
     for fold in (1, 2, 3):
         write_run(tmp_path, "phantom", "random", fold=fold, image_size=32, augment="none", dropout=0.0)
@@ -60,7 +60,7 @@ def facts_of(config):
         (runs.SPLIT, None),
     ],
 )
-def test_a_damaged_run_is_named_and_the_tables_are_made_of_the_others(config, name, content):
+def test_a_damaged_run_is_named_and_left_out_of_the_tables(config, name, content):
     path = config.workdir / f"{PLACE}2" / name
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(UserError, match=rf"(?s)1 of the runs cannot be read.*{name}.*remove .*fold2 to train it again"):
@@ -71,7 +71,7 @@ def test_a_damaged_run_is_named_and_the_tables_are_made_of_the_others(config, na
     assert list(facts_of(config)["failed"]) == ["phantom random-nofreeze fold 2"]
 
 
-def test_a_run_that_was_damaged_after_it_was_seen_finished_is_no_longer(config):
+def test_a_run_that_is_damaged_later_is_not_finished(config):
     run = make_grid(config).runs[0]
     assert run.finished
     (run.folder / runs.PREDICTIONS).unlink()
@@ -81,7 +81,7 @@ def test_a_run_that_was_damaged_after_it_was_seen_finished_is_no_longer(config):
 # Comparisons
 
 
-def test_each_condition_has_rows_of_its_own(tmp_path, monkeypatch):
+def test_each_condition_has_its_own_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
     config = phantom_study(
         tmp_path, inits=("imagenet", "random"), folds=(1,), preprocessings=("paper", "native"), train=TRAIN
@@ -110,7 +110,7 @@ def test_each_condition_has_rows_of_its_own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def planned(config, monkeypatch):
-    """The runs of fold 1, of which every similarity is 0.5; by the full protocol rows have a further column."""
+    """Writes comparisons of fold 1 with a similarity of 0.5; those by the full protocol have one more column."""
 
     def compared(networks, images, pairs, protocol, measures, patients):
         more = {"covers": "this n"} if protocol == "full" else {}
@@ -146,8 +146,8 @@ def test_rows_with_other_columns_keep_each_value_in_its_column(planned):
     }
 
 
-def test_weights_that_were_not_kept_say_how_to_have_them_again(config):
-    with pytest.raises(UserError, match=r"not kept .*remove the folder to train it again"):
+def test_missing_weights_of_a_run_say_how_to_train_it_again(config):
+    with pytest.raises(UserError, match=r"not kept .*remove the folder to train the run again"):
         networks.locate(str(config.workdir / f"{PLACE}1"))
 
 
@@ -169,7 +169,7 @@ def test_a_study_that_is_stopped_leaves_its_plan_and_its_tables(config, monkeypa
     assert facts_of(config)["failed"] == {"compare phantom fold 1": "out of luck"}
 
 
-def test_what_cannot_save_is_stopped_not_failed_and_nothing_that_needs_it_either():
+def test_work_stopped_by_a_signal_is_not_a_failure():
     items = [
         WorkItem("compares", functools.partial(time.sleep, 300)),
         WorkItem("needs it", int, needs=frozenset({"compares"})),
@@ -193,13 +193,13 @@ def test_every_command_that_worked_in_the_folder_is_recorded(config):
     assert facts_of(config)["runs"] == 3
 
 
-def test_the_plan_and_the_failures_of_an_earlier_command_stay_until_they_are_settled(config, monkeypatch):
+def test_earlier_plans_and_failures_stay_recorded_until_done(config, monkeypatch):
     def done(outcomes_now):
         monkeypatch.setattr("tljax.study.run.do_work", lambda *given: given[-1].update(outcomes_now))
 
     tasks = ("phantom", "phantom-source")
     done({"phantom random-nofreeze fold 4": Outcome("failed", "no luck"), "compare x": Outcome("failed", "nor here")})
-    with pytest.raises(UserError, match="2 failed"):
+    with pytest.raises(UserError, match="2 work items failed"):
         run_study(dataclasses.replace(config, folds=(1, 4), tasks=tasks))
     assert f"{PLACE}1" in facts_of(config)["planned"] and len(facts_of(config)["planned"]) == 4
     done({"compare x": Outcome("done")})

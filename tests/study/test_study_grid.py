@@ -1,4 +1,4 @@
-"""The grid of a study: its axes, what depends on what, what is left out, and every mistake in it."""
+"""The grid of a study: its axes, dependencies, what is left out, and mistakes in the config."""
 
 import copy
 import dataclasses
@@ -26,7 +26,7 @@ from tljax.weights import networks
 
 
 def wrong(config, setting: str, value):
-    """A copy with a setting of another type, which only a test's own types forbid from the start."""
+    """Returns a copy with a setting of another type, which the type checks of the tests would forbid."""
     found = copy.copy(config)
     object.__setattr__(found, setting, value)
     return found
@@ -82,7 +82,7 @@ def test_a_pre_training_of_the_study_is_an_initialisation(tmp_path):
     assert all(items[0].name in item.needs for item in items if item.folder in {run.folder for run in tuned})
 
 
-def test_what_is_absent_is_named_once_and_left_out(tmp_path):
+def test_missing_data_and_weights_are_named_once_and_left_out(tmp_path):
     train = dataclasses.replace(TINY, cache_dir=tmp_path, weights_dir=tmp_path)
     config = phantom_study(tmp_path, tasks=("phantom", "chest"), inits=("radimagenet", "random"), train=train)
     grid = make_grid(config)
@@ -111,20 +111,20 @@ def test_images_with_a_split_of_their_own_are_one_fold(tmp_path):
         ({"tasks": ("brest",)}, "no data set 'brest'"),
         ({"tasks": ()}, "the grid is empty: tasks"),
         ({"inits": ("imagnet",)}, "there is no network 'imagnet'; did you mean 'imagenet'"),
-        ({"inits": ("random", "random")}, "names something twice"),
+        ({"inits": ("random", "random")}, "has a value twice"),
         ({"folds": (6,)}, "there is no fold 6"),
         ({"recipes": ({"leaning_rate": 1},)}, "did you mean 'learning_rate'"),
         ({"overrides": {"phantom": {"fold": 1}}}, "fold is an axis of the grid"),
         ({"recipes": ({"epochs": 1}, {"epochs": 2})}, "each recipe its own tag"),
-        ({"only": "phantom,fold9"}, "nothing in the grid is called fold9"),
+        ({"only": "phantom,fold9"}, "the grid has no fold9"),
         ({"inits": ("random",), "freezes": (True,)}, "the grid is empty"),
         ({"measures": ("ccca",)}, "unknown measure 'ccca'; known are cca"),
         ({"overrides": {"phantom": {"epochs": "many"}}}, r"overrides\['phantom'\]: epochs is 'many'; it must be int"),
         ({"overrides": {"phantom": {"epochs": True}}}, "epochs is True; it must be int"),
         ({"recipes": ({"train": "heads"},)}, r"recipes\[0\]: train is 'heads'; it must be 'all' | 'head' | 'last10'"),
-        ({"train": TrainConfig(dataset="breast")}, r"train\.dataset: the grid decides it; set tasks"),
-        ({"train": TrainConfig(init="imagenet")}, r"train\.init: the grid decides it; set inits"),
-        ({"tasks": ("folder",)}, r"say which images: set --train\.data-dir"),
+        ({"train": TrainConfig(dataset="breast")}, r"train\.dataset is set by the grid; set tasks"),
+        ({"train": TrainConfig(init="imagenet")}, r"train\.init is set by the grid; set inits"),
+        ({"tasks": ("folder",)}, r"the folder of the images is not stated: set --train\.data-dir"),
     ],
 )
 def test_each_mistake_is_one_clear_message_before_anything_is_run(settings, said, tmp_path):
@@ -140,10 +140,10 @@ def test_only_picks_by_axis(tmp_path):
     assert pick(planned, "") == planned
 
 
-def test_only_that_leaves_nothing_is_a_mistake(tmp_path, monkeypatch):
+def test_only_without_a_matching_run_is_a_mistake(tmp_path, monkeypatch):
     monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
     planned = make_grid(phantom_study(tmp_path, inits=("imagenet", "random"), freezes=(False, True))).runs
-    with pytest.raises(UserError, match="'fold1,random,freeze' leaves no run"):
+    with pytest.raises(UserError, match="'fold1,random,freeze' selects no run"):
         pick(planned, "fold1,random,freeze")
 
 
@@ -167,7 +167,7 @@ def test_a_value_of_another_type_is_one_clear_message(setting, value, said, tmp_
 
 
 def dry_run(tmp_path: Path, config: str) -> subprocess.CompletedProcess:
-    """Of a config file, in a process that does not check types as this one does."""
+    """The config file is read in a process without the type checks of the tests."""
     path = tmp_path / "own.py"
     path.write_text(f"from tljax.core.config import StudyConfig, TrainConfig\nconfig = StudyConfig({config})\n")
     command = [sys.executable, "-m", "tljax.study", "--config", str(path), "--dry-run"]
@@ -193,11 +193,11 @@ def test_images_of_a_folder_are_never_those_that_were_prepared_before(tmp_path, 
         load_data(dataclasses.replace(train, dataset="folder"))
 
 
-def test_two_weights_of_one_name_are_told_apart(tmp_path):
+def test_two_weights_of_one_name_are_refused(tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         save_network(tmp_path / name, "tiny", seed)
     inits = tuple(str(tmp_path / name) for name in ("one", "two"))
-    with pytest.raises(UserError, match=r"one and .*two are both called tiny.*card\.json"):
+    with pytest.raises(UserError, match=r"one and .*two have the same name in their card\.json, tiny"):
         make_grid(phantom_study(tmp_path / "study", inits=inits))
 
 
@@ -208,7 +208,7 @@ def test_a_config_with_a_typo_names_its_file_and_line(tmp_path):
         load_config(path, StudyConfig)
 
 
-def test_a_run_of_other_settings_is_not_taken_for_one_of_the_grid(tmp_path):
+def test_a_run_with_other_settings_is_refused(tmp_path):
     write_run(tmp_path, "phantom", "random", image_size=32, augment="none", learning_rate=1e-5, dropout=0.0)
     train = dataclasses.replace(TINY, epochs=200)
     assert make_grid(phantom_study(tmp_path, train=train)).runs[0].finished
@@ -220,7 +220,7 @@ def test_a_run_of_other_settings_is_not_taken_for_one_of_the_grid(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "recorded"), [("image_size", 16), ("batch_size", 128), ("dropout", 0.3), ("precision", "bfloat16")]
 )
-def test_a_setting_that_went_back_to_its_default_is_another_setting(tmp_path, setting, recorded):
+def test_a_setting_that_returned_to_its_default_is_refused(tmp_path, setting, recorded):
     plain = {"augment": "none", "dropout": 0.0, "image_size": datasets.card("phantom").image_size}
     defaults = dataclasses.replace(TINY, epochs=200, image_size=None)
     config = phantom_study(tmp_path, train=defaults, folds=(1,))
@@ -231,7 +231,7 @@ def test_a_setting_that_went_back_to_its_default_is_another_setting(tmp_path, se
         make_grid(dataclasses.replace(config, workdir=tmp_path / "other"))
 
 
-def test_weights_of_the_same_name_from_elsewhere_are_another_initialisation(tmp_path):
+def test_other_weights_of_the_same_name_are_refused(tmp_path):
     for place, seed in (("a", 0), ("b", 1)):
         save_network(tmp_path / place / "tiny", "tiny", seed)
     here, there = (str(tmp_path / place / "tiny") for place in ("a", "b"))
@@ -239,11 +239,11 @@ def test_weights_of_the_same_name_from_elsewhere_are_another_initialisation(tmp_
     record_hash(folder, "weights", weights.read_card(Path(here)).sha256)
     config = phantom_study(tmp_path, inits=(here,), train=dataclasses.replace(TINY, epochs=200))
     assert make_grid(config).runs[0].finished
-    with pytest.raises(UserError, match=r"the weights of .*/b/tiny were"):
+    with pytest.raises(UserError, match=r"the weights of .*/b/tiny had the hash"):
         make_grid(dataclasses.replace(config, inits=(there,)))
 
 
-def test_a_run_of_other_images_in_a_folder_is_not_taken_either(tmp_path, own):
+def test_a_run_of_other_images_is_refused(tmp_path, own):
     for label in ("cat", "dog"):
         write_images(own / label / f"{number}.png" for number in range(6, 25))
     train = dataclasses.replace(TINY, epochs=200, batch_size=16, data_dir=own, cache_dir=tmp_path / "cache")
@@ -252,19 +252,19 @@ def test_a_run_of_other_images_in_a_folder_is_not_taken_either(tmp_path, own):
     record_hash(folder, "data", load_data(dataclasses.replace(train, dataset="folder")).fingerprint)
     assert make_grid(config).runs[0].finished
     record_hash(folder, "data", "f" * 16)
-    with pytest.raises(UserError, match=r"the data of .* were ffffffffffff"):
+    with pytest.raises(UserError, match=r"the data of .* had the hash ffffffffffff"):
         make_grid(config)
 
 
 def record_hash(folder: Path, what: str, value: str) -> None:
-    """Sets that of the data or the weights in a run's config."""
+    """Sets the hash of the data or the weights in the config of a run."""
     facts = json.loads((folder / runs.CONFIG).read_text())
     facts["must_match"][what] = value
     (folder / runs.CONFIG).write_text(json.dumps(facts))
 
 
 def save_network(folder: Path, name: str, seed: int) -> None:
-    """A weights folder of a network of random weights."""
+    """Writes a weights folder of a network with random weights."""
     network = networks.resolve("random", backbone="resnet_tiny", variant="torch_v1.5", seed=seed)
     tensors = models.flatten(network.model)
     weights.save(folder, tensors, dataclasses.replace(network.card, name=name, sha256=models.digest(tensors)))

@@ -1,4 +1,4 @@
-"""The order of a study's work, and what a failure stops."""
+"""The order of the work items of a study, and the effect of a failure."""
 
 import errno
 import functools
@@ -68,13 +68,13 @@ def test_a_worker_that_dies_is_one_failure_and_is_replaced():
     with StudyDisplay(console, [], len(items)) as display:
         run_all(items, LocalLauncher(), display, outcomes)
     assert outcomes == {
-        "dies": Outcome("failed", "its process died: out of memory, or killed", died=True),
+        "dies": Outcome("failed", "its process died: it ran out of memory, or was killed", died=True),
         "lives": Outcome("done"),
     }
 
 
 class Counting(Inline):
-    """Ends everything at once, well, and counts."""
+    """A launcher whose items end at once with success; it counts them."""
 
     def __init__(self):
         super().__init__()
@@ -86,7 +86,7 @@ class Counting(Inline):
 
 
 def test_thirty_thousand_items_are_scheduled_in_seconds():
-    """Each group of six waits for its own trainings, and is compared; a quadratic schedule would take an hour."""
+    """Each group of six trainings is followed by a comparison. A quadratic schedule would take an hour."""
     items = []
     for group in range(5000):
         trainings = [WorkItem(f"train {group} {number}", int) for number in range(6)]

@@ -38,19 +38,19 @@ def test_a_shortlist_is_the_grid_of_its_task(tmp_path):
     screen_first(phantom_study(tmp_path, inits=("shortlist",)))  # it is there: nothing is screened
 
 
-def test_without_a_screening_the_shortlist_is_asked_for(tmp_path):
+def test_a_missing_shortlist_is_a_message(tmp_path):
     with pytest.raises(UserError, match=r"phantom has no shortlist in .* yet; run the study without --dry-run"):
         make_grid(phantom_study(tmp_path, inits=("shortlist",)))
 
 
 @pytest.mark.parametrize("inits", [("shortlist", "random"), ("random", "shortlist")])
-def test_a_shortlist_stands_alone(tmp_path, inits):
-    with pytest.raises(UserError, match="shortlist stands alone"):
+def test_a_shortlist_cannot_be_combined_with_other_initialisations(tmp_path, inits):
+    with pytest.raises(UserError, match="shortlist cannot be combined"):
         checked(phantom_study(tmp_path, inits=inits))
 
 
 def test_a_config_file_may_say_shortlist_alone():
-    """What the tests' type checker would refuse in a call."""
+    """The config file is needed because the type checks of the tests would refuse such a call."""
     settings = SimpleNamespace(inits="shortlist")
     StudyConfig.__post_init__(settings)
     assert settings.inits == ("shortlist",)

@@ -1,4 +1,4 @@
-"""What a study prints at its end."""
+"""The output of a study at its end."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checkpoints by name, from a real HTTP server on this machine: whole, slow, broken off, changed, refused, absent."""
+"""Downloads of checkpoints from a real HTTP server on this machine, which may be slow, interrupted or refuse access."""
 
 import dataclasses
 import hashlib
@@ -38,7 +38,7 @@ def server(content: bytes) -> Iterator[Server]:
 
 @pytest.fixture
 def point_at(server: Server, monkeypatch: pytest.MonkeyPatch):
-    """Give the row of the table other addresses and another hash."""
+    """Returns a function that gives the row of the table other addresses and another hash."""
 
     def point(*paths: str, hash: str = "", gate: str = "", architecture: str = "resnet_tiny") -> None:
         urls = tuple(path if "://" in path else f"{server.address}/{path}.pth" for path in paths)
@@ -50,7 +50,7 @@ def point_at(server: Server, monkeypatch: pytest.MonkeyPatch):
     return point
 
 
-def test_the_table_is_sound():
+def test_the_table_of_checkpoints_is_consistent():
     from tljax import models
     from tljax.models.normalisation import NORMALISATIONS
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_is_downloaded_and_converted_once(path, server, point_at, c
     assert download.get(NAME, tmp_path, quiet=True) == folder and len(server.asked) == asked
 
 
-def test_the_next_mirror_is_asked_where_one_fails(server, point_at, tmp_path):
+def test_the_next_mirror_is_tried_if_one_fails(server, point_at, tmp_path):
     point_at("absent", "broken", "whole")
     download.get(NAME, tmp_path, quiet=True)
     assert server.asked == ["/absent.pth", "/broken.pth", "/whole.pth"]
@@ -87,24 +87,24 @@ def test_the_next_mirror_is_asked_where_one_fails(server, point_at, tmp_path):
     ("path", "message"),
     [
         ("absent", r"HTTP 404.*another machine.*--from FILE"),
-        ("broken", r"broken off.*--from FILE"),
+        ("broken", r"interrupted.*--from FILE"),
         ("refused", r"HTTP 403"),
         ("login", r"web page instead of the file"),
     ],
 )
-def test_what_cannot_be_downloaded_is_named_and_nothing_is_left(path, message, point_at, tmp_path):
+def test_a_failed_download_is_reported_and_leaves_no_file(path, message, point_at, tmp_path):
     point_at(path)
     with pytest.raises(UserError, match=message):
         download.get(NAME, tmp_path, quiet=True)
     assert not [entry for entry in tmp_path.iterdir() if not entry.name.startswith(".")]
 
 
-def test_without_a_network_the_message_says_how_to_go_on(point_at, tmp_path):
+def test_without_a_connection_the_message_says_what_to_do(point_at, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     point_at(f"http://127.0.0.1:{port}/whole.pth")
-    with pytest.raises(UserError, match=rf"no connection.*Fetch http://127.0.0.1:{port}/whole.pth .*--from FILE"):
+    with pytest.raises(UserError, match=rf"no connection.*Download http://127.0.0.1:{port}/whole.pth .*--from FILE"):
         download.get(NAME, tmp_path, quiet=True)
 
 
@@ -113,7 +113,7 @@ def test_a_changed_file_is_refused(kind, point_at, content, tmp_path):
     digest = hashlib.md5(content) if kind == "md5" else hashlib.sha256(content)
     stated = digest.hexdigest()[: 8 if kind == "sha256-starts" else None]
     point_at("changed", hash=f"{kind}:{stated}")
-    with pytest.raises(UserError, match="is not the file that its publisher states"):
+    with pytest.raises(UserError, match="does not have the hash that its publisher states"):
         download.get(NAME, tmp_path, quiet=True)
     assert not weights.folder.is_whole(tmp_path / NAME)
 
@@ -124,7 +124,7 @@ def test_without_a_stated_hash_the_first_download_is_remembered(point_at, conten
     assert json.loads((tmp_path / "downloads.json").read_text()) == {NAME: hashlib.sha256(content).hexdigest()}
     folder.rename(tmp_path / "elsewhere")
     point_at("changed")
-    with pytest.raises(UserError, match="differs from the resnet18 that was downloaded first"):
+    with pytest.raises(UserError, match="differs from the first download of resnet18"):
         download.get(NAME, tmp_path, quiet=True)
 
 
@@ -135,21 +135,21 @@ def test_a_file_that_the_user_downloaded_is_kept(point_at, content, tmp_path):
     assert (tmp_path / "mine.pth").read_bytes() == content
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"--from .*mine\.pth: there is no such file"):
         download.get(NAME, tmp_path / "weights", source=tmp_path / "mine.pth", quiet=True)
     assert not (tmp_path / "weights").exists()
 
 
-def test_another_network_than_the_named_one_is_refused(point_at, content, tmp_path, monkeypatch):
+def test_a_file_with_another_network_is_refused(point_at, content, tmp_path, monkeypatch):
     point_at("whole")
     row = dataclasses.replace(catalogue.checkpoints()[NAME], architecture="resnet18")
     monkeypatch.setattr(catalogue, "checkpoints", lambda: {NAME: row})
-    with pytest.raises(UserError, match="holds a resnet_tiny; resnet18 is a resnet18"):
+    with pytest.raises(UserError, match="holds a resnet_tiny, but resnet18 is a resnet18"):
         download.get(NAME, tmp_path, quiet=True)
 
 
-def test_the_hub_is_found_and_the_token_is_sent_to_it_alone(server, point_at, tmp_path, monkeypatch):
+def test_the_hub_endpoint_is_used_and_only_it_receives_the_token(server, point_at, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", server.address)
     monkeypatch.setenv("HF_TOKEN", "secret")
     point_at("https://huggingface.co/whole.pth", gate="huggingface")
@@ -172,7 +172,7 @@ def _get(row: catalogue.Checkpoint, folder: Path) -> None:
     download.get(NAME, folder, quiet=True)
 
 
-def test_of_two_processes_one_downloads_and_the_other_waits(server, point_at, tmp_path):
+def test_only_one_of_two_processes_downloads(server, point_at, tmp_path):
     point_at("slow")
     context = multiprocessing.get_context("spawn")
     both = [context.Process(target=_get, args=(catalogue.checkpoints()[NAME], tmp_path)) for _ in range(2)]
@@ -183,7 +183,7 @@ def test_of_two_processes_one_downloads_and_the_other_waits(server, point_at, tm
     assert [process.exitcode for process in both] == [0, 0] and server.asked == ["/slow.pth"]
 
 
-def test_a_download_that_is_killed_leaves_nothing_that_passes_for_complete(server, point_at, tmp_path):
+def test_a_killed_download_leaves_no_complete_folder(server, point_at, tmp_path):
     point_at("slow")
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_get, args=(catalogue.checkpoints()[NAME], tmp_path))
@@ -197,7 +197,7 @@ def test_a_download_that_is_killed_leaves_nothing_that_passes_for_complete(serve
     assert weights.folder.is_whole(download.get(NAME, tmp_path, quiet=True))
 
 
-def test_a_backbone_that_is_missing_is_refused_before_anything_is_downloaded(server, point_at, tmp_path):
+def test_an_unsupported_backbone_is_refused_before_the_download(server, point_at, tmp_path):
     point_at("whole", architecture="convnext_of_tomorrow")
     with pytest.raises(UserError, match="which tljax cannot convert yet"):
         download.get(NAME, tmp_path, quiet=True)

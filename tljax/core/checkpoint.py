@@ -15,15 +15,15 @@ import numpy as np
 
 from tljax.core.errors import UserError
 
-REFUSALS = (OSError, ValueError, RuntimeError)  # errors of orbax and tensorstore if a disk is full or gone
-LAYOUT = "layout"  # among the facts: a hash of the names, shapes and types of the arrays
+REFUSALS = (OSError, ValueError, RuntimeError)  # errors of orbax and tensorstore if a disk is full or missing
+LAYOUT = "layout"  # key in the saved facts: a hash of the names, shapes and types of the arrays
 FILE_BYTES = 8192  # disk space of a tensor in addition to its own bytes
 _ADVICE = "the last complete checkpoint is kept: free some space and run the same command again"
 
 
 @contextmanager
 def _refused(folder: Path) -> Iterator[None]:
-    """Raises UserError if the disk cannot be written. Silences the log in which orbax repeats such an error."""
+    """Raises UserError if the disk cannot be written. Silences the log, where orbax repeats such an error."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -39,7 +39,7 @@ def _refused(folder: Path) -> Iterator[None]:
 
 
 def _refuse_full_disk(folder: Path, arrays: Any) -> None:
-    """Raises UserError before a save for which there is no room; each of orbax's threads would report the error."""
+    """Raises UserError if there is no room for a save. Otherwise each thread of orbax would report the error."""
     wanted = sum(leaf.nbytes + FILE_BYTES for leaf in jax.tree.leaves(arrays))
     free = shutil.disk_usage(folder).free
     if free < wanted:
@@ -49,7 +49,7 @@ def _refuse_full_disk(folder: Path, arrays: Any) -> None:
 
 
 def _checkpointer():
-    """Returns a checkpointer that waits for no other process."""
+    """Returns a checkpointer that does not wait for other processes."""
     import orbax.checkpoint as ocp
 
     me = jax.process_index()
@@ -60,9 +60,9 @@ def _checkpointer():
 
 
 def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes a flat dict of arrays exactly; `folder` must not exist. It is never half-written.
+    """Writes arrays by name to a new folder, which is never half-written. The values are kept exactly.
 
-    Raises UserError if the disk refuses.
+    Raises UserError if the disk cannot be written.
     """
     _refuse_full_disk(folder.parent, tensors)
     with _refused(folder), _checkpointer() as checkpointer:
@@ -70,15 +70,15 @@ def save_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def load_tensors(folder: Path) -> dict[str, np.ndarray]:
-    """Reads what `save_tensors` wrote; raises OSError, ValueError or KeyError, as orbax does, if it is damaged."""
+    """Reads what `save_tensors` wrote. Raises OSError, ValueError or KeyError (those of orbax) if it is damaged."""
     with _checkpointer() as checkpointer:
         return checkpointer.restore(folder.resolve())
 
 
 class ResumePoint:
-    """The state of an unfinished training, saved in the background; the last complete save survives a kill.
+    """The state of an unfinished training, saved in the background. If the process is killed, the last save is kept.
 
-    seconds: shortest time between two saves, so that saving takes little of the time of short epochs.
+    seconds: shortest time between two saves, so that saving costs little time if epochs are short.
     """
 
     def __init__(self, folder: Path, seconds: float = 0.0):
@@ -96,7 +96,7 @@ class ResumePoint:
         if kind is None:
             with _refused(self._folder):
                 self._manager.close()  # waits for a save in flight
-        elif jax.process_count() == 1:  # other processes may be gone, and a save waits for them
+        elif jax.process_count() == 1:  # with several processes, a save could wait for one that has ended
             with suppress(UserError), _refused(self._folder):
                 self._manager.close()
 
@@ -111,7 +111,10 @@ class ResumePoint:
         return found
 
     def arrays(self, like: Any) -> Any:
-        """Returns the arrays of the last complete save, as a tree like `like` and on its devices."""
+        """Returns the arrays of the last complete save, in the structure of `like` and on its devices.
+
+        Raises UserError if they belong to another network or version.
+        """
         if self._layout != _layout(like):
             raise UserError(
                 f"{self._folder} holds the state of another network or version of tljax; "
@@ -126,9 +129,9 @@ class ResumePoint:
         return time.monotonic() - self._saved >= self._seconds
 
     def save(self, step: int, arrays: Any, facts: Mapping[str, Any], *, wait: bool = False) -> None:
-        """Saves a tree of arrays and JSON facts; without `wait`, not while an earlier save is being written.
+        """Saves a tree of arrays and JSON facts. Without `wait`, it does nothing while an earlier save is written.
 
-        Raises UserError if the disk refuses.
+        Raises UserError if the disk cannot be written.
         """
         if not wait and jax.process_count() == 1 and self._manager.is_saving_in_progress():
             return
@@ -146,11 +149,11 @@ class ResumePoint:
 
 
 def _layout(tree: Any) -> str:
-    """Returns a hash of the names, shapes and types of a tree's leaves: arrays are restored by their numbers."""
+    """Returns a hash of the names, shapes and types of a tree's leaves, as arrays are restored by number only."""
     named = [f"{jax.tree_util.keystr(path)} {x.shape} {x.dtype}" for path, x in jax.tree.leaves_with_path(tree)]
     return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def _numbered(tree: Any) -> dict[str, Any]:
-    """Returns the leaves by number, so that orbax does not have to know the tree's types."""
+    """Returns the leaves by number, so that orbax does not need to know the types of the tree."""
     return {f"{number:05d}": leaf for number, leaf in enumerate(jax.tree.leaves(tree))}

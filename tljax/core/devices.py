@@ -1,4 +1,4 @@
-"""The devices of a run: processes, mesh, precision, memory, compilation cache."""
+"""Manages the devices of a run: processes, mesh, precision, memory, compilation cache."""
 
 import os
 import re
@@ -17,21 +17,24 @@ from tljax.core.cache import cache_home
 from tljax.core.config import TrainConfig
 from tljax.core.errors import UserError
 
-RESIDENT_SHARE = 0.5  # of a device's memory that a data set may take
-JOIN_SECONDS = 300  # that a process waits for the others to start
-SILENT_SECONDS = 60  # after which one that no longer answers is taken for dead, and the others stop
-CPU_RESIDENT_BYTES = 4 << 30  # on CPU "device memory" is the machine's own
+RESIDENT_SHARE = 0.5  # share of a device's memory that a data set may use
+JOIN_SECONDS = 300  # longest time that a process waits for the others to start
+SILENT_SECONDS = 60  # time without an answer after which a process counts as dead and the others stop
+CPU_RESIDENT_BYTES = 4 << 30  # the same limit on a CPU, whose device memory is that of the machine
 
 
 def use_compilation_cache(cache_dir: Path | None = None) -> None:
-    """Keeps compiled programs on disk, so that a second run with the same shapes starts at once."""
+    """Saves compiled programs on disk, so that another run with the same shapes starts without compilation."""
     if getattr(jax.config, "jax_compilation_cache_dir") is None:  # noqa: B009 (jax makes it at run time)
         jax.config.update("jax_compilation_cache_dir", str(cache_home(cache_dir) / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 
 def join_processes(config: TrainConfig) -> None:
-    """Joins the processes of a run with `--distributed`; must come before any other use of jax."""
+    """Joins the processes of a run with `--distributed`. Call it before any other use of jax.
+
+    Raises UserError if settings are missing, or if the other processes cannot be reached.
+    """
     explicit = {
         "coordinator_address": config.coordinator,
         "num_processes": config.num_processes,
@@ -50,12 +53,12 @@ def join_processes(config: TrainConfig) -> None:
     if not config.quiet:
         where = f" at {config.coordinator}" if config.coordinator else ""
         print(f"waiting for the other processes{where}, at most {JOIN_SECONDS} s", file=sys.stderr)
-    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from `signals.Termination`
+    jax.config.update("jax_enable_preemption_service", False)  # it would catch SIGTERM before `signals.Termination`
     try:
         jax.distributed.initialize(
             **given, initialization_timeout=JOIN_SECONDS, heartbeat_timeout_seconds=SILENT_SECONDS
         )
-        jax.devices()  # the processes learn of each other's devices, before one of them can fail on its own
+        jax.devices()  # exchanges the devices between the processes, before one of them can fail
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"could not join the other processes ({error}); start one process per host under SLURM, Open MPI "
@@ -65,7 +68,7 @@ def join_processes(config: TrainConfig) -> None:
 
 @contextmanager
 def explained(where: Path) -> Iterator[None]:
-    """Raises UserError with advice if jax runs out of memory, or if another process of the run in `where` is gone."""
+    """Raises UserError with advice if jax runs out of memory, or if another process of the run in `where` has ended."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -78,7 +81,7 @@ def explained(where: Path) -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         raise UserError(
-            f"another process of the run in {where} is gone or failed; its own message says why ({reason}). "
+            f"another process of the run in {where} has ended or failed; see its own message ({reason}). "
             "The last complete checkpoint is kept: start all processes again to continue"
         ) from error
 
@@ -86,8 +89,8 @@ def explained(where: Path) -> Iterator[None]:
 def leave(code: int) -> NoReturn:
     """Ends a process that failed.
 
-    One of several processes ends at once, which stops the others. Jax would wait for them at exit, although they may be
-    gone or wait for this one.
+    If there are several processes, this one ends at once, which stops the others. Otherwise jax would wait at exit for
+    processes that may have ended, or that wait for this one.
     """
     if jax.distributed.is_initialized():
         sys.stdout.flush()
@@ -97,12 +100,12 @@ def leave(code: int) -> NoReturn:
 
 
 def data_mesh() -> Mesh:
-    """Returns all devices of all processes in one row: batches are split over it, everything else is on each."""
+    """Returns all devices of all processes in one row. Batches are split over it; every device holds all the rest."""
     return Mesh(np.array(jax.devices()), ("data",))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Returns the sharding of an array that every device holds whole."""
+    """Returns the sharding of an array of which every device holds a copy."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -112,22 +115,22 @@ def spread(mesh: Mesh) -> NamedSharding:
 
 
 def compute_dtype(precision: str | None) -> jnp.dtype:
-    """Returns `precision`, or the default of the device: bfloat16 on GPU and TPU, float32 on CPU."""
-    if precision is None:  # asked only then: it takes hold of the devices
+    """Returns `precision` as a data type; None: bfloat16 on GPU and TPU, float32 on CPU."""
+    if precision is None:  # only now, as the call reserves the devices
         precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     return jnp.dtype(precision)
 
 
 def repeatable() -> dict[str, bool]:
-    """Returns compiler options with which a program gives the same bits every time.
+    """Returns compiler options with which a program gives bitwise equal results in every run.
 
-    They exclude the GPU kernels that add in the order in which their threads arrive.
+    They exclude GPU kernels that add numbers in the order in which their threads finish.
     """
     return {"xla_gpu_exclude_nondeterministic_ops": True} if jax.default_backend() == "gpu" else {}
 
 
 def fits_on_device(bytes_wanted: int) -> bool:
-    """Returns whether a data set of this size may lie in device memory."""
+    """Returns whether a data set of this size may be kept in device memory."""
     stats = jax.local_devices()[0].memory_stats()
     limit = (stats or {}).get("bytes_limit")
     return bytes_wanted <= (RESIDENT_SHARE * limit if limit else CPU_RESIDENT_BYTES)
@@ -147,25 +150,26 @@ def describe() -> str:
 
 
 def operations(function: Callable, *arguments: Any) -> float | None:
-    """Returns the floating point operations of a function of arrays, as XLA counts them; None where it cannot.
+    """Returns the number of floating point operations of a function of arrays; None if XLA cannot count them.
 
-    The compiler of the CPU counts for all devices: that of a GPU does not tell. Nothing is run or compiled.
+    The count is that of the CPU compiler for all devices, because the GPU compiler gives none. Nothing is compiled or
+    run.
     """
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
     try:
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
             return (jax.jit(function).lower(*shapes).cost_analysis() or {}).get("flops")
-    except RuntimeError:  # the CPU was switched off, as JAX_PLATFORMS=cuda does
+    except RuntimeError:  # jax has no CPU backend, for example with JAX_PLATFORMS=cuda
         return None
 
 
 def is_writer() -> bool:
-    """Returns whether this process writes the run folder: only the first one does."""
+    """Returns whether this process writes the run folder, which only the first process does."""
     return jax.process_index() == 0
 
 
 def meet(where: str) -> None:
-    """Waits until all processes of a run have reached this place."""
+    """Waits until all processes of a run have reached this place. where: its name, the same in all processes."""
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils
 
@@ -173,7 +177,7 @@ def meet(where: str) -> None:
 
 
 def any_process(flag: bool) -> bool:
-    """Returns whether the flag is set in any process of the run; all of them must ask at the same time."""
+    """Returns whether the flag is set in any process of the run. All processes must call this together."""
     if jax.process_count() == 1:
         return flag
     from jax.experimental import multihost_utils

@@ -1,4 +1,4 @@
-"""Downloads files over HTTP: mirrors, progress, hashes, and messages that say what to do instead."""
+"""Downloads files over HTTP: mirrors, progress, hashes, and messages that say what to do after a failure."""
 
 import hashlib
 import json
@@ -17,31 +17,31 @@ from tljax.core.files import write_text
 from tljax.core.progress import console
 
 HUB = "https://huggingface.co"
-TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and to wait for the next bytes
 WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that anybody may download."""
+    """A file that can be downloaded."""
 
-    name: str  # by which messages call it
-    urls: tuple[str, ...]  # mirrors, the first one first
-    filename: str  # under which it is kept
+    name: str  # its name in messages
+    urls: tuple[str, ...]  # mirrors, in the order in which they are tried
+    filename: str  # the name under which it is saved
     hash: str  # "md5:...", "sha256:...", "sha256-starts:..." as the publisher states it, or ""
-    by_hand: str  # what to do with a file that was downloaded in another way
-    terms: str = ""  # what to do where access is refused
+    by_hand: str  # what to do with a file that the user has downloaded
+    terms: str = ""  # what to do if access is refused
 
 
 class _NotThere(Exception):
-    """Says that a mirror does not give the file; the message is the reason."""
+    """Raised if a mirror does not give the file; the message is the reason."""
 
 
 def fetch(remote: Remote, folder: Path, quiet: bool = False) -> Path:
-    """Downloads a file into a folder, from the first mirror that has it; it appears there whole or not at all.
+    """Downloads a file into a folder, from the first mirror that has it. The file is complete or absent.
 
-    Files of the Hugging Face hub are asked for at $HF_ENDPOINT, with $HF_TOKEN. Raises UserError that says what to do
-    instead.
+    Files of the Hugging Face hub are downloaded from $HF_ENDPOINT, with $HF_TOKEN. Raises UserError that says what to
+    do if no mirror gives the file.
     """
     reasons = []
     for url in map(_at_endpoint, remote.urls):
@@ -50,27 +50,30 @@ def fetch(remote: Remote, folder: Path, quiet: bool = False) -> Path:
         except _NotThere as reason:
             reasons.append(f"{url}: {reason}")
     raise UserError(
-        f"could not download {remote.name} ({'; '.join(reasons)}). Fetch {remote.urls[0]} with another machine or a "
-        f"browser, then {remote.by_hand}"
+        f"could not download {remote.name} ({'; '.join(reasons)}). Download {remote.urls[0]} with a browser or on "
+        f"another machine, then {remote.by_hand}"
     )
 
 
 def check_hash(remote: Remote, path: Path, record: Path) -> None:
-    """Checks a file against its publisher's hash, or else against that of the first download, kept in `record`.
+    """Compares the hash of a file with the one that its publisher states.
 
-    Raises UserError where they differ.
+    If the publisher states none, it is compared with that of the first download, which is saved in the file `record`.
+    Raises UserError if they differ.
     """
     found = _digest(path, "sha256")
     kind, _, stated = remote.hash.partition(":")
     fits = _digest(path, "md5") == stated if kind == "md5" else found.startswith(stated)
     if not fits:
-        raise UserError(f"{path} is not the file that its publisher states ({remote.hash}; its sha256 is {found})")
+        raise UserError(
+            f"{path} does not have the hash that its publisher states ({remote.hash}): its sha256 is {found}"
+        )
     hashes = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     first = hashes.setdefault(remote.name, found)
     if first != found and not stated:
         raise UserError(
-            f"{path} differs from the {remote.name} that was downloaded first (sha256 {first}, now {found}). If its "
-            f"publisher released another file, remove {remote.name} from {record} and get it again"
+            f"{path} differs from the first download of {remote.name} (sha256 {first}, now {found}). If the publisher "
+            f"has released another file, remove {remote.name} from {record} and download it again"
         )
     hashes[remote.name] = found
     write_text(record, json.dumps(hashes, indent=1) + "\n")
@@ -100,18 +103,18 @@ def _retrieve(remote: Remote, url: str, folder: Path, quiet: bool) -> Path:
             raise _NotThere("no connection") from error
         except (requests.RequestException, OSError) as error:
             if isinstance(error, OSError) and error.errno:
-                raise  # the disk's
-            raise _NotThere(f"broken off ({error})") from error
-        except ValueError as error:  # pooch: another hash than the one stated
+                raise  # an error of the disk
+            raise _NotThere(f"interrupted ({error})") from error
+        except ValueError as error:  # raised by pooch if the hash is another one
             raise UserError(
-                f"{url} is not the file that its publisher states ({remote.hash}): it was changed, or broken off. "
-                "Try again later, or tell its publisher"
+                f"{url} does not have the hash that its publisher states ({remote.hash}): it was changed, or the "
+                "download was interrupted. Try again later, or ask its publisher"
             ) from error
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     if start.startswith(WEB_PAGE):
         path.unlink()
-        raise _NotThere(f"gives a web page instead of the file{_terms(remote)}")
+        raise _NotThere(f"returned a web page instead of the file{_terms(remote)}")
     return path
 
 
@@ -131,13 +134,13 @@ def _at_endpoint(url: str) -> str:
 
 
 def _headers(url: str) -> dict[str, str]:
-    """Returns headers with $HF_TOKEN, which is sent only to the hub."""
+    """Returns the request headers: $HF_TOKEN for the hub, and nothing for other addresses."""
     token, hub = os.environ.get("HF_TOKEN"), os.environ.get("HF_ENDPOINT") or HUB
     return {"Authorization": f"Bearer {token}"} if token and url.startswith(hub.rstrip("/") + "/") else {}
 
 
 class _Bar:
-    """A progress bar in bytes, as pooch drives it: it learns the total from the server."""
+    """A progress bar in bytes with the methods that pooch calls. pooch sets `total` from the server's answer."""
 
     total = 0
 
@@ -145,17 +148,17 @@ class _Bar:
         self._bar, self._task = bar, bar.add_task(title, total=None) if bar else None
 
     def update(self, count: int) -> None:
-        """Advance by a number of bytes."""
+        """Advances by a number of bytes."""
         if self._bar and self._task is not None:
             self._bar.update(self._task, advance=count, total=self.total or None)
 
     def reset(self) -> None:
-        """Start again from zero."""
+        """Starts again from zero."""
         if self._bar and self._task is not None:
             self._bar.reset(self._task)
 
     def close(self) -> None:
-        """Do nothing: the code that made the bar closes it."""
+        """Does nothing, as the code that made the bar closes it."""
 
 
 @contextmanager

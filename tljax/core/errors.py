@@ -1,4 +1,4 @@
-"""Reports a user's mistake as one clear message instead of a traceback."""
+"""Reports a user's mistake as one message instead of a traceback."""
 
 import difflib
 import sys
@@ -9,8 +9,8 @@ from io import TextIOWrapper
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-EXIT_REQUEUE = 75  # EX_TEMPFAIL: stopped by a scheduler, state saved, run the same command again
-SHOWN = 5  # names in a message
+EXIT_REQUEUE = 75  # EX_TEMPFAIL: a scheduler stopped the process, the state is saved, run the same command again
+SHOWN = 5  # largest number of names in a message
 
 
 class UserError(Exception):
@@ -18,13 +18,13 @@ class UserError(Exception):
 
 
 class Requeue(Exception):
-    """The process was asked to stop; its state is saved and the same command continues it."""
+    """Raised if the process was asked to stop. Its state is saved, and the same command continues the work."""
 
 
 def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exit) -> None:
-    """Runs a command's `main`; exits with 2 after a `UserError`, 75 after `Requeue`, 130 after Ctrl-C.
+    """Runs the `main` of a command. Exits with 2 after a `UserError`, 75 after `Requeue`, and 130 after Ctrl-C.
 
-    leave: how the process ends after a mistake or Ctrl-C, given the exit code.
+    leave: ends the process after a mistake or Ctrl-C; it takes the exit code.
     """
     _escape_what_cannot_be_printed()
     try:
@@ -54,12 +54,12 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """Returns the first names, for a message, with `...` if there are more."""
+    """Returns the first names for a message, followed by `...` if there are more."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _escape_what_cannot_be_printed() -> None:
-    """Prints characters that the terminal's encoding lacks as escapes, instead of ending the command."""
+    """Makes characters that the terminal's encoding lacks be printed as escapes, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -67,7 +67,7 @@ def _escape_what_cannot_be_printed() -> None:
 
 @contextmanager
 def _warnings_as_messages() -> Iterator[None]:
-    """Prints warnings that are meant for the user without their place in the code."""
+    """Prints warnings for the user without the line of code that raised them."""
     usual = warnings.formatwarning
 
     def format_warning(message, category, *place, **line) -> str:

@@ -1,10 +1,10 @@
-"""Imports optional packages; for a missing one, the error names the extra to install."""
+"""Checks that optional packages are installed, and names the extra to install if one is missing."""
 
 import importlib.util
 
 from tljax.core.errors import UserError
 
-EXTRA_OF = {  # package -> the extra in pyproject.toml that brings it
+EXTRA_OF = {  # package -> the extra in pyproject.toml that installs it
     "jinja2": "report",
     "matplotlib": "report",
     "pydicom": "dicom",
@@ -16,9 +16,9 @@ EXTRA_OF = {  # package -> the extra in pyproject.toml that brings it
 
 
 def require(*packages: str, to: str) -> None:
-    """Check that optional packages are installed, without importing them.
+    """Checks that optional packages are installed, without importing them.
 
-    to: what they are needed for, as in "draw figures". Raises UserError that names the extra.
+    to: what they are needed for, such as "draw figures". Raises UserError, which names the extra.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""Writes files that are never half-written."""
+"""Writes files so that they are never half-written."""
 
 import csv
 import os
@@ -12,7 +12,7 @@ import numpy as np
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary sibling to write to, and renames it to `path` at the end; makes the folder."""
+    """Yields a temporary file in the same folder to write to, and renames it to `path` at the end. Makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -37,7 +37,7 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> None:
-    """Writes an `.npz` file of arrays by name."""
+    """Writes arrays by name to an `.npz` file."""
     by_name: dict[str, Any] = dict(arrays)
     with replacing(path) as partial, open(partial, "wb") as file:
         (np.savez_compressed if compressed else np.savez)(file, **by_name)

@@ -1,4 +1,4 @@
-"""Locks between processes; the operating system releases them however a process ends."""
+"""Locks between processes. The operating system releases them when a process ends, even if it is killed."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ class Held(Exception):
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Holds the lock file `path`. Raises Held at once where another process holds it, OSError where it cannot be made.
+    """Holds the lock file `path`. Raises Held at once if another process holds it, OSError if it cannot be created.
 
     The process number and host of the holder are kept next to the lock, in `<path>.holder`.
     """

@@ -1,4 +1,4 @@
-"""Names and table schemas of the replicated paper, for the code that writes or reads its tables.
+"""Holds names and table schemas of the replicated paper, for the code that writes or reads its tables.
 
 Juodelyte, Jiménez-Sánchez & Cheplygina, "Revisiting Hidden Representations in Transfer Learning for Medical Imaging",
 TMLR 2023, arXiv 2302.08272; the tables are those of github.com/DovileDo/revisiting-transfer.
@@ -11,10 +11,10 @@ INIT_NAMES = {"imagenet": "ImageNet", "radimagenet": "RadImageNet"}
 """The paper's names of the initialisations."""
 
 AUC_COLUMNS = ("target", "source", "freeze", "fold", "AUC")
-"""Of `AUC.csv`."""
+"""The columns of `AUC.csv`."""
 
 CCA_COLUMNS = ("model1", "model2", "fold", "stimuli", *LAYERS)
-"""Of `CCA_<task>.csv` and `simVSauc*.csv`."""
+"""The columns of `CCA_<task>.csv` and `simVSauc*.csv`."""
 
 SIMILARITY_COLUMNS = ("target", "model1", "model2", "freeze", "fold", "prob", "value")
-"""Of `similarity.csv`."""
+"""The columns of `similarity.csv`."""

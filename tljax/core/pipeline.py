@@ -9,8 +9,8 @@ from jaxtyping import Array, Int, Shaped
 
 from tljax.core.devices import replicated, spread
 
-WORKERS = 8  # threads that read rows ahead: reading and copying release Python's lock
-AHEAD = 8  # batches in flight, one for each thread at least
+WORKERS = 8  # threads that read rows ahead; reading and copying release Python's global lock
+AHEAD = 8  # batches that are read ahead, at least one per thread
 
 
 def on_device(array: Shaped[np.ndarray, " n *_"], mesh: Mesh) -> Shaped[Array, " n *_"]:
@@ -24,10 +24,10 @@ def stream(
     table: Int[np.ndarray, "steps slots"],
     mesh: Mesh,
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Yields (images, labels, mask) on the devices, one batch for each row of `table`; -1 marks padding.
+    """Yields (images, labels, mask) on the devices, one batch per row of `table`, in which -1 marks padding.
 
-    A batch depends only on its place in the table, so a resumed run sees the batches it would have seen. Each process
-    reads only the rows of its own devices, ahead of their use.
+    A batch depends only on its place in the table, so a resumed run gets the same batches as an uninterrupted one. Each
+    process reads ahead, and only the rows of its own devices.
     """
     import grain
 
@@ -49,5 +49,5 @@ def stream(
     ahead = None if coming is None else place(coming)
     while ahead is not None:
         current, coming = ahead, next(batches, None)
-        ahead = None if coming is None else place(coming)  # copied while the current batch computes
+        ahead = None if coming is None else place(coming)  # copied during the computation of the current batch
         yield current

@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-# Both print text unchanged: a class called [b] or :warning: is not markup, and paths are not coloured or wrapped.
+# Text is printed unchanged: a class called [b] or :warning: is not markup, and paths are not coloured or wrapped.
 _PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
-PRINTED_WIDTH = 160  # columns of tables that do not go to a terminal
+PRINTED_WIDTH = 160  # characters per line of a table, if the output is not a terminal
 
 console = Console(stderr=True, **_PLAIN)
-"""For messages and progress."""
+"""The console for messages and progress."""
 output = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH, **_PLAIN)
-"""For results."""
+"""The console for results."""
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def progress_bar(title: str, total: int, shown: bool) -> Iterator[Callable[[int]
 
 
 class TrainingDisplay:
-    """Shows one progress bar per phase: epochs, speed, losses, AUC, and the time left without early stopping."""
+    """Shows one progress bar per phase: epochs, speed, losses, AUC, and the remaining time without early stopping."""
 
     def __init__(self, title: str, quiet: bool):
         self._title, self._bar = title, None
@@ -56,7 +56,7 @@ class TrainingDisplay:
             self._bar.stop()
 
     def phase(self, name: str, epochs: int, done: int) -> None:
-        """Begins a phase of which `done` epochs were trained before. The first epoch compiles."""
+        """Begins a phase, of which `done` epochs have been trained before. The first epoch includes compilation."""
         if self._bar:
             self._task = self._bar.add_task(f"{self._title} {name}", total=epochs, completed=done, scores="compiling")
 
@@ -75,7 +75,7 @@ class TrainingDisplay:
             self._bar.update(self._task, total=epoch)
 
     def traced(self, folder: Path, wanted: bool) -> AbstractContextManager:
-        """Records a jax profiler trace of what runs inside, for TensorBoard or Perfetto, if `wanted`."""
+        """Returns a context that, if `wanted`, records a jax profiler trace for TensorBoard or Perfetto."""
         import jax
 
         return jax.profiler.trace(str(folder)) if wanted else nullcontext()

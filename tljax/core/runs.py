@@ -1,9 +1,9 @@
-"""Reads run folders, without jax, and names their files.
+"""Reads run folders, without jax, and defines the names of their files.
 
     <workdir>/<task>/<init>-<freeze|nofreeze>[-<tag>]/fold<k>/
 
-A run is finished once `result.json` exists, which is written last. What cannot be read makes a run `corrupt`: it is
-named, with the reason, and the others are still read.
+A run is finished if `result.json` exists, which is written last. A run with a file that cannot be read is `corrupt`:
+its reason is stated, and the other runs are still read.
 """
 
 import csv
@@ -29,16 +29,17 @@ CHECKPOINT = "checkpoint"
 RESUME = "resume"
 TENSORBOARD = "tensorboard"
 LOCK = ".lock"
-SEED_TAG = re.compile(r"seed\d+")  # the part of a tag that `seed_tag` makes
+SEED_TAG = re.compile(r"seed\d+")  # the part of a tag that `seed_tag` returns
 
 FORMAT = 2
-"""Of run folders, in `config.json`. 1, or none: Adam added epsilon after the bias correction, not before as Keras."""
+"""The format of run folders, in `config.json`. In format 1 (or without a number), Adam added epsilon after the bias
+correction instead of before it as in Keras."""
 
 SPLIT_COLUMNS = ("file", "label", "patient", "split")
-PREDICTION_COLUMNS = ("file", "label", "split")  # then one probability column per class, named by `class_columns`
+PREDICTION_COLUMNS = ("file", "label", "split")  # one probability column per class follows, see `class_columns`
 
 RENAMED = {"folds": {"honest": "grouped"}}
-"""Setting to the values that earlier versions recorded, and what they are called now."""
+"""Setting -> value that earlier versions recorded -> its current name."""
 
 _VARIANT = re.compile(r"(?P<init>.+?)-(?P<freeze>freeze|nofreeze)(?:-(?P<tag>.+))?")
 _FOLD = re.compile(r"fold(\d+)")
@@ -53,7 +54,7 @@ def run_folder(workdir: Path, task: str, init: str, freeze: bool, fold: int, tag
 
 
 def seed_tag(seed: int) -> str:
-    """Returns the part of a folder's tag that names its seed: nothing for seed 0."""
+    """Returns the part of a folder's tag that names its seed; empty for seed 0."""
     return f"seed{seed}" if seed else ""
 
 
@@ -69,7 +70,7 @@ class Predictions:
     classes: tuple[str, ...]
 
     def of_split(self, split: str) -> "Predictions":
-        """Returns the rows of `train`, `val` or `test` only."""
+        """Returns only the rows of `train`, `val` or `test`."""
         rows = [row for row, of in enumerate(self.splits) if of == split]
         return Predictions(
             files=tuple(self.files[row] for row in rows),
@@ -92,7 +93,7 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. Its files are read on first use; `UserError` names one that cannot be read."""
+    """One run folder. Its files are read on first use; a `UserError` names a file that cannot be read."""
 
     path: Path
     task: str
@@ -102,11 +103,11 @@ class Run:
     fold: int
     status: Status
     problem: str = ""
-    """Why it is `corrupt` or `unfinished`."""
+    """Why the run is `corrupt` or `unfinished`."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What was known before training: settings, cards, classes, versions, devices; empty if the file is missing."""
+        """The facts before training: settings, cards, classes, versions, devices. Empty if the file is missing."""
         return read_json(self.path / CONFIG) if (self.path / CONFIG).exists() else {}
 
     @property
@@ -116,12 +117,12 @@ class Run:
 
     @cached_property
     def result(self) -> dict[str, Any]:
-        """Selected epoch, scores and seconds; empty while unfinished."""
+        """The selected epoch, scores and seconds. Empty if the run is unfinished."""
         return read_json(self.path / RESULT) if (self.path / RESULT).exists() else {}
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        """One dictionary per epoch. A last line that is incomplete after a kill is left out."""
+        """One dictionary per epoch. An incomplete last line, as a killed process may leave, is skipped."""
         if not (self.path / METRICS).exists():
             return []
         lines = _read_text(self.path / METRICS).splitlines(keepends=True)
@@ -157,10 +158,13 @@ def with_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def iterate_runs(workdir: Path) -> Iterator[Run]:
-    """Yields every run folder of a workdir, in no order, so that the runs of a large study need not fit in memory."""
+    """Yields every run of a workdir one by one, in no particular order.
+
+    The runs of a large study need not fit in memory. Raises UserError if `workdir` is not a folder.
+    """
     workdir = Path(workdir)
     if not workdir.is_dir():
-        raise UserError(f"{workdir} is not a folder; give the --workdir of a training or of a study")
+        raise UserError(f"{workdir} is not a folder; name the --workdir of trainings or of a study")
     for folder in workdir.glob("*/*/fold*"):
         fold = _FOLD.fullmatch(folder.name)
         if fold and folder.is_dir():
@@ -168,7 +172,7 @@ def iterate_runs(workdir: Path) -> Iterator[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Returns one run folder with its status; never raises for its content. The files that were read are kept."""
+    """Returns the run in a folder, with its status. Damaged files raise no error, but make the run `corrupt`."""
     folder = Path(folder)
     variant, fold = _VARIANT.fullmatch(folder.parent.name), _FOLD.fullmatch(folder.name)
     run = Run(
@@ -184,12 +188,12 @@ def read_run(folder: Path) -> Run:
     if not variant or not fold:
         status, problem = "corrupt", f"{folder} is not named <init>-<freeze|nofreeze>[-<tag>]/fold<k>"
     known = replace(run, status=status, problem=problem)
-    vars(known).update({name: value for name, value in vars(run).items() if name not in vars(known)})  # what was read
+    vars(known).update({name: value for name, value in vars(run).items() if name not in vars(known)})  # keep read files
     return known
 
 
 def run_at(path: Path) -> Run | None:
-    """Returns the run whose folder or whose weights are at `path`; None if there is no run."""
+    """Returns the run whose folder, or whose weights, are at `path`; None if there is no run."""
     folder = path.parent if path.name == CHECKPOINT else path
     return read_run(folder) if (folder / CONFIG).is_file() else None
 
@@ -209,10 +213,10 @@ def _status(run: Run) -> tuple[Status, str]:
 
 
 def class_columns(classes: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Names the probability columns of a table, so that no two columns have one name.
+    """Returns unique names for the probability columns of a table.
 
-    A column is named by its class. Where a column of `taken`, or of an earlier class, has that name already, the number
-    of the class is added, as in `crane (class 517)`; also to a class whose own name has such an ending.
+    A column has the name of its class. If a column in `taken` or an earlier class has the same name, or if the name
+    itself ends like this, the number of the class is added, as in `crane (class 517)`.
     """
     names = []
     for number, name in enumerate(classes):
@@ -223,12 +227,15 @@ def class_columns(classes: Sequence[str], taken: Sequence[str]) -> list[str]:
 
 
 def classes_of_columns(columns: Sequence[str]) -> tuple[str, ...]:
-    """Returns the classes whose columns `class_columns` named."""
+    """Returns the classes of columns that `class_columns` named."""
     return tuple(name.removesuffix(f" (class {number})") for number, name in enumerate(columns))
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Reads a `predictions.csv`: `file,label,split`, then one column of probabilities per class, named by it."""
+    """Reads a `predictions.csv`: `file,label,split`, then one column of probabilities per class.
+
+    Raises UserError if the file is missing, or does not hold such a table.
+    """
     header, rows = _read_csv(path)
     known = len(PREDICTION_COLUMNS)
     if tuple(header[:known]) != PREDICTION_COLUMNS or len(header) < known + 2:
@@ -249,7 +256,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads the object in a JSON file. Raises UserError if there is none."""
+    """Reads the object in a JSON file. Raises UserError if the file does not hold one."""
     try:
         content = json.loads(_read_text(path))
     except json.JSONDecodeError as error:
@@ -269,7 +276,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(f"{path} is not a CSV file ({error})") from None
     ragged = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
     if ragged:
-        raise UserError(f"{path}, line {ragged} has another number of columns than the header")
+        raise UserError(f"{path}, line {ragged} does not have as many columns as the header")
     return header, rows
 
 

@@ -8,10 +8,11 @@ from tljax.core.errors import Requeue
 
 
 class Termination:
-    """Catches SIGTERM while it is active, so that work can be saved before the process ends.
+    """Catches SIGTERM while the context is active, so that work can be saved before the process ends.
 
-    With a message it raises Requeue(message) as soon as the signal comes, until `only_remember` is called; without one
-    it only sets `received`. Outside the main thread, where Python delivers no signals, it never receives any.
+    With a message, it raises Requeue(message) when the signal comes, until `only_remember` is called. Without a
+    message, it only sets `received`. Outside of the main thread it receives nothing, as Python delivers signals only
+    there.
     """
 
     def __init__(self, message: str = ""):
@@ -29,7 +30,7 @@ class Termination:
             signal.signal(signal.SIGTERM, self._former)
 
     def only_remember(self) -> None:
-        """Stops raising on the signal: the caller has to ask `received`, and to stop where it can save."""
+        """Makes the signal only set `received` from now on. The caller must test it, and stop when it can save."""
         self._message = ""
 
     def _receive(self, *_: object) -> None:

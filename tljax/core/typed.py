@@ -15,9 +15,10 @@ T = TypeVar("T")
 
 
 def typed(config: T, place: str = "") -> T:
-    """Returns the config with text converted to Path and lists to tuples where annotated, nested configs included.
+    """Returns the config with text converted to Path, and lists to tuples, as the annotations say.
 
-    place: put before the name of a setting in messages. Raises UserError for a value of another type.
+    Nested configs are included. place: text before the name of a setting in messages. Raises UserError for a value of
+    another type.
     """
     given: Any = config
     settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
@@ -25,7 +26,7 @@ def typed(config: T, place: str = "") -> T:
 
 
 def typed_settings(kind: type, settings: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Does the same for some settings of a config class, given by name; unknown names are returned unchanged."""
+    """Converts and checks some settings of a config class, given by name. Unknown names are returned unchanged."""
     hints = _hints(kind)
     return {
         name: _typed_value(value, hints[name], f"{place}{name}") if name in hints else value
@@ -48,7 +49,7 @@ def _typed_value(value: Any, hint: Any, name: str) -> Any:
         value = tuple(typed(one, f"{name}[{k}].") if type(one) is within[0] else one for k, one in enumerate(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value) is hint:
         return typed(value, f"{name}.")
-    if isinstance(value, bool) and (hint in (int, float) or int in within):  # which Python takes for a number
+    if isinstance(value, bool) and (hint in (int, float) or int in within):  # in Python, bool is a kind of int
         raise UserError(f"{name} is {value!r}; it must be {_shown(hint)}")
     try:
         return typeguard.check_type(value, hint, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS)

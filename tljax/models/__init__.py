@@ -1,4 +1,4 @@
-"""Backbones by name, and their tensors by flat name: `stages.0.1.conv2.kernel`, `bn1.mean`, `head.bias`."""
+"""Builds backbones by name, and reads their tensors by flat name, such as `stages.0.1.conv2.kernel` or `head.bias`."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def families() -> dict[str, ModuleType]:
-    """Returns the modules of all families by name; `tljax.models.backbone` says what such a module declares."""
+    """Returns the modules of all families by name; `tljax.models.backbone` states what such a module declares."""
     return {name: module for name, module in plugins.find(__name__, __path__).items() if hasattr(module, "Network")}
 
 
@@ -50,7 +50,7 @@ def names() -> list[str]:
 
 
 def family_of(backbone: str) -> str:
-    """Returns the family of a backbone. Raises UserError where no family has it."""
+    """Returns the family of a backbone. Raises UserError for an unknown backbone."""
     found = next((family for family, module in families().items() if backbone in module.ARCHITECTURES), None)
     if found is None:
         raise UserError(f"unknown backbone '{backbone}'; known are {', '.join(names())}")
@@ -70,7 +70,7 @@ def default_variant(backbone: str) -> str:
 
 
 def normalisation_of(backbone: str, variant: str) -> Normalisation:
-    """Returns the input that a network of random weights is given."""
+    """Returns the input normalisation of a network with random weights."""
     module = _module(backbone, variant)
     of_family = getattr(module, "NORMALISATION", "imagenet")
     return NORMALISATIONS[getattr(module.VARIANTS[variant], "normalisation", None) or of_family]
@@ -85,10 +85,11 @@ def build(
     dropout: float = 0.5,
     dtype: DTypeLike = jnp.float32,
 ) -> BackboneModule:
-    """Returns a network of random weights, drawn as its variant says.
+    """Returns a network with random weights from the distribution of its variant.
 
-    seed: None draws nothing and leaves every kernel zero, for shapes or for tensors to be loaded. dropout: before the
-    head. dtype: of the computation; parameters are float32. Raises UserError for an unknown backbone or variant.
+    seed: None leaves every kernel zero, if only shapes are needed or tensors are loaded later. dropout: dropout rate
+    before the head. dtype: data type of the computation; parameters are float32. Raises UserError for an unknown
+    backbone or variant.
     """
     module = _module(backbone, variant)
     rng = None if seed is None else np.random.default_rng(seed)
@@ -98,7 +99,7 @@ def build(
 def build_from(
     backbone: str, variant: str, tensors: Mapping[str, np.ndarray], *, dropout: float = 0.5
 ) -> BackboneModule:
-    """Returns a network of the given tensors, head included. Raises UserError where they do not fit."""
+    """Returns a network with the given tensors, including those of the head. Raises UserError if they do not fit."""
     num_classes = len(tensors[f"{HEAD}bias"])
     model = nnx.eval_shape(lambda: build(backbone, variant, num_classes, seed=None, dropout=dropout))
     load_flat(model, tensors)
@@ -112,17 +113,17 @@ def shapes(backbone: str, variant: str, num_classes: int) -> dict[str, tuple[int
 
 
 def input_channels(backbone: str, variant: str) -> int:
-    """Returns how many channels the network's images have: 3, or 1 for grey ones."""
+    """Returns the number of channels of the network's input: 3, or 1 for grey images."""
     return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_channels
 
 
 def input_multiple(backbone: str, variant: str) -> int:
-    """Returns the number of pixels of which the sides of the network's images must be multiples."""
+    """Returns the number of pixels of which the sides of an input image must be multiples."""
     return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_multiple
 
 
 def input_smallest(backbone: str, variant: str) -> int:
-    """Returns the number of pixels that the sides of the network's images must have at least."""
+    """Returns the smallest allowed side of an input image, in pixels."""
     return nnx.eval_shape(lambda: build(backbone, variant, 1, seed=None)).input_smallest
 
 
@@ -146,9 +147,9 @@ def digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def load_flat(model: nnx.Module, tensors: Mapping[str, np.ndarray]) -> None:
-    """Sets every parameter and statistic of `model`; strict in both directions.
+    """Sets every parameter and statistic of `model`.
 
-    Raises UserError that names the tensors that are missing, unknown or of another shape.
+    Raises UserError, which names the tensors, if tensors are missing, unknown or have another shape.
     """
     own = _tensors(model)
     faults = [f"'{name}' is missing" for name in own if name not in tensors]
@@ -162,7 +163,7 @@ def load_flat(model: nnx.Module, tensors: Mapping[str, np.ndarray]) -> None:
         more = f" (and {len(faults) - 8} more)" if len(faults) > 8 else ""
         raise UserError(f"the weights do not fit the network: {'; '.join(faults[:8])}{more}")
     state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
-    # a copy of its own on the device; jnp.array would compile a program for each shape
+    # copies each array to the device; jnp.array would compile a program for each shape
     loaded = [(path, variable.replace(jax.device_put(np.array(tensors[_name(path)])))) for path, variable in state]
     nnx.update(model, nnx.from_flat_state(loaded))
 

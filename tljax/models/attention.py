@@ -17,23 +17,23 @@ from tljax.models.precision import at_least_float32
 Gelu = Literal["exact", "tanh", "quick"]
 Rotation = Callable[[Float[Array, "b n t d"]], Float[Array, "b n t d"]]
 
-HIGHEST = jax.lax.Precision.HIGHEST  # float32 in full, which GPU and TPU would otherwise round to less
+HIGHEST = jax.lax.Precision.HIGHEST  # full float32; by default, GPU and TPU compute products with fewer bits
 
 
 def small_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal with standard deviation 0.02: what timm, DINOv2 and transformers start their layers from."""
+    """Draws from a normal distribution with standard deviation 0.02, as timm, DINOv2 and transformers do."""
     return 0.02 * rng.standard_normal(shape, np.float32)
 
 
 def lecun_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal with variance 1 / inputs, for a kernel `... in out` (LeCun et al. 1998)."""
+    """Draws a kernel `... in out` from a normal distribution with variance 1 / inputs (LeCun et al. 1998)."""
     return rng.standard_normal(shape, np.float32) / math.sqrt(math.prod(shape[:-1]))
 
 
 class Attention(nnx.Module):
-    """Self-attention of several heads (Vaswani et al. 2017); queries, keys and values come from one joint layer.
+    """Multi-head self-attention (Vaswani et al. 2017). One layer computes queries, keys and values.
 
-    biases: which of queries, keys and values have one.
+    biases: which of queries, keys and values have a bias.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Attention(nnx.Module):
         self.heads, self.biases, self.dtype = heads, biases, dtype
 
     def __call__(self, x: Float[Array, "b t c"], rotation: Rotation | None) -> Float[Array, "b t c"]:
-        """Returns what each token takes from all others. rotation: applied to queries and keys."""
+        """Returns the attention output of each token. rotation: applied to queries and keys."""
         b, t, c = x.shape
         qkv = self.qkv(x)
         if self.biases == "query_value":
@@ -66,7 +66,7 @@ class Attention(nnx.Module):
 def attend(
     query: Float[Array, "b n t d"], key: Float[Array, "b n t d"], value: Float[Array, "b n t d"]
 ) -> Float[Array, "b n t d"]:
-    """Returns softmax(query key' / sqrt(d)) value, the softmax in float32 or better."""
+    """Returns softmax(query key' / sqrt(d)) value, with the softmax in at least float32."""
     query = query * np.asarray(query.shape[-1] ** -0.5, query.dtype)
     wide = at_least_float32(jnp.zeros((), query.dtype)).dtype
     scores = jnp.einsum("bntd,bnsd->bnts", query, key, precision=HIGHEST, preferred_element_type=wide)
@@ -77,7 +77,7 @@ def attend(
 def gelu(x: Float[Array, "*shape"], kind: Gelu) -> Float[Array, "*shape"]:
     """Returns x times the normal distribution function of x (Hendrycks and Gimpel 2016), or an approximation of it.
 
-    tanh: the authors' approximation. quick: x * sigmoid(1.702 x), which OpenAI's CLIP has.
+    tanh: the approximation of the paper's authors. quick: x * sigmoid(1.702 x), as in OpenAI's CLIP.
     """
     if kind == "quick":
         return x * jax.nn.sigmoid(1.702 * x)

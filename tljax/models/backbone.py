@@ -1,14 +1,14 @@
-"""What a backbone is, and what the families share.
+"""Defines what a backbone is, and the code that the families share.
 
 A family is one file in `tljax/models/`, found by its name, that declares
 
     ARCHITECTURES: dict[str, Any]   # sizes as data, by the backbone's name: 'resnet50'
     VARIANTS: dict[str, Any]        # numerics as data (strides, epsilon, padding); the first one is the default
     Network                         # a Backbone: Network(architecture, variant, num_classes, *, dropout, dtype, rng)
-    NORMALISATION = "imagenet"      # optional: the input of a network of random weights, a key of NORMALISATIONS
+    NORMALISATION = "imagenet"      # optional: the input of a network with random weights, a key of NORMALISATIONS
 
-A variant may carry a `normalisation` of its own, which then precedes the family's. `rng` is a NumPy generator that
-draws the kernels, or None for kernels of zeros. Another installed package offers a family through an entry point of the
+A variant may have an attribute `normalisation`, which overrides the family's. `rng` is a NumPy generator that draws the
+kernels, or None for kernels of zeros. Another installed package can provide a family through an entry point of the
 group `tljax.models`.
 """
 
@@ -26,13 +26,13 @@ from tljax.core.errors import UserError
 from tljax.models.layers import Linear
 from tljax.models.precision import at_least_float32
 
-HEAD = "head."  # begins the names of the tensors that fine-tuning replaces
+HEAD = "head."  # prefix of the names of the head's tensors, which fine-tuning replaces
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Outputs:
-    """What a network computes for a batch."""
+    """The outputs of a network for a batch."""
 
     logits: Float[Array, "b k"]
     activations: dict[str, Float[Array, "b _h _w _c"]]  # by layer name
@@ -40,15 +40,15 @@ class Outputs:
 
 @runtime_checkable
 class Backbone(Protocol):
-    """A network in flax.nnx whose parameters, statistics and layers are reached by name.
+    """A network in flax.nnx whose parameters, statistics and layers have names.
 
     The tokens of a transformer are laid out as a grid `b h w c`, without class and register tokens.
     """
 
     named_layers: tuple[str, ...]
-    """The few layers that tables and figures show, in their order."""
+    """The few layers that tables and figures show, in order."""
     all_layers: tuple[str, ...]
-    """Every block, in its order."""
+    """Every block, in order."""
 
     def features(
         self,
@@ -57,39 +57,39 @@ class Backbone(Protocol):
         mask: Bool[Array, " b"] | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
-        """Returns what the head reads, in float32, and the activations of `layers`.
+        """Returns the input of the head, in float32, and the activations of `layers`.
 
-        x: normalised images. layers: names of `named_layers` or `all_layers`; where it is a mapping, its values are
-        added to those activations (see `Taps`). mask: the rows that count in batch statistics. rngs: of dropout within
-        the backbone, in training.
+        x: normalised images. layers: names from `named_layers` or `all_layers`. If it is a mapping, its values are
+        added to the activations (see `Taps`). mask: the rows that count in batch statistics. rngs: random numbers for
+        dropout within the backbone, in training.
         """
         ...
 
     def classify(self, features: Float[Array, "b d"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
-        """Returns the logits of features."""
+        """Returns the logits for features. rngs: random numbers for dropout, in training."""
         ...
 
     def trained_by(self, scope: str) -> Callable[[str], bool]:
-        """Returns which tensors, by flat name, a training scope moves: `all`, `head`, or one of the family's own.
+        """Returns a function that says whether a training scope trains a tensor, by its flat name.
 
-        Raises UserError for a scope that the network does not have.
+        scope: `all`, `head`, or one that the family defines. Raises UserError for an unknown scope.
         """
         ...
 
     def first_filters(self) -> Float[Array, "kh kw c n"] | None:
-        """Returns the kernel that sees the pixels; None where there is no such kernel."""
+        """Returns the kernel of the first layer; None if the first layer has no kernel."""
         ...
 
 
 class Taps:
-    """Collects the activations that `features` was asked for, and adds what a caller adds to them.
+    """Collects the activations that `features` returns, and can add values to them.
 
         taps = Taps(layers)
         y = taps("block1", self.stage(y))
         return pooled, taps.found()
 
-    Where `layers` is a mapping, its values are added to the activations, which are returned with the sum. The gradient
-    with respect to such a value of zeros is that with respect to the activation.
+    If `layers` is a mapping, its values are added to the activations, and the sums are returned. With values of zero,
+    the gradient with respect to a value is the gradient with respect to the activation.
     """
 
     def __init__(self, layers: Collection[str]):
@@ -99,7 +99,7 @@ class Taps:
         return name in self._layers
 
     def __call__(self, name: str, y: Float[Array, "b _h _w _c"]) -> Float[Array, "b _h _w _c"]:
-        """Returns the activation of layer `name` as the rest of the network is to see it."""
+        """Returns the activation of layer `name` that the rest of the network uses."""
         if name not in self._layers:
             return y
         if isinstance(self._layers, Mapping):
@@ -113,20 +113,20 @@ class Taps:
 
 
 class BackboneModule(nnx.Module):
-    """What most families share: a dropout and a linear head on the features, and the scopes `all` and `head`.
+    """The base class of most families: dropout and a linear head on the features, and the scopes `all` and `head`.
 
-    A family's constructor calls `add_head`, sets `named_layers` and `all_layers`, and defines `features`.
+    A family defines `features`. Its constructor calls `add_head`, and sets `named_layers` and `all_layers`.
     """
 
     named_layers: tuple[str, ...]
     all_layers: tuple[str, ...]
     input_channels = 3
-    input_multiple = 1  # of which the sides of images must be multiples: a transformer's patch
-    input_smallest = 1  # pixels that the sides of images must have at least
-    saliency_layer: str | None = None  # whose grid Grad-CAM draws; None: the last of `named_layers`
+    input_multiple = 1  # the sides of images must be multiples of this number of pixels: a transformer's patch
+    input_smallest = 1  # smallest allowed side of an image, in pixels
+    saliency_layer: str | None = None  # the layer that Grad-CAM draws; None: the last of `named_layers`
 
     def add_head(self, channels: int, num_classes: int, dropout: float, rng: np.random.Generator | None) -> None:
-        """Adds the classifier of features `b channels`."""
+        """Adds a linear classifier for features `b channels`."""
         self.dropout = nnx.Dropout(dropout)
         self.head = Linear(channels, num_classes, rng)
 
@@ -138,9 +138,9 @@ class BackboneModule(nnx.Module):
         mask: Bool[Array, " b"] | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> Outputs:
-        """Returns logits and activations of normalised images; arguments as those of `features`.
+        """Returns logits and activations for normalised images, with the arguments of `features`.
 
-        layers: None takes the named ones.
+        layers: None: the named layers.
         """
         features, activations = self.features(x, self.named_layers if layers is None else layers, mask, rngs)
         return Outputs(self.classify(features, rngs), activations)
@@ -155,12 +155,12 @@ class BackboneModule(nnx.Module):
         raise NotImplementedError
 
     def refuse_small(self, x: Float[Array, "b h w c"]) -> None:
-        """Raises UserError where a side of the images is less than `input_smallest` pixels."""
+        """Raises UserError if a side of the images has fewer than `input_smallest` pixels."""
         height, width = x.shape[1:3]
         if min(height, width) < self.input_smallest:
             raise UserError(
-                f"images of {height} x {width} pixels are too small for this network, whose last layers would have "
-                f"nothing left to look at: give --image-size {self.input_smallest} or more"
+                f"images of {height} x {width} pixels are too small for this network, as the grid of its last layers "
+                f"would be empty; use --image-size {self.input_smallest} or more"
             )
 
     def classify(self, features: Float[Array, "b d"], rngs: nnx.Rngs | None = None) -> Float[Array, "b k"]:
@@ -171,12 +171,12 @@ class BackboneModule(nnx.Module):
             return lambda name: True
         if scope == "head":
             return lambda name: name.startswith(HEAD)
-        raise UserError(f"--train {scope}: this backbone has no such part; it trains all or head")
+        raise UserError(f"--train {scope}: this backbone has no such part; use all or head")
 
     def first_filters(self) -> Float[Array, "kh kw c n"] | None:
         return None
 
 
 def mean_over_positions(y: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
-    """Returns the average of a grid, in float32 or better."""
+    """Returns the mean over the positions of a grid, in at least float32."""
     return jnp.mean(at_least_float32(y), axis=(1, 2))

@@ -14,8 +14,8 @@ from tljax.models.backbone import BackboneModule, Taps, mean_over_positions
 from tljax.models.convolution import depthwise
 from tljax.models.layers import Conv, Dense, Initialiser, LayerNorm, constant, drawn, glorot_uniform
 
-STEM_STRIDE = 4  # and sides of its kernel
-KERNEL = 7  # sides of the depthwise kernel
+STEM_STRIDE = 4  # stride and kernel size of the stem
+KERNEL = 7  # size of the depthwise kernel
 WIDENING = 4  # channels in the middle of a block, as a multiple of its input's
 
 
@@ -23,9 +23,9 @@ WIDENING = 4  # channels in the middle of a block, as a multiple of its input's
 class Variant:
     """What distinguishes two ConvNeXts of equal sizes.
 
-    norm_first: the last LayerNorm comes before pooling, else after it.
-    epsilon: of every LayerNorm but the last one, whose own is `last_epsilon`.
-    layer_scale: the first value of the factors of a block's branch (Touvron et al. 2021).
+    norm_first: whether the last LayerNorm comes before pooling instead of after it.
+    epsilon: that of every LayerNorm except the last one, which has `last_epsilon`.
+    layer_scale: initial value of the factors of a block's branch (Touvron et al. 2021).
     """
 
     norm_first: bool = False
@@ -40,7 +40,7 @@ VARIANTS = {
     "torch": Variant(),  # the authors', torchvision's, timm's
     "transformers": Variant(last_epsilon=1e-12),
     "keras": Variant(init=glorot_uniform),
-    "keras_norm_first": Variant(norm_first=True, init=glorot_uniform),  # without top, pooled by the user
+    "keras_norm_first": Variant(norm_first=True, init=glorot_uniform),  # without top, with pooling added by the user
 }
 
 
@@ -88,11 +88,11 @@ class Block(nnx.Module):
 
 
 class ConvNeXt(BackboneModule):
-    """A ConvNeXt whose layers are reached by name.
+    """A ConvNeXt with named layers.
 
-    `stem` is what the first block reads, `stage1` .. `stage4` are the outputs of the stages. `all_layers` names every
-    block: `stage3.2` is the third block of the third stage. The features are what the last LayerNorm gives of the mean
-    over the positions; in variants with `norm_first` the mean of what it gives of each position.
+    `stem` is the input of the first block, `stage1` .. `stage4` are the outputs of the stages. `all_layers` names every
+    block: `stage3.2` is the third block of the third stage. The features are the mean over the positions, followed by
+    the last LayerNorm; in variants with `norm_first`, the LayerNorm comes first.
     """
 
     def __init__(
@@ -134,10 +134,9 @@ class ConvNeXt(BackboneModule):
         mask: Bool[Array, " b"] | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
-        """Returns the pooled grid, float32, and the activations of `layers` (see `Backbone`).
+        """Returns the pooled features, float32, and the activations of `layers` (see `Backbone`).
 
-        mask: not used, as no layer looks at other images. Raises UserError where a side of the images is less than 32
-        pixels.
+        mask: not used, as no layer combines images. Raises UserError if a side of the images has fewer than 32 pixels.
         """
         self.refuse_small(x)
         taps = Taps(layers)

@@ -1,8 +1,8 @@
-"""Convolution and depthwise convolution, forward and backward, in the forms that XLA runs fast.
+"""Convolution and depthwise convolution, forward and backward, in forms that XLA runs fast.
 
-XLA's CPU compiler has fast code for the plain convolution of `b h w c` by `kh kw c o`. Its own gradients have other
-layouts, for which the fast code is missing inside a loop (`lax.scan`), where they take twenty times as long. Here both
-are written as plain convolutions.
+XLA's CPU compiler has fast code for the plain convolution of `b h w c` by `kh kw c o`. The gradients that JAX derives
+have other layouts, for which there is no fast code inside a loop (`lax.scan`): there they take twenty times as long.
+Here both gradients are written as plain convolutions.
 """
 
 import math
@@ -27,7 +27,7 @@ def sides(padding: Padding) -> Sides:
 def convolve(
     x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: Padding
 ) -> Float[Array, "b h2 w2 o"]:
-    """Convolves by whatever is fast where it runs, in full float32, which GPU and TPU would round to less."""
+    """Convolves in the form that is fast on the device, with full float32 precision also on GPU and TPU."""
     if jax.default_backend() != "cpu":
         return _plain(x, kernel, stride, sides(padding))
     if padding == 0 and kernel.shape[0] == kernel.shape[1] <= stride:
@@ -38,7 +38,7 @@ def convolve(
 
 
 def _patches(x: Float[Array, "b h w c"], size: int, stride: int) -> Float[Array, "b h2 w2 kkc"]:
-    """Returns what a square kernel sees from each place, where no two of them see the same pixel."""
+    """Returns the input of a square kernel at each position, for kernels that do not overlap."""
     if size == 1:
         return x[:, ::stride, ::stride]
     b, h, w, c = x.shape
@@ -55,8 +55,8 @@ def _plain(
     pads: Sides,
     spread: tuple[int, int] = (1, 1),
 ) -> Float[Array, "b h2 w2 o"]:
-    """spread: the distance of neighbouring pixels of x, and of the kernel, zeros between them."""
-    if math.prod(kernel.shape[:2]) > math.prod(x.shape[1:3]):  # else XLA exchanges the two, which is slow on CPU
+    """Convolves with XLA. spread: dilation of x, and of the kernel."""
+    if math.prod(kernel.shape[:2]) > math.prod(x.shape[1:3]):  # XLA would exchange the two, which is slow on CPU
         within = ((0, 0, 0), *((low, high, spread[0] - 1) for low, high in pads), (0, 0, 0))
         x = jax.lax.optimization_barrier(jax.lax.pad(x, jnp.zeros((), x.dtype), within))
         pads, spread = ((0, 0), (0, 0)), (1, spread[1])
@@ -76,7 +76,7 @@ def _plain(
 def convolve_on_cpu(
     x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, pads: Sides
 ) -> Float[Array, "b h2 w2 o"]:
-    """The convolution whose gradients are plain convolutions as well."""
+    """Convolves, with gradients that are plain convolutions as well."""
     return _plain(x, kernel, stride, pads)
 
 
@@ -87,13 +87,14 @@ def _forward(x: Array, kernel: Array, stride: int, pads: Sides) -> tuple[Array, 
 def _backward(
     stride: int, pads: Sides, saved: tuple[Array, Array], dy: Float[Array, "b h2 w2 o"]
 ) -> tuple[Float[Array, "b h w c"], Float[Array, "kh kw c o"]]:
-    """Convolves dy by the mirrored kernel for the input's gradient, and x by dy for the kernel's.
+    """Returns the gradients: dy convolved with the mirrored kernel for x, and x convolved with dy for the kernel.
 
-    Where there are fewer places than outputs, the windows of x are smaller than the kernel and are multiplied by dy.
+    If there are fewer positions than output channels, the windows of x are smaller than the kernel, so the gradient of
+    the kernel is their matrix product with dy.
     """
     x, kernel = saved
     extents: Any = list(zip(kernel.shape[:2], x.shape[1:3], pads, strict=True))
-    unseen = [(size + sum(pad) - k) % stride for k, size, pad in extents]  # last pixels that no window reaches
+    unseen = [(size + sum(pad) - k) % stride for k, size, pad in extents]  # number of last pixels that no window covers
     shifted = zip(extents, unseen, strict=True)
     to_x: Any = tuple((k - 1 - pad[0], k - 1 - pad[1] + rest) for (k, _, pad), rest in shifted)
     dx = _plain(dy, kernel[::-1, ::-1].transpose(0, 1, 3, 2), 1, to_x, spread=(stride, 1))
@@ -112,7 +113,7 @@ convolve_on_cpu.defvjp(_forward, _backward)
 def _windows(
     x: Float[Array, "b h w c"], size: tuple[int, int], places: tuple[int, int], stride: int, pads: Sides
 ) -> Float[Array, "b h2 w2 kkc"]:
-    """What a kernel of this size sees from each place."""
+    """Returns the input of a kernel of this size at each position."""
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     h, w = (stride * (count - 1) + 1 for count in places)
     taps = [(i, j) for i in range(size[0]) for j in range(size[1])]
@@ -121,7 +122,7 @@ def _windows(
 
 @jax.custom_vjp
 def pointwise(x: Float[Array, "n c"], kernel: Float[Array, "c o"]) -> Float[Array, "n o"]:
-    """The product of which, for the kernel's gradient, the narrower factor is transposed; XLA would take either."""
+    """Returns x @ kernel. For the gradient of the kernel, the narrower factor is transposed, which is faster."""
     return x @ kernel
 
 
@@ -140,9 +141,9 @@ pointwise.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def depthwise(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw 1 c"]) -> Float[Array, "b h w c"]:
-    """Convolves each channel by its own kernel of odd sides, at stride 1, padded with zeros to keep the size.
+    """Convolves each channel with its own kernel of odd size, at stride 1, with zero padding that keeps the size.
 
-    On a CPU XLA's own form takes many times as long as the sums of shifted products that stand for it there.
+    On a CPU, it is computed as a sum of shifted products, which is many times as fast as XLA's own form.
     """
     if jax.default_backend() == "cpu":
         return depthwise_on_cpu(x, kernel)
@@ -159,10 +160,10 @@ def depthwise(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw 1 c"]) -> 
 
 @jax.custom_vjp
 def depthwise_on_cpu(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw 1 c"]) -> Float[Array, "b h w c"]:
-    """The depthwise convolution as a sum of shifted products, added in float32 or better.
+    """Computes the depthwise convolution as a sum of shifted products, added in at least float32.
 
-    Each row of the kernel is one loop over the image: the barriers keep XLA from repeating the work in every place
-    that reads the result.
+    Each row of the kernel is one loop over the image. The barriers keep XLA from repeating this work for every use of
+    the result.
     """
     padded, kernel = _around(at_least_float32(x), kernel), at_least_float32(kernel)
     (kh, kw), (h, w) = kernel.shape[:2], x.shape[1:3]
@@ -180,9 +181,9 @@ def _depthwise_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Arr
 def _depthwise_backward(
     saved: tuple[Array, Array], dy: Float[Array, "b h w c"]
 ) -> tuple[Float[Array, "b h w c"], Float[Array, "kh kw 1 c"]]:
-    """Convolves dy by the mirrored kernel for the input's gradient.
+    """Returns the gradients: for x, dy convolved with the mirrored kernel.
 
-    For the kernel's, products are added over the height first, one row of the kernel at a time: those sums stay in
+    For the kernel, products are first added over the height, one row of the kernel at a time, so that the sums stay in
     registers.
     """
     x, kernel = saved
@@ -206,6 +207,6 @@ depthwise_on_cpu.defvjp(_depthwise_forward, _depthwise_backward)
 
 
 def _around(x: Float[Array, "b h w c"], kernel: Array) -> Float[Array, "b h2 w2 c"]:
-    """Pads with zeros by half of the kernel's sides."""
+    """Pads with zeros by half the size of the kernel."""
     above, left = (side // 2 for side in kernel.shape[:2])
     return jnp.pad(x, ((0, 0), (above, above), (left, left), (0, 0)))

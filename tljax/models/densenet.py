@@ -15,7 +15,7 @@ from tljax.models.pooling import average_pool, max_pool
 
 BOTTLENECK = 4  # outputs of a layer's 1x1 convolution, as a multiple of the growth
 
-# a batch's means and variances, of all channels or the first ones; None in inference
+# means and variances of a batch, for all channels or the first ones; None in inference
 Moments = tuple[Float[Array, " _c"], Float[Array, " _c"]] | None
 
 
@@ -28,7 +28,7 @@ class Variant:
     epsilon: float
     momentum: float  # share of the running statistics kept at each step
     conv_init: Initialiser
-    normalisation: str = "imagenet"  # the input of a network of random weights
+    normalisation: str = "imagenet"  # the input of a network with random weights
 
 
 VARIANTS = {
@@ -42,7 +42,7 @@ VARIANTS = {
 @dataclass(frozen=True)
 class Architecture:
     blocks: tuple[int, ...]  # dense layers in each block
-    growth: int  # channels that a dense layer adds; the first convolution has twice as many
+    growth: int  # number of channels that a dense layer adds; the first convolution has twice as many
 
 
 ARCHITECTURES = {
@@ -72,7 +72,7 @@ class NormConv(nnx.Module):
 
 
 class DenseLayer(nnx.Module):
-    """A 1x1 and a 3x3 convolution of all that came before in the block; their output joins it."""
+    """A 1x1 and a 3x3 convolution of all earlier outputs of the block, to which their output is appended."""
 
     def __init__(self, inputs: int, growth: int, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None):
         self.narrow = NormConv(inputs, BOTTLENECK * growth, 1, variant, dtype, rng)
@@ -81,18 +81,18 @@ class DenseLayer(nnx.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None, known: Moments
     ) -> tuple[Float[Array, "b h w c2"], Moments]:
-        """known: moments of the first channels of x. Returns those of all channels of x as well."""
+        """Returns x with the new channels, and the moments of all channels of x. known: those of its first channels."""
         y, known = self.narrow.norm.normalise(x, mask, known)
         y = self.narrow.conv(nnx.relu(y))
         return jnp.concatenate([x, self.grow(y, mask)], axis=-1), known
 
 
 class DenseNet(BackboneModule):
-    """A DenseNet whose layers are reached by name.
+    """A DenseNet with named layers.
 
-    `conv1` is the first convolution after its ReLU, `block1` .. the outputs of the dense blocks, the last one after the
-    BatchNorm and ReLU behind it, as it is pooled. `all_layers` names every dense layer: `block3.1` is the input of the
-    third block joined by what its first two layers have added.
+    `conv1` is the first convolution after its ReLU. `block1` .. are the outputs of the dense blocks; the last one is
+    taken after the final BatchNorm and ReLU, where it is pooled. `all_layers` names every dense layer: `block3.1` is
+    the input of the third block together with the outputs of its first two layers.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DenseNet(BackboneModule):
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant, self.final_relu, self.input_channels = variant, kind.final_relu, kind.channels
-        self.input_smallest = 4 * (2 ** (len(size.blocks) - 1) - 1) + 1  # a last grid of one place
+        self.input_smallest = 4 * (2 ** (len(size.blocks) - 1) - 1) + 1  # for a last grid of one position
         self.named_layers = ("conv1", *(f"block{block + 1}" for block in range(len(size.blocks))))
         self.all_layers = (
             "conv1",
@@ -139,20 +139,20 @@ class DenseNet(BackboneModule):
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
         """Returns the pooled features, float32, and the activations of `layers` (see `Backbone`).
 
-        Raises UserError where a side of the images is so small that the last grid would be empty.
+        Raises UserError if the images are so small that the last grid would be empty.
         """
         self.refuse_small(x)
         taps = Taps(layers)
         y = max_pool(taps("conv1", nnx.relu(self.bn1(self.conv1(x), mask))))
         for number, block in enumerate(self.blocks, start=1):
-            known = None  # what a channel's moments are, all layers of the block need to know
+            known = None  # moments of the channels, which all layers of the block share
             for index, layer in enumerate(block):
                 y, known = layer(y, mask, known)
                 y = taps(f"block{number}.{index}", y)
             if number <= len(self.transitions):
                 y, transition = taps(f"block{number}", y), self.transitions[number - 1]
                 y, _ = transition.norm.normalise(y, mask, known)
-                y = transition.conv(average_pool(nnx.relu(y)))  # the same as to pool last, and cheaper
+                y = transition.conv(average_pool(nnx.relu(y)))  # the same as pooling after the convolution, but cheaper
         y, _ = self.bn2.normalise(y, mask, known)
         y = taps(f"block{len(self.blocks)}", nnx.relu(y) if self.final_relu else y)
         return mean_over_positions(y), taps.found()

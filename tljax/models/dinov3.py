@@ -1,7 +1,7 @@
 """DINOv3's vision transformers (Siméoni et al. 2025, https://arxiv.org/abs/2508.10104): rotary positions, registers.
 
-The features are the class token's after the last LayerNorm, as transformers' `pooler_output` has them. (timm's default
-is the mean over the patches; its own documentation recommends the class token.)
+The features are the class token after the last LayerNorm, like `pooler_output` in transformers. (timm's default is the
+mean over the patches, but its documentation recommends the class token.)
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ ARCHITECTURES["dinov3_tiny"] = Architecture(32, 4, 2, 8)
 _ROTARY = Variant(registers=4, positions="rotary", layer_scale=1.0, qkv_biases="none", epsilon=1e-5)
 VARIANTS = {
     "qv_bias": dataclasses.replace(_ROTARY, qkv_biases="query_value"),  # the authors', transformers, timm's `qkvb`
-    "no_bias": _ROTARY,  # timm's others: in the weights that were released these biases are zero
+    "no_bias": _ROTARY,  # timm's other networks: in the released weights these biases are zero
 }
 
 

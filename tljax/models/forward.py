@@ -1,4 +1,4 @@
-"""The forward pass of one network in inference mode: images in, pooled features and activations out."""
+"""Runs the forward pass of one network in inference mode, from images to pooled features and activations."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,13 +18,13 @@ from tljax.models.normalisation import Normalisation
 
 
 class Forward:
-    """A network's forward pass, its parameters on all devices.
+    """The forward pass of a network whose parameters are on all devices.
 
     Args:
         model: a backbone in inference mode.
-        normalisation: applied to the images first.
-        layers: the activations wanted, by name.
-        mesh: the devices; None: all of them.
+        normalisation: the input normalisation, applied to the images first.
+        layers: names of the layers whose activations are returned.
+        mesh: the devices; None: all devices.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Forward:
     def apply(
         self, state: Any, images: UInt8[Array, "b h w 3"]
     ) -> tuple[Float[Array, "b c"], dict[str, Float[Array, "b _h _w _c"]]]:
-        """Returns the same by parameters that are given, for programs that contain the pass."""
+        """Returns the same for given parameters, for use inside compiled programs."""
         return _forward(self._graph, state, self._normalisation, self.layers, images)
 
     def shapes(self, image_size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
@@ -56,9 +56,9 @@ class Forward:
     def over(
         self, images: UInt8[np.ndarray, "n h w 3"], batch_size: int = 32, progress: bool = False
     ) -> Iterator[tuple[Float[Array, "b c"], dict[str, Float[Array, "b _h _w _c"]], Bool[Array, " b"]]]:
-        """Yields features, activations and mask of all images in order, in batches of one shape.
+        """Yields features, activations and mask of all images in order, in batches of the same shape.
 
-        The mask is false for rows that only fill up the last batches. The images may be memory-mapped.
+        The mask is false for rows that only fill up a batch. The images may be memory-mapped.
         """
         table = even_batches(np.arange(len(images)), batch_size, self.mesh.size)
         with progress_bar("images", len(images), progress) as advance:
@@ -70,7 +70,7 @@ class Forward:
 
 
 def even_batches(rows: Int[np.ndarray, " n"], batch_size: int, devices: int = 1) -> Int[np.ndarray, "steps slots"]:
-    """Divides `rows` into batches of one shape and nearly equal size, a multiple of `devices`; -1 fills up."""
+    """Divides `rows` into nearly equal batches, each filled up with -1 to the same size, a multiple of `devices`."""
     parts = np.array_split(rows, max(-(-len(rows) // batch_size), 1))
     slots = len(parts[0]) + -len(parts[0]) % devices
     return np.stack([np.pad(part, (0, slots - len(part)), constant_values=-1) for part in parts])

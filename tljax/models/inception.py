@@ -1,6 +1,6 @@
 """The parts of Inception networks (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567), for several families.
 
-A block is data: its branches, each a sequence of convolutions, side by side on one input.
+A block is described as data: parallel branches with a common input, each a sequence of convolutions.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,14 +17,14 @@ from tljax.models.backbone import BackboneModule, Taps, mean_over_positions
 from tljax.models.layers import BatchNorm, Conv, Initialiser
 from tljax.models.pooling import average_of_neighbours, max_pool
 
-SMALLEST_SIDE = 75  # pixels; of smaller images the last block would have none left
+SMALLEST_SIDE = 75  # pixels; for smaller images, the grid of the last block would be empty
 
 
 @dataclass(frozen=True)
 class Variant:
     """What distinguishes two Inception networks of equal convolutions."""
 
-    norm_scale: bool  # whether BatchNorm has a factor
+    norm_scale: bool  # whether BatchNorm has a scale
     count_padding: bool  # whether average pooling counts the zeros around the image
     epsilon: float
     momentum: float  # share of the running statistics kept at each step
@@ -48,12 +48,12 @@ class Unit:
         return ConvNorm(inputs, self, variant, dtype, rng)
 
 
-Branch = tuple[Unit | tuple[Unit, ...], ...]  # convolutions one after the other; a tuple of them: side by side
+Branch = tuple[Unit | tuple[Unit, ...], ...]  # convolutions in sequence; an inner tuple holds parallel convolutions
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The sizes of a block whose branches are joined: those of convolutions, and one that pools first."""
+    """The sizes of a block of branches: several of convolutions, and one with pooling."""
 
     branches: tuple[Branch, ...]
     pool: Literal["average", "max"] | None = None
@@ -82,7 +82,7 @@ class Part(Protocol):
     """A block as data: a Unit, a Plan, or one that a family adds."""
 
     def build(self, inputs: int, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None) -> nnx.Module:
-        """Returns the block, which has `outputs` channels and is called with images and mask."""
+        """Returns the block, which has `outputs` channels and is called with activations and mask."""
         ...
 
 
@@ -92,7 +92,7 @@ class Branched(Part, Protocol):
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """From the input to the outputs, which are joined."""
+        """The branches, whose outputs are concatenated."""
         ...
 
 
@@ -112,7 +112,7 @@ class ConvNorm(nnx.Module):
 
 
 class Chain(nnx.Module):
-    """The convolutions of one branch; of those side by side the outputs are joined."""
+    """The convolutions of one branch. The outputs of parallel convolutions are concatenated."""
 
     def __init__(
         self, inputs: int, branch: Branch, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None
@@ -132,7 +132,7 @@ class Chain(nnx.Module):
 
 
 class Mixed(nnx.Module):
-    """Branches of convolutions and one of pooling, whose outputs are joined."""
+    """Branches of convolutions and one of pooling, whose outputs are concatenated."""
 
     def __init__(self, inputs: int, plan: Plan, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None):
         self.branches = nnx.List([Chain(inputs, branch, variant, dtype, rng) for branch in plan.branches])
@@ -147,14 +147,14 @@ class Mixed(nnx.Module):
         if self.pool == "max":
             found.append(max_pool(x, padding=0))
         elif self.pooled is not None:
-            # pooled after the 1x1 convolution: the same as before it, of fewer channels
+            # pooling after the 1x1 convolution gives the same result as before it, with fewer channels to pool
             y = average_of_neighbours(self.pooled.conv(x), self.count_padding)
             found.append(nnx.relu(self.pooled.norm(y, mask)))
         return jnp.concatenate(found, axis=-1)
 
 
 STEM = (Unit(32, 3, 2, pad=False), Unit(32, 3, pad=False), Unit(64, 3), Unit(80), Unit(192, 3, pad=False))
-POOLED = (2, 4)  # its convolutions, counted from 0, after which the maxima are taken
+POOLED = (2, 4)  # numbers of the stem's convolutions, from 0, that max pooling follows
 
 
 class Sizes(Protocol):
@@ -162,7 +162,7 @@ class Sizes(Protocol):
 
     @property
     def divisor(self) -> int:
-        """Of the channels of every convolution."""
+        """Number by which the channels of every convolution are divided."""
         ...
 
     @property
@@ -172,10 +172,10 @@ class Sizes(Protocol):
 
 
 class Inception(BackboneModule):
-    """A network of a stem and three stages of blocks, whose layers are reached by name.
+    """A network of a stem and three stages of blocks, with named layers.
 
-    `conv1` is the first convolution after its ReLU, `block1` the end of the stem, `block2` .. `block4` the ends of the
-    stages: grids of a half, a quarter, an eighth, a sixteenth and a thirty-second of the image. `all_layers` names each
+    `conv1` is the first convolution after its ReLU, `block1` is the end of the stem, and `block2` .. `block4` are the
+    ends of the stages. Their grids have 1/2, 1/4, 1/8, 1/16 and 1/32 of the sides of the image. `all_layers` names each
     convolution of the stem (`block1.0` is the second one) and each block of a stage.
     """
 
@@ -219,7 +219,7 @@ class Inception(BackboneModule):
     ) -> tuple[Float[Array, "b c"], dict[str, Float[Array, "b _h _w _c"]]]:
         """Returns the pooled features, float32, and the activations of `layers` (see `Backbone`).
 
-        Raises UserError where a side of the images is less than 75 pixels.
+        Raises UserError if a side of the images has fewer than 75 pixels.
         """
         self.refuse_small(x)
         taps, y = Taps(layers), x

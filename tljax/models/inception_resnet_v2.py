@@ -19,7 +19,7 @@ NORMALISATION = "inception"
 
 
 def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Of a kernel `... in out`, scaled by its inputs: PyTorch's default."""
+    """Draws a kernel `... in out` from PyTorch's default distribution: uniform, scaled by the number of inputs."""
     return (2 * rng.random(shape, np.float32) - 1) / np.float32(math.sqrt(math.prod(shape[:-1])))
 
 
@@ -31,10 +31,10 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Residual:
-    """The sizes of a block that adds a share of its branches to its input."""
+    """The sizes of a block that adds the scaled output of its branches to its input."""
 
     branches: tuple[Branch, ...]
-    scale: float  # that share
+    scale: float  # the factor of the branches' output
     relu: bool = True
 
     def narrowed(self, divisor: int) -> "Residual":
@@ -72,10 +72,10 @@ LAST = Unit(1536)
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes, of which the tiny network has less."""
+    """The sizes of an Inception-ResNet-V2."""
 
-    blocks: tuple[int, int, int] = (10, 20, 10)  # residual blocks in each stage; the last of all has no ReLU
-    divisor: int = 1  # of all channels
+    blocks: tuple[int, int, int] = (10, 20, 10)  # residual blocks in each stage; the last block has no ReLU
+    divisor: int = 1  # number by which all channels are divided
 
     @property
     def stages(self) -> tuple[tuple[Part, ...], ...]:
@@ -96,7 +96,7 @@ ARCHITECTURES = {
 
 
 class ResidualBlock(nnx.Module):
-    """The branches' outputs through a 1x1 convolution, scaled and added to the input."""
+    """Branches whose outputs pass through a 1x1 convolution, and are scaled and added to the input."""
 
     def __init__(
         self, inputs: int, plan: Residual, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None

@@ -1,6 +1,6 @@
 """Inception V3 (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
 
-Images have at least 75 pixels along each side. The auxiliary classifier of the paper is no part of the network here.
+Images have at least 75 pixels along each side. The auxiliary classifier of the paper is left out.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NORMALISATION = "inception"
 
 
 def tenth_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Of a standard deviation of 0.1: torchvision's and timm's choice."""
+    """Draws from a normal distribution with standard deviation 0.1, as torchvision and timm do."""
     return 0.1 * rng.standard_normal(shape, np.float32)
 
 
@@ -26,12 +26,12 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes, of which the tiny network has less."""
+    """The sizes of an Inception V3."""
 
-    pooled: tuple[int, ...] = (32, 64, 64)  # channels of the pooling branch of each block of the first stage
-    factorised: tuple[int, ...] = (128, 160, 160, 192)  # those of the 7x1 and 1x7 convolutions, in the second stage
-    expanded: int = 2  # blocks at the end of the third stage
-    divisor: int = 1  # of all channels
+    pooled: tuple[int, ...] = (32, 64, 64)  # channels of the pooling branch, for each block of the first stage
+    factorised: tuple[int, ...] = (128, 160, 160, 192)  # channels of 7x1 and 1x7 convolutions, in the second stage
+    expanded: int = 2  # number of blocks at the end of the third stage
+    divisor: int = 1  # number by which all channels are divided
 
     @property
     def stages(self) -> tuple[tuple[Plan, ...], ...]:
@@ -53,13 +53,13 @@ ROW, COLUMN = (1, 7), (7, 1)
 
 
 def _small_grid(pooled: int) -> Plan:
-    """A block of 1x1, 5x5 and twice 3x3 convolutions."""
+    """Returns a block with branches of 1x1, 5x5 and two 3x3 convolutions."""
     branches = ((Unit(64),), (Unit(48), Unit(64, 5)), (Unit(64), Unit(96, 3), Unit(96, 3)))
     return Plan(branches, "average", Unit(pooled))
 
 
 def _factorised(width: int) -> Plan:
-    """A block of 7x7 convolutions, each in two of a row and a column."""
+    """Returns a block of 7x7 convolutions, each divided into a 1x7 and a 7x1 convolution."""
     once = (Unit(width), Unit(width, ROW), Unit(192, COLUMN))
     twice = (Unit(width), Unit(width, COLUMN), Unit(width, ROW), Unit(width, COLUMN), Unit(192, ROW))
     return Plan(((Unit(192),), once, twice), "average", Unit(192))
@@ -76,7 +76,7 @@ LAST_REDUCTION = Plan(
     ),
     "max",
 )
-_BOTH = (Unit(384, (1, 3)), Unit(384, (3, 1)))  # side by side
+_BOTH = (Unit(384, (1, 3)), Unit(384, (3, 1)))  # in parallel
 EXPANDED = Plan(
     ((Unit(320),), (Unit(384), _BOTH), (Unit(448), Unit(384, 3), _BOTH)),
     "average",

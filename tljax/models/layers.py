@@ -1,6 +1,6 @@
-"""The layers that backbones are made of, with the numerics this project needs.
+"""The layers of backbones, with the numerics that this project needs.
 
-Parameters and statistics stay float32 whatever the compute dtype.
+Parameters and statistics are float32 for every data type of the computation.
 """
 
 import math
@@ -16,22 +16,22 @@ from jaxtyping import Array, Bool, Float
 from tljax.models.convolution import Padding, convolve
 from tljax.models.precision import at_least_float32
 
-Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]  # NumPy's: nothing to compile per shape
+Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]  # by NumPy, so that no shape is compiled
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Of a kernel `... in out` (Glorot and Bengio 2010): Keras' default."""
+    """Draws a kernel `... in out` from Keras' default distribution (Glorot and Bengio 2010)."""
     limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
     return limit * (2 * rng.random(shape, np.float32) - 1)
 
 
 def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Of a kernel `... in out`, scaled by its outputs (He et al. 2015): torchvision's choice."""
+    """Draws a kernel `... in out`, scaled by the number of outputs, as torchvision does (He et al. 2015)."""
     return math.sqrt(2 / (math.prod(shape[:-2]) * shape[-1])) * rng.standard_normal(shape, np.float32)
 
 
 def drawn(init: Initialiser, rng: np.random.Generator | None, shape: tuple[int, ...]) -> Array:
-    """A kernel by `init`; zeros where `rng` is None."""
+    """Returns a kernel drawn by `init`; zeros if `rng` is None."""
     return jnp.zeros(shape) if rng is None else jax.device_put(init(rng, shape))
 
 
@@ -40,9 +40,9 @@ def constant(value: float, channels: int) -> Array:
 
 
 class Conv(nnx.Module):
-    """A convolution of one stride. size: of the kernel, or its height and width.
+    """A convolution. size: that of the kernel, or its height and width. stride: the same along both axes.
 
-    padding: None pads with zeros on all sides to keep the size (before the stride), for kernels of odd size.
+    padding: None pads with zeros on all sides so that the size is kept (before the stride), for kernels of odd size.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Conv(nnx.Module):
 
 
 class BatchNorm(nnx.Module):
-    """Batch normalisation over all but the last axis, statistics in float32 (Ioffe and Szegedy 2015).
+    """Batch normalisation over all axes except the last, with statistics in float32 (Ioffe and Szegedy 2015).
 
-    The running variance is of the unbiased estimate, as PyTorch and TensorFlow keep it. `use_running_average` is set by
-    `model.eval()` and `model.train()`. has_scale: False leaves out the factor, as Keras's `scale=False`.
+    The running variance is that of the unbiased estimate, as in PyTorch and TensorFlow. `model.eval()` and
+    `model.train()` set `use_running_average`. has_scale: False leaves out the scale, like `scale=False` in Keras.
     """
 
     def __init__(self, channels: int, momentum: float, epsilon: float, dtype: DTypeLike, has_scale: bool = True):
@@ -82,10 +82,10 @@ class BatchNorm(nnx.Module):
         self.mean, self.var = nnx.BatchStat(constant(0.0, channels)), nnx.BatchStat(constant(1.0, channels))
         self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
         self.use_running_average = False
-        self.observed = False  # whether each batch's moments are kept as intermediates
+        self.observed = False  # whether the moments of each batch are saved as intermediates
 
     def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, " b"] | None = None) -> Float[Array, "b h w c"]:
-        """mask: the rows that count in the batch statistics; None counts all."""
+        """Returns the normalised x. mask: the rows that count in the batch statistics; None: all rows."""
         return self.normalise(x, mask)[0]
 
     def normalise(
@@ -94,9 +94,10 @@ class BatchNorm(nnx.Module):
         mask: Bool[Array, " b"] | None,
         known: tuple[Float[Array, " c1"], Float[Array, " c1"]] | None = None,
     ) -> tuple[Float[Array, "b h w c"], tuple[Float[Array, " c"], Float[Array, " c"]] | None]:
-        """Returns the normalised x and the batch's means and variances, None where the running ones were used.
+        """Returns the normalised x, and means and variances of the batch; None if the running ones were used.
 
-        known: the means and variances of the first channels, which another BatchNorm has found.
+        mask: the rows that count. known: means and variances of the first channels, which another BatchNorm has
+        computed.
         """
         x = at_least_float32(x)
         if self.observed:
@@ -123,18 +124,18 @@ class BatchNorm(nnx.Module):
         return jax.lax.stop_gradient(self.momentum * old + (1 - self.momentum) * new)
 
 
-# The gradients of BatchNorm's two halves are written out: as JAX derives them they keep more arrays of the size of x,
-# and sum terms that cancel.
+# The gradients of the two halves of BatchNorm are written out. Those that JAX derives keep more arrays of the size of x
+# in memory, and add terms that cancel.
 
 
 @jax.custom_vjp
 def _moments(
     x: Float[Array, "b h w c"], shift: Float[Array, " c"], mask: Bool[Array, " b"] | None, count: Float[Array, ""]
 ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    """Mean and (biased) variance over the rows of `mask`, in one pass.
+    """Returns mean and (biased) variance over the rows of `mask`, in one pass.
 
-    The moments are taken about `shift`, the running mean, which keeps the variance right in float32 where
-    E[x^2] - E[x]^2 would cancel.
+    The moments are taken about `shift`, the running mean. This keeps the variance accurate in float32, where
+    E[x^2] - E[x]^2 would suffer from cancellation.
     """
     centred = x - shift[None, None, None, :]
     centred = centred if mask is None else jnp.where(mask[:, None, None, None], centred, 0)
@@ -180,7 +181,7 @@ _affine.defvjp(_affine_forward, _affine_backward)
 
 
 class LayerNorm(nnx.Module):
-    """Layer normalisation over the last axis, computed in float32 or better (Ba et al. 2016)."""
+    """Layer normalisation over the last axis, computed in at least float32 (Ba et al. 2016)."""
 
     def __init__(self, channels: int, epsilon: float, dtype: DTypeLike):
         self.scale, self.bias = nnx.Param(constant(1.0, channels)), nnx.Param(constant(0.0, channels))
@@ -218,7 +219,7 @@ class Dense(nnx.Module):
 
 
 class Linear(nnx.Module):
-    """The classifier, in float32 or better whatever came before."""
+    """The classifier, always computed in at least float32."""
 
     def __init__(self, inputs: int, outputs: int, rng: np.random.Generator | None):
         self.kernel = nnx.Param(drawn(glorot_uniform, rng, (inputs, outputs)))

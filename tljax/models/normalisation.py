@@ -1,4 +1,4 @@
-"""The input that weights were trained on: part of them, as much as their tensors are."""
+"""Input normalisations: how pixels become the input that weights were trained on."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ class Normalisation:
     std: tuple[float, ...]
 
     def __call__(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b h w c"]:
-        """Returns RGB pixels 0..255 as the network takes them; c is 1 for grey, else 3."""
+        """Returns the network's input for RGB pixels 0..255; c is 1 for `grey`, else 3."""
         if self.channels == "bgr":
             pixels = pixels[..., ::-1]
         if self.channels == "grey":
@@ -27,11 +27,11 @@ class Normalisation:
 
     @property
     def depth(self) -> int:
-        """How many channels the network's input has."""
+        """The number of channels of the network's input."""
         return len(self.mean)
 
 
-_BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, as Caffe's models and after them Keras subtract it
+_BGR_MEAN = (103.939, 116.779, 123.68)  # the mean of ImageNet that Caffe's models, and later Keras, subtract
 
 NORMALISATIONS = {
     "caffe": Normalisation("bgr", 1.0, _BGR_MEAN, (1.0, 1.0, 1.0)),
@@ -45,9 +45,9 @@ NORMALISATIONS = {
     "clip": Normalisation("rgb", 1 / 255, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     # microsoft/rad-dino, preprocessor_config.json, as github.com/Jasonnn13/rad-dino-maira2-finetune quotes it
     "rad_dino": Normalisation("rgb", 1 / 255, (0.5307, 0.5307, 0.5307), (0.2583, 0.2583, 0.2583)),
-    # of networks that were trained on pixels as they are
+    # for networks that were trained on unchanged pixels
     "pixels": Normalisation("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-    # what training code commonly gives a network of one channel: 0..1, and -1..1
+    # common inputs of networks with one channel: 0..1, and -1..1
     "grey": Normalisation("grey", 1 / 255, (0.0,), (1.0,)),
     "grey_centred": Normalisation("grey", 1 / 255, (0.5,), (0.5,)),
     # torchxrayvision.datasets.normalize(image, 255): (2 * grey / 255 - 1) * 1024

@@ -1,6 +1,6 @@
-"""Pooling made of slices.
+"""Pooling written with slices.
 
-The gradient of XLA's own pooling adds in no fixed order on a GPU, and is slow on CPU.
+The gradient of XLA's own pooling adds numbers in no fixed order on a GPU, and is slow on a CPU.
 """
 
 from functools import reduce
@@ -14,13 +14,13 @@ from jaxtyping import Array, Float
 def max_pool(x: Float[Array, "b h w c"], padding: int = 1) -> Float[Array, "b h2 w2 c"]:
     """Returns 3x3 maxima at stride 2.
 
-    padding: 1 or 0 pixels on all sides; after a ReLU, Keras's zeros and torch's -inf are the same.
+    padding: 1 or 0 pixels on all sides. After a ReLU, padding with zeros (Keras) and with -inf (torch) is the same.
     """
     return _largest_of_three(_largest_of_three(x, 2, padding), 1, padding)
 
 
 def _largest_of_three(x: Float[Array, "b h w c"], axis: int, padding: int) -> Float[Array, "b h2 w2 c"]:
-    """The largest of three neighbours, at stride 2. Of equals the first has the gradient, as in PyTorch; NaN stays."""
+    """Returns the maximum of three neighbours, at stride 2. The first of equal values has the gradient; NaN is kept."""
     count = (x.shape[axis] + 2 * padding - 3) // 2 + 1
     pads = [(0, 0)] * x.ndim
     pads[axis] = (padding, max(0, 2 * count + 1 - padding - x.shape[axis]))
@@ -53,8 +53,8 @@ average_pool.defvjp(_average_pool_forward, _average_pool_backward)
 def _average(x: Float[Array, "b h w c"], count_padding: bool) -> Float[Array, "b h w c"]:
     """Returns 3x3 means at stride 1, in the size of x.
 
-    count_padding: whether means at the border are over nine places, zeros among them, as PyTorch's default; else over
-    the places within the image, as Keras's.
+    count_padding: whether means at the border include the zeros of the padding, as by default in PyTorch. Otherwise
+    they are over the positions within the image, as in Keras.
     """
     return _sum_of_neighbours(x) * _shares(x, count_padding)
 
@@ -83,7 +83,7 @@ def _sum_of_neighbours(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
 
 
 def _shares(x: Float[Array, "b h w c"], count_padding: bool) -> Float[Array, "1 h w 1"]:
-    """What one place counts in the mean around each place."""
+    """Returns the weight of each position in the mean around a position."""
     rows, columns = (
         np.full(size, 3.0) if count_padding else np.convolve(np.ones(size), np.ones(3))[1:-1] for size in x.shape[1:3]
     )

@@ -14,11 +14,11 @@ from tljax.models.precision import at_least_float32
 
 @dataclass(frozen=True)
 class Interpolation:
-    """How a source resizes its grid of position embeddings: bicubic in all of them, different in the details.
+    """How a library resizes its grid of position embeddings: always bicubic, but with different details.
 
-    antialias: widens the kernel when the grid shrinks, as `torch.nn.functional.interpolate(antialias=True)` does.
-    align_corners: the corner cells keep their place, else the borders of the grid do.
-    offset: added to the new side before the scale is taken from it, as DINO and DINOv2 do.
+    antialias: whether the kernel is wider if the grid shrinks, as in `torch.nn.functional.interpolate(antialias=True)`.
+    align_corners: whether the centres of the corner cells stay in place, instead of the borders of the grid.
+    offset: added to the new side before the scale is computed, as in DINO and DINOv2.
     """
 
     antialias: bool = False
@@ -27,13 +27,13 @@ class Interpolation:
 
 
 SIZED = Interpolation()  # transformers, MAE
-SCALED = Interpolation(offset=0.1)  # DINO, DINOv2: by a factor, a little too large
+SCALED = Interpolation(offset=0.1)  # DINO, DINOv2: by a factor that is slightly too large
 ANTIALIASED = Interpolation(antialias=True)  # timm, open_clip; DINOv2 with registers, in transformers too
 CORNERS = Interpolation(align_corners=True)  # torchvision
 
 
 def resize(grid: Float[Array, "h w c"], size: tuple[int, int], interpolation: Interpolation) -> Float[Array, "h2 w2 c"]:
-    """Resizes a grid of position embeddings to `size` (rows, columns); returns it as it is where it has that size."""
+    """Resizes a grid of position embeddings to `size` (rows, columns). A grid of that size is returned unchanged."""
     if grid.shape[:2] == size:
         return grid
     rows, columns = (
@@ -45,10 +45,10 @@ def resize(grid: Float[Array, "h w c"], size: tuple[int, int], interpolation: In
 
 @cache
 def bicubic_matrix(old: int, new: int, interpolation: Interpolation) -> Float[np.ndarray, "new old"]:
-    """The weights that bicubic interpolation gives each of `old` samples in each of `new` ones, as PyTorch has them.
+    """Returns the weight of each of `old` samples in each of `new` samples in PyTorch's bicubic interpolation.
 
-    Without antialiasing the cubic kernel has a = -0.75 and the border sample is repeated; with it a = -0.5, and the
-    weights of the samples inside are scaled to sum to one.
+    Without antialiasing, the cubic kernel has a = -0.75, and samples at the border are repeated. With antialiasing,
+    a = -0.5, and the weights of the existing samples are scaled so that their sum is 1.
     """
     if interpolation.align_corners:
         scale = (old - 1) / (new - 1) if new > 1 else 0.0
@@ -67,7 +67,7 @@ def bicubic_matrix(old: int, new: int, interpolation: Interpolation) -> Float[np
 
 
 def _cubic(distance: Float[np.ndarray, "*n"], a: float) -> Float[np.ndarray, "*n"]:
-    """The cubic convolution kernel (Keys 1981)."""
+    """Returns the value of the cubic convolution kernel (Keys 1981)."""
     x = np.abs(distance)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = a * (((x - 5) * x + 8) * x - 4)
@@ -76,10 +76,11 @@ def _cubic(distance: Float[np.ndarray, "*n"], a: float) -> Float[np.ndarray, "*n
 
 @cache
 def rotary_angles(size: tuple[int, int], channels: int, temperature: float) -> Float[np.ndarray, "t half"]:
-    """The angle by which DINOv3 rotates each pair of channels of one head, for the patches of a grid in row order.
+    """Returns the angles by which DINOv3 rotates the pairs of channels of a head, for patches of a grid in row order.
 
-    A patch's place runs from -1 to 1 along each side (Siméoni et al. 2025, https://arxiv.org/abs/2508.10104): the first
-    half of the pairs turns with the row, the second with the column, each at `channels / 4` frequencies.
+    The coordinates of patches range from -1 to 1 along each side (Siméoni et al. 2025,
+    https://arxiv.org/abs/2508.10104). The angle of the first half of the pairs depends on the row, that of the second
+    half on the column, each with `channels / 4` frequencies.
     """
     places = [2 * (np.arange(n) + 0.5) / n - 1 for n in size]
     y, x = (place.ravel() for place in np.meshgrid(*places, indexing="ij"))
@@ -88,7 +89,7 @@ def rotary_angles(size: tuple[int, int], channels: int, temperature: float) -> F
 
 
 def rotate(x: Float[Array, "b n t d"], angles: Float[np.ndarray, "t2 half"], prefix: int) -> Float[Array, "b n t d"]:
-    """Rotates each pair (channel i, channel i + d/2) of all tokens but the first `prefix` by its angle."""
+    """Rotates each pair (channel i, channel i + d/2) by its angle, in all tokens except the first `prefix`."""
     table = np.concatenate([np.zeros((prefix, angles.shape[1])), angles])
     first, second = jnp.split(at_least_float32(x), 2, axis=-1)
     cosine, sine = (jnp.asarray(f(table), first.dtype)[None, None] for f in (np.cos, np.sin))

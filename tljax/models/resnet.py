@@ -1,7 +1,7 @@
 """ResNet with basic and bottleneck blocks (He et al. 2016, https://arxiv.org/abs/1512.03385).
 
-Keras and torchvision ship two networks of the same shapes under this name; they differ in what `Variant` holds, and
-weights of one run through the other lose about 25 points of ImageNet accuracy without any error.
+The networks of Keras and torchvision with this name have tensors of the same shapes, but differ in what `Variant`
+holds. Weights of one that are run in the other lose about 25 points of ImageNet accuracy, without any error.
 """
 
 from collections.abc import Callable, Collection
@@ -17,7 +17,7 @@ from tljax.models.backbone import HEAD, BackboneModule, Taps, mean_over_position
 from tljax.models.layers import BatchNorm, Conv, Initialiser, glorot_uniform, he_normal
 from tljax.models.pooling import max_pool
 
-NORMALISATION = "caffe"  # the paper's; BatchNorm after conv1 makes the scale immaterial
+NORMALISATION = "caffe"  # that of the paper; its scale does not matter, because BatchNorm follows conv1
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,21 @@ VARIANTS = {
 @dataclass(frozen=True)
 class Architecture:
     blocks: tuple[int, ...]  # in each stage
-    width: int  # channels of conv1; stage s puts out width * 2**s, times 4 with bottlenecks
+    width: int  # channels of conv1; stage s has width * 2**s output channels, times 4 with bottlenecks
     bottleneck: bool = True  # else basic blocks
 
     @property
     def convolutions(self) -> int:
-        """Convolutions of a block, without its shortcut."""
+        """The number of convolutions of a block, without its shortcut."""
         return 3 if self.bottleneck else 2
 
     @property
     def expansion(self) -> int:
-        """Channels that a block puts out, as a multiple of its width."""
+        """The number of output channels of a block, as a multiple of its width."""
         return 4 if self.bottleneck else 1
 
     def has_projection(self, stage: int, block: int) -> bool:
-        """Whether the shortcut of a block is a convolution."""
+        """Returns whether the shortcut of a block is a convolution."""
         return block == 0 and (self.bottleneck or stage > 0)
 
 
@@ -69,7 +69,7 @@ ARCHITECTURES = {
 
 
 class Block(nnx.Module):
-    """Convolutions with BatchNorm around a shortcut: two of 3x3 (basic), or 1x1, 3x3 and 1x1 (bottleneck)."""
+    """A residual block of convolutions with BatchNorm: two of 3x3 (basic), or 1x1, 3x3 and 1x1 (bottleneck)."""
 
     def __init__(
         self,
@@ -111,10 +111,10 @@ class Block(nnx.Module):
 
 
 class ResNet(BackboneModule):
-    """A ResNet whose layers are reached by name.
+    """A ResNet with named layers.
 
-    `conv1` is the first convolution after its ReLU, `block1` .. `block4` the outputs of the four stages; `all_layers`
-    names every block (`block3.2` is the third block of the third stage).
+    `conv1` is the first convolution after its ReLU, and `block1` .. `block4` are the outputs of the four stages.
+    `all_layers` names every block: `block3.2` is the third block of the third stage.
     """
 
     def __init__(
@@ -164,10 +164,11 @@ class ResNet(BackboneModule):
         return mean_over_positions(y), taps.found()
 
     def trained_by(self, scope: str) -> Callable[[str], bool]:
-        """all, head, or, of bottleneck blocks, last10: the head and the last ten Keras layers of the backbone.
+        """Returns a function that says whether a training scope trains a tensor, by its flat name.
 
-        Pooling is counted among the ten, as RadImageNet's authors count them: the last block from its first BatchNorm
-        on.
+        scope: `all`, `head`, or, with bottleneck blocks, `last10`: the head and the last ten Keras layers of the
+        backbone. As in the code of RadImageNet's authors, pooling is one of the ten, so these are the layers of the
+        last block from its first BatchNorm on.
         """
         if scope != "last10" or not self.is_bottleneck:
             return super().trained_by(scope)

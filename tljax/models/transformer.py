@@ -18,7 +18,7 @@ from tljax.models.layers import LayerNorm, constant, drawn
 from tljax.models.positions import SIZED, Interpolation, resize, rotary_angles, rotate
 from tljax.models.precision import at_least_float32
 
-QUARTERS = 4  # parts of the depth after which tables and figures look at a network
+QUARTERS = 4  # number of equal parts of the depth, after each of which there is a named layer
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Architecture:
     depth: int  # blocks
     heads: int
     patch: int  # pixels along the side of a patch
-    image: int = 0  # pixels along the side of the images that learned position embeddings are for
+    image: int = 0  # pixels along the side of the images for which position embeddings are learned
 
     @property
     def grid(self) -> int:
@@ -41,12 +41,13 @@ class Architecture:
 class Variant:
     """What distinguishes two transformers of equal sizes.
 
-    pooling: the features are the class token, or the mean over the patches.
-    norm_first: the last LayerNorm comes before pooling, else after it.
-    registers: extra tokens between the class token and the patches (Darcet et al. 2024).
-    positions: embeddings of the patches alone, of the class token too, of the registers too (`all`), or rotations.
+    pooling: whether the features are the class token, or the mean over the patches.
+    norm_first: whether the last LayerNorm comes before pooling instead of after it.
+    registers: number of extra tokens between the class token and the patches (Darcet et al. 2024).
+    positions: which tokens have a learned position embedding: the patches, also the class token (`class`), also the
+        registers (`all`); or rotary positions.
     interpolation: how the embeddings of the patches are resized for images of another size.
-    layer_scale: the first value of the factors of each branch (Touvron et al. 2021); None: there are none.
+    layer_scale: initial value of the factors of each branch (Touvron et al. 2021); None: there are no factors.
     qkv_biases: which of queries, keys and values have a bias.
     norm_tokens: a LayerNorm before the first block.
     heads: how many times the heads of the architecture it has.
@@ -71,17 +72,17 @@ class Variant:
 
     @property
     def prefix(self) -> int:
-        """Tokens before the patches: class token and registers."""
+        """The number of tokens before the patches: class token and registers."""
         return 1 + self.registers
 
     @property
     def placed(self) -> int | None:
-        """How many of these have a position embedding; None where no token has one."""
+        """The number of these tokens that have a position embedding; None if no token has one."""
         return {"patches": 0, "class": 1, "all": self.prefix, "rotary": None}[self.positions]
 
 
 class PatchEmbedding(nnx.Module):
-    """A convolution whose stride is its size, as one product of matrices."""
+    """A convolution whose stride is its size, computed as one matrix product."""
 
     def __init__(self, side: int, width: int, bias: bool, dtype: DTypeLike, rng: np.random.Generator | None):
         self.kernel = nnx.Param(drawn(lecun_normal, rng, (side, side, 3, width)))
@@ -99,18 +100,18 @@ class PatchEmbedding(nnx.Module):
 
 
 def _refuse_other_sizes(height: int, width: int, patch: int) -> None:
-    """Raises UserError where an image cannot be cut into whole patches."""
+    """Raises UserError if an image cannot be divided into whole patches."""
     if height % patch or width % patch:
         sides = {size for side in (height, width) for size in (side // patch * patch, -(-side // patch) * patch)}
         nearest = " or ".join(str(side) for side in sorted(sides) if side)
         raise UserError(
-            f"images of {height} x {width} pixels cannot be cut into patches of {patch} x {patch}: give --image-size "
-            f"the nearest size, {nearest}"
+            f"images of {height} x {width} pixels cannot be divided into patches of {patch} x {patch} pixels; the "
+            f"nearest possible size is --image-size {nearest}"
         )
 
 
 class Block(nnx.Module):
-    """Attention and a perceptron, each behind a LayerNorm and added to its input."""
+    """Attention and a perceptron, each after a LayerNorm and added to its input."""
 
     def __init__(self, size: Architecture, variant: Variant, dtype: DTypeLike, rng: np.random.Generator | None):
         width = size.width
@@ -131,13 +132,14 @@ def _scaled(x: Float[Array, "b t c"], factors: nnx.Param | None) -> Float[Array,
 
 
 class VisionTransformer(BackboneModule):
-    """A transformer over square patches of an image, whose blocks are reached by name.
+    """A transformer over square patches of an image, with named layers.
 
-    `embedding` is what the first block reads, `block3` what the third one puts out, both of the patches' tokens alone.
-    `named_layers` are the embedding and the blocks at a quarter, a half, three quarters and the whole of the depth.
+    `embedding` is the input of the first block, and `block3` is the output of the third one; both hold only the tokens
+    of the patches. `named_layers` are the embedding and the blocks at a quarter, a half, three quarters and the whole
+    of the depth.
     """
 
-    architectures: ClassVar[Mapping[str, Architecture]]  # of a family
+    architectures: ClassVar[Mapping[str, Architecture]]  # those of the family
     variants: ClassVar[Mapping[str, Variant]]
 
     def __init__(
@@ -156,7 +158,7 @@ class VisionTransformer(BackboneModule):
         quarters = sorted({-(-size.depth * quarter // QUARTERS) for quarter in range(1, QUARTERS + 1)})
         self.named_layers = ("embedding", *(f"block{block}" for block in quarters))
         self.all_layers = ("embedding", *(f"block{block + 1}" for block in range(size.depth)))
-        # no logit depends on the patches after the last block, where the class token is all that is read
+        # after the last block, only the class token is used, so no logit depends on the patches there
         self.saliency_layer = self.all_layers[-2 if kind.pooling == "class" else -1]
         self.patch = PatchEmbedding(size.patch, size.width, kind.patch_bias, dtype, rng)
         self.class_token = _tokens(1, size.width, rng)
@@ -177,8 +179,8 @@ class VisionTransformer(BackboneModule):
     ) -> tuple[Float[Array, "b d"], dict[str, Float[Array, "b _h _w _c"]]]:
         """Returns the pooled tokens, float32, and the activations of `layers` (see `Backbone`).
 
-        mask: not used, as no layer looks at other images. Raises UserError where a side of the images is no multiple of
-        the patch.
+        mask: not used, as no layer combines images. Raises UserError if a side of the images is not a multiple of the
+        patch size.
         """
         patches = self.patch(x)
         grid, taps = (patches.shape[1], patches.shape[2]), Taps(layers)
@@ -192,7 +194,7 @@ class VisionTransformer(BackboneModule):
         return self.patch.kernel[...]
 
     def _tap(self, taps: Taps, name: str, y: Float[Array, "b t c"], grid: tuple[int, int]) -> Float[Array, "b t c"]:
-        """Shows the patches' tokens as a grid."""
+        """Passes the tokens of the patches to `taps` as a grid, and returns all tokens."""
         if name not in taps:
             return y
         prefix, patches = y[:, : self.kind.prefix], y[:, self.kind.prefix :]
@@ -200,7 +202,7 @@ class VisionTransformer(BackboneModule):
         return jnp.concatenate([prefix, patches], axis=1)
 
     def _with_prefix(self, patches: Float[Array, "b h w c"]) -> Float[Array, "b t c"]:
-        """What the first block reads: class token, registers and patches, positions added."""
+        """Returns the input of the first block: class token, registers and patches, with positions added."""
         b, h, w, c = patches.shape
         prefix, y = self.class_token[...], patches.reshape(b, h * w, c)
         if self.registers is not None:

@@ -1,7 +1,8 @@
-"""Vision transformers with learned position embeddings, as timm, torchvision, transformers and their authors have them.
+"""Vision transformers with learned position embeddings, as in timm, torchvision, transformers and their authors' code.
 
-Tensors of one variant fit several others, and load without any error where the variant is wrong. A variant is named by
-the pre-training, and by the library where libraries differ in an epsilon or in how they resize position embeddings.
+The tensors of one variant fit several others, and load without any error if the variant is wrong. The name of a variant
+is that of the pre-training, and also of the library if libraries differ in an epsilon or in the way in which they
+resize position embeddings.
 """
 
 import dataclasses
@@ -43,11 +44,11 @@ ARCHITECTURES = Architectures(
 )
 ARCHITECTURES["vit_tiny"] = Architecture(32, 4, 2, 8, 32)
 
-# Features are what the source classifies or retrieves by: in all but MAE the class token after the last LayerNorm; in
-# CLIP before the projection to the space that it shares with texts.
+# The features are those that the source uses for classification or retrieval: in all but MAE, the class token after the
+# last LayerNorm; in CLIP, before the projection to the space that images and texts share.
 _DINOV2 = Variant(layer_scale=1.0, interpolation=SCALED)
 # MAE's authors fine-tune with a new LayerNorm after the mean over the patches (`fc_norm`): such networks are
-# `mae_tuned`. Of one that is not fine-tuned, features are the mean over the patches after the encoder's own LayerNorm.
+# `mae_tuned`. Without fine-tuning, the features are the mean over the patches after the encoder's own LayerNorm.
 _MAE = Variant(pooling="mean")
 _CLIP = Variant(norm_tokens=True, patch_bias=False, epsilon=1e-5, interpolation=ANTIALIASED, normalisation="clip")
 

@@ -1,4 +1,4 @@
-"""python -m tljax.predict: predicts class probabilities of images with a fine-tuned run or converted weights."""
+"""python -m tljax.predict: predicts the class probabilities of images with a run or with converted weights."""
 
 import os
 import shlex
@@ -24,6 +24,7 @@ DEFAULT_SIZE = 224
 
 
 def main() -> None:
+    """Runs the command. Raises UserError for a network without a head, and for settings that make no sense."""
     config = parse(PredictConfig, "tljax predict")
     check(config)
     use_compilation_cache()
@@ -49,12 +50,12 @@ def main() -> None:
 def check(config: PredictConfig) -> None:
     """Raises UserError for settings that make no sense."""
     if not config.images:
-        raise UserError("name the images, or folders of them, after the network")
+        raise UserError("name the images, or folders of images, after the network")
     require_at_least(1, config, "batch_size", "top", "image_size")
 
 
 def show(files: Sequence[Path], probabilities: Float[np.ndarray, "n k"], classes: Sequence[str], top: int) -> None:
-    """Prints the likeliest classes of each image, one line per image."""
+    """Prints the most probable classes of each image, one line per image."""
     for file, row in zip(files, probabilities, strict=True):
         best = np.argsort(-row, kind="stable")[:top]
         answers = "   ".join(f"{classes[index]} {row[index]:.3f}" for index in best)
@@ -71,7 +72,7 @@ def write(path: Path, files: Sequence[Path], probabilities: Float[np.ndarray, "n
     try:
         write_csv(path, ["file", *class_columns(classes, ("file",))], rows)
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror})") from error
+        raise UserError(f"cannot write {path} ({error.strerror}); free some space, or name another --out") from error
 
 
 if __name__ == "__main__":

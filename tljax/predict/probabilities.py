@@ -15,9 +15,9 @@ from tljax.weights import networks
 def predict(
     network: networks.Network, paths: Sequence[Path], size: int, resize: Resize, batch_size: int
 ) -> tuple[list[Path], Float[np.ndarray, "n k"], list[str]]:
-    """Returns the images that can be read, their class probabilities, and what is wrong with the others.
+    """Returns the images that can be read, their class probabilities `n k`, and what is wrong with the others.
 
-    Only one batch at a time is in memory.
+    size: side of the images in pixels. Only one batch of images is in memory at a time.
     """
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""Screening: which networks are worth fine-tuning, judged by their frozen features."""
+"""Screens networks: predicts from frozen features which ones are worth fine-tuning."""
 
 from tljax.screen.extraction import Features, extract
 

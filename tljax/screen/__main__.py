@@ -1,4 +1,4 @@
-"""python -m tljax.screen [NETWORK...] --dataset D: which networks are worth fine-tuning?"""
+"""python -m tljax.screen [NETWORK...] --dataset D: ranks networks by their frozen features."""
 
 from tljax.core.config import ScreenConfig, parse
 from tljax.core.errors import run_command

@@ -1,6 +1,6 @@
-"""Features on disk: one file per layer, written whole or not at all, checked by checksum when they are read.
+"""Keeps features on disk, one file per layer. A file is complete or absent, and its checksum is tested on reading.
 
-A pass over many images is kept in blocks until it is complete, so that an interrupted one continues where it stopped.
+A pass over many images is saved in blocks until it is complete, so that an interrupted pass continues where it stopped.
 """
 
 import json
@@ -25,25 +25,25 @@ DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.erro
 
 
 class FeatureFolder:
-    """The features that one network makes of one list of images."""
+    """The folder of the features that one network computes from one list of images."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lets one process at a time compute these features; the others wait and then find them."""
+        """Lets only one process at a time compute these features; the others wait and then read them."""
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.path / ".lock"):
             yield
 
     def read(self, names: Iterable[str], rows: int) -> Arrays:
-        """The arrays that are here, of `rows` images each; a damaged file is named, removed and left out."""
+        """Returns the arrays that exist, of `rows` images each. Warns of a damaged file, and removes it."""
         return {name: array for name in names if (array := self._read(self._file(name), name, rows)) is not None}
 
     def write(self, arrays: Mapping[str, Float[np.ndarray, "_n _c"]], facts: Mapping[str, Any]) -> None:
-        """Keeps finished arrays and what is to be known about them, and removes the blocks that they were made of."""
+        """Writes finished arrays and facts about them, and removes the blocks from which they were made."""
         with explained(self.path):
             for name, array in arrays.items():
                 self._save(self._file(name), {name: array})
@@ -51,21 +51,21 @@ class FeatureFolder:
         shutil.rmtree(self.path / "blocks", ignore_errors=True)
 
     def facts(self) -> dict[str, Any]:
-        """What `write` was told last; empty where nothing is here."""
+        """Returns the facts that `write` wrote last; empty if there are none."""
         try:
             return json.loads((self.path / "facts.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
 
     def read_block(self, start: int, names: Iterable[str], rows: int) -> Arrays | None:
-        """The block that begins at image `start`; None where it is absent or lacks one of the names."""
+        """Returns the block that begins at image `start`; None if it is absent or lacks one of the names."""
         file = self._block(start)
         found = {name: self._read(file, name, rows, absent_is_damage=False) for name in names}
         known = {name: array for name, array in found.items() if array is not None}
         return known if len(known) == len(found) else None
 
     def write_block(self, start: int, arrays: Mapping[str, Float[np.ndarray, "_n _c"]]) -> None:
-        """Keeps one block of a pass that is not complete yet."""
+        """Writes one block of a pass that is not complete yet."""
         with explained(self.path):
             self._save(self._block(start), arrays)
 
@@ -87,23 +87,23 @@ class FeatureFolder:
             with open(file, "rb") as stream, np.load(stream) as stored:
                 if name not in stored and not absent_is_damage:
                     return None
-                array = stored[name]  # the archive's checksum is compared here
+                array = stored[name]  # this also tests the checksum
             if array.dtype != np.float32 or array.ndim != 2 or len(array) != rows:
                 raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
             return array
         except DAMAGE as error:
-            warnings.warn(f"the kept features {file} are damaged ({error}); they are computed again", stacklevel=2)
+            warnings.warn(f"the saved features {file} are damaged ({error}); they are computed again", stacklevel=2)
             file.unlink(missing_ok=True)
             return None
 
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Says what to do where the disk refuses to keep features."""
+    """Raises UserError that says what to do if features cannot be written."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot keep features in {folder} ({error.strerror or error}); make room, or name another place with "
-            "--cache-dir, and run the same command again: what is finished is kept"
+            f"cannot write features to {folder} ({error.strerror or error}); free some space or name another folder "
+            "with --cache-dir, and run the same command again: finished parts are kept"
         ) from error

@@ -1,4 +1,4 @@
-"""The networks of a screening: those named, or all weights there are, and random ones of each architecture."""
+"""Lists the networks of a screening: the named ones, or all weights on this machine, and random ones."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,27 +19,26 @@ from tljax.weights.networks import Network
 
 @dataclass(frozen=True)
 class Entry:
-    """One candidate before anything of it is loaded but its card."""
+    """One candidate, of which only the card has been read."""
 
     name: str
-    """Told from all others."""
+    """A name that no other candidate has."""
     spec: str
-    """As `tljax train --init` takes it."""
+    """The value for `tljax train --init`."""
     backbone: str
     variant: str
     identity: str
-    """Of its weights: their SHA-256, or what draws them."""
+    """What identifies its weights: their SHA-256, or the settings from which they are drawn."""
     random: bool
     pretraining: float | None
-    """Images that it was trained on; None where unknown."""
+    """Number of images that it was trained on; None if unknown."""
 
 
 def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple[list[Entry], dict[str, str]]:
-    """The candidates, and the names of those whose weights are missing with what to do about it.
+    """Returns the candidates, and for each network whose weights are missing, what to do about it.
 
-    called: names for some of `config.networks`, in the place of their own.
-
-    Raises UserError where no candidate is left.
+    called: other names for some of `config.networks`. Raises UserError if the weights of every named network are
+    missing, or if two candidates have one name.
     """
     given = list(dict.fromkeys(config.networks or _all_weights(config.weights_dir)))
     trained, missing = [], {}
@@ -51,7 +50,7 @@ def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple
         except UserError:
             if not weights.is_known(spec):
                 raise
-            missing[spec] = f"its weights are not here; get them with: tljax weights get {spec}"
+            missing[spec] = f"its weights are not on this machine; get them with: tljax weights get {spec}"
     if missing and len(missing) == len(given):
         raise UserError(
             "none of these networks can be screened:" + "".join(f"\n  {n}: {w}" for n, w in missing.items())
@@ -69,7 +68,7 @@ def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple
 
 
 def load(entry: Entry, config: ScreenConfig) -> Network:
-    """The network of a candidate, under its name."""
+    """Returns the network of a candidate, labelled with its name."""
     resolve = partial(networks.resolve, entry.spec, config.weights_dir, preprocessing=config.preprocessing)
     dtype = devices.compute_dtype(config.precision)
     network = resolve(backbone=entry.backbone, variant=entry.variant, dtype=dtype, seed=config.seed)
@@ -77,20 +76,20 @@ def load(entry: Entry, config: ScreenConfig) -> Network:
 
 
 def _all_weights(weights_dir: Path | None) -> list[str]:
-    """Every whole weights folder in the weights folder."""
+    """Returns every complete weights folder in `weights_dir`, by name if it is a known checkpoint."""
     home = weights_home(weights_dir)
     folders = sorted(folder for folder in home.glob("*") if is_whole(folder)) if home.is_dir() else []
     return [folder.name if weights.is_known(folder.name) else str(folder) for folder in folders]
 
 
 def _label(spec: str, weights_dir: Path | None) -> str:
-    """A folder of the weights folder is called as it is there, others as their card says."""
+    """Returns the name of a folder in `weights_dir`; for others, the name in their card."""
     path = Path(spec).expanduser()
     return path.name if path.parent == weights_home(weights_dir) else networks.label(spec)
 
 
 def _images(folder: Path) -> float | None:
-    """How many images a checkpoint was trained on, where the catalogue knows it."""
+    """Returns the number of images that a checkpoint was trained on; None if the catalogue does not state it."""
     known = catalogue.checkpoints().get(folder.name)
     return float(known.pretraining_images) if known and known.pretraining_images else None
 
@@ -98,7 +97,7 @@ def _images(folder: Path) -> float | None:
 def _random(
     specs: Sequence[str], trained: Sequence[Entry], config: ScreenConfig, called: Mapping[str, str]
 ) -> list[Entry]:
-    """Random weights of every architecture among the others, and of the one that a study calls by this name."""
+    """Returns random networks of every architecture of the others, and of the one that a study calls by this name."""
     kinds = {entry.backbone: entry.variant for entry in reversed(trained)}
     if not kinds or any(spec in called for spec in specs):
         kinds[config.backbone] = config.variant or models.default_variant(config.backbone)
@@ -124,8 +123,8 @@ def _random(
 
 
 def _refuse_same_name(found: Sequence[Entry]) -> None:
-    """Raises UserError where two candidates have one name; the same weights named twice count once."""
+    """Raises UserError if two candidates have one name."""
     names = [entry.name for entry in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         places = ", ".join(entry.spec for entry in found if entry.name in twice)
-        raise UserError(f"two candidates are called {', '.join(twice)} ({places}): name each once, or rename a folder")
+        raise UserError(f"two candidates are called {', '.join(twice)} ({places}); name each once, or rename a folder")

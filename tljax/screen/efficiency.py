@@ -1,4 +1,4 @@
-"""How many images one candidate needs to do as well as another does on all of them."""
+"""Estimates with how many training images one candidate reaches the AUC of another one with all images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ LEVEL = 0.95
 
 
 class Equivalence(NamedTuple):
-    """Images at which the first candidate equals the second on all; NaN where it does not on any number tried."""
+    """Number of images with which the first candidate reaches the second with all; NaN if it never does."""
 
     images: float
     low: float
@@ -24,15 +24,16 @@ def equivalence(
     second: Float[np.ndarray, " f"],
     seed: int = 0,
 ) -> Equivalence:
-    """Finds where the first candidate's curve reaches the second's value on all images, linear in the log of images.
+    """Finds where the learning curve of the first candidate reaches the AUC of the second with all images.
 
-    The interval is that of a bootstrap over folds and, within them, draws; infinite where the curve does not reach it
-    in that share of the resamples, and the smallest size where it is above it from the start.
+    The curve is interpolated linearly in the logarithm of the number of images. The 95 % interval comes from a
+    bootstrap over folds and, within folds, draws. A limit is infinite if the curve does not reach the AUC in that share
+    of the resamples, and the smallest size if it is above the AUC from the start.
 
     Args:
-        sizes: training images, rising, the last of all of them.
-        first: for each size the AUC by fold and draw.
-        second: its AUC on all images, by fold.
+        sizes: numbers of training images, in rising order; the last one is that of all images.
+        first: for each size, the AUC of the first candidate by fold and draw.
+        second: the AUC of the second candidate with all images, by fold.
     """
     rng = np.random.default_rng(seed)
     folds = len(second)
@@ -50,7 +51,7 @@ def equivalence(
 
 
 def _crossing(sizes: Sequence[float], means: Sequence[float], level: float) -> float:
-    """The smallest number of images at which a curve of means reaches a level; infinity where it does not."""
+    """Returns the smallest number of images at which a curve of means reaches a level; infinity if it does not."""
     reached = [place for place, mean in enumerate(means) if mean >= level]
     if not reached:
         return float("inf")

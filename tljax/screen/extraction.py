@@ -1,4 +1,4 @@
-"""Frozen features of a data set: one pass per network, every wanted layer at once, kept on disk for the next time."""
+"""Computes the frozen features of a data set: all wanted layers in one pass per network, saved on disk for reuse."""
 
 import dataclasses
 import hashlib
@@ -25,17 +25,17 @@ from tljax.screen.cache import Arrays, FeatureFolder
 from tljax.screen.forward import AveragedForward, require_layers
 from tljax.weights.networks import Network
 
-FORMAT = 1  # of the kept features; raise it whenever the same network and images give other features
-BLOCK = 512  # images after which a pass is kept, so that little is lost by an interruption
+FORMAT = 1  # of the saved features; raise it whenever the same network and images give other features
+BLOCK = 512  # number of images after which a pass is saved, so that an interruption costs little
 POOLED = "features"
 
 
 @dataclass(frozen=True)
 class Features:
-    """What one network makes of `n` images."""
+    """The features that one network computes from `n` images."""
 
     pooled: Float32[np.ndarray, "n c"]
-    """The backbone's output, which a classification head would see."""
+    """The output of the backbone, which is the input of a classification head."""
     layers: dict[str, Float32[np.ndarray, "n _c"]]
     """Layers by name, each averaged over its positions."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -52,18 +52,18 @@ def extract(
     cache_dir: Path | None = None,
     progress: bool = False,
 ) -> Features:
-    """Computes the features of images of a data set, or finds them where an earlier call kept them.
+    """Computes the features of images of a data set, or reads them if an earlier call saved them.
 
     Args:
-        network: in inference mode, with the input normalisation that it wants.
-        rows: of the data set, in the order in which the features are wanted; None: all of them.
-        layers: names of layers to return as well; None: all that the network calls its named layers.
-        batch_size: images at a time over all devices. Memory does not grow with the number of images, but for the
-            features themselves.
-        cache_dir: default $TLJAX_CACHE, then ~/.cache/tljax; features lie in its folder `features`.
+        network: a network in inference mode, with the input normalisation to apply.
+        rows: the images, as rows of the data set, in the order of the features; None: all of them.
+        layers: names of layers to return as well; None: the network's named layers.
+        batch_size: number of images in a batch over all devices. Only the features themselves take memory in proportion
+            to the number of images.
+        cache_dir: default $TLJAX_CACHE, then ~/.cache/tljax. The features are saved in its folder `features`.
 
     Raises:
-        UserError: an unknown layer, features that are not finite, or a disk that is full.
+        UserError: a layer is unknown, features are not finite, or the disk is full.
     """
     layers = tuple(network.model.named_layers if layers is None else dict.fromkeys(layers))
     require_layers(network, layers)
@@ -71,7 +71,7 @@ def extract(
     root = cache_home(cache_dir) / "features"
     digest, size = _digest(network), dataset.images.shape[1]
     wanted = np.arange(len(dataset)) if rows is None else np.asarray(rows)
-    if rows is not None:  # features of all images may be here already
+    if rows is not None:  # the features of all images may have been saved
         whole = FeatureFolder(root / _key(network, digest, dataset, None))
         kept = whole.read(names, len(dataset)) if whole.path.is_dir() else {}
         if len(kept) == len(names):
@@ -104,13 +104,13 @@ def _features(arrays: Arrays, facts: dict[str, Any]) -> Features:
 
 
 def _digest(network: Network) -> str:
-    """Of all that the features depend on: every tensor but those of the head."""
+    """Returns a hash of the tensors on which the features depend: all except those of the head."""
     tensors = models.flatten(network.model).items()
     return models.digest({name: tensor for name, tensor in tensors if not name.startswith(models.HEAD)})
 
 
 def _key(network: Network, digest: str, dataset: Dataset, rows: Int[np.ndarray, " n"] | None) -> str:
-    """The name of a folder: a hash of all that the features depend on."""
+    """Returns the name of a folder: a hash of everything on which the features depend."""
     facts = {
         "format": FORMAT,
         "weights": digest,
@@ -125,7 +125,7 @@ def _key(network: Network, digest: str, dataset: Dataset, rows: Int[np.ndarray, 
 
 
 def _precision(network: Network, size: int) -> str:
-    """The type in which the network computes: that of its last named layer, without running it."""
+    """Returns the data type of the network's last named layer, without running the network."""
     last = network.model.named_layers[-1]
     images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     _, found = jax.eval_shape(lambda x: network.model.features(x, (last,)), images)
@@ -141,7 +141,7 @@ def _compute(
     label: str,
     progress: bool,
 ) -> tuple[Arrays, float | None]:
-    """The named arrays, and how many images a second; None where every block was here already."""
+    """Returns the named arrays, and the images per second; None if every block had been saved before."""
     arrays = {name: np.empty((len(rows), forward.widths[name]), np.float32) for name in names}
     seconds, computed = 0.0, 0
     with progress_bar(f"features of {label}", len(rows), progress) as advance:
@@ -162,7 +162,7 @@ def _compute(
 
 
 def _run(forward: AveragedForward, dataset: Dataset, rows: Int[np.ndarray, " n"], names: Sequence[str]) -> Arrays:
-    """The features of one block of images."""
+    """Returns the features of one block of images."""
     steps = -(-len(rows) // forward.batch_size)
     table = np.full((steps, forward.batch_size), -1)
     table.reshape(-1)[: len(rows)] = rows
@@ -175,7 +175,7 @@ def _run(forward: AveragedForward, dataset: Dataset, rows: Int[np.ndarray, " n"]
 
 
 def _one_ahead(batches: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
-    """The same batches, the next one started before the current one is waited for."""
+    """Yields the same batches; the next one is started before the current one is returned."""
     current = next(batches, None)
     while current is not None:
         coming = next(batches, None)
@@ -189,6 +189,6 @@ def _require_finite(block: Arrays, dataset: Dataset, rows: Int[np.ndarray, " n"]
         if len(broken):
             first = dataset.files[rows[broken[0]]]
             raise UserError(
-                f"{name} of {label} hold NaN or infinity for {len(broken)} of {len(array)} images, first {first}: "
-                "check the weights, or the image, or compute with --precision float32"
+                f"{name} of {label} hold NaN or infinity for {len(broken)} of {len(array)} images, the first of which "
+                f"is {first}: check the weights and the image, or compute with --precision float32"
             )

@@ -1,4 +1,4 @@
-"""The command that writes features of image files, or of a task, to a NumPy file."""
+"""Writes features of image files, or of the images of a task, to a NumPy file: the command `tljax features`."""
 
 import os
 import sys
@@ -26,11 +26,11 @@ DEFAULT_SIZE = 224
 
 
 def main() -> None:
-    """Runs the command. Raises UserError for what makes no sense."""
+    """Runs the command. Raises UserError for settings that make no sense."""
     config = parse(FeaturesConfig, "tljax features")
     require_at_least(1, config, "batch_size", "image_size")
     if bool(config.images) == bool(config.dataset):
-        raise UserError("name either images, or folders of them, after the network, or a task with --dataset")
+        raise UserError("name either images or folders of images after the network, or a task with --dataset")
     devices.use_compilation_cache(config.cache_dir)
     network = networks.resolve(
         config.network,
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def layers_of(config: FeaturesConfig, network: Network) -> tuple[str, ...]:
-    """The layers that `--layers` asks for."""
+    """Returns the layers that `--layers` names."""
     groups = {"": (), "named": network.model.named_layers, "all": network.model.all_layers}
     if config.layers in groups:
         return tuple(groups[config.layers])
@@ -55,7 +55,7 @@ def layers_of(config: FeaturesConfig, network: Network) -> tuple[str, ...]:
 
 
 def of_task(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
-    """`features`, `files`, `labels` and the layers of all images of a task."""
+    """Returns `features` (n c), `files`, `labels` and the layers (n c) of all images of a task, by name."""
     data = datasets.load(
         str(config.dataset), config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
     )
@@ -72,7 +72,10 @@ def of_task(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
 
 
 def of_files(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
-    """`features`, `files` and the layers of image files, in their order; those that cannot be read are left out."""
+    """Returns `features` (n c), `files` and the layers (n c) of image files, by name.
+
+    With `--skip-bad`, files that cannot be read are left out. Raises UserError for such a file otherwise.
+    """
     paths = find_images(config.images)
     run = run_at(Path(config.network).expanduser())
     size = config.image_size or (run.config["config"]["image_size"] if run else DEFAULT_SIZE)
@@ -97,15 +100,15 @@ def of_files(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
 
 
 def require_finite(features: np.ndarray, files: Sequence[Path], label: str) -> None:
-    """Raises UserError that names the first image of which the features are no numbers."""
+    """Raises UserError, which names the first image, if features are not finite."""
     broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(broken):
-        raise UserError(f"the features by {label} of {files[broken[0]]} hold NaN or infinity: check the weights")
+        raise UserError(f"the features of {files[broken[0]]} by {label} hold NaN or infinity: check the weights")
 
 
 def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes a `.npz` file, whole or not at all."""
+    """Writes a `.npz` file, either completely or not at all. Raises UserError if the disk cannot be written."""
     try:
         write_arrays(path, arrays)
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}); make room, or name another --out") from error
+        raise UserError(f"cannot write {path} ({error.strerror}); free some space, or name another --out") from error

@@ -1,4 +1,4 @@
-"""One network as a compiled program from pixels to averaged features, with what it costs."""
+"""Compiles a network to a program from pixels to averaged features, and reports its cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from tljax.weights.networks import Network
 
 
 class AveragedForward:
-    """Features of batches of one shape: `features`, the backbone's output, and `layer:<name>` for each layer.
+    """Computes features of batches of one shape: `features`, the backbone's output, and `layer:<name>` for each layer.
 
-    A layer is averaged over its positions. All are float32, even where the network computes in bfloat16.
+    Layers are averaged over their positions. All features are float32, even if the network computes in bfloat16.
     """
 
     def __init__(self, network: Network, layers: Sequence[str], batch_size: int, image_size: int):
@@ -40,17 +40,17 @@ class AveragedForward:
         self._program = lowered.compile()
 
     def __call__(self, images: UInt8[Array, "b h w 3"]) -> dict[str, Float[Array, "b _c"]]:
-        """Returns the features of a batch that lies on the devices; does not wait for them."""
+        """Returns the features `b c` of a batch that is on the devices, without waiting for the computation."""
         return self._program(self._state, images)
 
     @property
     def multiply_adds(self) -> float | None:
-        """Multiplications with an addition for one image, as the compiler counts them (two operations each)."""
+        """Multiply-adds for one image: half of the operations that the compiler counts. None if it does not count."""
         return self._operations / 2 / self.batch_size if self._operations else None
 
     @property
     def bytes(self) -> int | None:
-        """Memory that the program takes for one batch, the network's parameters included."""
+        """Bytes of memory that the program needs for one batch, including the network's parameters."""
         memory = self._program.memory_analysis()
         if memory is None:
             return None

@@ -1,24 +1,24 @@
-"""Features in few coordinates, and what a score needs to know of their classes."""
+"""Transforms features to few coordinates, and computes class means."""
 
 import weakref
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer
 
-RANK = 1e-12  # of the largest eigenvalue, up to which directions are dropped
+RANK = 1e-12  # directions with an eigenvalue below this share of the largest one are dropped
 
 Labels = Integer[np.ndarray, " n"]
 
 
-_last: list[tuple[weakref.ref, Float64[np.ndarray, "n r"]]] = []  # several scores want the same points in turn
+_last: list[tuple[weakref.ref, Float64[np.ndarray, "n r"]]] = []  # the last result, as several scores need the same one
 
 
 def isometric(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n r"]:
-    """Returns the same points in as few coordinates as they need, float64; not to be changed in place.
+    """Returns the principal components of the features, float64, centred; do not change them in place.
 
-    The points are centred, all distances between them are kept, the columns are orthogonal and the longest comes first
-    (principal components). `r` is at most n - 1 and d; it is 0 where all points are equal. Whatever depends on
-    distances and linear maps alone, such as a penalty on the length of weights, is the same in these coordinates.
+    All distances between points are kept. The columns are orthogonal, the longest comes first, and `r` is the rank: at
+    most n - 1 and d, and 0 if all points are equal. A quantity that depends only on distances and linear maps, such as
+    a penalty on the length of weights, has the same value in these coordinates.
     """
     if _last and _last[0][0]() is features:
         return _last[0][1]
@@ -36,7 +36,7 @@ def isometric(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n r"]:
 def class_means(
     points: Float[np.ndarray, "n r"], labels: Labels
 ) -> tuple[Float[np.ndarray, "k r"], Integer[np.ndarray, " k"]]:
-    """The mean of each class that is present, in the order of their numbers, and how many images it is of."""
+    """Returns the mean of each class that is present, in the order of the class numbers, and its number of images."""
     _, position, counts = np.unique(labels, return_inverse=True, return_counts=True)
     sums = np.zeros((len(counts), points.shape[1]), points.dtype)
     np.add.at(sums, position, points)
@@ -44,5 +44,5 @@ def class_means(
 
 
 def positions(labels: Labels) -> Labels:
-    """Class numbers counted without gaps, from 0."""
+    """Returns the class numbers, renumbered from 0 without gaps."""
     return np.unique(labels, return_inverse=True)[1]

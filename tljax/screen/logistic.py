@@ -1,9 +1,9 @@
-"""Many L2-regularised logistic regressions on the same images at once, in one program on the device.
+"""Fits many L2-regularised logistic regressions on the same images at once, in one program on the device.
 
-Each problem has its own training images (a mask) and its own penalties; all share the feature matrix, so that every
-step is one matrix product. The method is Newton's, with conjugate gradients for its linear systems. In the coordinates
-of `tljax.screen.geometry.isometric`, where the matrix has orthogonal columns, a diagonal preconditioner makes these
-converge in a few steps.
+Each problem has its own training images (a mask) and its own penalties. All problems share the feature matrix, so that
+every step is one matrix product. Newton's method is used, with conjugate gradients for its linear systems. In the
+coordinates of `tljax.screen.geometry.isometric`, the matrix has orthogonal columns, and a diagonal preconditioner makes
+the conjugate gradients converge in a few steps.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 NEWTON_STEPS, CG_STEPS, HALVINGS = 50, 100, 30
-FORCING = 0.05  # how far each linear system is solved, as a share of its right-hand side
+FORCING = 0.05  # residual up to which each linear system is solved, relative to its right-hand side
 
 
 class Solution(NamedTuple):
-    """Weights and biases of `p` problems over `k` outputs: one for two classes, else one for each class."""
+    """Weights and biases of `p` problems with `k` outputs: one output for two classes, else one per class."""
 
     weights: Float[Array, "r p k"]
     bias: Float[Array, "p k"]
@@ -33,14 +33,15 @@ def solve(
     penalties: Float[Array, "s p"],
     tolerance: Float[Array, ""],
 ) -> Solution:
-    """Minimises, for each problem and penalty, the sum of its images' losses + penalty / 2 * |weights|^2.
+    """Minimises, for each problem and penalty, the sum of the log losses of its images + penalty / 2 * |weights|^2.
 
     Args:
         points: features in coordinates with orthogonal columns (`tljax.screen.geometry.isometric`).
-        targets: 1 for the class of an image, else 0; one column (the second class) where there are two classes.
-        masks: the images that a problem is fitted to.
-        penalties: positive; each row starts where the row before ended, so let them fall. Biases are not penalised.
-        tolerance: by how many nats the sum of a problem's losses may lie above its least value.
+        targets: 1 for the class of an image, else 0; only one column, the second class, if there are two classes.
+        masks: the images to which each problem is fitted.
+        penalties: positive. Each row starts from the solution of the row before, so falling penalties are fastest.
+            Biases are not penalised.
+        tolerance: largest difference between the loss of a problem and its minimum, in nats.
 
     Returns:
         Weights `s r p k` and biases `s p k`.
@@ -57,13 +58,13 @@ def solve(
 
 
 def _minimum(problem: "_Problem", start: Solution, tolerance: Float[Array, ""]) -> Solution:
-    """By Newton's method from `start`."""
+    """Returns the minimum, found by Newton's method from `start`."""
 
     def step(state: tuple) -> tuple:
         solution, logits, done, count = state
         gradient, probabilities = problem.gradient(solution, logits)
         direction = problem.newton_direction(gradient, probabilities)
-        decrement = -_dot(gradient, direction)  # twice what is left to gain, where the loss is nearly quadratic
+        decrement = -_dot(gradient, direction)  # twice the remaining decrease, if the loss is nearly quadratic
         change = problem.logits(direction)
         length = jnp.where(done, 0, problem.step_length(solution, logits, direction, change, decrement))
         done = done | (decrement / 2 < tolerance)
@@ -78,7 +79,7 @@ def _minimum(problem: "_Problem", start: Solution, tolerance: Float[Array, ""]) 
 
 
 def log_probabilities(logits: Float[Array, "*some k"]) -> Float[Array, "*some classes"]:
-    """Of every class; a single logit is that of the second of two."""
+    """Returns the log-probability of every class. A single logit is that of the second of two classes."""
     if logits.shape[-1] == 1:
         return jnp.concatenate([-jax.nn.softplus(logits), -jax.nn.softplus(-logits)], axis=-1)
     return jax.nn.log_softmax(logits, axis=-1)
@@ -101,7 +102,7 @@ class _Problem(NamedTuple):
         return losses + self.penalties[:, 0] / 2 * jnp.square(weights).sum((0, 2))
 
     def gradient(self, solution: Solution, logits: Float[Array, "n p k"]) -> tuple[Solution, Float[Array, "n p k"]]:
-        """The gradient, and the probabilities of the images fitted to, from which the second derivative follows."""
+        """Returns the gradient, and the probabilities, from which the second derivative follows."""
         probabilities = jax.nn.sigmoid(logits) if self._binary else jax.nn.softmax(logits, axis=-1)
         residual = jnp.where(self.masks, probabilities - self.targets, 0)
         gradient = self._backward(residual)
@@ -109,13 +110,13 @@ class _Problem(NamedTuple):
         return Solution(gradient.weights + penalty, gradient.bias), probabilities
 
     def newton_direction(self, gradient: Solution, probabilities: Float[Array, "n p k"]) -> Solution:
-        """Solves (second derivative) (direction) = -gradient by conjugate gradients, all problems at once."""
+        """Solves (second derivative) (direction) = -gradient by conjugate gradients, for all problems at once."""
         variance = jnp.where(self.masks, probabilities * (1 - probabilities), 0).sum(0)  # p k
         lengths = jnp.square(self.points).sum(0) / self.points.shape[0]
         scale = Solution(
             1 / (lengths[:, None, None] * variance[None] + self.penalties[None]), 1 / jnp.maximum(variance, 1e-30)
         )
-        if not self._binary:  # a constant added to all biases changes nothing: the direction has none
+        if not self._binary:  # adding a constant to all biases changes nothing, so the direction must not contain one
             scale = scale._replace(bias=jnp.broadcast_to(scale.bias.mean(-1, keepdims=True), scale.bias.shape))
 
         def curved(direction: Solution) -> Solution:
@@ -156,13 +157,13 @@ class _Problem(NamedTuple):
         change: Float[Array, "n p k"],
         decrement: Float[Array, " p"],
     ) -> Float[Array, " p"]:
-        """1, halved until the loss falls by a fair share of what the slope promises."""
+        """Returns 1, halved until the loss decreases sufficiently (the Armijo rule)."""
         here = self.loss(logits, solution.weights)
 
         def too_long(length: Float[Array, " p"]) -> Bool[Array, " p"]:
             weights = solution.weights + length[None, :, None] * direction.weights
             there = self.loss(logits + length[None, :, None] * change, weights)
-            slack = 1e-12 * jnp.abs(here)  # what rounding may add near the minimum
+            slack = 1e-12 * jnp.abs(here)  # rounding error near the minimum
             return there > here - 1e-4 * length * decrement + slack
 
         def halve(state: tuple) -> tuple:

@@ -1,4 +1,4 @@
-"""Everything that is measured of one candidate, as plain values that can be kept on disk."""
+"""Measures one candidate, and returns the results as plain values that can be saved as JSON."""
 
 import inspect
 import time
@@ -20,15 +20,15 @@ from tljax.statistics import metrics
 from tljax.statistics.auc_interval import auc_interval
 from tljax.weights.networks import Network
 
-ROUGH = 1e-5  # nats, for probes of which hundreds are fitted
-STRONG = probe.STRENGTHS[:4]  # strengths that part of the training images can bear
+ROUGH = 1e-5  # tolerance in nats, where hundreds of probes are fitted
+STRONG = probe.STRENGTHS[:4]  # the choices for probes on a part of the training images
 POOLED = "features"
 
 
 def measure(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequence[str]) -> dict[str, Any]:
-    """Runs a candidate over all images and returns its results, JSON values throughout.
+    """Runs a candidate over all images, and returns its results as JSON values.
 
-    A candidate whose features are no numbers, or all equal, has `failed` with the reason instead of figures.
+    If the features are not finite, or are the same for all images, the results hold `failed` with the reason.
     """
     network = load(entry, config)
     about: dict[str, Any] = {"name": entry.name, "spec": entry.spec}
@@ -55,7 +55,7 @@ def measure(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequen
     points = found.pooled.astype(np.float64)
     about["scores"] = {name: _score(name, points, config, setting, entry, source) for name in wanted}
     known = about["scores"]["linear_probe"]
-    about["layers"] = {  # the last layer of many networks, averaged, is what their head reads
+    about["layers"] = {  # in many networks, the average of the last layer is the input of the head
         name: known["folds"] if _same(layer, found.pooled) else _probe(layer, setting)
         for name, layer in found.layers.items()
     }
@@ -70,7 +70,7 @@ def _same(one: Float[np.ndarray, "n _c"], other: Float[np.ndarray, "n _d"]) -> b
 
 
 def cost(network: Network, found: Features) -> dict[str, Any]:
-    """What a forward pass takes, and how large the network is without its head."""
+    """Returns the cost of a forward pass, and the number of parameters without the head."""
     tensors = models.flatten(network.model).items()
     own = [tensor for name, tensor in tensors if not name.startswith(models.HEAD)]
     names = ("multiply_adds", "images_per_second", "bytes", "batch_size", "image_size", "device")
@@ -78,7 +78,7 @@ def cost(network: Network, found: Features) -> dict[str, Any]:
 
 
 def _source(network: Network, pooled: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n s"] | None:
-    """The probabilities of the classes that the network was trained on, if it has a head of at least two."""
+    """Returns the probabilities of the classes that the network was trained on; None without a head for two or more."""
     if network.card.classes is None or len(network.card.classes) < 2:
         return None
     return np.asarray(jax.nn.softmax(network.model.classify(jax.numpy.asarray(pooled))), np.float64)
@@ -92,7 +92,7 @@ def _score(
     entry: Entry,
     source: Float[np.ndarray, "n s"] | None,
 ) -> dict[str, Any]:
-    """The values of one score fold by fold, with the seconds that they took."""
+    """Returns the values of one score by fold, and the seconds that they took."""
     module, needs, labels = scores.named(name), scores.needs(name), setting.data.labels
     if "source" in needs and source is None:
         return {"folds": [], "seconds": 0.0}
@@ -121,7 +121,7 @@ def _score(
 
 
 def _single(probabilities: Float[np.ndarray, "q k"], setting: Setting) -> dict[str, float]:
-    """The interval of the AUC of one fold, by patient where patients are known."""
+    """Returns the interval of the AUC of a single fold, clustered by patient if patients are known."""
     rows = setting.folds[0].test
     patients = None if setting.data.patients is None else [setting.data.patients[row] for row in rows]
     found = auc_interval(setting.data.labels[rows], probabilities, patients)
@@ -129,7 +129,7 @@ def _single(probabilities: Float[np.ndarray, "q k"], setting: Setting) -> dict[s
 
 
 def _probe(features: Float[np.ndarray, "n c"], setting: Setting) -> list[float] | None:
-    """The AUC of a probe on some layer, fold by fold; None where the layer is constant."""
+    """Returns the AUC of a probe on a layer, by fold; None if the layer is constant."""
     if (features == features[:1]).all():
         return None
     rows = [fold.train for fold in setting.folds]
@@ -145,25 +145,25 @@ def _auc(setting: Setting, fold: int, probabilities: Float[np.ndarray, "n k"]) -
 def _without(
     points: Float[np.ndarray, "n c"], setting: Setting, strengths: Sequence[float]
 ) -> dict[str, list[float]] | None:
-    """AUC fold by fold without the test images' duplicates in training, and without as many other images."""
+    """Returns the AUC by fold, trained without duplicates of test images, and without as many other images."""
     if not setting.without:
         return None
     sets = [rows for pair in setting.without for rows in pair]
     found = probe.fit(
         points, setting.data.labels, sets, strengths=np.repeat(strengths, 2).tolist(), tolerance=ROUGH
     ).probabilities
-    aucs = [_auc(setting, place // 2, told) for place, told in enumerate(found)]
+    aucs = [_auc(setting, place // 2, probabilities) for place, probabilities in enumerate(found)]
     return {"duplicates": aucs[::2], "others": aucs[1::2]}
 
 
 def _efficiency(points: Float[np.ndarray, "n c"], setting: Setting, seed: int) -> dict[str, list[list[float]]]:
-    """For each share of the training images the AUC of every draw, fold by fold."""
+    """Returns, for each share of the training images, the AUC by fold and draw."""
     if not setting.draws:
         return {}
     sets = [draw.rows for draw in setting.draws]
     found = probe.fit(
         points, setting.data.labels, sets, setting.groups, seed, choices=STRONG, tolerance=ROUGH
     ).probabilities
-    aucs = [_auc(setting, draw.fold, told) for draw, told in zip(setting.draws, found, strict=True)]
+    aucs = [_auc(setting, draw.fold, each) for draw, each in zip(setting.draws, found, strict=True)]
     by_share = np.array(aucs).reshape(len(SHARES), len(setting.folds), DRAWS)
     return {f"{share:g}": values.tolist() for share, values in zip(SHARES, by_share, strict=True)}

@@ -1,4 +1,4 @@
-"""Linear probes: logistic regressions on frozen features, their strength chosen inside the images they see."""
+"""Fits linear probes: logistic regressions on frozen features, whose strength is chosen within the training images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from tljax.screen import logistic
 from tljax.screen.geometry import Labels, isometric
 
 STRENGTHS = 10.0 ** np.arange(-1, 5)  # inverse penalties (scikit-learn's C) on features of mean squared length 1
-USUAL = 10.0  # the strength where none can be chosen
-INNER = 4  # folds inside the training images
+USUAL = 10.0  # the strength if none can be chosen
+INNER = 4  # number of folds within the training images
 TOLERANCE = 1e-9  # nats
-MEMORY = 400 << 20  # bytes of log-probabilities at a time
-BUCKET = 64  # sizes are padded to a multiple, so that networks share a compiled program
+MEMORY = 400 << 20  # largest number of bytes of log-probabilities in one program
+BUCKET = 64  # widths are padded to a multiple of this, so that networks share a compiled program
 
 Rows = Int[np.ndarray, " _"]
 Groups = Integer[np.ndarray, " n"] | None
@@ -26,11 +26,12 @@ Groups = Integer[np.ndarray, " n"] | None
 
 @dataclass(frozen=True)
 class Probes:
-    """Probes fitted to `t` sets of training images, and what they say of all images."""
+    """The predictions of probes fitted to `t` sets of training images."""
 
     probabilities: Float64[np.ndarray, "t n k"]
+    """Of all images."""
     strengths: Float64[np.ndarray, " t"]
-    """Chosen for each set."""
+    """The strength chosen for each set."""
 
 
 def fit(
@@ -43,25 +44,25 @@ def fit(
     choices: Float[np.ndarray, " s"] = STRENGTHS,
     tolerance: float = TOLERANCE,
 ) -> Probes:
-    """Fits a probe to each set of rows, all of them, for all strengths and inner folds, in one program on the device.
+    """Fits a probe to each set of rows; all strengths and inner folds are fitted in one program on the device.
 
-    The features of a set are divided by their root mean square distance from their mean over the set, which no rotation
-    of the features changes. The strength is that with the least log loss over the inner folds, whose parts share no
-    group; where a class is too small to be divided, it is 10.
+    The features of a set are divided by their root mean square distance from their mean, which does not depend on
+    rotations of the features. The chosen strength has the smallest log loss over the inner folds, whose parts share no
+    group. If a class is too small to be divided, the strength is 10.
 
     Args:
         labels: class numbers from 0.
-        groups: what must stay together, one number per image.
-        seed: of the inner folds.
-        strengths: of each set; None: chosen inside it, from `choices` in rising order.
-        tolerance: by how many nats the loss of a probe may lie above its least value.
+        groups: images with the same number stay in the same part of an inner fold.
+        seed: seed of the inner folds.
+        strengths: the strength for each set; None: it is chosen from `choices`, which are in rising order.
+        tolerance: largest difference between the loss of a probe and its minimum, in nats.
 
     Raises:
-        UserError: all features are equal, or a set is of one class.
+        UserError: all features are equal, or all images of a set have one class.
     """
     points = isometric(features)
     if not points.shape[1]:
-        raise UserError("all images have the same features: there is nothing to distinguish them by")
+        raise UserError("all images have the same features, so no classifier can distinguish them")
     padded = np.pad(points, ((0, 0), (0, -points.shape[1] % BUCKET)))
     targets = _targets(labels)
     numbers = len(labels) * len(choices) * (1 + INNER) * (targets.shape[1] + 1)
@@ -76,7 +77,7 @@ def fit(
         scales = np.array([_scale(points[each[0]]) for each in fitted for _ in each])
         grid = choices[:, None] if known is None else known[None]
         with jax.enable_x64(True):
-            found = np.asarray(_told(*map(jnp.asarray, (padded, targets, masks, scales / grid, tolerance))))
+            found = np.asarray(_predicted(*map(jnp.asarray, (padded, targets, masks, scales / grid, tolerance))))
         position = 0
         for number, parts in enumerate(inner):
             problems = found[:, :, position : position + 1 + len(parts)]
@@ -90,15 +91,15 @@ def fit(
 
 
 def inner_folds(labels: Labels, rows: Rows, groups: Groups, seed: int) -> tuple[tuple[Rows, Rows], ...]:
-    """Divides training rows into (fitted, held out), stratified and grouped; nothing where a class is too small.
+    """Divides training rows into pairs (fitted, held out), stratified by class and grouped.
 
-    Raises UserError where the rows are of one class.
+    Returns no pair if a class is too small. Raises UserError if all rows have one class.
     """
     own = None if groups is None else tuple(groups[rows].tolist())
     return _divide(tuple(rows.tolist()), tuple(labels[rows].tolist()), own, seed)
 
 
-@cache  # a screening asks for the same folds at every layer of every network, and dividing groups is slow
+@cache  # a screening needs the same folds for every layer of every network, and dividing groups is slow
 def _divide(
     rows: tuple[int, ...], labels: tuple[int, ...], groups: tuple | None, seed: int
 ) -> tuple[tuple[Rows, Rows], ...]:
@@ -106,7 +107,7 @@ def _divide(
 
     whole, classes = np.array(rows), [np.flatnonzero(np.array(labels) == c) for c in sorted(set(labels))]
     if len(classes) < 2:
-        raise UserError(f"the {len(rows)} training images are of one class: there is nothing to distinguish")
+        raise UserError(f"all {len(rows)} training images have one class, so there is nothing to classify")
     own = None if groups is None else np.array(groups)
     count = min(INNER, *(len(members) if own is None else len(np.unique(own[members])) for members in classes))
     if count < 2:
@@ -116,18 +117,18 @@ def _divide(
 
 
 def _scale(points: Float64[np.ndarray, "m r"]) -> float:
-    """The mean squared distance of points from their mean."""
+    """Returns the mean squared distance of points from their mean."""
     return float(np.square(points - points.mean(axis=0)).sum() / len(points))
 
 
 def _targets(labels: Labels) -> Float64[np.ndarray, "n k"]:
-    """One column, the second class, for two classes; else one for each."""
+    """Returns the one-hot labels; for two classes, only the column of the second class."""
     classes = int(labels.max()) + 1
     return (labels[:, None] == (np.array([1]) if classes == 2 else np.arange(classes))).astype(np.float64)
 
 
 def _best(parts: Sequence[tuple[Rows, Rows]], labels: Labels, found: Float64[np.ndarray, "s n p c"]) -> int:
-    """The place of the strength with the least log loss on the parts held out, each by its own problem."""
+    """Returns the index of the strength with the smallest log loss on the held-out parts."""
     losses = [
         -found[:, held_out, number, labels[held_out]].sum(axis=1) for number, (_, held_out) in enumerate(parts, start=1)
     ]
@@ -135,7 +136,7 @@ def _best(parts: Sequence[tuple[Rows, Rows]], labels: Labels, found: Float64[np.
 
 
 @jax.jit
-def _told(
+def _predicted(
     points: Float[Array, "n r"],
     targets: Float[Array, "n k"],
     masks: Bool[Array, "p n"],

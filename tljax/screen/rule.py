@@ -1,8 +1,8 @@
-"""Which candidates are worth fine-tuning: the rule that benchmarks/screening.py supports on published results.
+"""Selects the candidates for fine-tuning, by a rule that published results support (benchmarks/screening.py).
 
-Within an architecture, candidates are ordered by their mean rank over a linear probe, NLEEP and LogME, and those whose
-probe is shown to be worse than the best one are left out. Between architectures no score has any signal (Kendall's tau
-of -0.26 to 0.08 over nine of them), while their size has some (0.35): the larger architecture comes first.
+Within an architecture, candidates are ordered by their mean rank over a linear probe, NLEEP and LogME. Candidates whose
+probe is shown to be worse than the best one are left out. Between architectures, no score has any signal (Kendall's tau
+of -0.26 to 0.08 over nine architectures), but size has some (0.35). The larger architecture therefore comes first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ RANKED_BY = ("linear_probe", "nleep", "logme")
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the rule looks at."""
+    """The facts about a candidate on which the rule depends."""
 
     name: str
     architecture: str
     multiply_adds: float
     probe: tuple[float, ...]
-    """AUC fold by fold."""
+    """AUC of the linear probe, by fold."""
     scores: Mapping[str, float]
-    """Over all folds, by name."""
+    """Values over all folds, by score."""
     random: bool = False
 
 
@@ -42,17 +42,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Shortlist:
-    """The candidates to fine-tune, best first, and what a person should know about the choice."""
+    """The candidates to fine-tune, best first, and remarks for the user."""
 
     choices: tuple[Choice, ...]
     remarks: tuple[str, ...]
 
 
 def mean_ranks(scores: Sequence[ArrayLike]) -> Float[np.ndarray, " m"]:
-    """Returns each candidate's rank averaged over scores, 1 for the highest value; equal values share their ranks.
+    """Returns each candidate's mean rank over several scores; rank 1 is the highest value, and ties share a rank.
 
-    scores: for each score the values of `m` candidates; NaN counts as the lowest. Where the average is the same, the
-    first score decides.
+    scores: for each score, the values of `m` candidates; NaN counts as the lowest value. The first score decides
+    between equal mean ranks.
     """
     from scipy.stats import rankdata
 
@@ -63,7 +63,7 @@ def mean_ranks(scores: Sequence[ArrayLike]) -> Float[np.ndarray, " m"]:
 def choose(candidates: Sequence[Candidate], keep: int, test_to_train: float) -> Shortlist:
     """Chooses at most `keep` of the candidates.
 
-    test_to_train: images tested over images trained on, in a fold.
+    test_to_train: number of test images divided by the number of training images, in a fold.
     """
     queues = []
     for architecture in sorted({each.architecture for each in candidates}, key=lambda name: _size(candidates, name)):
@@ -81,7 +81,10 @@ def choose(candidates: Sequence[Candidate], keep: int, test_to_train: float) -> 
 
 
 def gap(one: Candidate, other: Candidate, test_to_train: float) -> Comparison:
-    """The difference of two candidates' probes, one less other, with its interval (corrected resampled t)."""
+    """Returns the difference in AUC of two candidates' probes, `one` minus `other`, with its 95 % interval.
+
+    The interval is that of the corrected resampled t-test (Nadeau & Bengio 2003).
+    """
     return corrected_t(np.array(one.probe) - np.array(other.probe), test_to_train)
 
 
@@ -90,7 +93,7 @@ def _size(candidates: Sequence[Candidate], architecture: str) -> tuple[float, st
 
 
 def _of_architecture(members: Sequence[Candidate], test_to_train: float) -> list[tuple[Candidate, str]]:
-    """The members worth keeping, best first, with a reason each."""
+    """Returns the members that are kept, best first, each with a reason."""
     ranks = mean_ranks([[each.scores.get(name, np.nan) for each in members] for name in RANKED_BY])
     best = max(members, key=lambda each: np.mean(each.probe))
     kept = []
@@ -120,12 +123,12 @@ def _remarks(
     left = sum(map(len, queues))
     if len(candidates) > 1 and left == len(candidates):
         names = ", ".join(each.name for each in choices)
-        more = f"; {left - len(choices)} more are no worse" if left > len(choices) else ""
-        remarks.append(f"No candidate stands out: any of these ({names}{more}).")
+        more = f"; {left - len(choices)} more are not shown to be worse" if left > len(choices) else ""
+        remarks.append(f"No candidate stands out: any of these may be the best ({names}{more}).")
     if len(queues) > 1:
         remarks.append(
-            "No score chooses between architectures: on published results none has any signal there. The larger "
-            "architecture comes first, which has some."
+            "No score decides between architectures, because on published results none has any signal there. Size has "
+            "some, so the larger architecture comes first."
         )
     trained = [each for each in candidates if not each.random]
     gains = [
@@ -138,8 +141,8 @@ def _remarks(
         gain, each, other = max(gains, key=lambda entry: entry[0].value)
         known = "" if np.isnan(gain.low) else f", 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
         remarks.append(
-            f"Nothing is shown to beat random initialisation here. The frozen features of {each.name} come nearest: "
-            f"their AUC differs from that of {other.name} by {gain.value:+.3f}{known}. Fine-tuning may still show a "
-            "difference."
+            f"No candidate is shown to be better than random initialisation. {each.name} comes closest: the AUC of its "
+            f"frozen features differs from that of {other.name} by {gain.value:+.3f}{known}. Fine-tuning may still "
+            "show a difference."
         )
     return remarks

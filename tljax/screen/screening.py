@@ -1,4 +1,4 @@
-"""A screening: every candidate measured once, and the tables that follow; an interrupted one continues."""
+"""Runs a screening: measures every candidate once, and writes the tables. An interrupted screening can be continued."""
 
 import hashlib
 import json
@@ -24,19 +24,17 @@ from tljax.screen.setting import Setting, prepare
 from tljax.screen.summary import Summary, summarise
 from tljax.similarity.cka import debiased_cka
 
-FORMAT = 1  # of what is kept of a candidate; raise it whenever the same candidate gets other figures
-COMPARED = 5000  # images on which features are compared with each other, at most
+FORMAT = 1  # of the saved results of a candidate; raise it whenever the same candidate gets other results
+COMPARED = 5000  # largest number of images on which the features of candidates are compared
 SETTINGS = "settings.json"
 
 
 def screen(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple[Summary, Setting]:
     """Measures all candidates and writes the tables into `config.out`.
 
-    called: names for some of `config.networks`, in the place of their own.
-
-    What an earlier, interrupted or smaller, screening with the same settings measured there is used again.
-
-    Raises UserError for what makes no sense, for another screening in the folder, and where no candidate is left.
+    Results of an earlier screening in this folder with the same settings are used again, even if it was interrupted or
+    had fewer candidates. called: other names for some of `config.networks`. Raises UserError for settings that make no
+    sense, if the folder holds a screening of other settings, and if no candidate is left.
     """
     require_at_least(1, config, "batch_size", "image_size", "keep")
     require_at_least(0, config, "seed")
@@ -54,27 +52,27 @@ def screen(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tup
                 warnings.warn(f"{each['name']} is left out: {each['failed']}", stacklevel=2)
         kept = [each for each in results if "failed" not in each]
         if not kept:
-            raise UserError("no candidate is left to be screened: name others, or get weights with tljax weights get")
+            raise UserError("no candidate is left: name other networks, or download some with tljax weights get")
         found = summarise(kept, setting, config.keep, config.seed, _alike(kept, entries, config, setting))
         for name, (columns, rows) in found.tables.items():
             write_csv(config.out / f"{name}.csv", columns, ([_cell(value) for value in row] for row in rows))
         write_text(config.out / "remarks.txt", "".join(f"{remark}\n" for remark in found.shortlist.remarks))
     except OSError as error:
         raise UserError(
-            f"cannot write {error.filename or config.out} ({error.strerror}); make room or choose another --out, and "
-            "run the same command again: what is finished is kept"
+            f"cannot write {error.filename or config.out} ({error.strerror}); free some space or choose another --out, "
+            "and run the same command again: finished parts are kept"
         ) from error
     return found, setting
 
 
 def _wanted(given: Sequence[str]) -> list[str]:
-    """The scores to compute: those asked for, and those that the shortlist needs."""
+    """Returns the scores to compute: the given ones, and those that the shortlist needs."""
     chosen = scores.names() if "all" in given else [name for name in given if scores.named(name)]
     return list(dict.fromkeys([*rule.RANKED_BY, *chosen]))
 
 
 def _require_same_settings(config: ScreenConfig, setting: Setting) -> None:
-    """Notes the settings of a screening; raises UserError where the folder holds one of others."""
+    """Records the settings of a screening. Raises UserError if the folder holds a screening of other settings."""
     settings = {
         "dataset": config.dataset,
         "images": setting.data.fingerprint,
@@ -99,14 +97,14 @@ def _require_same_settings(config: ScreenConfig, setting: Setting) -> None:
         ]
         if changed:
             raise UserError(
-                f"{config.out} holds a screening of other settings ({'; '.join(changed)}); name another --out, or "
+                f"{config.out} holds a screening with other settings ({'; '.join(changed)}); name another --out, or "
                 "remove that folder"
             )
     write_text(path, json.dumps(settings, indent=1) + "\n")
 
 
 def _measured(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequence[str]) -> dict[str, Any]:
-    """What was measured of a candidate, now or by an earlier run."""
+    """Returns the results of a candidate, measured now or by an earlier command."""
     facts = [FORMAT, entry.identity, entry.name, setting.digest(), list(wanted), config.preprocessing, config.seed]
     facts += [devices.compute_dtype(config.precision).name, entry.pretraining]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -126,7 +124,7 @@ def _measured(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequ
 def _alike(
     results: Sequence[Mapping[str, Any]], entries: Sequence[Entry], config: ScreenConfig, setting: Setting
 ) -> dict[tuple[str, str], float]:
-    """Debiased CKA between the features of every two candidates."""
+    """Returns the debiased CKA between the features of each pair of candidates."""
     if len(results) < 2:
         return {}
     kept = {each["name"] for each in results}
@@ -138,12 +136,12 @@ def _alike(
         if entry.name in kept:
             network = candidates.load(entry, config)
             found = extract(network, setting.data, batch_size=config.batch_size, cache_dir=config.cache_dir)
-            points[entry.name] = isometric(found.pooled[rows]).astype(np.float32)  # CKA sees no rotation
+            points[entry.name] = isometric(found.pooled[rows]).astype(np.float32)  # CKA does not depend on rotations
     return {(one, other): float(debiased_cka(points[one], points[other])) for one, other in combinations(points, 2)}
 
 
 def _cell(value: Any) -> Any:
-    """Numbers as they are read back, unknown ones empty."""
+    """Returns the text of a table's cell: nine digits for a number, and nothing for an unknown value."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     return f"{value:.9g}" if isinstance(value, float) else value

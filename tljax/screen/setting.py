@@ -1,4 +1,4 @@
-"""What all candidates of a screening share: the images, the folds, and what is drawn from them."""
+"""Prepares what all candidates of a screening share: the images, the folds, and draws of training images."""
 
 import hashlib
 import json
@@ -16,16 +16,16 @@ from tljax.datasets import Dataset
 from tljax.datasets.folds import Fold, load_data, make_folds, read_folds
 from tljax.datasets.grouping import duplicate_groups, patient_groups
 
-SHARES = (0.1, 0.25, 0.5)  # of the training images; all of them are the probe itself
-DRAWS = 5
-SEARCHED = 20_000  # images up to which duplicates are looked for without being asked: the time grows with the square
+SHARES = (0.1, 0.25, 0.5)  # shares of the training images in the learning curve
+DRAWS = 5  # draws per share and fold
+SEARCHED = 20_000  # largest number of images among which duplicates are searched by default: the time is quadratic
 
 Rows = Int[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Part of the training images of one fold."""
+    """A draw of part of the training images of one fold."""
 
     share: float
     fold: int
@@ -39,16 +39,17 @@ class Setting:
     data: Dataset
     folds: tuple[Fold, ...]
     groups: Integer[np.ndarray, " n"] | None
-    """What stays together inside the training part, one number per image."""
+    """One number per image; images with the same number stay together within the training part."""
     draws: tuple[Draw, ...]
     without: tuple[tuple[Rows, Rows], ...]
-    """For each fold: training rows without the test part's duplicates, and without as many others; or nothing."""
+    """For each fold, the training rows without duplicates of test images, and without as many other images. Empty if
+    there are no duplicates."""
     duplicates: int
-    """Test images, over all folds, of which there is a duplicate in training."""
+    """Number of test images, over all folds, that have a duplicate among the training images."""
 
     @property
     def test_to_train(self) -> float:
-        """Images tested over images trained on, in a fold."""
+        """The number of test images divided by the number of training images, as a mean over folds."""
         return float(np.mean([len(fold.test) / len(fold.train) for fold in self.folds]))
 
     @property
@@ -56,7 +57,7 @@ class Setting:
         return len(self.data.card.classes)
 
     def digest(self) -> str:
-        """Of all that figures depend on here."""
+        """Returns a hash of everything in the setting on which results depend."""
         facts = [self.data.fingerprint, [[part.tolist() for part in (fold.train, fold.test)] for fold in self.folds]]
         facts += [[draw.rows.tolist() for draw in self.draws], [[a.tolist(), b.tolist()] for a, b in self.without]]
         facts.append(None if self.groups is None else self.groups.tolist())
@@ -64,10 +65,10 @@ class Setting:
 
 
 def prepare(config: ScreenConfig) -> Setting:
-    """Loads the images and divides them. Raises UserError for what makes no sense."""
+    """Loads the images and divides them into folds. Raises UserError for settings that make no sense."""
     if config.folds_dir and config.group_duplicates:
         raise UserError(
-            f"--group-duplicates makes its own folds, and --folds-dir {config.folds_dir} lists other folds; "
+            f"--group-duplicates makes new folds, but --folds-dir {config.folds_dir} states the folds; "
             "leave out one of the two"
         )
     data = load_data(
@@ -98,26 +99,27 @@ def prepare(config: ScreenConfig) -> Setting:
 
 
 def _require_classes(data: Dataset, folds: Sequence[Fold]) -> None:
-    """Raises UserError where a fold cannot be fitted or tested."""
+    """Raises UserError if a probe cannot be fitted or tested in a fold, because a class is missing."""
     for number, fold in enumerate(folds, start=1):
         for part in ("train", "test"):
             present = set(data.labels[getattr(fold, part)].tolist())
             if absent := [name for place, name in enumerate(data.card.classes) if place not in present]:
                 if part == "test" and len(present) > 1:
-                    warnings.warn(f"fold {number} has no {', '.join(absent)} among its test images", stacklevel=2)
+                    warnings.warn(f"fold {number} has no test image of {', '.join(absent)}", stacklevel=2)
                     continue
                 raise UserError(
-                    f"fold {number} has no image of {', '.join(absent)} in its {part} part, so that no probe can be "
-                    f"{'fitted' if part == 'train' else 'tested'}; add images of the class, or leave it out"
+                    f"fold {number} has no image of {', '.join(absent)} in its {part} part, so a probe cannot be "
+                    f"{'fitted' if part == 'train' else 'tested'}; add images of this class, or remove the class"
                 )
 
 
 def _without_duplicates(
     data: Dataset, folds: Sequence[Fold], together: Integer[np.ndarray, " n"], seed: int
 ) -> tuple[tuple[tuple[Rows, Rows], ...], int]:
-    """For each fold its training rows without those that show a test picture, and without as many others per class.
+    """Returns, for each fold, its training rows without duplicates of test images, and without as many other images.
 
-    The second is what the first is to be compared with: it has as many images.
+    The second set has as many images of each class as the first, for a fair comparison. Also returns the number of test
+    images that have a duplicate among the training images.
     """
     rng = np.random.default_rng(seed)
     found, count = [], 0
@@ -135,7 +137,7 @@ def _without_duplicates(
 
 
 def _draws(data: Dataset, folds: Sequence[Fold], groups: Integer[np.ndarray, " n"] | None, seed: int) -> Iterator[Draw]:
-    """For each share and fold `DRAWS` stratified parts of the training images, whole groups at a time."""
+    """Yields `DRAWS` stratified parts of the training images for each share and fold; groups stay whole."""
     rng = np.random.default_rng(seed)
     units = np.arange(len(data)) if groups is None else groups
     for share in SHARES:
@@ -151,7 +153,7 @@ def _part(
     share: float,
     rng: np.random.Generator,
 ) -> Rows:
-    """About this share of the rows of each class, at least one group, groups whole."""
+    """Returns about this share of the rows of each class, at least one group; groups stay whole."""
     taken: set[int] = set()
     for label in np.unique(labels[rows]):
         own = rows[labels[rows] == label]

@@ -1,4 +1,4 @@
-"""What a person sees of a screening: the scores, the shortlist and the remarks."""
+"""Prints the results of a screening: the scores, the shortlist and the remarks."""
 
 import sys
 
@@ -11,12 +11,12 @@ from tljax.screen import scores
 from tljax.screen.setting import Setting
 from tljax.screen.summary import Figure, Summary
 
-PRINTED_WIDTH = 140  # characters, where the output is no terminal
+PRINTED_WIDTH = 140  # characters, if the output is not a terminal
 SHOWN = ("linear_probe", "knn", "nleep", "logme")
 
 
 def show(found: Summary, setting: Setting, config: ScreenConfig) -> None:
-    """Prints the figures of every candidate, then the shortlist with its reasons."""
+    """Prints the scores of every candidate, then the shortlist with reasons, then the remarks."""
     console = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH, highlight=False)
     folds = len(setting.folds)
     title = f"{setting.data.card.title}: {len(setting.data)} images of {setting.data.images.shape[1]} px, {folds} folds"
@@ -51,7 +51,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _of_tables(found: Summary, setting: Setting) -> list[str]:
-    """Sentences on duplicates and on how many images the first choice needs."""
+    """Returns remarks on duplicates, and on the number of images that the first choice needs."""
     said = []
     first = found.shortlist.choices[0].name
     for row in found.tables.get("equivalence", ((), []))[1]:
@@ -59,13 +59,13 @@ def _of_tables(found: Summary, setting: Setting) -> list[str]:
             high = f"{row[4]:.0f}" if row[4] < float("inf") else "more than all"
             interval = f"95 % interval {row[3]:.0f} to {high}"
             said.append(
-                f"A probe on {first} needs {row[2]:.0f} training images ({interval}) for the AUC that one on {row[1]} "
-                f"has with {row[5]:.0f}."
+                f"A probe on {first} needs {row[2]:.0f} training images ({interval}) to reach the AUC that a probe on "
+                f"{row[1]} has with {row[5]:.0f}."
             )
     if rows := found.tables.get("duplicates", ((), []))[1]:
         made = ", ".join(f"{row[0]} {row[4]:+.3f}" for row in rows)
         said.append(
-            f"{setting.duplicates} test images, over all folds, have a duplicate in training. They made this much of "
-            f"the probe's AUC: {made} (see --group-duplicates)."
+            f"{setting.duplicates} test images, over all folds, have a duplicate among the training images. This "
+            f"changes the probe's AUC by: {made} (see --group-duplicates)."
         )
     return said

@@ -1,4 +1,4 @@
-"""From what was measured of each candidate to the tables of a screening."""
+"""Summarises the results of the candidates in the tables of a screening."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from tljax.screen.measure import POOLED
 from tljax.screen.setting import DRAWS, SHARES, Setting
 from tljax.statistics.over_folds import corrected_t
 
-ONE = 0.95  # debiased CKA from which two candidates' features count as one
+ONE = 0.95  # debiased CKA above which the features of two candidates count as the same
 
 Result = Mapping[str, Any]
 Rows = list[tuple]
 
 
 class Figure(NamedTuple):
-    """A mean over folds and its interval; NaN where unknown."""
+    """A mean over folds and its interval; NaN if unknown."""
 
     value: float
     low: float
@@ -34,14 +34,14 @@ class Summary:
 
     tables: Mapping[str, tuple[tuple[str, ...], Rows]]
     figures: Mapping[tuple[str, str], Figure]
-    """Over all folds, by network and score."""
+    """The values over all folds, by network and score."""
     shortlist: rule.Shortlist
 
 
 def summarise(results: Sequence[Result], setting: Setting, keep: int, seed: int, alike: Mapping) -> Summary:
-    """Makes the tables of the candidates that did not fail.
+    """Returns the tables of the candidates that did not fail.
 
-    alike: debiased CKA by pair of names.
+    alike: debiased CKA by pair of candidates.
     """
     ratio = setting.test_to_train
     folds = {(each["name"], name): _fold_values(each, name) for each in results for name in each["scores"]}
@@ -70,7 +70,7 @@ def summarise(results: Sequence[Result], setting: Setting, keep: int, seed: int,
 
 
 def bounded(values: Sequence[float], ratio: float, low: float = -np.inf, high: float = np.inf) -> Figure:
-    """The mean of values fold by fold, and its interval cut at the bounds of what it can be."""
+    """Returns the mean of values by fold, and its interval, cut off at the bounds of the quantity."""
     found = corrected_t(np.array(values, float), ratio)
     return (
         Figure(found.value, max(found.low, low), min(found.high, high))
@@ -84,7 +84,7 @@ def _fold_values(result: Result, name: str) -> list[float]:
 
 
 def _pool(results: Sequence[Result], folds: dict[tuple[str, str], list[float]]) -> None:
-    """Puts in the values of scores that compare the candidates with each other."""
+    """Adds the values of scores that compare the candidates with each other."""
     for name in dict.fromkeys(name for each in results for name in each["scores"]):
         module = scores.named(name)
         if not hasattr(module, "pooled"):
@@ -134,7 +134,7 @@ def _screen(
 
 
 def _layers(results: Sequence[Result], ratio: float) -> tuple[tuple[str, ...], Rows]:
-    """The probe on each layer, and how much better it is than that on the pooled features."""
+    """Returns the AUC of the probe on each layer, and its gain over the probe on the pooled features."""
     rows: Rows = []
     for each in results:
         known = {layer: values for layer, values in each["layers"].items() if values}
@@ -147,7 +147,7 @@ def _layers(results: Sequence[Result], ratio: float) -> tuple[tuple[str, ...], R
 
 
 def _best_layers(results: Sequence[Result], ratio: float) -> list[str]:
-    """Remarks on layers that are shown to hold more than the pooled features."""
+    """Returns remarks on layers whose probe is shown to be better than that on the pooled features."""
     remarks = []
     for each in results:
         known = {layer: values for layer, values in each["layers"].items() if values}
@@ -155,21 +155,21 @@ def _best_layers(results: Sequence[Result], ratio: float) -> list[str]:
         gain = bounded(np.subtract(known[layer], known[POOLED]).tolist(), ratio)
         if gain.low > 0:
             remarks.append(
-                f"{each['name']} is best at {layer}: its probe is {gain.value:+.3f} AUC above that of the last layer "
-                f"(95 % interval {gain.low:+.3f} to {gain.high:+.3f})."
+                f"{each['name']} is best at {layer}: the AUC of the probe differs from that on the pooled features by "
+                f"{gain.value:+.3f} (95 % interval {gain.low:+.3f} to {gain.high:+.3f})."
             )
     return remarks
 
 
 def _redundant(alike: Mapping[tuple[str, str], float]) -> list[str]:
-    """Remarks on candidates whose features are nearly the same."""
+    """Returns remarks on candidates whose features are nearly the same."""
     groups: list[set[str]] = []
     for pair, value in alike.items():
         if value >= ONE:
             touched = [group for group in groups if group & set(pair)]
             groups = [group for group in groups if group not in touched] + [set(pair).union(*touched)]
     return [
-        f"{', '.join(sorted(group))} are one: their features are nearly the same (debiased CKA from {ONE})."
+        f"{', '.join(sorted(group))} have nearly the same features (debiased CKA of at least {ONE}): keep one of them."
         for group in groups
     ]
 
@@ -184,7 +184,7 @@ def _cost(results: Sequence[Result]) -> tuple[tuple[str, ...], Rows]:
 
 
 def curve(result: Result, setting: Setting) -> tuple[list[float], list[Float[np.ndarray, "f d"]]]:
-    """Training images and the AUC by fold and draw, for each share and for all images."""
+    """Returns the numbers of training images, and for each the AUC by fold and draw; the last is that of all images."""
     draws = {share: [draw for draw in setting.draws if draw.share == share] for share in SHARES}
     sizes = [float(np.mean([len(draw.rows) for draw in draws[share]])) for share in SHARES]
     sizes.append(float(np.mean([len(fold.train) for fold in setting.folds])))
@@ -203,7 +203,7 @@ def _efficiency(results: Sequence[Result], setting: Setting) -> tuple[tuple[str,
 
 
 def _equivalence(results: Sequence[Result], setting: Setting, seed: int) -> tuple[tuple[str, ...], Rows]:
-    """For every two candidates: images at which the better one equals the other on all."""
+    """Returns, for each pair, the number of images with which the better one reaches the other with all images."""
     rows: Rows = []
     for pair in combinations(results, 2):
         better, other = sorted(pair, key=lambda each: -np.mean(each["scores"]["linear_probe"]["folds"]))
@@ -214,7 +214,7 @@ def _equivalence(results: Sequence[Result], setting: Setting, seed: int) -> tupl
 
 
 def _duplicates(results: Sequence[Result], ratio: float) -> tuple[tuple[str, ...], Rows]:
-    """How much of each probe's AUC the duplicates made: it falls more without them than without as many others."""
+    """Returns how much of each probe's AUC is due to duplicates: the AUC without as many others, minus without them."""
     rows: Rows = []
     for each in results:
         without, others = each["without"]["duplicates"], each["without"]["others"]

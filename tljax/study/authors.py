@@ -1,8 +1,7 @@
 """Writes tables in the schemas and order of the paper's authors, for their plotting scripts.
 
-Their scripts know one condition of each network, so for every task the first condition that the grid has finished is
-written. They expect the grid of `configs/paper.py`, over any of its tasks (docs/architecture.md says which script needs
-what).
+The scripts expect one condition per network, so for every task only the first condition with a finished run is written.
+They expect the grid of `configs/paper.py`, over any of its tasks; docs/architecture.md says what each script needs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,16 +13,14 @@ from tljax.statistics import metrics
 from tljax.study.planned import PlannedRun
 
 CCA_KEYS = ("task", "condition", "fold", "model1", "model2", "layer1", "value")
-"""Of `representations.csv`, the columns from which mean CCA by the paper's protocol is tabulated."""
+"""The columns of `representations.csv` from which the tables of mean CCA are made."""
 
 
 def write_scores(folder: Path, finished: Sequence[PlannedRun], agreements: Iterable[tuple]) -> None:
     """Writes `AUC.csv`, `AUC_held_out.csv` and `similarity.csv`.
 
-    The published AUC.csv is over validation and test images together. Compare it with `AUC_held_out.csv`, which is too;
-    `AUC.csv` has our test AUCs.
-
-    agreements: the rows of `agreement.csv`.
+    `AUC.csv` holds AUCs of the test images. The published AUC.csv is of validation and test images together, so compare
+    it with `AUC_held_out.csv`. agreements: the rows of `agreement.csv`.
     """
     chosen = _of_first_condition(finished)
     tasks = _positions(run.config.dataset for run in chosen)
@@ -36,7 +33,7 @@ def write_scores(folder: Path, finished: Sequence[PlannedRun], agreements: Itera
 def write_representations(folder: Path, finished: Sequence[PlannedRun], mean_cca: Iterable[Mapping[str, str]]) -> None:
     """Writes `CCA_<task>.csv` and `simVSauc{ImNet,RadNet}.csv`.
 
-    mean_cca: the unflagged mean CCA by the paper's protocol, as mappings of CCA_KEYS.
+    mean_cca: rows of mean CCA by the paper's protocol without a flag, with the keys CCA_KEYS.
     """
     chosen = _of_first_condition(finished)
     condition_of = {run.config.dataset: run.condition for run in chosen}
@@ -60,7 +57,7 @@ def _of_first_condition(finished: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def _positions(values: Iterable) -> dict:
-    """Returns the values without repetition, each with its position."""
+    """Returns the position of each value among the distinct values."""
     return {value: number for number, value in enumerate(dict.fromkeys(values))}
 
 
@@ -91,16 +88,17 @@ def _cca_rows(mean_cca: Iterable[Mapping[str, str]], chosen: Sequence[PlannedRun
 
 
 def _model(task: str, name: str, of_variant: Mapping[str, PlannedRun], labels: set[str]) -> str | None:
-    """Returns the authors' name of a network; None for a network of another condition."""
+    """Returns the authors' name of a network; None if it has another condition."""
     if name in of_variant:
         return f"{task}-{_name(of_variant[name].label)}-{_frozen(of_variant[name])}"
     return _name(name.partition(":")[0]) if name.startswith("random:") or name in labels else None
 
 
 def _similarity_rows(agreements: Iterable[tuple], chosen: Sequence[PlannedRun]) -> Iterator[tuple]:
-    """Yields the rows of the first two initialisations of the grid, as the authors' figure shows one pair.
+    """Yields the rows of the first two initialisations of the grid, because the authors' figure shows one pair.
 
-    `rand` is the correct formula. The authors' own, which squares one accuracy, is in `agreement.csv`.
+    `rand` has the correct formula for independent predictions. The value by the authors' formula, which squares one
+    accuracy, is in `agreement.csv`.
     """
     of_variant = {run.variant: run for run in chosen}
     pair = list(dict.fromkeys(run.label for run in of_variant.values()))[:2]

@@ -1,4 +1,4 @@
-"""Finds mistakes in the config of a study, and runs of another study in its folder, before anything runs."""
+"""Checks a study before it starts: finds mistakes in its config, and runs of another study in its folder."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from tljax.study.planned import PlannedRun
 from tljax.train.settings import resolve
 from tljax.weights import networks
 
-SHORTLIST = "shortlist"  # as the only one of inits: those that the screening of each task keeps
+SHORTLIST = "shortlist"  # as the only value of `inits`: the networks that the screening of each task selects
 _OF_THE_GRID = {
     **{"dataset": "tasks", "init": "inits", "freeze": "freezes", "fold": "folds", "seed": "seeds"},
     **{"preprocessing": "preprocessings", "workdir": "workdir"},
@@ -25,22 +25,24 @@ _SETTINGS = [field.name for field in dataclasses.fields(TrainConfig)]
 
 
 def checked(config: StudyConfig) -> StudyConfig:
-    """Returns the config with every value of its type. Raises UserError for an unknown name or a wrong value."""
+    """Returns the config with every value converted to its type. Raises UserError for a wrong name or value."""
     config = typed(config)
     if SHORTLIST in config.inits and (len(config.inits) > 1 or config.pretrain):
-        raise UserError(f"inits: {SHORTLIST} stands alone and goes without pretrain: it screens the weights there are")
+        raise UserError(
+            f"inits: {SHORTLIST} cannot be combined with other values or with pretrain, as it screens existing weights"
+        )
     for axis in ("tasks", "inits", "freezes", "folds", "seeds", "preprocessings", "recipes"):
         values = getattr(config, axis)
         if not values:
             raise UserError(f"the grid is empty: {axis} is ()")
         if any(values.count(value) > 1 for value in values):
-            raise UserError(f"{axis} names something twice: {values}")
+            raise UserError(f"{axis} has a value twice: {values}; state each value once")
     for fold in config.folds:
         if not 1 <= fold <= 5:
-            raise UserError(f"folds: there is no fold {fold}; there are 1..5")
+            raise UserError(f"folds: there is no fold {fold}; folds are 1..5")
     for name, axis in _OF_THE_GRID.items():
         if getattr(config.train, name) != getattr(TrainConfig(), name):
-            raise UserError(f"train.{name}: the grid decides it; set {axis} instead")
+            raise UserError(f"train.{name} is set by the grid; set {axis} instead")
     if config.per_device != "auto":
         require_at_least(1, config, "per_device")
     require_at_least(1, config.slurm, "pack", "minutes", "parallel")
@@ -73,7 +75,7 @@ def refuse_shared_folders(planned: Sequence[PlannedRun]) -> None:
         one, two = other.config.init, run.config.init
         if one != two:
             raise UserError(
-                f"{one} and {two} are both called {run.label}, as their card.json says; change the name in one of them"
+                f"{one} and {two} have the same name in their card.json, {run.label}; change the name in one of them"
             )
         raise UserError(f"two runs of the grid would share {run.folder}; give each recipe its own tag")
 
@@ -99,17 +101,18 @@ def refuse_other_settings(planned: Iterable[PlannedRun]) -> None:
         for what, (place, now) in hashes.items():
             before = facts.get("must_match", {}).get(what)
             if now and before is not None and before != now:
-                differing.append(f"the {what} of {place} were {before[:12]}…, are now {now[:12]}…")
+                differing.append(f"the {what} of {place} had the hash {before[:12]}…, now {now[:12]}…")
         if differing:
             raise UserError(
-                f"{run.folder} holds a run of other settings ({'; '.join(differing)}); give the study another --workdir"
+                f"{run.folder} holds a run with other settings ({'; '.join(differing)}); use another --workdir"
             )
 
 
 def _resolved(config: TrainConfig, devices: str) -> dict[str, Any]:
     """Returns the settings as a run records them, with the defaults of its task and of the devices that trained it.
 
-    This process may have other devices, and must not take a GPU from the workers by asking.
+    The recorded devices are used because this process may have others, and because a query would reserve a GPU that the
+    workers need.
     """
     on_cpu = devices.partition(" x ")[2].startswith("cpu")
     precision = config.precision or ("float32" if on_cpu else "bfloat16")
@@ -118,7 +121,7 @@ def _resolved(config: TrainConfig, devices: str) -> dict[str, Any]:
 
 
 def _weights_of(init: str, weights_dir: Path | None) -> str:
-    """Returns the hash of an initialisation; nothing if it is random or missing."""
+    """Returns the hash of an initialisation; empty if it is random or missing."""
     if networks.is_random(init):
         return ""
     try:
@@ -128,11 +131,11 @@ def _weights_of(init: str, weights_dir: Path | None) -> str:
 
 
 def data_settings(config: TrainConfig) -> TrainConfig:
-    """Returns a config with those settings alone that decide which images a run has."""
+    """Returns a config with only those settings that decide which images a run has."""
     names = ("dataset", "data_dir", "cache_dir", "image_size", "skip_bad")
     return TrainConfig(**{name: getattr(config, name) for name in names})
 
 
 def _images_of(config: TrainConfig) -> str:
-    """Returns the fingerprint of a user's own images, which any folder may hold; nothing for a published set."""
+    """Returns the fingerprint of a user's own images; empty for a published data set, which is always the same."""
     return "" if datasets.card(config.dataset).classes else load_data(config).fingerprint

@@ -1,4 +1,4 @@
-"""Shows the progress of a study: the grid of runs, or one line for each work item that ends."""
+"""Shows the progress of a study: a table of the runs, or one line for each finished work item."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ from tljax.core import runs
 from tljax.study.planned import PlannedRun
 from tljax.study.work import Outcome, WorkItem
 
-ROWS = 40  # networks that the grid shows; of a larger study those at work first
+ROWS = 40  # largest number of networks in the table; those in training are shown first
 
 
 class StudyDisplay:
-    """Shows on a terminal the grid, redrawn as it fills; elsewhere one line for each item that ends."""
+    """Shows a live table of the grid on a terminal, and otherwise one line for each finished item."""
 
     def __init__(self, console: Console, planned: Sequence[PlannedRun], total: int):
         self._console, self._total, self._ended = console, total, 0
@@ -25,7 +25,7 @@ class StudyDisplay:
         self._start = time.monotonic()
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._states: dict[Path, Text] = {}
-        self._rows: dict[tuple[str, str], dict[int, PlannedRun]] = {}  # task and network to the runs of its folds
+        self._rows: dict[tuple[str, str], dict[int, PlannedRun]] = {}  # task and network -> the run of each fold
         for run in planned if self._live else ():
             self._rows.setdefault((run.config.dataset, run.variant), {})[run.config.fold] = run
             self._states[run.folder] = _state(run)
@@ -34,7 +34,7 @@ class StudyDisplay:
         if self._live:
             self._live.start()
         elif self._total:
-            self._console.print(f"{self._total} items of work; one line follows for each that ends")
+            self._console.print(f"{self._total} work items; one line follows for each item that ends")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,7 +42,7 @@ class StudyDisplay:
             self._live.stop()
 
     def update(self, running: Iterable[WorkItem]) -> None:
-        """Shows that these items run now."""
+        """Shows which items are running."""
         self._running = list(running)
         if self._live:
             self._live.update(Group(self._grid(), self._line()), refresh=True)
@@ -53,8 +53,8 @@ class StudyDisplay:
         done = outcome.status == "done"
         if item.folder in self._states:
             self._states[item.folder] = Text(_score(item.folder), "green") if done else Text("failed", "red")
-        said = f"test AUC {_score(item.folder)}" if done and item.folder else outcome.status
-        line = f"{self._ended}/{self._total}  {item.name}: {said}{outcome.message and f' ({outcome.message})'}"
+        result = f"test AUC {_score(item.folder)}" if done and item.folder else outcome.status
+        line = f"{self._ended}/{self._total}  {item.name}: {result}{outcome.message and f' ({outcome.message})'}"
         if not self._live:
             self._console.print(f"{line}{self._left()}")
         elif not done:
@@ -104,13 +104,13 @@ def _score(folder: Path) -> str:
 
 
 def show_left_out(console: Console, left_out: Mapping[str, str]) -> None:
-    """Prints what is missing, one line each, with how to get it."""
+    """Prints what is missing, one line each, and how to get it."""
     for what, why in left_out.items():
         console.print(f"left out {what}: {why}")
 
 
 def duration(seconds: float) -> str:
-    """Returns `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    """Returns a duration as text: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
     for size, name in ((86400, "days"), (3600, "h")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {name}"

@@ -1,4 +1,4 @@
-"""Estimates how long a grid takes and how much disk: from finished runs, else from the networks' arithmetic."""
+"""Estimates the time and disk space of a grid: from finished runs, or else from the operations of the networks."""
 
 import math
 import os
@@ -18,17 +18,17 @@ from tljax.study.checks import data_settings
 from tljax.study.planned import PlannedRun
 from tljax.weights import networks
 
-TRAINING = 3  # forward passes that a training step costs
-TRAIN_SHARE = 0.8  # of the images, in a fold
-START = 20.0  # seconds that a run takes before its first epoch and after its last: images, compilation, weights
-CORE = 20e9  # operations a second that a CPU core sustains in training, by order of magnitude
-ACCELERATOR = 20e12  # the same of one GPU or TPU in bfloat16
-STATES = 8  # copies of the weights on disk during a run: with both moments of Adam and the best epoch, twice
+TRAINING = 3  # cost of a training step, in forward passes
+TRAIN_SHARE = 0.8  # share of the images that are training images in a fold
+START = 20.0  # seconds of a run before the first epoch and after the last one: images, compilation, weights
+CORE = 20e9  # order of magnitude of the operations per second of a CPU core in training
+ACCELERATOR = 20e12  # the same for one GPU or TPU in bfloat16
+STATES = 8  # copies of the weights on disk during a run: weights, both moments of Adam and the best epoch, saved twice
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of all runs together, without comparisons."""
+    """The cost of all runs together, without comparisons."""
 
     seconds: float
     bytes: float
@@ -37,9 +37,9 @@ class Estimate:
 
 
 def estimate(config: StudyConfig, planned: Sequence[PlannedRun], copies: Collection[PlannedRun] = ()) -> Estimate:
-    """Estimates runs that take all their epochs.
+    """Estimates the cost of runs if no run stops early.
 
-    copies: those of them that are copied from others, not trained.
+    copies: those runs that are copied from others instead of trained.
     """
     measured, images = cache(_measured), cache(_images)
     rates = {run.folder: measured(run.folder.parent) for run in planned}
@@ -59,17 +59,17 @@ def estimate(config: StudyConfig, planned: Sequence[PlannedRun], copies: Collect
 
 
 def _epochs(run: PlannedRun) -> int:
-    """Returns the epochs of a run, at most."""
+    """Returns the largest number of epochs of a run."""
     return run.config.epochs + (run.config.head_epochs if run.config.freeze else 0)
 
 
 def _images(config: TrainConfig) -> float:
-    """Returns the training images of a fold."""
+    """Returns the number of training images of a fold."""
     return (datasets.card(config.dataset).images or len(load_data(config).files)) * TRAIN_SHARE
 
 
 def _measured(network: Path) -> float | None:
-    """Returns images per second of a finished fold in the folder of a network."""
+    """Returns the images per second of a finished fold in the folder of a network; None if there is none."""
     for folder in network.glob("fold*"):
         if (folder / runs.RESULT).exists():
             run = runs.read_run(folder)

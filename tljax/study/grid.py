@@ -1,4 +1,4 @@
-"""Builds the grid of a study: its runs, what each depends on, and what is left out because it is missing."""
+"""Builds the grid of a study: its runs, their dependencies, and what is left out because something is missing."""
 
 import dataclasses
 import itertools
@@ -22,7 +22,7 @@ from tljax.weights import networks
 
 @dataclass(frozen=True)
 class Grid:
-    """Every run of a study, fold by fold, so that comparisons come early."""
+    """Every run of a study, ordered by fold, so that comparisons can start early."""
 
     pretrain: tuple[PlannedRun, ...]
     runs: tuple[PlannedRun, ...]
@@ -62,15 +62,15 @@ def make_grid(config: StudyConfig) -> Grid:
 
 
 def pick(planned: Sequence[PlannedRun], only: str) -> tuple[PlannedRun, ...]:
-    """Returns the runs that `--only` names: on every axis that it mentions the named ones, on the others all.
+    """Returns the runs that `--only` selects: those with the named values, and with any value on other axes.
 
-    Raises UserError for a word that names nothing, and if no run is left.
+    Raises UserError for a word that is no value in the grid, and if no run is left.
     """
     words = set(only.replace(",", " ").split())
     known = [set(axis) for axis in zip(*map(_words, planned), strict=True)]
     if unknown := sorted(words - set().union(*known)):
         listed = ", ".join(sorted(filter(None, set().union(*known))))
-        raise UserError(f"--only: nothing in the grid is called {', '.join(unknown)}; it has {listed}")
+        raise UserError(f"--only: the grid has no {', '.join(unknown)}; it has {listed}")
     wanted = [words & axis for axis in known]
     picked = tuple(
         run
@@ -78,7 +78,7 @@ def pick(planned: Sequence[PlannedRun], only: str) -> tuple[PlannedRun, ...]:
         if all(word in named or not named for word, named in zip(_words(run), wanted, strict=True))
     )
     if not picked:
-        raise UserError(f"--only {only!r} leaves no run: no run of the grid has all of these; list them with --dry-run")
+        raise UserError(f"--only {only!r} selects no run: no run has all of these values; --dry-run lists the runs")
     return picked
 
 
@@ -89,13 +89,13 @@ def _words(run: PlannedRun) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Init:
-    """An initialisation of the grid, resolved."""
+    """An initialisation of the grid: how it is given to training, its label, and the run that it comes from."""
 
     spec: str
     label: str
     source: Path | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Of TrainConfig, that belong to it: the architecture of random weights on a shortlist."""
+    """Settings of TrainConfig that belong to it: the architecture of random weights on a shortlist."""
 
     @classmethod
     def of(cls, init: str, pretrain: Mapping[str, PlannedRun]) -> "_Init":
@@ -119,7 +119,7 @@ def _planned(
         recipe.get("tag", config.train.tag),
         init.settings.get("tag", ""),
         preprocessing if len(config.preprocessings) > 1 and preprocessing != "native" else "",
-        runs.seed_tag(seed),  # a seed that is added later leaves the runs of those before it where they are
+        runs.seed_tag(seed),  # empty for seed 0, so that a seed that is added later does not move earlier runs
     )
     settings = dict(recipe) | dict(config.overrides.get(task, {})) | dict(init.settings)
     settings |= {"dataset": task, "init": init.spec, "freeze": freeze, "fold": fold, "seed": seed, "quiet": True}
@@ -133,7 +133,7 @@ def _pretrainings(config: StudyConfig) -> Iterator[PlannedRun]:
 
 
 def _available(names: Iterable[str], need: Any, left_out: dict[str, str]) -> Iterator[str]:
-    """Yields the names for which `need` raises no _Absent; notes the reason for the others."""
+    """Yields the names for which `need` does not raise _Absent, and records the reason for the others."""
     for name in names:
         try:
             need(name)
@@ -143,7 +143,7 @@ def _available(names: Iterable[str], need: Any, left_out: dict[str, str]) -> Ite
 
 
 class _Absent(Exception):
-    """Something that the user does not have yet; the rest of the study can run without it."""
+    """Raised for something that the user does not have yet. The rest of the study can run without it."""
 
 
 def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
@@ -151,7 +151,7 @@ def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
 
 
 def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int]:
-    """Returns the folds of the grid that a task has: images with their own train, val and test have one."""
+    """Returns those folds of the grid that a task has; images with their own train, val and test parts have one."""
     run = dataclasses.replace(_settings_of(config, task), dataset=task)
     if datasets.card(task).images is not None:
         return list(config.folds)
@@ -165,7 +165,7 @@ def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int
             refuse_shared_patients(data, fold, number)
     count = max(made)
     if absent := [str(fold) for fold in config.folds if fold > count]:
-        left_out[f"{task} fold {' '.join(absent)}"] = "the images bring their own train, val and test: one fold"
+        left_out[f"{task} fold {' '.join(absent)}"] = "the images have their own train, val and test parts: one fold"
     return [fold for fold in config.folds if fold <= count]
 
 
@@ -175,12 +175,12 @@ def _need_data(config: StudyConfig, task: str) -> None:
     if not card.needs_archive or (run.data_dir and run.data_dir.exists()):
         return
     if run.data_dir:
-        raise _Absent(f"no {run.data_dir}; get it from {card.source}")
+        raise _Absent(f"there is no {run.data_dir}; get it from {card.source}")
     where = f"--train.data-dir, or overrides[{task!r}]['data_dir'] in the config file"
-    if not card.classes:  # what was prepared before may be other images
-        raise _Absent(f"say which images: set {where}")
+    if not card.classes:  # images that were prepared before may be other ones
+        raise _Absent(f"the folder of the images is not stated: set {where}")
     if not datasets.prepared(task, run.cache_dir):
-        raise _Absent(f"no archive: set {where}; get it from {card.source}")
+        raise _Absent(f"there is no archive: set {where}; get it from {card.source}")
 
 
 def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, PlannedRun]) -> None:

@@ -1,4 +1,4 @@
-"""Launches worker processes on this machine: one or several for each GPU, or on the CPU."""
+"""Runs work items in worker processes on this machine: one or several per GPU, or on the CPU."""
 
 import functools
 import logging
@@ -20,8 +20,8 @@ from tljax.study.work import Outcome, WorkItem, attempt
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked jax does not work
 
-MEMORY = 0.9  # of a GPU, that all its workers take together, unless XLA_PYTHON_CLIENT_MEM_FRACTION says another share
-DIED = "its process died: out of memory, or killed"
+MEMORY = 0.9  # share of a GPU's memory for all its workers, unless XLA_PYTHON_CLIENT_MEM_FRACTION states another one
+DIED = "its process died: it ran out of memory, or was killed"
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Devices:
 
     platform: str  # cpu, gpu or tpu
     count: int
-    memory: int | None  # bytes of one of them that jax may use; None where it does not report it
+    memory: int | None  # bytes of one device that jax may use; None if the device does not report it
 
 
 class LocalLauncher:
-    """Runs work items in worker processes that live on from item to item; one that dies is replaced.
+    """Runs work items in worker processes, each of which does several items. A process that dies is replaced.
 
-    per_device: workers that share a device, each with its share of the memory; `auto` adds workers as long as that
-    raises the throughput.
+    per_device: number of workers that share a device and its memory; `auto` adds workers as long as that raises the
+    throughput.
     """
 
     def __init__(self, per_device: int | Literal["auto"] = 1):
@@ -48,7 +48,7 @@ class LocalLauncher:
 
     @property
     def free(self) -> int:
-        """How many more items can run now."""
+        """The number of items that can be started now."""
         return len(self._idle())
 
     def submit(self, items: list[WorkItem]) -> None:
@@ -62,7 +62,7 @@ class LocalLauncher:
         self._sharing.changed(self._training())
 
     def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
-        """Returns the items that ended, after at most this many seconds."""
+        """Returns the items that have ended, after waiting for at most this many seconds."""
         busy = {worker.pipe: place for place, worker in self._workers.items() if worker.item}
         ready: list[Any] = wait(list(busy), timeout=seconds)
         ended = [self._outcome(busy[pipe]) for pipe in ready]
@@ -82,12 +82,12 @@ class LocalLauncher:
         return item, outcome
 
     def _idle(self) -> list[tuple[int, int]]:
-        """Returns the places at which an item can run now; those on less busy devices first."""
+        """Returns the places (device, number) where an item can run now; those on less busy devices come first."""
         places = [(device, number) for number in range(self._sharing.count) for device in range(len(self._gpus))]
         return [place for place in places if place not in self._workers or not self._workers[place].item]
 
     def _training(self) -> list[list[Path]]:
-        """Returns the folders of the runs in training, by device; none for a device that also has other work."""
+        """Returns the folders of the runs in training, by device; empty for a device that also has other work."""
         running = [
             [worker.item for place, worker in self._workers.items() if worker.item and place[0] == device]
             for device in range(len(self._gpus))
@@ -96,20 +96,21 @@ class LocalLauncher:
         return [found if len(found) == len(items) else [] for found, items in zip(folders, running, strict=True)]
 
     def stop(self) -> bool:
-        """Asks the running items to save their state and end, for which it is worth waiting."""
+        """Asks the running items to save their state and end. Returns True, as the caller should wait for them."""
         for worker in self._workers.values():
             worker.terminate()
         return True
 
     def close(self) -> None:
-        """Ends the workers, whatever they do."""
+        """Ends the workers at once."""
         for worker in self._workers.values():
             worker.kill()
 
     def _find_devices(self, keep: bool) -> tuple[list[str | None], Devices]:
-        """Returns the GPU of each device's workers (None: whatever there is), and the devices.
+        """Returns the GPU for the workers of each device (None: no choice is made), and the devices.
 
-        Another process is asked, since jax would reserve the GPUs for this one. `keep` makes it the first worker.
+        Another process is asked, because jax would reserve the GPUs for this process. With `keep`, that process becomes
+        the first worker.
         """
         asked = _Worker({})
         asked.start(_describe)
@@ -129,10 +130,10 @@ class LocalLauncher:
 
 
 def _environment(per_device: int | Literal["auto"], platform: str) -> dict[str, str]:
-    """Returns the variables that give each worker its share of a GPU's memory."""
+    """Returns the environment variables that give each worker its share of a GPU's memory."""
     if per_device == 1 or platform != "gpu":
         return {}
-    if per_device == "auto":  # their number is not known yet: each takes what it needs when it needs it
+    if per_device == "auto":  # the number of workers is not known yet, so memory is not reserved in advance
         return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     total = float(os.environ.get("XLA_PYTHON_CLIENT_MEM_FRACTION") or MEMORY)
     return {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{total / per_device:.3f}"}
@@ -143,7 +144,7 @@ def _visible(gpu: str | None) -> dict[str, str]:
 
 
 class _Worker:
-    """A process that does one work item after another."""
+    """A process that does work items one after another."""
 
     def __init__(self, environment: Mapping[str, str]):
         self.item: WorkItem | None = None
@@ -153,37 +154,37 @@ class _Worker:
         theirs.close()  # so that the pipe ends when the process does
 
     def start(self, do: Callable[[], Any]) -> None:
-        """Gives it something to do. A process that has died is noticed by `result`."""
+        """Gives the process something to do. If it has died, `result` raises EOFError."""
         with suppress(BrokenPipeError):
             self.pipe.send(do)
 
     def result(self) -> Any:
-        """Waits for what it was given to do, and returns its result. Raises EOFError if the process died."""
+        """Waits for the process to finish what it was given, and returns the result. Raises EOFError if it died."""
         try:
             return self.pipe.recv()
         except ConnectionResetError:
             raise EOFError from None
 
     def is_alive(self) -> bool:
-        """Returns whether the process lives."""
+        """Returns whether the process is running."""
         return self._process.is_alive()
 
     def terminate(self) -> None:
-        """Sends it SIGTERM."""
+        """Sends SIGTERM to the process."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Ends the process at once."""
         self._process.kill()
         self._process.join()
         self.pipe.close()
 
 
 def _serve(pipe: Connection, environment: Mapping[str, str], parent: int) -> None:
-    """Runs in a worker: does what it is sent until the pipe or the parent process ends; leaves Ctrl-C to the parent."""
+    """Runs in a worker: does what it is sent until the pipe or the parent process ends. The parent handles Ctrl-C."""
     os.environ.update(environment)  # before jax looks for devices
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs at length what it also raises
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs every error that it also raises
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     while True:
         try:
@@ -196,7 +197,7 @@ def _serve(pipe: Connection, environment: Mapping[str, str], parent: int) -> Non
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
-    os._exit(1)  # what the running item has saved is complete
+    os._exit(1)  # files that the running item has saved are complete
 
 
 def _describe() -> Devices:

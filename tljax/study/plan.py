@@ -1,4 +1,4 @@
-"""Plans a study: its settings, its grid, and the runs that were selected from it."""
+"""Describes the plan of a study: its settings, its grid, and the selected runs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,21 +13,21 @@ RESULTS = "results"
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned study. It is also rebuilt whenever tables are written."""
+    """A planned study."""
 
     config: StudyConfig
     grid: Grid
     picked: tuple[PlannedRun, ...]
-    """The runs of the grid that `--only` names; all of them without it."""
+    """The runs of the grid that `--only` selects; without it, all runs."""
 
     @property
     def results(self) -> Path:
-        """The folder of tables."""
+        """The folder of the tables."""
         return self.config.workdir / RESULTS
 
     @cached_property
     def groups(self) -> list[list[PlannedRun]]:
-        """The selected runs in groups that are compared, without those that only the user can repair."""
+        """The selected runs in groups that are compared with each other, without corrupt runs."""
         return comparable(run for run in self.picked if run.status != "corrupt")
 
     def finished(self) -> list[PlannedRun]:

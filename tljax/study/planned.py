@@ -20,13 +20,13 @@ class PlannedRun:
 
     config: TrainConfig
     label: str
-    """Of the initialisation, in folder names and tables."""
+    """The name of the initialisation in folder names and tables."""
     source: Path | None = None
     """The run folder of the pre-training from which it starts, if that is part of this study."""
 
     @cached_property
     def condition(self) -> str:
-        """What runs must share to be compared: recipe, preprocessing and seed, as far as they are named."""
+        """The tags of recipe, preprocessing and seed. Only runs that share them are compared."""
         return tag_of(self.config)
 
     @property
@@ -36,7 +36,7 @@ class PlannedRun:
 
     @property
     def place_name(self) -> str:
-        """Its place in words."""
+        """Task, fold and condition as text."""
         return " ".join(filter(None, (self.config.dataset, f"fold {self.config.fold}", self.condition)))
 
     @property
@@ -57,17 +57,17 @@ class PlannedRun:
 
     @property
     def status(self) -> runs.Status:
-        """`finished` only if everything that tables need can be read."""
+        """The status; `finished` only if every file that tables need can be read."""
         return _state(self.folder)[0]
 
     @property
     def problem(self) -> str:
-        """Why it is corrupt or unfinished."""
+        """Why the run is corrupt or unfinished."""
         return _state(self.folder)[1]
 
     @property
     def finished(self) -> bool:
-        """Whether its status is `finished`."""
+        """Whether the status is `finished`."""
         return self.status == "finished"
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ def _state(folder: Path) -> tuple[runs.Status, str]:
 
 @cache
 def _read_state(folder: Path, stamps: tuple) -> tuple[runs.Status, str]:
-    """Reads the status of a run; `stamps` are the times of its files, so that a change is read again."""
+    """Returns status and problem of a run. stamps: times and sizes of its files; a changed run is read again."""
     run = runs.read_run(folder)
     return run.status, run.problem
 

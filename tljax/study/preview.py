@@ -16,7 +16,7 @@ from tljax.study.run import make_plan
 
 
 def show_grid(config: StudyConfig) -> None:
-    """Prints the runs, what is left out and why, and an estimate of the time and disk that they take."""
+    """Prints the runs, what is left out and why, and an estimate of time and disk space."""
     plan = make_plan(config)
     planned = [*plan.grid.pretrain, *plan.picked]
     table = Table("task", "network", "folds", "finished", box=None)
@@ -33,7 +33,7 @@ def show_grid(config: StudyConfig) -> None:
     copies = [run for run in todo if run.folder in original_of and has_same_input(run)]
     if copies:
         labels = ", ".join(dict.fromkeys(run.label for run in copies))
-        output.print(f"{len(copies)} of them copied, not trained: the native input of {labels} is the paper's")
+        output.print(f"{len(copies)} of them are copied, not trained: the native input of {labels} is the paper's")
     if todo:
         _show_cost(plan.config, estimate(plan.config, todo, copies))
 
@@ -42,7 +42,7 @@ def _show_cost(config: StudyConfig, cost: Estimate) -> None:
     parent = next(folder for folder in (config.workdir, *config.workdir.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
     output.print(
-        f"roughly {duration(cost.seconds)} of training on {cost.device} ({cost.basis}), if no run stops early, and the "
+        f"roughly {duration(cost.seconds)} of training on {cost.device} ({cost.basis}) if no run stops early, plus the "
         f"comparisons\n{cost.bytes / 1e9:.1f} GB on disk; {free / 1e9:.1f} GB are free in {parent}"
     )
 

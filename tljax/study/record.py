@@ -20,10 +20,10 @@ STUDY = "study.json"
 
 
 def record(config: StudyConfig, grid: Grid, command: str, outcomes: Mapping[str, Outcome]) -> None:
-    """Writes `study.json`. Runs that earlier commands planned and began stay planned; what failed for them stays failed
-    until it is done.
+    """Writes `study.json`.
 
-    outcomes: of the work items that this command has ended so far, by name.
+    Runs that earlier commands planned and began are still listed as planned, and their failures are listed until the
+    work is done. outcomes: those of the work items that have ended in this command, by name.
     """
     old = _old(config)
     planned = dict.fromkeys(str(run.folder.relative_to(config.workdir)) for run in grid.runs)
@@ -46,7 +46,7 @@ def record(config: StudyConfig, grid: Grid, command: str, outcomes: Mapping[str,
 
 
 def corrupt(planned: Iterable[PlannedRun]) -> dict[str, str]:
-    """Returns the runs of which something cannot be read, with what to do."""
+    """Returns the runs with files that cannot be read, and what to do about each."""
     return {
         str(run): f"{run.problem}; remove {run.folder} to train it again" for run in planned if run.status == "corrupt"
     }
@@ -61,7 +61,7 @@ def _failed(old: Mapping[str, str], grid: Grid, outcomes: Mapping[str, Outcome])
 
 
 def _old(config: StudyConfig) -> dict[str, Any]:
-    """Returns what an earlier command wrote; nothing if it cannot be read."""
+    """Returns the content of `study.json`; empty if there is none, or if it cannot be read."""
     path = config.workdir / STUDY
     try:
         return runs.read_json(path) if path.exists() else {}

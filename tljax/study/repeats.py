@@ -1,4 +1,4 @@
-"""Finds runs that would repeat others bit for bit: some weights have the paper's input as their `native` one."""
+"""Finds runs that would repeat others exactly, because the native input of some weights is the paper's."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from tljax.weights import networks
 
 
 def originals(planned: Sequence[PlannedRun]) -> dict[Path, PlannedRun]:
-    """Returns, by run folder, the earlier run of the grid that differs only in how its input is normalised."""
+    """Returns, by run folder, the earlier run of the grid that differs only in the normalisation of the input."""
     first: dict[tuple, PlannedRun] = {}
     found = {}
     for run in planned:
@@ -29,7 +29,7 @@ def originals(planned: Sequence[PlannedRun]) -> dict[Path, PlannedRun]:
 
 
 def has_same_input(run: PlannedRun) -> bool:
-    """Returns whether the native input of a run's initialisation is the paper's; False if that is not known yet."""
+    """Returns whether the native input of a run's initialisation is the paper's; False if it is not known yet."""
     if networks.is_random(run.config.init):
         return True
     try:
@@ -40,9 +40,9 @@ def has_same_input(run: PlannedRun) -> bool:
 
 
 def copy(run: PlannedRun, original: PlannedRun) -> bool:
-    """Makes a run that has not begun a finished copy of its original, whose name its config records.
+    """Copies the finished run `original` to the folder of `run`. The config of the copy names its original.
 
-    Returns False, and does nothing, if the original is incomplete or has another input.
+    Returns False, and does nothing, if `run` has begun, or if the original is incomplete or has another input.
     """
     complete = original.finished and (original.folder / runs.CHECKPOINT).is_dir()
     if run.folder.exists() or not complete or not has_same_input(run):

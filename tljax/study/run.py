@@ -1,7 +1,7 @@
 """Runs a study: a grid of fine-tunings, every comparison between them, and tables.
 
-The stages communicate through files. What is finished on disk is left unchanged, so the same command continues a study,
-extends it, or writes its tables again.
+The stages communicate through files. Finished files are left unchanged, so the same command continues a study, extends
+it, or writes its tables again.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ def run_study(config: StudyConfig, command: str = "") -> Path:
     """Runs, or continues, a study and returns its folder of tables.
 
     Raises UserError for a mistake in the config before anything runs, and at the end for runs that failed or cannot be
-    read; Requeue after SIGTERM. The tables of what is there are written before either.
+    read. Raises Requeue after SIGTERM. The tables of finished runs are written first.
     """
     screen_first(config)
     plan = make_plan(config)
@@ -63,7 +63,7 @@ def make_plan(config: StudyConfig) -> Plan:
 
 
 def do_work(plan: Plan, items: Sequence[WorkItem], outcomes: dict[str, Outcome]) -> None:
-    """Does work items with the launcher of the config, and adds each outcome by name as it comes."""
+    """Does work items with the launcher of the config, and adds each outcome to `outcomes` when the item ends."""
     config = plan.config
     if config.launcher == "slurm":
         from tljax.study.slurm import SlurmLauncher
@@ -81,11 +81,11 @@ def _conclude(plan: Plan, command: str, outcomes: Mapping[str, Outcome]) -> None
 
 
 def _raise_for(failed: Mapping[str, str], damaged: Mapping[str, str]) -> None:
-    """Raises one UserError for everything that failed and everything that cannot be read."""
+    """Raises one UserError for all work that failed and all runs that cannot be read."""
     again = {name: why for name, why in failed.items() if name not in damaged}
     parts = []
     if again:
-        parts.append(f"{len(again)} failed; run the same command again to repeat them:{_by_reason(again)}")
+        parts.append(f"{len(again)} work items failed; run the same command again to repeat them:{_by_reason(again)}")
     if damaged:
         parts.append(f"{len(damaged)} of the runs cannot be read and are left out:{_by_reason(damaged)}")
     if parts:
@@ -93,7 +93,7 @@ def _raise_for(failed: Mapping[str, str], damaged: Mapping[str, str]) -> None:
 
 
 def _by_reason(failed: Mapping[str, str]) -> str:
-    """Returns each reason once, with the names of what failed for it."""
+    """Returns each reason once, with the names of the work items that failed for it."""
     names: dict[str, list[str]] = {}
     for name, reason in failed.items():
         names.setdefault(reason, []).append(name)
@@ -102,17 +102,20 @@ def _by_reason(failed: Mapping[str, str]) -> str:
 
 @contextmanager
 def alone(workdir: Path) -> Iterator[None]:
-    """Lets only one study at a time work in a folder. Raises UserError for another one, and if the disk refuses."""
+    """Lets only one study at a time run in a folder.
+
+    Raises UserError if another one is running there, or if the folder cannot be written.
+    """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         with exclusive(workdir / LOCK):
             yield
     except Held as holder:
         raise UserError(
-            f"another study is at work in {workdir} ({holder}); wait for it, or use another --workdir"
+            f"another study is running in {workdir} ({holder}); wait for it, or use another --workdir"
         ) from None
     except OSError as error:
         raise UserError(
             f"cannot write {error.filename or workdir} ({error.strerror}); free some space or choose another "
-            "--workdir, and run the same command again: what is finished is kept"
+            "--workdir, and run the same command again: finished work is kept"
         ) from error

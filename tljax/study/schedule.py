@@ -1,4 +1,4 @@
-"""Does all work items of a study, each as soon as those before it have ended."""
+"""Runs all work items of a study, each as soon as the items before it have ended."""
 
 import graphlib
 import heapq
@@ -19,7 +19,7 @@ class Launcher(Protocol):
 
     @property
     def free(self) -> int:
-        """How many more items it can take now."""
+        """The number of items that can be submitted now."""
         ...
 
     def submit(self, items: list[WorkItem]) -> None:
@@ -27,24 +27,24 @@ class Launcher(Protocol):
         ...
 
     def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
-        """Returns the items that have ended, after at most this many seconds."""
+        """Returns the items that have ended, after waiting for at most this many seconds."""
         ...
 
     def stop(self) -> bool:
-        """Tells it that this process was asked to end; returns whether to wait for the running items."""
+        """Tells the launcher that this process was asked to end. Returns whether to wait for the running items."""
         ...
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the launcher."""
         ...
 
 
 @runtime_checkable
 class Display(Protocol):
-    """What the schedule reports of the progress."""
+    """Shows the progress of the schedule."""
 
     def update(self, running: Iterable[WorkItem]) -> None:
-        """Shows that these items run now."""
+        """Shows which items are running."""
         ...
 
     def ended(self, item: WorkItem, outcome: Outcome) -> None:
@@ -53,7 +53,7 @@ class Display(Protocol):
 
 
 class Queue:
-    """The work items that wait for others, and those that are ready, in the order in which they were given."""
+    """The work items that wait for others, and those that are ready, in the given order."""
 
     def __init__(self, items: Sequence[WorkItem]):
         self._items = {item.name: item for item in items}
@@ -74,7 +74,7 @@ class Queue:
         return [self._items[heapq.heappop(self._ready)[1]] for _ in range(min(count, len(self._ready)))]
 
     def ended(self, item: WorkItem, outcome: Outcome) -> None:
-        """Settles an item that was taken, so that those after it can become ready."""
+        """Records the outcome of an item, so that items after it can become ready."""
         if outcome.status != "done":
             self._lost.add(item.name)
         self._waiting.done(item.name)
@@ -85,9 +85,9 @@ class Queue:
 
 
 def run_all(items: Sequence[WorkItem], launcher: Launcher, display: Display, outcomes: dict[str, Outcome]) -> None:
-    """Puts the outcome of every item into `outcomes` by name as it ends, so that an interruption keeps those so far.
+    """Runs the items, and adds the outcome of each to `outcomes` when it ends, so that an interruption loses none.
 
-    Raises Requeue after SIGTERM, once everything that ran is saved.
+    Raises Requeue after SIGTERM, when the state of all running items is saved.
     """
     queue, running, stopping = Queue(items), {}, False
 
@@ -104,7 +104,7 @@ def run_all(items: Sequence[WorkItem], launcher: Launcher, display: Display, out
             display.update(running.values())
             for item, outcome in launcher.collect(POLL) if running else ():
                 del running[item.name]
-                if outcome.died and signal.received:  # it cannot save, or ended before it was asked to
+                if outcome.died and signal.received:  # it could not save its state, or ended before it was asked to
                     outcome = Outcome("stopped")
                 settle(item, outcome)
                 stopping |= outcome.halts
@@ -117,11 +117,11 @@ def run_all(items: Sequence[WorkItem], launcher: Launcher, display: Display, out
 
 
 def _ready(queue: Queue, count: int, settle: Callable[[WorkItem, Outcome], None]) -> Iterator[WorkItem]:
-    """Yields at most `count` items that can run now; settles those that cannot run any more."""
+    """Yields at most `count` items that can run now, and records the failure of those that cannot run any more."""
     while count > 0 and (taken := queue.take(count)):
         for item in taken:
             if queue.is_lost(item):
-                settle(item, Outcome("failed", "something that it needs has failed"))
+                settle(item, Outcome("failed", "a work item that it needs has failed"))
             else:
                 count -= 1
                 yield item

@@ -9,19 +9,19 @@ import psutil
 
 from tljax.core import runs
 
-STEADY_EPOCHS = 2  # that all runs must train side by side before they are measured; the first one may compile
-GAIN = 1.05  # by which one more worker must raise the throughput
-MOST = 16  # workers on a device
+STEADY_EPOCHS = 2  # epochs that all runs must train side by side before they are measured; the first one may compile
+GAIN = 1.05  # factor by which one more worker must raise the throughput
+MOST = 16  # largest number of workers on a device
 
 
 class Sharing:
     """The number of workers per device.
 
-    With `auto` there is one at first. As soon as all runs on a device have trained `STEADY_EPOCHS` epochs side by side,
-    their throughput is measured. One worker is added if the throughput rose since the last one was added and another
-    has room in the memory; if it did not rise, the last one is taken away again and the number stays.
+    With `auto`, it starts at one. When all runs on a device have trained `STEADY_EPOCHS` epochs side by side, their
+    throughput is measured. If the throughput has risen since the last worker was added, and the memory suffices,
+    another worker is added. If it has not risen, the last worker is removed and the number stays.
 
-    memory: bytes of a device that all its workers may use together; None on CPU, where the free memory is looked at.
+    memory: bytes of a device that all its workers may use together; None on CPU, where the free memory is measured.
     """
 
     def __init__(self, per_device: int | Literal["auto"], memory: int | None = None):
@@ -29,15 +29,15 @@ class Sharing:
         self._settled = per_device != "auto"
         self._memory = memory
         self._before = 0.0  # throughput with one worker less
-        self._begun: list[Mapping[Path, int]] = []  # by device: epochs of each run when the present set of runs began
+        self._begun: list[Mapping[Path, int]] = []  # by device: epochs of each run when the current set of runs began
 
     def changed(self, running: Sequence[Sequence[Path]]) -> None:
-        """Notes that another set of runs is trained now. running: their folders, by device."""
+        """Records that another set of runs is in training. running: their folders, by device."""
         if not self._settled:
             self._begun = [{folder: len(_epochs(folder)) for folder in folders} for folders in running]
 
     def measure(self, running: Sequence[Sequence[Path]]) -> None:
-        """Changes `count` if the epochs of the running trainings say enough. running: their folders, by device."""
+        """Changes `count` if the runs have trained long enough to decide. running: their folders, by device."""
         if self._settled:
             return
         found = [self._throughput(folders, begun) for folders, begun in zip(running, self._begun, strict=False)]
@@ -53,7 +53,7 @@ class Sharing:
             self.count, self._before = self.count + 1, now
 
     def _throughput(self, folders: Sequence[Path], begun: Mapping[Path, int]) -> float | None:
-        """Returns pixels per second of all runs on a device; None while it is not full, or its runs are not steady."""
+        """Returns pixels per second of all runs on a device; None if it has free workers or too few epochs."""
         if len(folders) < self.count or not begun.keys() >= set(folders):
             return None
         epochs = {folder: _epochs(folder)[begun[folder] :] for folder in folders}
@@ -62,7 +62,7 @@ class Sharing:
         return float(sum(rows[-1]["images_per_second"] * _pixels(folder) for folder, rows in epochs.items()))
 
     def _has_room(self, folders: Sequence[Path]) -> bool:
-        """Returns whether one more worker like the present ones fits into the memory."""
+        """Returns whether one more worker like the current ones fits into the memory."""
         if self._memory is None:
             used = sum(child.memory_info().rss for child in psutil.Process().children())
             return psutil.virtual_memory().available > used / self.count
@@ -71,12 +71,12 @@ class Sharing:
 
 
 def _epochs(folder: Path) -> list[dict[str, Any]]:
-    """Returns the epochs that a run has written, those in full."""
+    """Returns the epochs of a run that have been written completely."""
     path = folder / runs.METRICS
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _pixels(folder: Path) -> int:
-    """Returns the pixels of an image of a run, so that runs at different sizes can be added up."""
+    """Returns the number of pixels of an image of a run, by which runs with different image sizes can be added."""
     return runs.read_json(folder / runs.CONFIG)["config"]["image_size"] ** 2

@@ -1,4 +1,4 @@
-"""Reads which networks the screening of a task selected, and screens first if the grid depends on it."""
+"""Reads which networks the screening of a task has selected, and screens first if the grid depends on it."""
 
 import csv
 import dataclasses
@@ -22,7 +22,7 @@ def folder_of(workdir: Path, task: str) -> Path:
 
 
 def settings_of(config: StudyConfig, task: str) -> dict[str, Any]:
-    """Returns the settings of ScreenConfig by which a task of a study is screened."""
+    """Returns the settings of ScreenConfig with which a task of a study is screened."""
     run = dataclasses.replace(config.train, **config.overrides.get(task, {}))
     shared = {name: getattr(run, name) for name in (*SHARED, "group_duplicates", "skip_bad")}
     return {
@@ -34,9 +34,9 @@ def settings_of(config: StudyConfig, task: str) -> dict[str, Any]:
 
 
 def screen_first(config: StudyConfig) -> None:
-    """Screens every task whose shortlist determines the runs, in a separate process.
+    """Screens every task in a separate process, if the shortlists determine the runs.
 
-    Raises UserError where a screening fails; it has said why.
+    Raises UserError if a screening fails; its own message says why.
     """
     config = checked(config)
     if config.inits != (SHORTLIST,):
@@ -51,14 +51,14 @@ def screen_first(config: StudyConfig) -> None:
                 elif value is not None:
                     command += [flag, str(value)]
             if subprocess.run(command, check=False).returncode:
-                raise UserError(f"the screening of {task} failed, so that its shortlist is not known")
+                raise UserError(f"the screening of {task} failed, so its shortlist is not known")
 
 
 def shortlisted(workdir: Path, task: str) -> list[tuple[str, str, None, dict[str, str]]]:
-    """Returns, for each initialisation on the shortlist of a task: how it is given to training, its label, no source
-    run, and the settings of training that it brings.
+    """Returns the initialisations on the shortlist of a task.
 
-    Raises UserError where the task was not screened.
+    Each is (value for --init, label, None instead of a source run, settings of TrainConfig). Raises UserError if the
+    task has not been screened.
     """
     folder = folder_of(workdir, task)
     try:

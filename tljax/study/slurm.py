@@ -1,4 +1,4 @@
-"""Launches work items as SLURM job arrays with submitit. A pre-empted or timed-out job is queued again."""
+"""Runs work items as SLURM job arrays with submitit. A pre-empted or timed-out job is queued again."""
 
 import hashlib
 import re
@@ -18,17 +18,17 @@ from tljax.study.schedule import run_all
 from tljax.study.work import Outcome, WorkItem, attempt
 
 FOLDER = ".slurm"
-MANY = 1000  # jobs in one array
-GRACE = 60.0  # seconds until a result shows on a shared file system after its job has left the queue
-POLL = 5.0
-SILENCE = 900.0  # seconds that SLURM may be silent before the study gives up; its jobs run on
-RETRIES = 1000  # time-outs of one job
+MANY = 1000  # largest number of jobs in one array
+GRACE = 60.0  # seconds that a result may take to appear on a shared file system after its job has left the queue
+POLL = 5.0  # seconds
+SILENCE = 900.0  # seconds without an answer of SLURM after which the study stops; its jobs continue
+RETRIES = 1000  # largest number of time-outs of one job
 
 
 class PackedJob:
-    """What a job runs: one work item, or several side by side.
+    """The content of a job: one work item, or several side by side.
 
-    It is repeated after pre-emption. Items that are done by then end at once, and the others continue.
+    After pre-emption the job runs again: finished items end at once, and the others continue.
     """
 
     def __call__(self, items: Sequence[WorkItem]) -> list[Outcome]:
@@ -45,7 +45,7 @@ class PackedJob:
 
 
 class _NoDisplay:
-    """Shows nothing: the study's own process does."""
+    """Shows nothing, because the process of the study shows the progress."""
 
     def update(self, running: Iterable[WorkItem]) -> None:
         pass
@@ -55,9 +55,9 @@ class _NoDisplay:
 
 
 def side_by_side(items: Sequence[WorkItem]) -> list[Outcome]:
-    """Does work items at the same time, each in its own process; SIGTERM stops all of them."""
+    """Does work items at the same time, each in its own process. SIGTERM stops all of them."""
     outcomes: dict[str, Outcome] = {}
-    with suppress(Requeue):  # the outcomes tell which were stopped
+    with suppress(Requeue):  # the outcomes show which items were stopped
         run_all(items, LocalLauncher(per_device=len(items)), _NoDisplay(), outcomes)
     return [outcomes.get(item.name, Outcome("stopped")) for item in items]
 
@@ -72,8 +72,8 @@ class SlurmLauncher:
         self._name = f"tljax-{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}"
         if queued := self._queue("--name", self._name):
             raise UserError(
-                f"jobs of this study are still in the queue: {', '.join(sorted(queued))}; wait for them, or end them: "
-                f"scancel --name {self._name}"
+                f"jobs of this study are still in the queue: {', '.join(sorted(queued))}; wait for them, or end them "
+                f"with: scancel --name {self._name}"
             )
         self._pack = config.pack
         self._jobs: dict[str, tuple[list[WorkItem], Any]] = {}
@@ -84,11 +84,11 @@ class SlurmLauncher:
 
     @property
     def free(self) -> int:
-        """How many items it can take now; the queue has room for all."""
+        """The number of items that can be submitted now."""
         return MANY * self._pack
 
     def submit(self, items: list[WorkItem]) -> None:
-        """Submits one job array; trainings are packed with trainings, so that the jobs take about equally long."""
+        """Submits one job array. Trainings are packed only with trainings, so that all jobs take similar time."""
         from submitit.core.utils import FailedJobError
 
         trainings, others = ([item for item in items if bool(item.folder) == trains] for trains in (True, False))
@@ -96,7 +96,7 @@ class SlurmLauncher:
         try:
             jobs = self._executor.map_array(PackedJob(), packs)
         except (FailedJobError, subprocess.CalledProcessError) as error:
-            raise UserError(f"SLURM refuses the jobs: {error}; see --slurm.partition and the like") from error
+            raise UserError(f"SLURM refuses the jobs: {error}; check --slurm.partition and similar options") from error
         self._jobs |= {job.job_id: (pack, job) for pack, job in zip(packs, jobs, strict=True)}
 
     def collect(self, seconds: float) -> list[tuple[WorkItem, Outcome]]:
@@ -123,28 +123,28 @@ class SlurmLauncher:
                 return job.result()
             if not queued:
                 return [Outcome("failed", f"{_reason(error)}; see {job.paths.stderr}")] * count
-        if queued:  # with an error: SLURM queued the job again so fast that it killed the command that asked for this
+        if queued:  # with an error: SLURM queued the job again so quickly that it killed the command that asked for it
             self._gone.pop(number, None)
         elif time.monotonic() - self._gone.setdefault(number, time.monotonic()) > GRACE:
-            message = f"job {number} ended without a result: out of memory or cancelled? {job.paths.stderr}"
+            message = f"job {number} ended without a result (out of memory, or cancelled?); see {job.paths.stderr}"
             return [Outcome("failed", message)] * count
         return None
 
     def stop(self) -> bool:
-        """Returns False, as there is nothing to wait for: the jobs do not need this process and stay in the queue."""
+        """Returns False: there is nothing to wait for, because the jobs do not need this process."""
         return False
 
     def close(self) -> None:
-        """Does nothing: this machine holds nothing of it."""
+        """Does nothing, because no process runs on this machine."""
 
     def _queue(self, *which: str) -> set[str]:
-        """Returns the numbers of the jobs that wait or run, with every job of an array."""
+        """Returns the numbers of the jobs that wait or run, including every job of an array."""
         command = ["squeue", "--noheader", "--array", "--format=%i", *which]
         try:
             done = subprocess.run(command, capture_output=True, text=True)
         except FileNotFoundError:
             raise UserError(
-                "there is no SLURM here (no squeue): use --launcher local, or log in to the cluster"
+                "SLURM is not installed on this machine (no squeue): use --launcher local, or log in to the cluster"
             ) from None
         if done.returncode and "Invalid job id" not in done.stderr:
             raise UserError(
@@ -154,7 +154,7 @@ class SlurmLauncher:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the last line of a traceback that names an exception, from what submitit says of a job that failed."""
+    """Returns the last line that names an exception, from submitit's message on a job that failed."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
     return (named or lines or [type(error).__name__])[-1]
@@ -166,7 +166,7 @@ def _packs(items: Sequence[WorkItem], size: int) -> list[Sequence[WorkItem]]:
 
 
 def _wanted(config: SlurmConfig) -> dict[str, Any]:
-    """Returns the settings that were given, under submitit's names."""
+    """Returns the given settings with submitit's names."""
     given = {
         "partition": config.partition,
         "gres": config.gres,

@@ -17,7 +17,7 @@ Name = tuple[str, str]  # task and network
 
 
 def show_results(config: StudyConfig) -> None:
-    """Prints the AUC of every network over the folds, what fine-tuning changed in it, and where the tables are."""
+    """Prints the AUC of every network over the folds, its similarity before and after fine-tuning, and the paths."""
     results = config.workdir / RESULTS
     runs = _by_network(read(results / "runs.csv"))
     for table in (_aucs(runs), *_before_after(runs, read(results / "representations.csv"))):
@@ -74,7 +74,7 @@ def _by_network(runs: Iterable[Row]) -> dict[Name, list[Row]]:
 
 
 def spread(values: Iterable[str]) -> str:
-    """Returns mean ± standard deviation of numbers as text; empty ones are left out."""
+    """Returns mean ± standard deviation of numbers that are given as text; empty texts are left out."""
     figures = np.array([float(value) for value in values if value])
     if not len(figures):
         return "–"
@@ -82,7 +82,7 @@ def spread(values: Iterable[str]) -> str:
 
 
 def read(path: Path) -> Iterator[dict[str, str]]:
-    """Yields the rows of a table of the study; none if it is missing."""
+    """Yields the rows of a table of the study; none if the table does not exist."""
     if path.exists():
         with path.open(newline="", encoding="utf-8") as lines:
             yield from csv.DictReader(lines)

@@ -1,4 +1,4 @@
-"""Describes work for a launcher, and how it ended."""
+"""Describes the work items of a study, and their outcomes."""
 
 import errno
 import os
@@ -14,16 +14,16 @@ from tljax.core.errors import Requeue, UserError
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A piece of work for one process on one device. It can be run again: finished parts are not repeated."""
+    """A piece of work for one process on one device. If it is run again, finished parts are not repeated."""
 
     name: str
     work: Callable[[], None]  # picklable
     after: frozenset[str] = frozenset()
-    """Names of the items that must have ended before, whether they succeeded or not."""
+    """Names of the items that must have ended first, whether they succeeded or not."""
     needs: frozenset[str] = frozenset()
-    """Names of the items that must have succeeded before."""
+    """Names of the items that must have succeeded first."""
     place: tuple[str, int, str] | None = field(default=None, kw_only=True)
-    """Task, fold and condition of the runs that it concerns; None: all of them."""
+    """Task, fold and condition of the runs that it concerns; None: all runs."""
     folder: Path | None = field(default=None, kw_only=True)
     """The folder of the run that it trains."""
 
@@ -35,13 +35,13 @@ class Outcome:
     status: Literal["done", "failed", "stopped"]
     message: str = ""
     halts: bool = False
-    """The other items would fail in the same way."""
+    """Whether the study must stop, because the other items would fail in the same way."""
     died: bool = False
-    """Its process ended before it did."""
+    """Whether the process ended before the item did."""
 
 
 def attempt(item: WorkItem) -> Outcome:
-    """Does a work item; any error becomes its outcome."""
+    """Does a work item, and returns its outcome. An error becomes a failed outcome."""
     try:
         item.work()
     except Requeue as stop:
@@ -64,7 +64,7 @@ def _description(error: Exception) -> str:
 
 
 def _refusal_of_disk(error: BaseException | None) -> str:
-    """Returns the system's message if a full or read-only disk caused an error, else nothing."""
+    """Returns the message of the operating system if a full or read-only disk caused an error; else an empty text."""
     while error:
         for said in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
             if said in str(error):
@@ -74,6 +74,6 @@ def _refusal_of_disk(error: BaseException | None) -> str:
 
 
 def _release_programs() -> None:
-    """Drops the compiled programs of finished work, which fill a worker's memory; the cache on disk keeps them."""
+    """Removes the compiled programs of finished work from memory; the cache on disk keeps them."""
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()

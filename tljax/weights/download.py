@@ -1,4 +1,4 @@
-"""Downloads a known checkpoint, checks it and converts it into a weights folder, or says what to do instead."""
+"""Downloads a known checkpoint, checks it and converts it into a weights folder."""
 
 import dataclasses
 from pathlib import Path
@@ -12,16 +12,16 @@ from tljax.weights.catalogue import Checkpoint, checkpoint
 from tljax.weights.convert import convert
 from tljax.weights.folder import is_whole, save, writing
 
-HASHES = "downloads.json"  # in the weights folder: the hash of each first download
+HASHES = "downloads.json"  # file in the folder of weights: the hash of each checkpoint's first download
 
 
 def get(
     name: str, weights_dir: Path | None = None, *, source: Path | None = None, keep: bool = False, quiet: bool = False
 ) -> Path:
-    """Returns the weights folder of a known checkpoint, which is downloaded and converted if it is not there.
+    """Returns the weights folder of a known checkpoint, which is downloaded and converted if it does not exist yet.
 
-    source: the file, if the user downloaded it. keep: whether to keep the downloaded file next to the folder. If
-    several processes ask at once, one downloads and the others wait. Raises UserError that says what to do instead.
+    source: the file, if the user has downloaded it. keep: whether to keep the downloaded file next to the folder. If
+    several processes call this at once, one downloads and the others wait. Raises UserError that says what to do.
     """
     known, root = checkpoint(name), weights_home(weights_dir)
     folder = root / name
@@ -47,7 +47,9 @@ def _convert(known: Checkpoint, path: Path, folder: Path) -> None:
     conversion = convert(path, normalisation=known.normalisation or None)
     card = conversion.card
     if known.architecture and card.backbone != known.architecture:
-        raise UserError(f"{path} holds a {card.backbone}; {known.name} is a {known.architecture}: is it another file?")
+        raise UserError(
+            f"{path} holds a {card.backbone}, but {known.name} is a {known.architecture}; is it the wrong file?"
+        )
     licence = known.licence + (" (not confirmed)" if "licence" in known.unconfirmed else "")
     card = dataclasses.replace(
         card, name=known.name, licence=licence, source=known.urls[0] if known.urls else path.name
@@ -76,6 +78,6 @@ def _fetch(known: Checkpoint, root: Path, quiet: bool) -> Path:
     remote = _remote(known)
     if not known.urls:
         raise UserError(
-            f"{known.name} cannot be downloaded by a program. Ask for the file by {known.where}, then {remote.by_hand}"
+            f"tljax cannot download {known.name}. Ask for the file with {known.where}, then {remote.by_hand}"
         )
     return fetch(remote, root, quiet)

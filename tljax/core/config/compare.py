@@ -12,9 +12,9 @@ class CompareConfig:
     """Compare how networks represent the images of a task, layer by layer."""
 
     networks: Positional[tuple[str, ...]]
-    """two or more of: imagenet | radimagenet | random | random:SEED | a converted weights folder | a run folder"""
+    """two or more names that `tljax weights list` shows | random | random:SEED | weights folders | run folders"""
     dataset: str = "phantom"
-    """the task whose images the networks are given"""
+    """the task whose images the networks are run on"""
     split: Literal["test", "val", "train", "all"] = "test"
     """the part of the fold whose images are used, or all images"""
     fold: int = 1
@@ -24,7 +24,8 @@ class CompareConfig:
     measures: tuple[str, ...] = ("cca", "debiased_cka")
     """names of measures (files of tljax/similarity), or all"""
     layers: Literal["named", "all"] = "named"
-    """named: the main layers (conv1 and the four stages), each with its counterpart; all: every pair of blocks"""
+    """named: the main layers (of a ResNet, conv1 and the four stages), each with its counterpart; all: every pair of
+    blocks"""
     pool: Literal["none", "gap"] = "none"
     """none: each position of an image is a sample; gap: each image is a sample, averaged over its positions"""
     preprocessing: Literal["native", "paper"] = "native"
@@ -43,12 +44,12 @@ class CompareConfig:
     folds_dir: Path | None = None
     """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
     folds: Literal["paper", "grouped", "honest"] = "paper"
-    """rule of our own folds (honest is the old name of grouped)"""
+    """the rule for folds without --folds-dir (honest is the old name of grouped)"""
     group_duplicates: bool = False
-    """keep duplicate images in the same part of our own folds"""
+    """keep duplicate images in the same part of a fold"""
     weights_dir: Path | None = None
-    """the folder that holds imagenet/ and radimagenet/"""
+    """the folder of converted weights, one folder per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
     cache_dir: Path | None = None
     """prepared images; default $TLJAX_CACHE, then ~/.cache/tljax"""
     image_size: int | None = None
-    """side in pixels; default the paper's size for the task"""
+    """side of the images in pixels; default the task's size"""

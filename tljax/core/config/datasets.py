@@ -15,13 +15,13 @@ class DatasetsConfig:
     data_dir: Path | None = None
     """its archive or the unpacked folder"""
     folds_dir: Path | None = None
-    """check these published fold lists instead of our own folds"""
+    """check these published fold lists instead of tljax's folds"""
     image_size: int | None = None
-    """side in pixels; default the paper's size for the task"""
+    """side of the images in pixels; default the task's size"""
     figure: Path | None = None
     """draw a contact sheet, with one row of images per class, to this PNG file"""
     group_duplicates: bool = False
-    """keep duplicate images in the same part of our own folds, instead of reporting them as leaks"""
+    """keep duplicate images in the same part of a fold, instead of reporting them as leaks"""
     out: Path | None = None
     """write every pair of duplicates, and every leak between the parts of a fold, to this CSV file"""
     skip_bad: bool = False

@@ -7,11 +7,11 @@ import tljax
 from tljax.core.errors import UserError
 
 _PACKAGE = Path(tljax.__file__).parent
-FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # of a wheel, of a clone
+FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # in a wheel, in a clone
 
 
 def names() -> list[str]:
-    """Lists the example configs."""
+    """Returns the names of the example configs."""
     return sorted(path.stem for path in _folder().glob("*.py"))
 
 
@@ -26,12 +26,15 @@ def find(given: str) -> Path:
 
 
 def copy(name: str, folder: Path) -> Path:
-    """Copies an example into a folder; returns the new file. Raises UserError for an unknown name, or a file there."""
+    """Copies an example into a folder, and returns the new file.
+
+    Raises UserError for an unknown name, and if the file exists.
+    """
     if name not in names():
         raise UserError(f"there is no example config {name!r}; known are {', '.join(names())}")
     target = folder / f"{name}.py"
     if target.exists():
-        raise UserError(f"{target} exists; move it away, or edit it: tljax study --config {target}")
+        raise UserError(f"{target} exists; move it away, or edit it and run: tljax study --config {target}")
     return Path(shutil.copyfile(_folder() / f"{name}.py", target))
 
 

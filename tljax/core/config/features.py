@@ -12,9 +12,9 @@ class FeaturesConfig:
     """Write the features that a network computes from images, as a NumPy file."""
 
     network: Positional[str]
-    """imagenet | radimagenet | random | random:SEED | a converted weights folder | a run folder"""
+    """a name that `tljax weights list` shows | random | random:SEED | a weights folder | a run folder"""
     images: Positional[tuple[Path, ...]] = ()
-    """image files, or folders of image files; or use a task with --dataset"""
+    """image files, or folders of image files; or name a task with --dataset"""
     out: Path = Path("features.npz")
     """the file to write: `features` (n c, float32), `files`, with --dataset `labels`, with --layers `layer:<name>`"""
     dataset: str | None = None
@@ -24,10 +24,10 @@ class FeaturesConfig:
     layers: str = ""
     """further layers to write, averaged over positions: names separated by commas, or named, or all"""
     image_size: int | None = None
-    """side in pixels; default the task's size, or the run's, else 224"""
+    """side of the images in pixels; default the task's or the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """for image files. squash: resize to a square by the nearest pixel, as in training; crop: scale to 8/7 of the size
-    and take the centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
+    """for image files. squash: resize to a square by the nearest pixel, as in training; crop: scale the shorter side to
+    8/7 of the size and take the centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
     preprocessing: Literal["native", "paper"] = "native"
     """native: the input normalisation of the weights' own pre-training; paper: BGR minus the ImageNet mean"""
     backbone: str = "resnet50"
@@ -40,6 +40,6 @@ class FeaturesConfig:
     skip_bad: bool = False
     """leave out unreadable images instead of stopping"""
     weights_dir: Path | None = None
-    """the folder that holds imagenet/ and radimagenet/"""
+    """the folder of converted weights, one folder per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
     cache_dir: Path | None = None
-    """prepared images and kept features; default $TLJAX_CACHE, then ~/.cache/tljax"""
+    """the folder of prepared images and saved features; default $TLJAX_CACHE, then ~/.cache/tljax"""

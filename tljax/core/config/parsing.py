@@ -76,7 +76,7 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
             break
     options = dict(_options(kind))
     _refuse_commas(options, args)
-    settings = {"prog": program, "description": f"{kind.__doc__}\n\n{about}", **given}
+    settings: dict[str, Any] = {"prog": program, "description": f"{kind.__doc__}\n\n{about}", **given}
     found, unknown = tyro.cli(kind, args=args, return_unknown_args=True, **settings)
     if unknown and not any(word.startswith("-") for word in unknown):
         raise UserError(f"{_misplaced(unknown[0], options, args)}. See: {program} --help")

@@ -12,7 +12,7 @@ class PredictConfig:
     """Predict the class probabilities of images with a run or with converted weights."""
 
     network: Positional[str]
-    """imagenet | radimagenet | a converted weights folder | a run folder"""
+    """a name that `tljax weights list` shows | a weights folder | a run folder; it must have a classification head"""
     images: Positional[tuple[Path, ...]]
     """image files, or folders of image files"""
     out: Path | None = None
@@ -20,12 +20,12 @@ class PredictConfig:
     top: int = 3
     """number of classes to show for each image"""
     image_size: int | None = None
-    """side in pixels; default the run's size, else 224"""
+    """side of the images in pixels; default the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """squash: resize to a square by the nearest pixel, as in training; crop: scale to 8/7 of the size and take the
-    centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
+    """squash: resize to a square by the nearest pixel, as in training; crop: scale the shorter side to 8/7 of the size
+    and take the centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
     batch_size: int = 32
     skip_bad: bool = False
     """leave out unreadable images instead of stopping"""
     weights_dir: Path | None = None
-    """the folder that holds imagenet/ and radimagenet/"""
+    """the folder of converted weights, one folder per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""

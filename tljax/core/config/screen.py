@@ -12,8 +12,8 @@ class ScreenConfig:
     """Rank pre-trained networks for a task by their frozen features, and propose a shortlist to fine-tune."""
 
     networks: Positional[tuple[str, ...]] = ()
-    """imagenet | radimagenet | random | random:SEED | a converted weights folder | a run folder; default all weights in
-    --weights-dir. Random weights of each architecture are added to whatever is named"""
+    """names that `tljax weights list` shows | random | random:SEED | weights folders | run folders; default all weights
+    in --weights-dir. A random network of each architecture is always added"""
     dataset: str = "phantom"
     """a task that `tljax datasets` lists"""
     out: Path = Path("screening")
@@ -28,17 +28,17 @@ class ScreenConfig:
     folds_dir: Path | None = None
     """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
     weights_dir: Path | None = None
-    """the folder that holds imagenet/, radimagenet/ and others; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
+    """the folder of converted weights, one folder per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
     cache_dir: Path | None = None
-    """prepared images and kept features; default $TLJAX_CACHE, then ~/.cache/tljax"""
+    """the folder of prepared images and saved features; default $TLJAX_CACHE, then ~/.cache/tljax"""
 
     # The data
     folds: Literal["paper", "grouped", "honest"] = "paper"
-    """rule of our own folds (honest is the old name of grouped)"""
+    """the rule for folds without --folds-dir (honest is the old name of grouped)"""
     group_duplicates: bool = False
-    """keep duplicate images in the same part of our own folds; `tljax datasets` shows the duplicates"""
+    """keep duplicate images in the same part of a fold; `tljax datasets` shows the duplicates"""
     image_size: int | None = None
-    """side in pixels; default the paper's size for the task"""
+    """side of the images in pixels; default the task's size"""
     skip_bad: bool = False
     """leave out unreadable images instead of stopping"""
 
@@ -46,7 +46,7 @@ class ScreenConfig:
     scores: tuple[str, ...] = ("all",)
     """names of scores (files of tljax/screen/scores), or all; linear_probe, nleep and logme are always computed"""
     efficiency: bool = True
-    """also run the probe with 10, 25 and 50 % of the training images"""
+    """also run the probe on 10, 25 and 50 % of the training images"""
     preprocessing: Literal["native", "paper"] = "native"
     """native: the input normalisation of each network's own pre-training; paper: BGR minus the ImageNet mean for all"""
     backbone: str = "resnet50"
@@ -57,6 +57,6 @@ class ScreenConfig:
     """precision of the forward passes; default bfloat16 on GPU and TPU, float32 on CPU; features are always float32"""
     batch_size: int = 32
     seed: int = 0
-    """seed of inner folds, draws, and random weights"""
+    """seed of the inner folds, of the draws of training images, and of random networks"""
     quiet: bool = False
     """show no progress"""

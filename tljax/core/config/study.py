@@ -38,17 +38,20 @@ class StudyConfig:
     tasks: tuple[str, ...] = ("phantom",)
     """data sets that `tljax datasets` lists"""
     inits: tuple[str, ...] = ("imagenet", "radimagenet", "random")
-    """as --init of `tljax train`, or the data set of one of the `pretrain` runs; shortlist (alone): the networks that
-    the screening of each task selects from all weights in train.weights_dir and random ones"""
+    """as --init of `tljax train`, or the data set of a run in `pretrain`; shortlist (as the only value): the networks
+    that the screening of each task selects from all weights in train.weights_dir and random networks"""
     screen: bool = False
-    """first screen the initialisations of each task by their frozen features; the tables are in screening/<task>/"""
+    """first screen the initialisations of each task by their frozen features, and write screening/<task>/"""
     freezes: tuple[bool, ...] = (False, True)
     """whether the head is trained first, with the backbone frozen"""
     folds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """the folds, 1..5"""
     seeds: tuple[int, ...] = (0,)
+    """seeds of the runs; each seed is one more repetition of the whole grid"""
     preprocessings: tuple[Literal["native", "paper"], ...] = ("native",)
+    """native: the input normalisation of the initial weights; paper: BGR minus the ImageNet mean for all"""
     recipes: Fixed[tuple[dict[str, Any], ...]] = ({},)
-    """settings of TrainConfig that vary together; each recipe has its own `tag`"""
+    """settings of TrainConfig that vary together; each recipe needs its own `tag`"""
 
     # The settings of every run
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
@@ -56,21 +59,23 @@ class StudyConfig:
     overrides: Fixed[dict[str, dict[str, Any]]] = dataclasses.field(default_factory=dict)
     """settings of TrainConfig for single tasks, by task: data_dir, image_size, ..."""
     pretrain: Fixed[tuple[TrainConfig, ...]] = ()
-    """pre-training runs, which come first; their networks are initialisations, named by their data set"""
+    """runs for pre-training, which are trained first; their networks are initialisations, named by their data set"""
 
     # The comparisons
     protocols: tuple[Literal["paper", "full"], ...] = ("paper", "full")
-    """protocols by which hidden representations are compared; without any, nothing is compared"""
+    """protocols for the comparison of hidden representations; if empty, nothing is compared"""
     measures: tuple[str, ...] = ("cca", "debiased_cka")
+    """similarity measures for the comparison (files of tljax/similarity)"""
 
     # How it runs
     workdir: Path = Path("study")
     """the folder for runs, comparisons and tables; an interrupted study continues there"""
     keep: Literal["best", "none"] = "best"
-    """which weights of a run are kept after its comparisons: those of its best epoch, or none. With none, no comparison
-    (protocol, measure, initialisation) can be added later"""
+    """best: keep the weights of each run's selected epoch; none: remove them after the comparisons, so that no
+    protocol, measure or initialisation can be added later"""
     only: str = ""
-    """run part of the grid, e.g. 'breast,imagenet,fold1'; words: task, init, freeze, nofreeze, fold<k>, seed<n>, tag"""
+    """run only a part of the grid, e.g. 'breast,imagenet,fold1'; words: task, init, freeze, nofreeze, fold<k>, seed<n>,
+    tag"""
     dry_run: bool = False
     """print the grid and an estimate of time and disk, and stop"""
     launcher: Literal["local", "slurm"] = "local"
@@ -80,5 +85,5 @@ class StudyConfig:
     slurm: SlurmConfig = SlurmConfig()
 
     def __post_init__(self) -> None:
-        if self.inits == "shortlist":  # reads better in a config file than a row of one
+        if self.inits == "shortlist":  # so that a config file need not write a tuple of one value
             object.__setattr__(self, "inits", ("shortlist",))

@@ -16,17 +16,17 @@ class TrainConfig:
     dataset: str = "phantom"
     """a task that `tljax datasets` lists"""
     init: str = "random"
-    """imagenet | radimagenet | random | a converted weights folder | a run folder"""
+    """a name that `tljax weights list` shows, such as imagenet | random | a weights folder | a run folder"""
     freeze: bool = False
     """train only the head first, with the backbone frozen, then everything"""
     train: Literal["all", "head", "last10"] = "all"
-    """what is trained (with --freeze: in the second phase): all, the head, or the last 10 Keras layers and the head"""
+    """what is trained (with --freeze, in the second phase): all, the head, or the head and the last 10 Keras layers"""
     fold: int = 1
     """the fold, 1..5"""
     seed: int = 0
     """seed of the random initialisation, the head, shuffling, augmentation and dropout"""
     tag: str = ""
-    """added to the run folder's name, to distinguish runs of different settings"""
+    """added to the name of the run folder, to distinguish runs with different settings"""
 
     # Locations
     data_dir: Path | None = None
@@ -34,7 +34,7 @@ class TrainConfig:
     folds_dir: Path | None = None
     """published fold lists: <task>/{train,val,test}_fold<k>.csv"""
     weights_dir: Path | None = None
-    """holds one folder of converted weights per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
+    """the folder of converted weights, one folder per name; default $TLJAX_WEIGHTS, then ~/.cache/tljax/weights"""
     download: bool = False
     """download the weights that --init names if they are missing"""
     workdir: Path = Path("runs")
@@ -44,7 +44,7 @@ class TrainConfig:
 
     # The network
     backbone: str = "resnet50"
-    """architecture of a random initialisation, e.g. resnet50 or resnet_tiny; for weights it is known"""
+    """architecture of a random initialisation, e.g. resnet50 or resnet_tiny; not used for weights"""
     variant: str | None = None
     """variant of a random initialisation, e.g. keras_v1 or torch_v1.5; default the first of its family"""
     dropout: float | None = None
@@ -54,13 +54,14 @@ class TrainConfig:
 
     # The data
     folds: Literal["paper", "grouped", "honest"] = "paper"
-    """rule of our own folds: the paper's, or grouped and stratified, with every image tested once (honest: old name)"""
+    """the rule for folds without --folds-dir. paper: the paper's; grouped: stratified, patients together, every image
+    tested once (honest is its old name)"""
     group_duplicates: bool = False
-    """keep duplicate images in the same part of our own folds; `tljax datasets` shows the duplicates"""
+    """keep duplicate images in the same part of a fold; `tljax datasets` shows the duplicates"""
     allow_leakage: bool = False
-    """train even if patients are in two parts of the fold; the run records it and the report shows it"""
+    """train even if images of one patient are in two parts of the fold; the run records this and the report shows it"""
     image_size: int | None = None
-    """side in pixels; default the paper's size for the task"""
+    """side of the images in pixels; default the task's size"""
     augment: Literal["paper", "none"] = "paper"
     """random rotation, shift, shear, zoom and flip of the training images"""
     skip_bad: bool = False
@@ -70,7 +71,7 @@ class TrainConfig:
 
     # The optimisation
     batch_size: int | None = None
-    """total over all devices; default the paper's size for the task"""
+    """images per batch, over all devices; default the task's batch size"""
     epochs: int = 200
     """largest number of epochs"""
     patience: int = 30
@@ -88,14 +89,15 @@ class TrainConfig:
     head_learning_rate: float = 1e-3
     """learning rate of Adam while only the head is trained"""
     head_select: Literal["val_accuracy", "last"] = "val_accuracy"
-    """which epoch's head the next phase starts from: the best one, or the last one as in the paper"""
+    """the epoch from which the second phase takes the head: the best one, or the last one as in the paper"""
     select: Literal["val_auc", "val_loss", "last"] = "val_auc"
-    """which epoch's weights are kept; the score also stops the training early. The paper's rule is val_loss"""
+    """the epoch whose weights are kept: the best by validation AUC or loss, or the last. This score also stops the
+    training early. The paper uses val_loss"""
     precision: Literal["float32", "bfloat16"] | None = None
     """precision of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
 
     save_seconds: float = 30.0
-    """shortest time between two saves of the resumable state, which a kill can lose; 0: save after every epoch"""
+    """shortest time between two saves of the state; a killed run loses at most this time. 0: save after every epoch"""
 
     # Display
     quiet: bool = False
@@ -111,19 +113,22 @@ class TrainConfig:
     coordinator: str | None = None
     """host:port of process 0"""
     num_processes: int | None = None
+    """total number of processes"""
     process_id: int | None = None
+    """number of this process, from 0"""
 
 
-# Settings that change no result: what is shown of a run, and the processes that share it.
+# Settings that do not change results: display, and processes.
 SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
 _PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
-# Settings in which a resumed run may differ: those above, locations, and storage, which changes rounding only.
+# Settings that may change when a run is resumed: those above, locations, and storage, which only changes rounding.
 INCIDENTAL = (*_PLACES, "download", "storage", "allow_leakage", "save_seconds", *SIGHT_AND_HOSTS)
 
 
 def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the recorded settings of a run, with those added that did not exist then, as JSON values.
+    """Returns the recorded settings of a run as JSON values, with the defaults of settings that did not exist then.
 
-    The default of every new setting is what was done before it existed, so that is what those runs were trained with.
+    The default of each new setting is the behaviour before the setting existed, so the result is how the run was
+    trained.
     """
     return to_json(TrainConfig()) | dict(recorded)

@@ -1,4 +1,4 @@
-"""What a person would guess without data: the more images a network was trained on, the better."""
+"""Pre-training size, a baseline that uses no data of the task: the more images a network was trained on, the better."""
 
 import math
 
@@ -12,10 +12,10 @@ TITLE = "pre-training size"
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """Returns 0, a network that was never trained, and infinity."""
+    """Returns 0, the value of a network that was never trained, and infinity."""
     return 0.0, math.inf
 
 
 def score(features: Float[np.ndarray, "n d"], labels: Labels, *, pretraining: float | None) -> Score:
-    """Returns log10(1 + images of the pre-training); NaN where unknown. Looks at neither features nor labels."""
+    """Returns log10(1 + number of images of the pre-training); NaN if unknown. Features and labels are not used."""
     return Score(math.nan if pretraining is None else math.log10(1 + pretraining))

@@ -1,7 +1,7 @@
-"""GBC (Pandy et al. 2022, https://arxiv.org/abs/2111.12780): how much do the classes overlap, each taken as a Gaussian?
+"""GBC (Pandy et al. 2022, https://arxiv.org/abs/2111.12780): the overlap of the classes, each modelled as a Gaussian.
 
-Minus the sum of the Bhattacharyya coefficients exp(-D_B) of every two classes, each pair in both orders as in the
-authors' code, on the first 64 principal components.
+The score is minus the sum of the Bhattacharyya coefficients exp(-D_B) over all pairs of classes, on the first 64
+principal components. As in the authors' code, each pair counts in both orders.
 """
 
 from typing import Literal
@@ -18,7 +18,7 @@ LEAST_VARIANCE = 1e-4  # as published
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """Returns -k (k - 1), where all classes are the same, and 0."""
+    """Returns -k (k - 1), the value if all classes are equal, and 0."""
     return -classes * (classes - 1.0), 0.0
 
 
@@ -30,9 +30,9 @@ def score(
 ) -> Score:
     """Returns minus the summed Bhattacharyya coefficients of the classes.
 
-    gaussian: one variance per class, or one per class and dimension. The authors' code counts the one variance of a
-    spherical Gaussian once instead of once per dimension; here its determinant is the paper's.
-    dimensions: principal components that stand for the features; None: the features as they are.
+    gaussian: `spherical` has one variance per class, `diagonal` one per class and dimension. In the determinant of a
+    spherical Gaussian, the authors' code counts the variance once; here it counts once per dimension, as in the paper.
+    dimensions: number of principal components that replace the features; None: the features themselves.
     """
     points = checked(features, labels)
     if dimensions is not None:
@@ -55,7 +55,7 @@ def distance(
     variance1: Float[np.ndarray, " d"],
     variance2: Float[np.ndarray, " d"],
 ) -> float:
-    """The Bhattacharyya distance of two Gaussians without correlations."""
+    """Returns the Bhattacharyya distance of two Gaussians with diagonal covariances."""
     average = (variance1 + variance2) / 2
     logs = np.log(average) - (np.log(variance1) + np.log(variance2)) / 2
     return float((np.square(mean1 - mean2) / average).sum() / 8 + logs.sum() / 2)

@@ -1,10 +1,10 @@
-"""H-score (Bao et al. 2019, https://arxiv.org/abs/2212.10082), regularised (Ibrahim et al. 2021,
-https://arxiv.org/abs/2110.06893): how much of the features' variance lies between the classes.
+"""H-score (Bao et al. 2019, https://arxiv.org/abs/2212.10082): the part of the features' variance between the classes.
 
-tr(S_a^-1 (1 - a) B), B the covariance of the class means, S_a the covariance of the features shrunk by a towards a
-multiple of the identity, a as Ledoit and Wolf (2004) choose it. Both covariances are divided by n: so the score cannot
-leave 0..k - 1. Dividing one by n and the other by n - 1, as some code does, or inverting a singular covariance with
-too small a cut-off, gives values above k - 1, which mean nothing.
+The score is regularised as by Ibrahim et al. 2021 (https://arxiv.org/abs/2110.06893): tr(S_a^-1 (1 - a) B), where B is
+the covariance of the class means, and S_a is the covariance of the features, shrunk by a towards a multiple of the
+identity. The shrinkage a is chosen as by Ledoit and Wolf (2004). Both covariances are divided by n, so the score is in
+0..k - 1. Some code divides one by n and the other by n - 1, or inverts a singular covariance with too small a cut-off;
+this gives meaningless values above k - 1.
 """
 
 import numpy as np
@@ -22,9 +22,9 @@ def bounds(classes: int) -> tuple[float, float]:
 
 
 def score(features: Float[np.ndarray, "n d"], labels: Labels, shrinkage: float | None = None) -> Score:
-    """Returns the regularised H-score; with `shrinkage` 0 the original one.
+    """Returns the regularised H-score, or with `shrinkage` 0 the original one.
 
-    shrinkage: a in 0..1; None: as Ledoit and Wolf choose it.
+    shrinkage: a, in 0..1; None: chosen as by Ledoit and Wolf.
     """
     points = isometric(checked(features, labels))
     channels = features.shape[1]
@@ -37,8 +37,10 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels, shrinkage: float |
 
 
 def ledoit_wolf(points: Float[np.ndarray, "n r"], channels: int) -> float:
-    """Returns the shrinkage of Ledoit & Wolf (2004, doi 10.1016/S0047-259X(03)00096-4) of centred points in `channels`
-    dimensions, in whatever coordinates."""
+    """Returns the shrinkage of Ledoit & Wolf (2004, doi 10.1016/S0047-259X(03)00096-4), in 0..1.
+
+    points: centred, in any orthogonal coordinates. channels: the number of dimensions of the features.
+    """
     count = len(points)
     variances = np.square(points).mean(axis=0)
     covariance = np.square(points.T @ points / count).sum()

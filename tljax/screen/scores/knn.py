@@ -1,7 +1,7 @@
-"""The AUC of the nearest neighbours by cosine similarity, on images that are not among them.
+"""Nearest neighbours: the AUC on test images of a classifier by cosine similarity to training images.
 
-The probability of a class is its share of the k nearest training images; k is chosen inside the training part, each
-image predicted from those of other groups.
+The probability of a class is its share among the k nearest training images. The number k is chosen within the training
+part, where each image is predicted from images of other groups.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tljax.statistics import metrics
 
 TITLE = "nearest neighbours (AUC)"
 NUMBERS = (1, 3, 5, 10, 20, 50, 100)
-BLOCK = 1024  # images compared with all others at a time
+BLOCK = 1024  # number of images that are compared with all others at once
 
 
 def bounds(classes: int) -> tuple[float, float]:
@@ -31,10 +31,10 @@ def score(
     folds: Sequence[Fold],
     groups: Integer[np.ndarray, " n"] | None = None,
 ) -> Score:
-    """Returns the mean over folds of the AUC on their test part, by the neighbours in their training part.
+    """Returns the mean over folds of the AUC on the test part, with neighbours from the training part.
 
-    folds: the validation parts are not used. groups: what must stay together, one number per image. The details hold
-    the chosen k.
+    folds: the validation parts are not used. groups: one number per image; images with the same number are no
+    neighbours when k is chosen. The details hold the chosen k.
     """
     points = checked(features, labels)
     length = np.linalg.norm(points, axis=1, keepdims=True)
@@ -58,9 +58,9 @@ def neighbours(
     pool: Int[np.ndarray, " m"],
     groups: Integer[np.ndarray, " n"] | None,
 ) -> Int[np.ndarray, "q k"]:
-    """The rows of `pool` nearest to each query, nearest first, as many as `NUMBERS` may ask for.
+    """Returns the rows of `pool` that are nearest to each query, nearest first, at most as many as `NUMBERS` needs.
 
-    groups: leaves out those of the query's own group, itself included.
+    groups: if given, rows of the query's own group, including the query itself, are left out.
     """
     largest = 0 if groups is None else np.unique(groups[pool], return_counts=True)[1].max()
     count = max(min(NUMBERS[-1], len(pool) - largest), 1)
@@ -75,5 +75,5 @@ def neighbours(
 
 
 def shares(nearest: Integer[np.ndarray, "q m"], k: int, classes: int) -> Float[np.ndarray, "q c"]:
-    """The share of each class among the labels of the first `k` neighbours."""
+    """Returns the share of each class among the labels of the first `k` neighbours."""
     return np.stack([(nearest[:, :k] == c).mean(axis=1) for c in range(classes)], axis=1)

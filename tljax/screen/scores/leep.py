@@ -1,7 +1,7 @@
-"""LEEP (Nguyen et al. 2020, https://arxiv.org/abs/2002.12462): can the labels be told from the source classes?
+"""LEEP (Nguyen et al. 2020, https://arxiv.org/abs/2002.12462): how well the source classes predict the labels.
 
-The network's own head gives each image probabilities of the source classes z; from these and the labels y follow the
-empirical P(y | z), and the score is the mean log of sum_z P(y | z) P(z | image).
+The network's own head gives the probabilities P(z | image) of the source classes z. Together with the labels y they
+give the empirical P(y | z). The score is the mean logarithm of sum_z P(y | z) P(z | image).
 """
 
 import numpy as np
@@ -15,21 +15,21 @@ TITLE = "LEEP"
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """A mean of logarithms of probabilities is at most 0."""
+    """Returns minus infinity and 0, the largest mean of logarithms of probabilities."""
     return -np.inf, 0.0
 
 
 def score(features: Float[np.ndarray, "n d"], labels: Labels, *, source: Float[np.ndarray, "n s"]) -> Score:
-    """Returns the log expected empirical prediction. `source`: probabilities of the source classes, rows sum to 1.
+    """Returns the log expected empirical prediction.
 
-    Raises UserError where they are no probabilities.
+    source: probabilities of the source classes; each row sums to 1. Raises UserError if they are not probabilities.
     """
     checked(features, labels)
     return Score(log_expected(source.astype(np.float64), labels))
 
 
 def log_expected(source: Float[np.ndarray, "n s"], labels: Labels) -> float:
-    """The mean over images of log sum_z P(label | z) P(z | image)."""
+    """Returns the mean over images of log sum_z P(label | z) P(z | image)."""
     if not (source >= 0).all() or not np.allclose(source.sum(axis=1), 1, atol=1e-3):
         raise UserError("source probabilities must not be negative, and those of an image must sum to 1")
     position = positions(labels)

@@ -1,6 +1,6 @@
-"""The AUC of a linear classifier on the frozen features, on images that it was not fitted to.
+"""Linear probe: the AUC on test images of a linear classifier on the frozen features.
 
-L2-regularised logistic regression, its strength chosen inside the training part of each fold.
+The classifier is an L2-regularised logistic regression, whose strength is chosen within the training part of each fold.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,11 @@ def score(
     folds: Sequence[Fold],
     groups: Integer[np.ndarray, " n"] | None = None,
 ) -> Score:
-    """Returns the mean over folds of the AUC on their test part, fitted to their training part.
+    """Returns the mean over folds of the AUC on the test part, of probes fitted to the training part.
 
-    folds: the validation parts are not used. groups: what must stay together inside the training part. seed: of the
-    inner folds. The details hold the chosen strengths, and the test probabilities `probabilities` fold by fold.
+    folds: the validation parts are not used. groups: one number per image; images with the same number stay together
+    within the training part. seed: seed of the inner folds. The details hold the chosen `strengths`, and the test
+    `probabilities` by fold.
     """
     points = checked(features, labels)
     found = probe.fit(points, labels, [fold.train for fold in folds], groups, seed=seed)

@@ -1,9 +1,9 @@
-"""LogME (You et al. 2021, https://proceedings.mlr.press/v139/you21b.html): evidence of a Bayesian linear model.
+"""LogME (You et al. 2021, https://proceedings.mlr.press/v139/you21b.html): the evidence of a Bayesian linear model.
 
-Each class against the rest is regressed on the features; the precisions of weights and noise maximise the evidence, by
-the fixed-point iteration of the extended paper (https://arxiv.org/abs/2110.10545). The score is the logarithm of that
-evidence per image, averaged over classes. The published code leaves the directions without data out of the determinant
-where images are fewer than features, which adds (d - n) / (2 n) log alpha; here they count, as in the paper.
+Each class against the rest is regressed on the features. The precisions of weights and noise maximise the evidence, by
+the fixed-point iteration of the extended paper (https://arxiv.org/abs/2110.10545). The score is the logarithm of this
+evidence per image, averaged over classes. If there are fewer images than features, the published code omits the
+directions without data from the determinant, which adds (d - n) / (2 n) log alpha. Here they count, as in the paper.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ ITERATIONS, SETTLED, EPSILON = 11, 1e-3, 1e-5  # as published
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """A density has no bounds."""
+    """Returns minus and plus infinity, as the logarithm of a density has no bounds."""
     return -np.inf, np.inf
 
 
@@ -41,10 +41,13 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
 def _evidence(
     left: Float[np.ndarray, "n r"], sigma: Float[np.ndarray, " r"], target: Float[np.ndarray, " n"], channels: int
 ) -> float:
-    """The maximal log evidence per image of one target, from the squared singular values and left vectors."""
+    """Returns the maximal log evidence per image of one target.
+
+    left, sigma: left singular vectors and squared singular values of the features.
+    """
     count = len(target)
     squared = np.square(left.T @ target)
-    outside = max(np.square(target).sum() - squared.sum(), 0.0)  # of the target, where no feature reaches
+    outside = max(np.square(target).sum() - squared.sum(), 0.0)  # the part of the target that is orthogonal to features
     alpha = beta = 1.0
     for _ in range(ITERATIONS):
         ratio = alpha / beta

@@ -1,9 +1,9 @@
-"""NCTI (Wang et al. 2023, https://arxiv.org/abs/2310.05708): how near are the features to neural collapse?
+"""NCTI (Wang et al. 2023, https://arxiv.org/abs/2310.05708): how close the features are to neural collapse.
 
-Three figures of a linear discriminant on the first 64 principal components: how far the classes spread (nuclear norm of
-the projected features), how well the nearest class mean is right (mean probability of the right class), and how little
-the predictions vary within a class (log of the summed nuclear norms). Each is brought to 0..1 over the candidates, so
-the score compares candidates with each other: it has no value for one network alone.
+Three quantities are computed from a linear discriminant on the first 64 principal components: the spread of the classes
+(nuclear norm of the projected features), the accuracy of the nearest class mean (mean probability of the right class),
+and the variation of the predictions within a class (log of the summed nuclear norms). Each is scaled to 0..1 over the
+candidates, so the score compares candidates with each other and has no value for a single network.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ LEAST = 1e-10
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """Returns the bounds over the candidates: two figures of 0..1 less a third."""
+    """Returns the bounds of the sum of two quantities in 0..1 minus a third one."""
     return -1.0, 2.0
 
 
 def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
-    """Returns the three figures as details, and NaN as the value: `pooled` makes one of them."""
+    """Returns the three quantities as details, and NaN as the value, which `pooled` computes from them."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     position = positions(labels)
@@ -47,7 +47,7 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
 
 
 def pooled(scores: Sequence[Score]) -> list[Score]:
-    """Returns the candidates' scores against each other: spread + nearest - variation, each in 0..1 over all."""
+    """Returns the scores of all candidates: spread + nearest - variation, each scaled to 0..1 over the candidates."""
     parts = {}
     for name in ("spread", "nearest", "variation"):
         values = np.array([each.details[name] for each in scores])

@@ -1,8 +1,8 @@
 """NLEEP (Li et al. 2021, https://arxiv.org/abs/2011.11200): LEEP with clusters of the features as source classes.
 
-The features are reduced to the principal components that hold 80 % of their variance; a Gaussian mixture with five
-components per class is fitted to them, and its posterior probabilities take the place of the source classes. The
-published code of several benchmarks leaves the logarithm out; here it is LEEP, as in the paper.
+The features are reduced to the principal components that hold 80 % of their variance. A Gaussian mixture with five
+components per class is fitted to them, and its posterior probabilities replace those of the source classes. The
+published code of several benchmarks omits the logarithm; here it is included, as in the paper.
 """
 
 import warnings
@@ -19,12 +19,12 @@ VARIANCE, PER_CLASS = 0.8, 5
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """A mean of logarithms of probabilities is at most 0."""
+    """Returns minus infinity and 0, the largest mean of logarithms of probabilities."""
     return -np.inf, 0.0
 
 
 def score(features: Float[np.ndarray, "n d"], labels: Labels, seed: int = 0) -> Score:
-    """Returns LEEP of the mixture's posteriors. `seed`: of the mixture's start."""
+    """Returns LEEP of the mixture's posterior probabilities. seed: seed of the mixture's initialisation."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 

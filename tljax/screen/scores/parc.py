@@ -1,7 +1,7 @@
-"""PARC (Bolya et al. 2021, https://arxiv.org/abs/2111.06977): are images of one class alike, of two classes unlike?
+"""PARC (Bolya et al. 2021, https://arxiv.org/abs/2111.06977): whether images of one class have similar features.
 
-Spearman's correlation, over all pairs of images, between the distance of their features (1 - Pearson's correlation of
-the standardised features) and that of their labels (1 - Pearson's correlation of their one-hot vectors).
+The score is Spearman's correlation, over all pairs of images, between the distance of their features (1 - Pearson's
+correlation of the standardised features) and that of their labels (1 - Pearson's correlation of their one-hot vectors).
 """
 
 import numpy as np
@@ -11,12 +11,12 @@ from tljax.screen.geometry import Labels, isometric, positions
 from tljax.screen.scores import Score, checked
 
 TITLE = "PARC"
-DIMENSIONS = 32  # principal components, as the authors recommend
-IMAGES = 3000  # at most: the pairs grow with their square
+DIMENSIONS = 32  # number of principal components, as the authors recommend
+IMAGES = 3000  # largest number of images, because the number of pairs grows with its square
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """Returns the bounds of a correlation (the authors show it in percent)."""
+    """Returns the bounds of a correlation. (The authors state it in percent.)"""
     return -1.0, 1.0
 
 
@@ -25,8 +25,8 @@ def score(
 ) -> Score:
     """Returns Spearman's correlation of the two distances.
 
-    dimensions: principal components that stand for the features; None: the features as they are. seed: of the images
-    drawn where there are more than 3,000.
+    dimensions: number of principal components that replace the features; None: the features themselves. seed: seed of
+    the draw of images, if there are more than 3,000.
     """
     from scipy.stats import rankdata
 
@@ -51,7 +51,7 @@ def score(
 
 
 def _principal(points: Float[np.ndarray, "n d"], dimensions: int) -> Float[np.ndarray, "n p"]:
-    """Principal components whose largest loading is positive, as scikit-learn's are: PARC depends on the signs."""
+    """Returns principal components whose largest loading is positive, as in scikit-learn: PARC depends on the signs."""
     found = isometric(points)[:, :dimensions]
     loadings = (points - points.mean(axis=0)).T @ found
     largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])]

@@ -1,9 +1,9 @@
 """SFDA (Shao et al. 2022, https://arxiv.org/abs/2207.03036): how well a self-challenging Fisher discriminant does.
 
-A discriminant with regularised within-class scatter gives each image a probability of its class; images it is sure of
-stay, the others are moved towards the other classes (confidence mixing); a second discriminant is fitted to these, and
-the score is the mean probability of the right class. Where images are fewer than features and the features are large,
-the regularisation vanishes and the score is 1 whatever the features.
+A discriminant with a regularised scatter within classes gives the probability of each image's class. The lower this
+probability is, the further the image is moved towards the other classes (confidence mixing). A second discriminant is
+fitted to the result, and the score is its mean probability of the right class. If there are fewer images than features
+and the features are large, the regularisation vanishes, and the score is 1 for any features.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ STRENGTH, LEAST = 5.0, 1e-10  # of the regularisation, as published
 
 
 def bounds(classes: int) -> tuple[float, float]:
-    """A mean probability."""
+    """Returns the bounds of a mean probability."""
     return 0.0, 1.0
 
 
@@ -41,12 +41,13 @@ def _within(points: Float[np.ndarray, "n r"], labels: Labels) -> Float[np.ndarra
 
 
 def _shrinkage(raw: Float[np.ndarray, "n d"], points: Float[np.ndarray, "n r"], labels: Labels) -> float:
-    """exp(-5 s), s the largest eigenvalue of the scatter within classes by three power iterations, as published.
+    """Returns exp(-5 s), where s is the largest eigenvalue of the scatter within classes, by three power iterations.
 
-    These start at the row sums of the d x d scatter; in the coordinates of `points` that is a product as well.
+    As in the published code, the iterations start from the row sums of the d x d scatter, which are also a matrix
+    product in the coordinates of `points`.
     """
     within = _within(points, labels)
-    sums = (raw - raw.mean(axis=0)).sum(axis=1)  # of each image: points times the vector of ones in these coordinates
+    sums = (raw - raw.mean(axis=0)).sum(axis=1)  # for each image, the product with a vector of ones
     ones = points.T @ sums / np.square(points).sum(axis=0)
 
     def scatter(vector: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
@@ -68,7 +69,7 @@ def _unit(vector: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
 def _probabilities(
     points: Float[np.ndarray, "n r"], labels: Labels, shrinkage: float, channels: int
 ) -> Float[np.ndarray, "n k"]:
-    """Of the classes, by a linear discriminant whose scatter is shrunk towards a multiple of the identity."""
+    """Returns class probabilities by a linear discriminant with a scatter shrunk towards a multiple of the identity."""
     from scipy.special import softmax
 
     within = _within(points, labels)

@@ -1,12 +1,12 @@
-"""The stages of a study, one file each, found by its name.
+"""Defines the stages of a study, one file each, found by its name.
 
 A stage declares
 
     ORDER: int                                      # its place among the stages
-    work(plan, earlier) -> Iterator[WorkItem]       # what is still to be done; earlier: the items of the stages before
-    write_tables(plan) -> None                      # its tables in `plan.results`, from what is on disk
+    work(plan, earlier) -> Iterator[WorkItem]       # the remaining work; earlier: the items of the stages before
+    write_tables(plan) -> None                      # writes its tables in `plan.results`, from files on disk
 
-Another installed package offers a stage through an entry point of the group `tljax.study.stages`.
+Another installed package can provide a stage through an entry point of the group `tljax.study.stages`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,16 @@ from tljax.study.work import WorkItem
 
 @runtime_checkable
 class Stage(Protocol):
-    """What a module of this package declares."""
+    """A module of this package."""
 
     ORDER: int
 
     def work(self, plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
-        """Yields what is still to be done. earlier: the items of the stages before."""
+        """Yields the remaining work. earlier: the items of the stages before."""
         ...
 
     def write_tables(self, plan: Plan) -> None:
-        """Writes the tables of the stage from what is on disk."""
+        """Writes the tables of the stage from files on disk."""
         ...
 
 
@@ -39,7 +39,7 @@ def stages() -> list[Stage]:
 
 
 def make_work(plan: Plan) -> list[WorkItem]:
-    """Returns everything that is still to be done, group by group, so that comparisons come early."""
+    """Returns all remaining work, ordered by group, so that comparisons can start early."""
     items: list[WorkItem] = []
     for stage in stages():
         items += stage.work(plan, tuple(items))
@@ -48,7 +48,7 @@ def make_work(plan: Plan) -> list[WorkItem]:
     def place(item: WorkItem) -> int:
         return position.get(item.place, -1) if item.place else -1
 
-    return sorted(items, key=place)  # stable: stages stay in their order
+    return sorted(items, key=place)  # the sort is stable, so the order of the stages is kept
 
 
 def write_tables(plan: Plan) -> None:

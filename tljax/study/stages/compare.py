@@ -1,4 +1,4 @@
-"""The stage that compares networks before and after fine-tuning, once per task, fold and condition, and its tables."""
+"""The stage that compares networks before and after fine-tuning, for each task, fold and condition."""
 
 import csv
 import dataclasses
@@ -34,12 +34,12 @@ class NetworkState:
 
     name: str
     init: str
-    freeze: bool | None  # None: before
+    freeze: bool | None  # None: before fine-tuning
     run: PlannedRun
 
     @property
     def is_random(self) -> bool:
-        """Whether it was never trained."""
+        """Whether the network was never trained."""
         return self.freeze is None and networks.is_random(self.init)
 
 
@@ -54,20 +54,20 @@ def before_tuning(run: PlannedRun) -> NetworkState:
 
 
 def states(group: Sequence[PlannedRun]) -> list[NetworkState]:
-    """Returns the networks of a group: those without freeze first, then with, then before fine-tuning."""
+    """Returns the networks of a group: those trained without freeze, then with freeze, then the initialisations."""
     after = sorted(map(after_tuning, group), key=lambda state: bool(state.freeze))
     before = {run.label: before_tuning(run) for run in group}
     return after + sorted(before.values(), key=lambda state: state.is_random)
 
 
 def pairs(found: Sequence[NetworkState]) -> list[tuple[NetworkState, NetworkState]]:
-    """Returns the pairs of the paper's tables, and the same pairs of networks that were trained from random."""
+    """Returns the pairs of the paper's tables, and the corresponding pairs for random initialisation."""
     wanted = [pair for pair in itertools.combinations(found, 2) if _wanted(*pair)]
     return wanted + [(state, _another_random(state)) for state in found if state.name == "random"]
 
 
 def _another_random(state: NetworkState) -> NetworkState:
-    """Returns a second random network, for what two of them have in common."""
+    """Returns a second random network, whose similarity to the first is the similarity by chance."""
     name = f"random:{state.run.config.seed + 1}"
     config = dataclasses.replace(state.run.config, init=name)
     return NetworkState(name, name, None, dataclasses.replace(state.run, config=config))
@@ -85,7 +85,7 @@ def _wanted(one: NetworkState, other: NetworkState) -> bool:
 
 
 def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
-    """Yields one item for each group that has a comparison to make, or a run that is yet to be trained."""
+    """Yields one item for each group with a missing comparison, or with a run that is not trained yet."""
     protocols, measures = plan.config.protocols, plan.config.measures
     if not protocols:
         return
@@ -98,15 +98,15 @@ def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
 
 
 def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], measures: Sequence[str]) -> None:
-    """Compares the networks of the finished runs of a group, as far as that is not done.
+    """Makes the missing comparisons between the networks of the finished runs of a group.
 
-    Raises UserError if none is finished.
+    Raises UserError if no run is finished.
     """
     from tljax.compare import compare
 
     group = [run for run in group if run.finished]
     if not group:
-        raise UserError("no run that it compares is finished")
+        raise UserError("none of the runs to compare is finished")
     todo = missing(group, protocols, measures)
     if not todo:
         return
@@ -135,7 +135,7 @@ def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], me
 
 
 def network_of(state: NetworkState) -> networks.Network:
-    """Returns the network, with the input that its run gave it."""
+    """Returns the network, with the input normalisation of its run."""
     config = state.run.config
     network = networks.resolve(
         config.init if state.freeze is None else str(state.run.folder),
@@ -160,7 +160,7 @@ def table_path(run: PlannedRun) -> Path:
 def missing(
     group: Sequence[PlannedRun], protocols: Sequence[Protocol], measures: Sequence[str]
 ) -> dict[Protocol, list[tuple[NetworkState, NetworkState]]]:
-    """Returns the pairs that are still to be compared, by protocol."""
+    """Returns the pairs that have not been compared yet, by protocol."""
     done = {_key(row) for row in read(group)}
     todo: dict[Protocol, list[tuple[NetworkState, NetworkState]]] = {
         protocol: [
@@ -174,12 +174,12 @@ def missing(
 
 
 def _key(row: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns what is compared at once: two networks, by a protocol and a measure."""
+    """Returns what identifies a comparison: protocol, both networks and measure."""
     return tuple(row[name] for name in ("protocol", "model1", "model2", "measure"))
 
 
 def read(group: Sequence[PlannedRun]) -> list[dict[str, str]]:
-    """Returns the comparisons of a group; without those of runs that were trained again since."""
+    """Returns the comparisons of a group, without those of runs that have been trained again since."""
     path = table_path(group[0]) if group else None
     if not path or not path.exists():
         return []
@@ -193,7 +193,7 @@ def read(group: Sequence[PlannedRun]) -> list[dict[str, str]]:
 
 
 def write_tables(plan: Plan) -> None:
-    """Writes `representations.csv`, `gain.csv` and the authors' tables of CCA. Holds one group in memory at a time."""
+    """Writes `representations.csv`, `gain.csv` and the authors' tables of CCA, with one group in memory at a time."""
     finished = plan.finished()
     groups = comparable(finished)
     columns = dict.fromkeys(key for group in groups for key in _columns(group))
@@ -216,7 +216,7 @@ def _columns(group: Sequence[PlannedRun]) -> list[str]:
 
 
 def _kept_on_the_way(groups: Sequence[Sequence[PlannedRun]], kept: list[dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Yields all comparisons; adds the unflagged mean CCA by the paper's protocol to `kept`."""
+    """Yields all comparisons, and adds rows of mean CCA by the paper's protocol without a flag to `kept`."""
     for group in groups:
         for row in read(group):
             row["condition"] = group[0].condition

@@ -1,4 +1,4 @@
-"""The stage that explains single networks: their first filters before and after fine-tuning, and Grad-CAM maps."""
+"""The stage that explains single networks: the first filters before and after fine-tuning, and Grad-CAM maps."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
 
 
 def paths(run: PlannedRun) -> tuple[Path, Path]:
-    """Returns the files of filters and of Grad-CAM."""
+    """Returns the file of filters and the file of Grad-CAM maps."""
     folder = run.config.workdir / FOLDER / run.config.dataset
     return folder / f"filters-{run.variant}.npz", folder / f"gradcam-{run.variant}.npz"
 
@@ -44,7 +44,7 @@ def is_done(run: PlannedRun) -> bool:
 
 
 def explain(run: PlannedRun) -> None:
-    """Writes the arrays that the report draws."""
+    """Writes the filters and Grad-CAM maps of a run, which the report draws."""
     from tljax.compare import saliency
 
     use_compilation_cache(run.config.cache_dir)

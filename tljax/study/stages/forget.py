@@ -13,7 +13,7 @@ ORDER = 90
 
 
 def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
-    """Yields one item per group that has weights, or will have them."""
+    """Yields one item for each group that has weights, or will have them."""
     if plan.config.keep != "none":
         return
     names: dict[Place | None, list[str]] = {}
@@ -23,7 +23,7 @@ def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
         place, trained = group[0].place, all(run.finished for run in group)
         if not trained or any((run.folder / runs.CHECKPOINT).exists() for run in group):
             needs = frozenset(names.get(place, ()))
-            name = f"forget weights of {group[0].place_name}"
+            name = f"remove weights of {group[0].place_name}"
             yield WorkItem(name, functools.partial(forget, group), needs=needs, place=place)
 
 

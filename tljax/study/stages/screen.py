@@ -1,4 +1,4 @@
-"""The stage that judges the initialisations of each task by their frozen features, before any is fine-tuned."""
+"""The stage that screens the initialisations of each task by their frozen features, before fine-tuning."""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ ORDER = 25  # after the pre-trainings, whose networks are candidates
 
 
 def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
-    """Yields one item for each task that is to be screened and was not."""
+    """Yields one item for each task that has not been screened."""
     if not plan.config.screen:
         return
     training = {item.folder: item.name for item in earlier if item.folder}
@@ -28,11 +28,11 @@ def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
 
 
 def screen_task(settings: Mapping[str, Any], called: Mapping[str, str]) -> None:
-    """Screens the initialisations of a task. called: their labels, by how they are given to training."""
+    """Screens the initialisations of a task. called: value for --init -> label."""
     from tljax.screen.screening import screen
 
     screen(ScreenConfig(**settings, networks=tuple(called), quiet=True), called)
 
 
 def write_tables(plan: Plan) -> None:
-    """Writes nothing: the tables of a screening are its own."""
+    """Writes nothing: the screening itself writes its tables."""

@@ -1,4 +1,4 @@
-"""The stage that trains the runs of the grid, and the tables of their scores."""
+"""The stage that trains the runs of the grid, and writes the tables of their scores."""
 
 import functools
 import itertools
@@ -26,7 +26,7 @@ AGREEMENT_COLUMNS = ("task", "model1", "model2", "freeze", "fold", *(field.name 
 
 
 def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
-    """Yields the trainings that are not finished: pre-trainings first, then the runs of each group."""
+    """Yields the unfinished trainings: first those for pre-training, then the runs of each group."""
     unfinished = [run for group in plan.groups for run in group if not run.finished]
     wanted = {run.source for run in unfinished}
     pretrain = [run for run in plan.grid.pretrain if run.folder in wanted and run.status == "unfinished"]
@@ -81,7 +81,7 @@ def _run_row(planned: PlannedRun) -> tuple:
 
 
 def _agreements(finished: Sequence[PlannedRun]) -> Iterator[tuple]:
-    """Yields the prediction similarity on the test images of every two runs of a group with the same freeze."""
+    """Yields the prediction similarity on the test images, for each pair of runs of a group with the same freeze."""
     for group in comparable(finished):
         tests = {run.folder: _test(run) for run in group} if len(group) > 1 else {}
         for one, other in itertools.combinations(group, 2):
@@ -98,7 +98,7 @@ def _agreements(finished: Sequence[PlannedRun]) -> Iterator[tuple]:
 
 
 def _test(planned: PlannedRun) -> tuple[runs.Predictions, list[str] | None]:
-    """Returns the test predictions in the order of the file names, and the patients if they are known."""
+    """Returns the test predictions, ordered by file name, and the patients; None if patients are unknown."""
     run = runs.read_run(planned.folder)
     test = run.predictions.of_split("test")
     order = np.argsort(np.array(test.files))
