@@ -1,10 +1,10 @@
-"""Which chance level is right if a patient has several images? Real images, each moved thirty or ten times.
+"""Which level by chance is right where a patient has several images? Real images, each moved thirty or ten times.
 
     python benchmarks/chance.py --data-dir BREAST [--weights-dir WEIGHTS] [--first imagenet] [--second random]
 
 A patient is one picture of the task; its images are warps of that picture, drawn as in training. So the images of a
 patient resemble each other. Two networks see all images; a mismatched pair joins an image in the first to another image
-in the second. "value" is the measure on the pairs that belong together. The chance levels are those of three rules:
+in the second. "value" is the measure on the pairs that belong together. The levels by chance are those of three rules:
 
     neighbour      the next image in a shuffled block; a block holds whole patients, and may be one patient
     tljax          whole patients with other patients, slot by slot (`tljax.compare.pairing.mismatch`)
@@ -93,7 +93,7 @@ def activations(network: networks.Network, pictures: np.ndarray) -> dict[str, np
 
 
 def chance(function, x: np.ndarray, y: np.ndarray, patients: int, each: int, seed: int) -> list[str]:
-    """Returns, written out, the value of the pairs that belong together, and the chance level of each rule."""
+    """Returns, written out, the value of the pairs that belong together, and the level by chance of each rule."""
 
     def value(partner: np.ndarray) -> float:
         return float(function(x.reshape(-1, x.shape[-1]), y[partner].reshape(-1, y.shape[-1])))

@@ -224,10 +224,10 @@ def test_json_that_is_not_a_run_is_corrupt_and_named(tmp_path, finished):
     (folder / runs.CONFIG).write_text(json.dumps({"config": [1]}))
     study = analyse(tmp_path)
     assert [run.status for run in study.runs] == ["finished", "corrupt", "corrupt", "corrupt"]
-    for run, reason in zip(
+    for run, told in zip(
         study.runs[1:], ("seed 'x'", "line 1 is not an object", "config is not an object"), strict=True
     ):
-        assert reason in run.problem and run.place in run.problem
+        assert told in run.problem and run.place in run.problem
 
 
 def test_tasks_have_the_order_of_the_plan(tmp_path):

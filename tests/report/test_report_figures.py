@@ -164,8 +164,8 @@ def test_each_condition_is_drawn_and_published_means_only_with_paper_preprocessi
     gallery = Gallery(tmp_path)
     with gallery.style():
         drawn = layer_curves.draw(gallery, two_preprocessings.tasks[0])
-    titles = [(figure.title.partition(":")[0], "paper preprocessing" in figure.title) for figure in drawn]
-    assert titles == [
+    told = [(figure.title.partition(":")[0], "paper preprocessing" in figure.title) for figure in drawn]
+    assert told == [
         ("Before and after fine-tuning", False), ("Between networks", False),
         ("Before and after fine-tuning", True), ("Between networks", True),
     ]  # fmt: skip

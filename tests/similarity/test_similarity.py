@@ -81,8 +81,8 @@ def test_invertible_maps_change_only_measures_that_are_not_affine_invariant(name
     rng = np.random.default_rng(1)
     sheared = x @ orthogonal(rng, 5) * np.array([1, 1, 1, 1, 10]) @ orthogonal(rng, 5)
     options = {"side": "y"} if name == "pwcca" else {}
-    change = abs(similarity(name, x, y, **options) - similarity(name, sheared, y, **options))
-    assert change < 2e-5 if name in AFFINE_INVARIANT else change > 1e-3
+    apart = abs(similarity(name, x, y, **options) - similarity(name, sheared, y, **options))
+    assert apart < 2e-5 if name in AFFINE_INVARIANT else apart > 1e-3
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -112,12 +112,12 @@ def test_the_order_of_samples_and_the_size_of_batches_do_not_matter(name, seed):
 def test_dead_and_duplicate_channels_change_the_rank_but_not_the_value(name):
     x, _ = features(3)
     hardened = np.concatenate([x, np.zeros((200, 2)), np.full((200, 1), 1000.1), x[:, :3]], axis=1)
-    itself = similarity(name, hardened, hardened)
-    assert itself == pytest.approx(1, abs=2e-6)
+    alike = similarity(name, hardened, hardened)
+    assert alike == pytest.approx(1, abs=2e-6)
     if name == "svcca":
-        assert itself.rank <= 5
+        assert alike.rank <= 5
     else:
-        assert (itself.rank1, itself.rank2) == (5, 5)
+        assert (alike.rank1, alike.rank2) == (5, 5)
     if name in AFFINE_INVARIANT:
         assert similarity(name, hardened, x) == pytest.approx(1, abs=2e-6)
 

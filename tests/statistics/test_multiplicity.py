@@ -35,10 +35,10 @@ def test_remaining_pairs_are_adjusted_among_themselves_if_the_best_beats_all():
     assert np.isnan(found["c", "d"])
 
 
-@pytest.mark.parametrize("exception", [{"p": 0.06}, {"p": NAN}, {"unconfirmed": True}])
-def test_all_pairs_are_adjusted_together_if_the_best_does_not_beat_all(exception):
-    p_values = {("b", "a"): 0.01, ("a", "c"): exception.get("p", 0.02), ("b", "c"): 0.03}
-    confirmed = {("b", "a"), ("b", "c")} | ({("a", "c")} if not exception.get("unconfirmed") else set())
+@pytest.mark.parametrize("spoilt", [{"p": 0.06}, {"p": NAN}, {"unconfirmed": True}])
+def test_all_pairs_are_adjusted_together_if_the_best_does_not_beat_all(spoilt):
+    p_values = {("b", "a"): 0.01, ("a", "c"): spoilt.get("p", 0.02), ("b", "c"): 0.03}
+    confirmed = {("b", "a"), ("b", "c")} | ({("a", "c")} if not spoilt.get("unconfirmed") else set())
     found = within_task(p_values, "a", confirmed)
     assert list(found) == list(p_values)
     assert list(found.values()) == pytest.approx(holm(list(p_values.values())), nan_ok=True)

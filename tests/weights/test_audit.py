@@ -1,4 +1,4 @@
-"""The audit names the input by whose images a network's batch normalisation was calibrated."""
+"""The audit finds the input normalisation with which a network was trained."""
 
 import dataclasses
 
@@ -21,14 +21,14 @@ COLOUR = [name for name, known in NORMALISATIONS.items() if known.channels in ("
 
 
 def pictures(count: int, seed: int) -> np.ndarray:
-    """Blurred colour noise: red is bright, blue is dark."""
+    """Returns images of blurred colour noise, with bright red and dark blue."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal((170, 120, 70), (40, 50, 30), (count, 8, 8, 3))
     return np.clip(np.kron(coarse, np.ones((1, 4, 4, 1))), 0, 255).astype(np.uint8)
 
 
 def trained_on(normalisation: Normalisation) -> Network:
-    """A small network whose running statistics are those of pictures with this input."""
+    """Returns a small network whose running statistics are those of images with this input."""
     model = models.build("resnet_tiny", "torch_v1.5", 2, dropout=0.0)
     for _, module in nnx.iter_modules(model):
         if hasattr(module, "momentum"):
@@ -41,7 +41,7 @@ def trained_on(normalisation: Normalisation) -> Network:
 
 
 @pytest.mark.parametrize("name", COLOUR)
-def test_the_input_of_the_training_is_the_nearest(name):
+def test_the_audit_finds_the_training_input(name):
     verdict = audit(trained_on(NORMALISATIONS[name]), pictures(32, seed=1))
     assert name in verdict.candidates[0].names and verdict.found, str(verdict)
     kinds = {name.split(",")[0] for candidate in verdict.found for name in candidate.names}
@@ -50,7 +50,7 @@ def test_the_input_of_the_training_is_the_nearest(name):
     assert kinds <= (nearly if name in nearly else first), str(verdict)
 
 
-def test_grey_images_do_not_tell_the_channel_order():
+def test_grey_images_leave_the_channel_order_open():
     grey = np.repeat(pictures(16, seed=2)[..., :1], 3, axis=-1)
     verdict = audit(trained_on(NORMALISATIONS["radimagenet_torch"]), grey)
     names = {name for candidate in verdict.candidates for name in candidate.names}
@@ -72,7 +72,7 @@ def test_copies_and_images_of_one_colour_do_not_count():
             audit(network, images)
 
 
-def test_a_file_that_is_no_image_and_a_size_of_nothing_are_refused(tmp_path):
+def test_a_damaged_image_and_an_image_size_of_zero_are_refused(tmp_path):
     network = trained_on(NORMALISATIONS["imagenet"])
     (tmp_path / "b.png").write_text("no image")
     with pytest.raises(UserError, match=r"b\.png is not an image .*remove the file from --images"):
@@ -96,7 +96,7 @@ def test_a_network_without_statistics_is_judged_by_a_probe():
     assert not verdict.found and "cannot tell" in str(verdict)
 
 
-def test_the_probe_names_the_input_that_alone_tells_the_classes(monkeypatch):
+def test_the_probe_finds_the_only_input_that_separates_the_classes(monkeypatch):
     labels = np.arange(80) % 2
     rng = np.random.default_rng(5)
 
@@ -112,13 +112,13 @@ def test_the_probe_names_the_input_that_alone_tells_the_classes(monkeypatch):
 def test_a_probe_needs_images_of_two_classes():
     network = transformer_with(NORMALISATIONS["imagenet"])
     for labels in (np.zeros(20, int), np.repeat([0, 1], (17, 3))):
-        with pytest.raises(UserError, match="at least 5 images of each"):
+        with pytest.raises(UserError, match="at least 5 images each"):
             audit_by_probe(network, pictures(20, seed=7), labels)
     with pytest.raises(UserError, match="folder of --images"):
         audit(network, pictures(20, seed=7))
 
 
-def test_folders_of_images_are_classes(tmp_path, capsys):
+def test_folders_of_images_are_read_as_classes(tmp_path, capsys):
     for number, picture in enumerate(pictures(12, seed=8)):
         folder = tmp_path / ("dark" if number % 2 else "bright")
         folder.mkdir(exist_ok=True)

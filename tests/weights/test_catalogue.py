@@ -1,4 +1,4 @@
-"""`--init imagenet` finds a converted folder, or says how to get one."""
+"""`--init imagenet` finds a converted folder, or the message says how to get one."""
 
 import pytest
 from weight_cards import CARD
@@ -8,7 +8,7 @@ from tljax.core.errors import UserError
 
 
 @pytest.mark.parametrize("name", ["imagenet", "radimagenet"])
-def test_a_whole_folder_is_found_in_the_directory_the_environment_or_the_cache(tmp_path, tensors, name, monkeypatch):
+def test_a_complete_folder_is_found_by_option_environment_or_default(tmp_path, tensors, name, monkeypatch):
     for place in ("given", "environment", "home/.cache/tljax/weights"):
         weights.save(tmp_path / place / name, tensors, CARD)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -27,7 +27,7 @@ def test_a_missing_folder_is_reported_with_the_source_and_the_command(tmp_path):
         weights.find("radimagenet", tmp_path)
 
 
-def test_half_a_folder_is_not_found(tmp_path, tensors):
+def test_an_incomplete_folder_is_not_found(tmp_path, tensors):
     weights.save(tmp_path / "imagenet", tensors, CARD)
     (tmp_path / "imagenet" / "card.json").unlink()
     with pytest.raises(UserError, match="no imagenet weights"):

@@ -1,4 +1,4 @@
-"""A weights folder is whole or refused, and what was saved is what is loaded, to the bit."""
+"""Weights folders: saved tensors are loaded exactly, and incomplete folders are refused."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from tljax.models.resnet import ARCHITECTURES, Architecture
 from tljax.weights import NORMALISATIONS, WeightsCard, networks
 
 
-def test_what_was_saved_is_loaded_to_the_bit(tmp_path, tensors):
+def test_saved_tensors_are_loaded_exactly(tmp_path, tensors):
     weights.save(tmp_path / "w", tensors, CARD)
     loaded, card = weights.load(tmp_path / "w")
     assert card == CARD
@@ -34,7 +34,7 @@ def test_a_card_without_a_head_has_no_classes(tmp_path, tensors):
     assert weights.read_card(tmp_path / "w").classes is None
 
 
-def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path, tensors):
+def test_an_existing_folder_is_overwritten_only_on_request(tmp_path, tensors):
     weights.save(tmp_path / "w", tensors, CARD)
     other = {name: tensor + 1 for name, tensor in tensors.items()}
     with pytest.raises(UserError, match="exists already"):
@@ -44,7 +44,7 @@ def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path, tensors):
     np.testing.assert_array_equal(weights.load(tmp_path / "w")[0]["bn1.mean"], other["bn1.mean"])
 
 
-def test_nan_is_refused_by_name_in_both_directions(tmp_path, tensors):
+def test_nan_is_refused_when_saving_and_loading(tmp_path, tensors):
     broken = tensors | {"bn1.mean": np.full(16, np.nan, np.float32)}
     with pytest.raises(UserError, match=r"'bn1\.mean'.*NaN"):
         weights.save(tmp_path / "w", broken, CARD)
@@ -61,7 +61,7 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path, tensors, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_cleared_and_that_of_a_living_one_kept(tmp_path, tensors):
+def test_temporary_folders_of_killed_processes_are_removed(tmp_path, tensors):
     process = subprocess.Popen(["true"])
     process.wait()
     places = [(platform.node(), process.pid), (platform.node(), os.getppid()), ("elsewhere", process.pid)]
@@ -73,7 +73,7 @@ def test_what_a_killed_process_left_is_cleared_and_that_of_a_living_one_kept(tmp
 
 
 @pytest.mark.parametrize("lost", ["card.json", "state"])
-def test_half_a_folder_is_refused(tmp_path, tensors, lost):
+def test_an_incomplete_folder_is_refused(tmp_path, tensors, lost):
     weights.save(tmp_path / "w", tensors, CARD)
     (tmp_path / "w" / lost).rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="not a weights folder"):
@@ -90,14 +90,14 @@ def test_damaged_tensors_are_refused(tmp_path, tensors):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"normalisation": {}, "classes": None})])
-def test_a_card_that_is_none_is_refused(tmp_path, tensors, text):
+def test_an_invalid_card_is_refused(tmp_path, tensors, text):
     weights.save(tmp_path / "w", tensors, CARD)
     (tmp_path / "w" / "card.json").write_text(text)
     with pytest.raises(UserError, match="not the card"):
         weights.load(tmp_path / "w")
 
 
-def test_a_folder_written_by_0_1_0_computes_what_it_did(tmp_path, monkeypatch):
+def test_a_folder_of_version_0_1_0_gives_the_same_outputs(tmp_path, monkeypatch):
     """Made by golden/weights_folder.py."""
     monkeypatch.setitem(ARCHITECTURES, "resnet_micro", Architecture((1,), 8))
     with tarfile.open(Path(__file__).parents[1] / "golden" / "weights_0.1.0.tar.gz") as archive:

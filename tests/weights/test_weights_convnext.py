@@ -34,7 +34,7 @@ FORMATS = ["torchvision-convnext", "timm-convnext", "convnext", "huggingface-din
 
 
 def file_of(form: str, path: Path, *changes) -> Path:
-    """A file of the tests' weights, changed."""
+    """Writes a file with the weights of the tests, after `change`."""
     state = in_format(random_tensors("convnext_micro", "torch"), form, "convnext_micro", "torch")
     for change in changes:
         change(state)
@@ -61,7 +61,7 @@ def test_conversion_keeps_every_value(form, tmp_path):
         np.testing.assert_array_equal(tensor, expected[name])
 
 
-def test_another_input_is_taken_when_it_is_asked_for(tmp_path):
+def test_the_input_can_be_overridden(tmp_path):
     assert "--normalisation clip" in convert(file_of("timm-convnext", tmp_path)).card.note
     found = convert(file_of("timm-convnext", tmp_path), normalisation="clip", variant="transformers")
     assert found.card.normalisation == NORMALISATIONS["clip"] and found.card.variant == "transformers"
@@ -88,7 +88,7 @@ def norm_before_pooling(state: dict[str, np.ndarray]) -> None:
             lambda s: s.update({"stages.2.blocks.0.beta": np.ones(3, np.float32)}),
             r"no place .*'stages\.2\.blocks\.0\.beta'",
         ),
-        (lambda s: s.update({"stem.0.weight": np.ones((8, 1, 4, 4), np.float32)}), "images of 1 channel, ours of 3"),
+        (lambda s: s.update({"stem.0.weight": np.ones((8, 1, 4, 4), np.float32)}), "1 channel, but ours takes 3"),
         (lambda s: s.update({"stem.0.weight": np.ones((8, 3, 3, 3), np.float32)}), "this kernel is 3 x 3"),
         (
             lambda s: s.update({"stages.1.blocks.0.conv_dw.weight": np.ones((16, 1, 5, 5), np.float32)}),
@@ -107,7 +107,7 @@ def norm_before_pooling(state: dict[str, np.ndarray]) -> None:
         ),
     ],
 )
-def test_what_is_another_network_is_refused_by_name(change, message, tmp_path):
+def test_other_networks_are_refused_by_name(change, message, tmp_path):
     with pytest.raises(UserError, match=message):
         convert(file_of("timm-convnext", tmp_path, change))
 
@@ -120,7 +120,7 @@ def test_another_family_is_refused_by_name(tmp_path):
         convert(write_safetensors(tmp_path / "resnet.safetensors", resnet), backbone="convnext_tiny")
 
 
-def test_a_network_is_exported_as_torchvision_has_it_and_read_again(tmp_path):
+def test_export_has_torchvisions_names_and_reads_back(tmp_path):
     found = convert(file_of("timm-convnext", tmp_path))
     save(tmp_path / "weights", found.tensors, found.card)
     export(tmp_path / "weights", tmp_path / "back.safetensors", "safetensors")
@@ -136,12 +136,12 @@ def test_a_network_is_exported_as_torchvision_has_it_and_read_again(tmp_path):
 @pytest.mark.parametrize(
     ("variant", "note"),
     [
-        ("torch", "which loads the file as it is"),
+        ("torch", "which loads the file unchanged"),
         ("transformers", "epsilon of its last LayerNorm is 1e-12, not 1e-06"),
         ("keras_norm_first", "pooling comes after its last LayerNorm"),
     ],
 )
-def test_an_export_says_what_torchvisions_network_would_compute_otherwise(variant, note, tmp_path):
+def test_an_export_states_how_it_differs_from_torchvision(variant, note, tmp_path):
     found = convert(file_of("torchvision-convnext", tmp_path), variant=variant)
     save(tmp_path / "weights", found.tensors, found.card)
     assert note in export(tmp_path / "weights", tmp_path / "back.pth", "torch")[0]
@@ -182,7 +182,7 @@ def test_the_published_checkpoints_are_supported(name):
 
 @pytest.fixture(scope="module")
 def keras_networks():
-    """Networks of the tests' weights: with top, without it in a user's model, and such that take other input."""
+    """Keras networks with the weights of the tests: with top, within a user's model, and with other inputs."""
     expected = random_tensors("convnext_micro", "keras")
     with keras_network.loosened():
 
@@ -211,7 +211,7 @@ def keras_networks():
 
 
 def _weight(expected, layer, weight) -> np.ndarray:
-    """Of one of Keras' layers, by its name and not by the format's names."""
+    """Returns the tensor of a Keras layer, found without the format's names."""
     leaf = {"gamma": "scale", "beta": "bias"}.get(weight.name, weight.name)
     name = layer.name.removeprefix("my_net_")
     if found := re.fullmatch(r"stage_(\d)_block_(\d)_(\w+)", name):
@@ -230,7 +230,7 @@ def _weight(expected, layer, weight) -> np.ndarray:
 
 
 def written(network, path: Path) -> Path:
-    """Saves a Keras network as the suffix says; `.legacy.h5` holds the weights as Keras 2 keeps them."""
+    """Saves a Keras network in the format of the suffix; `.legacy.h5` has the layout of Keras 2."""
     with keras_network.loosened():
         if path.name.endswith(".legacy.h5"):
             with h5py.File(path, "w") as file:
@@ -244,7 +244,7 @@ def written(network, path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".legacy.h5", ".h5"])
 @pytest.mark.parametrize(("kind", "variant"), [("top", "keras"), ("user", "keras_norm_first"), ("pooled", "keras")])
-def test_files_of_keras_keep_every_value_and_tell_where_the_pooling_is(kind, variant, suffix, keras_networks, tmp_path):
+def test_keras_files_keep_every_value_and_show_the_place_of_pooling(kind, variant, suffix, keras_networks, tmp_path):
     expected = random_tensors("convnext_micro", "keras")
     found = convert(written(keras_networks[kind], tmp_path / f"file{suffix}"))
     assert (found.card.format, found.card.backbone, found.card.variant) == ("keras-convnext", "convnext_micro", variant)
@@ -260,7 +260,7 @@ def test_files_of_keras_keep_every_value_and_tell_where_the_pooling_is(kind, var
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".legacy.h5", ".h5"])
 @pytest.mark.parametrize(("kind", "variant"), [("no top", "keras_norm_first"), ("bare", "keras")])
-def test_a_network_alone_tells_whether_it_pools(kind, variant, suffix, keras_networks, tmp_path):
+def test_a_network_without_a_head_shows_whether_it_pools(kind, variant, suffix, keras_networks, tmp_path):
     assert convert(written(keras_networks[kind], tmp_path / f"file{suffix}")).card.variant == variant
 
 
@@ -283,12 +283,12 @@ def test_verification_runs_keras_own_network(kind, keras_networks, tmp_path, mon
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_layer_that_changes_the_pixels_before_the_network_is_refused(suffix, keras_networks, tmp_path):
     path = written(keras_networks["rescaled"], tmp_path / f"file{suffix}")
-    with pytest.raises(UserError, match=r"gives its network other input .* 'rescaling"):
+    with pytest.raises(UserError, match=r"change the pixels .*'rescaling"):
         convert(path)
     assert convert(path, normalisation="inception").card.normalisation == NORMALISATIONS["inception"]
 
 
-def test_a_network_without_its_own_normalisation_says_what_its_input_is_taken_for(keras_networks, tmp_path):
+def test_the_assumed_input_without_own_normalisation_is_stated(keras_networks, tmp_path):
     assert "include_preprocessing=False" in convert(written(keras_networks["bare"], tmp_path / "file.keras")).card.note
 
 
@@ -298,11 +298,11 @@ def test_a_network_without_its_own_normalisation_says_what_its_input_is_taken_fo
         ("my_net_stage_0_block_1_layernorm", {"epsilon": 1e-3}, "epsilon 0.001, where a ConvNeXt has 1e-06"),
         ("my_net_stage_1_block_0_depthwise_conv", {"padding": "valid"}, "padding valid"),
         ("my_net_stage_1_block_0_pointwise_conv_1", {"activation": "relu"}, "activation relu"),
-        ("my_net_stage_2_block_0_gelu", {"activation": "relu"}, "is no exact GELU"),
+        ("my_net_stage_2_block_0_gelu", {"activation": "relu"}, "is not an exact GELU"),
     ],
 )
-def test_a_description_of_another_network_is_refused_by_its_layer(layer, change, message, keras_networks, tmp_path):
-    """The file's own words are changed, as another maker of the same layers would write them."""
+def test_a_description_of_another_network_names_the_layer(layer, change, message, keras_networks, tmp_path):
+    """The test changes the description in the file."""
     path = written(keras_networks["top"], tmp_path / "file.keras")
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

@@ -36,7 +36,7 @@ def state(form: str, variant: str) -> dict[str, np.ndarray]:
 
 
 def assert_converts(path: Path, form: str, variant: str, *, has_head: bool):
-    """Returns the conversion, all of whose tensors are the tests'."""
+    """Converts a file, checks that every tensor is that of the tests, and returns the conversion."""
     found = convert(path)
     assert (found.card.format, found.card.backbone, found.card.variant) == (form, TINY, variant)
     for name, tensor in random_tensors(TINY, variant).items():
@@ -85,14 +85,14 @@ def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
         ("torchxrayvision", "torch_grey", "xrv", False),
     ],
 )
-def test_tensors_of_pytorch_files_are_ours_to_the_bit(form, variant, normalisation, has_head, tmp_path):
+def test_tensors_of_pytorch_files_are_converted_exactly(form, variant, normalisation, has_head, tmp_path):
     found = assert_converts(write_torch(tmp_path / "w.pth", state(form, variant)), form, variant, has_head=has_head)
     assert found.card.normalisation == NORMALISATIONS[normalisation]
 
 
 @pytest.mark.parametrize("named", ["conv1_conv", "conv1/conv"])
 @pytest.mark.parametrize("is_model", [False, True])
-def test_tensors_of_keras_files_are_ours_to_the_bit(named, is_model, tmp_path):
+def test_tensors_of_keras_files_are_converted_exactly(named, is_model, tmp_path):
     """Before Keras 3 the first layers were called 'conv1/conv' and 'conv1/bn'."""
     file = state("keras-densenet", "keras")
     layers = {name: name.split("/")[0].replace("conv1_", named.removesuffix("conv"), 1) for name in file}
@@ -104,7 +104,7 @@ def test_tensors_of_keras_files_are_ours_to_the_bit(named, is_model, tmp_path):
     assert found.card.normalisation == NORMALISATIONS["imagenet"]
 
 
-def test_a_whole_keras_model_without_head_is_taken_for_radimagenets(tmp_path):
+def test_a_whole_keras_model_without_head_is_read_as_radimagenet(tmp_path):
     file = {name: value for name, value in state("keras-densenet", "keras").items() if "predictions" not in name}
     path = write_hdf5(tmp_path / "w.h5", file, KERAS_2, group="model_weights")
     found = assert_converts(path, "radimagenet-densenet", "keras", has_head=False)
@@ -114,12 +114,12 @@ def test_a_whole_keras_model_without_head_is_taken_for_radimagenets(tmp_path):
     assert convert(behind).card.format == "radimagenet-densenet"
 
 
-def test_the_preprocessing_of_another_network_is_no_input_of_a_densenet(tmp_path):
-    """It is that of Keras' ResNet50; a DenseNet takes other pixels."""
+def test_resnet_preprocessing_before_a_densenet_is_refused(tmp_path):
+    """A DenseNet has another input than Keras' ResNet50."""
     path = write_hdf5(tmp_path / "w.h5", state("keras-densenet", "keras"), KERAS_2)
     with h5py.File(path, "a") as file:
         file.attrs["layer_names"] = ["images", "tf.__operators__.getitem", "tf.nn.bias_add", "conv1/conv"]
-    with pytest.raises(UserError, match=r"other input .*by 'tf.__operators__.getitem', 'tf.nn.bias_add' before it"):
+    with pytest.raises(UserError, match=r"change the pixels .*'tf.__operators__.getitem', 'tf.nn.bias_add'"):
         convert(path)
 
 
@@ -162,7 +162,7 @@ def test_a_densenet_and_a_resnet_are_not_mistaken_for_each_other(form, variant, 
 
 
 @pytest.mark.parametrize(("form", "variant"), [("torchvision-densenet", "torch"), ("keras-densenet", "keras")])
-def test_a_densenet_that_we_do_not_have_is_named(form, variant, tmp_path):
+def test_an_unknown_densenet_is_described(form, variant, tmp_path):
     file = state(form, variant)
     more = {
         name.replace("denselayer1", "denselayer2").replace("conv5_block1", "conv5_block2"): value
@@ -177,11 +177,11 @@ def test_a_densenet_that_we_do_not_have_is_named(form, variant, tmp_path):
 
 def test_a_stem_of_several_convolutions_is_refused(tmp_path):
     file = state("torchvision-densenet", "torch") | {"features.conv1.weight": np.ones((16, 16, 3, 3), np.float32)}
-    with pytest.raises(UserError, match="stem is several convolutions"):
+    with pytest.raises(UserError, match="stem has several convolutions"):
         convert(write_torch(tmp_path / "w.pth", file))
 
 
-def test_an_input_of_another_depth_is_refused(tmp_path):
+def test_an_input_with_another_number_of_channels_is_refused(tmp_path):
     path = write_torch(tmp_path / "w.pth", state("torchxrayvision", "torch_grey"))
     with pytest.raises(UserError, match=r"--normalisation imagenet gives 3 channels; the network in .* takes 1"):
         convert(path, normalisation="imagenet")
@@ -199,7 +199,7 @@ def test_a_network_is_exported_with_its_head_and_read_again(variant, tmp_path):
     save(tmp_path / "weights", tensors, card)
     notes = export(tmp_path / "weights", tmp_path / "back.safetensors", "safetensors")
     told = {
-        "torch": "loads the file as it is",
+        "torch": "loads the file unchanged",
         "torch_no_relu": "no ReLU",
         "torch_grey": "1 channel",
         "keras": "1.001e-05",
@@ -229,7 +229,7 @@ def test_a_conversion_is_compared_with_torchvisions_network(tmp_path):
 def test_a_missing_library_is_named(tmp_path, monkeypatch):
     path = write_torch(tmp_path / "w.pth", state("torchvision-densenet", "torch"))
     monkeypatch.setattr(reference.importlib.util, "find_spec", lambda name: None if name == "torchvision" else object())
-    with pytest.raises(UserError, match="pip install torchvision, or leave --verify out"):
+    with pytest.raises(UserError, match="pip install torchvision, or leave out --verify"):
         verify.original_outputs(path, convert(path))
 
 
@@ -258,8 +258,8 @@ def tiny_of_keras(epsilon: float, activation: str = "relu") -> keras.Model:
 
 
 @pytest.mark.parametrize("epsilon", [1.001e-5, 1e-3])
-def test_a_keras_model_of_another_epsilon_computes_the_same(epsilon, tmp_path, monkeypatch):
-    """And it is compared with Keras' own network."""
+def test_a_keras_model_with_another_epsilon_gives_the_same_outputs(epsilon, tmp_path, monkeypatch):
+    """The outputs are also compared with those of Keras' own network."""
     with keras_network.loosened():
         network = tiny_of_keras(epsilon)
         file = {name: v for name, v in state("keras-densenet", "keras").items() if "predictions" not in name}
@@ -279,19 +279,19 @@ def test_a_keras_model_of_another_epsilon_computes_the_same(epsilon, tmp_path, m
 
 
 @pytest.mark.parametrize("pooling", ["GlobalMaxPooling2D", "GlobalAveragePooling2D"])
-def test_a_keras_model_that_pools_by_the_maximum_says_so(pooling, tmp_path):
+def test_maximum_pooling_of_a_keras_model_is_stated(pooling, tmp_path):
     with keras_network.loosened():
         network = tiny_of_keras(1.001e-5)
         keras.Model(network.input, getattr(keras.layers, pooling)(name="pooled")(network.output)).save(
             tmp_path / "w.keras"
         )
     remarks = convert(tmp_path / "w.keras").remarks
-    assert any("'pooled' of the file pools by the maximum" in each for each in remarks) == (
+    assert any("'pooled' of the file takes the maximum over positions" in each for each in remarks) == (
         pooling == "GlobalMaxPooling2D"
     )
 
 
-def test_a_keras_model_whose_last_activation_is_another_is_refused(tmp_path):
+def test_a_keras_model_with_another_last_activation_is_refused(tmp_path):
     with keras_network.loosened():
         tiny_of_keras(1.001e-5, "tanh").save(tmp_path / "w.keras")
     with pytest.raises(UserError, match=r"describes another network .*'block4' is not there.* relu\(bn\)"):
@@ -299,8 +299,8 @@ def test_a_keras_model_whose_last_activation_is_another_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["xrv", "grey"])
-def test_the_audit_names_the_input_of_one_channel(name):
-    """By the images that the running statistics are of."""
+def test_the_audit_finds_the_input_of_a_one_channel_network(name):
+    """The running statistics are those of the images of the audit."""
     model = models.build(TINY, "torch_grey", 2, dropout=0.0)
     for _, module in nnx.iter_modules(model):
         if hasattr(module, "momentum"):

@@ -1,4 +1,4 @@
-"""A Keras file that describes its layers is held to it: what computes something else than our network is refused."""
+"""Keras files that describe their layers: a description that differs from our network is refused."""
 
 import h5py
 import keras
@@ -36,7 +36,7 @@ def network():
 
 
 def changed(network, change):
-    """The network of a description in which `change` was made to the configuration of each layer."""
+    """Returns the network after `change` is applied to the configuration of each layer."""
     description = network.get_config()
     for layer in description["layers"]:
         change(layer["class_name"], layer["config"])
@@ -62,7 +62,7 @@ def without_pool_padding(kind, config):
 
 
 def strides_in_the_second_convolution(_, config):
-    """Padded on one side alone, as 'same' has it with a stride: neither Keras' network nor torchvision's."""
+    """Pads only on one side, as 'same' does with a stride, unlike the networks of Keras and torchvision."""
     if config["name"].endswith(("block1_1_conv", "block1_2_conv")) and not config["name"].startswith("conv2"):
         config["strides"] = (2, 2) if config["name"].endswith("2_conv") else (1, 1)
 
@@ -79,7 +79,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_another_network_is_refused_by_the_layer_that_differs(kind, network, tmp_path):
+def test_another_network_is_refused_and_the_differing_layer_is_named(kind, network, tmp_path):
     change, *facts = CHANGES[kind]
     changed(network, change).save(tmp_path / "w.keras")
     keras.saving.save_model(changed(network, change), tmp_path / "w.h5")
@@ -90,13 +90,13 @@ def test_another_network_is_refused_by_the_layer_that_differs(kind, network, tmp
             assert all(fact in str(refusal.value) for fact in facts) and "\n" not in str(refusal.value)
 
 
-def test_a_network_that_ends_otherwise_is_refused(network, tmp_path):
+def test_a_network_with_another_end_is_refused(network, tmp_path):
     keras.Model(network.input, network.layers[-2].output).save(tmp_path / "w.keras")  # without its last ReLU
     with pytest.raises(UserError, match=r"'block4\.0' is not there"):
         weights.convert(tmp_path / "w.keras")
 
 
-def test_strides_in_the_second_convolutions_are_the_other_variant(tmp_path):
+def test_strides_in_the_second_convolutions_give_the_other_variant(tmp_path):
     network, probe = keras_network.build(SMALL, KERAS_LAYERS, 0, IMAGES.shape[1:], stride_in_first=False)
     keras_network.fill(network, in_format(random_tensors("small", "keras_v1"), "keras"))
     network.save(tmp_path / "w.keras")
@@ -109,7 +109,7 @@ def test_strides_in_the_second_convolutions_are_the_other_variant(tmp_path):
 
 
 def behind(layer, network, functional=False):
-    """A model that gives its images to `layer`, then to the network, then to a head."""
+    """Returns a model of `layer`, then the network, then a head."""
     head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     if not functional:
         return keras.Sequential([keras.Input(SIZE), layer, network, *head])
@@ -128,24 +128,24 @@ def behind(layer, network, functional=False):
         (lambda: keras.Sequential([keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 255)], name="both"), "both"),
     ],
 )
-def test_layers_that_give_the_network_other_input(layer, name, functional, network, tmp_path):
+def test_layers_that_change_the_pixels_are_refused(layer, name, functional, network, tmp_path):
     behind(layer(), network, functional).save(tmp_path / "w.keras")
-    with pytest.raises(UserError, match=rf"other input .*'{name}.*--normalisation"):
+    with pytest.raises(UserError, match=rf"change the pixels .*'{name}.*--normalisation"):
         weights.convert(tmp_path / "w.keras")
     conversion = weights.convert(tmp_path / "w.keras", normalisation="imagenet")
     assert conversion.card.normalisation == NORMALISATIONS["imagenet"]
     assert any(remark.startswith(f"left out before the network: '{name}") for remark in conversion.remarks)
 
 
-def test_operations_that_give_the_network_other_input(network, tmp_path):
+def test_operations_that_change_the_pixels_are_refused(network, tmp_path):
     behind(lambda images: images / 255.0, network, functional=True).save(tmp_path / "w.keras")
-    with pytest.raises(UserError, match=r"other input .*'true_divide"):
+    with pytest.raises(UserError, match=r"change the pixels .*'true_divide"):
         weights.convert(tmp_path / "w.keras")
 
 
 @pytest.mark.parametrize("added", [0.0, 1.0])
-def test_keras_own_preprocessing_in_the_model_is_the_input_that_is_assumed(added, network, tmp_path):
-    """And nothing that is nearly the same."""
+def test_keras_preprocess_input_in_the_model_is_accepted(added, network, tmp_path):
+    """Preprocessing that is only similar is refused."""
 
     def preprocess(images):
         images = keras.applications.resnet50.preprocess_input(keras.layers.RandomFlip()(images))
@@ -155,7 +155,7 @@ def test_keras_own_preprocessing_in_the_model_is_the_input_that_is_assumed(added
     for save, name in ((model.save, "w.keras"), (lambda path: keras.saving.save_model(model, path), "w.h5")):
         save(tmp_path / name)
         if added:
-            with pytest.raises(UserError, match="other input"):
+            with pytest.raises(UserError, match="change the pixels"):
                 weights.convert(tmp_path / name)
         else:
             assert weights.convert(tmp_path / name).card.normalisation == NORMALISATIONS["caffe"]
@@ -174,8 +174,8 @@ KERAS_2_INPUT = [  # layer, class, function, source, arguments
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_preprocessing_as_keras_2_described_it(count, network):
-    """Reversed channels alone are other input."""
+def test_preprocess_input_as_described_by_keras_2_is_accepted(count, network):
+    """Reversed channels without the subtraction of the mean are refused."""
     layers = [{"class_name": "InputLayer", "config": {"name": "images"}, "inbound_nodes": []}]
     for name, kind, function, source, arguments in KERAS_2_INPUT[:count]:
         config = {"name": name, "function": function}
@@ -187,16 +187,16 @@ def test_preprocessing_as_keras_2_described_it(count, network):
     assert keras_input.described(model, "conv1_conv") == ([] if count == 2 else ["flip"])
 
 
-def test_augmentation_before_the_network_is_no_other_input(network, tmp_path):
+def test_augmentation_before_the_network_is_accepted(network, tmp_path):
     behind(keras.layers.RandomFlip(), network).save(tmp_path / "w.keras")
     assert weights.convert(tmp_path / "w.keras").card.normalisation == NORMALISATIONS["caffe"]
 
 
-def test_a_normalisation_shows_in_a_file_of_weights_alone(tmp_path):
+def test_a_normalisation_layer_is_found_in_a_weights_file(tmp_path):
     state = in_format(random_tensors("small", "keras_v1"), "keras")
     state |= {f"normalization/{leaf}": np.ones(3, np.float32) for leaf in ("mean", "variance")}
     path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
-    with pytest.raises(UserError, match="'normalization' before it"):
+    with pytest.raises(UserError, match="'normalization', so its input"):
         weights.convert(path)
     assert set(weights.convert(path, normalisation="caffe").aside) == {"normalization/mean", "normalization/variance"}
 
@@ -210,25 +210,25 @@ def test_a_normalisation_shows_in_a_file_of_weights_alone(tmp_path):
         (["images", "conv1_conv", "lambda"], []),
     ],
 )
-def test_layers_without_tensors_show_in_a_file_of_weights_alone(layers, found, tmp_path):
+def test_layers_without_tensors_are_found_in_a_weights_file(layers, found, tmp_path):
     state = in_format(random_tensors("small", "keras_v1"), "keras")
     path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
     with h5py.File(path, "a") as file:
         file.attrs["layer_names"] = layers
     if found:
-        with pytest.raises(UserError, match=f"other input .*by '{found[0]}' before it"):
+        with pytest.raises(UserError, match=f"change the pixels .*'{found[0]}', so its input"):
             weights.convert(path)
     assert weights.convert(path, normalisation="radimagenet").card.normalisation == NORMALISATIONS["radimagenet"]
     assert found or weights.convert(path).card.normalisation == NORMALISATIONS["caffe"]
 
 
-def test_a_rescaling_shows_in_the_weights_of_keras_3(network, tmp_path):
+def test_a_rescaling_layer_is_found_in_keras_3_weights(network, tmp_path):
     behind(keras.layers.Rescaling(1 / 255), network).save_weights(tmp_path / "model.weights.h5")
-    with pytest.raises(UserError, match=r"other input .*by 'rescaling' before it"):
+    with pytest.raises(UserError, match=r"change the pixels .*'rescaling', so its input"):
         weights.convert(tmp_path / "model.weights.h5")
 
 
-def test_the_rule_names_the_other_input(tmp_path):
+def test_the_rule_names_the_alternative_input(tmp_path):
     state = in_format(random_tensors("small", "keras_v1"), "keras")
     path = write_hdf5(tmp_path / "w.h5", state, "{layer}/{layer}/{leaf}:0")
     assert "--normalisation radimagenet" in weights.convert(path).remarks[0]
@@ -272,7 +272,7 @@ HEADS = {  # of a model: features of the network -> classes, and what is said of
 
 @pytest.mark.parametrize("nested", [True, False])
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_head_is_taken_only_where_its_description_is_ours(kind, nested, network, tmp_path):
+def test_a_head_is_read_only_if_its_description_fits(kind, nested, network, tmp_path):
     head, fault = HEADS[kind]
     images = keras.Input(SIZE)
     model = keras.Model(images, head(network(images))) if nested else keras.Model(network.input, head(network.output))
@@ -285,8 +285,8 @@ def test_a_head_is_taken_only_where_its_description_is_ours(kind, nested, networ
         assert (fault is None) == (not said) and all(fault in remark for remark in said)
 
 
-def test_pooling_within_the_network_itself_is_seen(network, tmp_path):
-    """As keras.applications gives it with `pooling="max"`."""
+def test_pooling_within_the_network_is_found(network, tmp_path):
+    """The network is that of keras.applications with `pooling="max"`."""
     inner = keras.Model(network.input, largest(network.output))
     keras.Sequential([inner, keras.layers.Dense(3)]).save(tmp_path / "w.keras")
     conversion = weights.convert(tmp_path / "w.keras")

@@ -1,4 +1,4 @@
-"""The way back is the identity, and the command says what the file's next owner must know."""
+"""Export: a round trip keeps every tensor, and the command states what a user of the file must know."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def saved(folder, variant):
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("variant", list(VARIANTS))
-def test_a_round_trip_is_the_identity(variant, target, tmp_path):
+def test_export_and_conversion_return_the_same_tensors(variant, target, tmp_path):
     tensors, card = saved(tmp_path / "run" / "checkpoint", variant)  # as a finished run holds it
     told = "; ".join(export(tmp_path / "run", tmp_path / "w", target))
     assert ("convolution biases are in the file" in told) == (variant == "keras_v1")
@@ -46,18 +46,18 @@ def test_a_round_trip_is_the_identity(variant, target, tmp_path):
 
 
 def test_a_card_of_other_tensors_is_refused(tmp_path):
-    """As where a file of ours is given another head in PyTorch and saved with its metadata."""
+    """Such a file results if another head is added in PyTorch and the metadata are kept."""
     saved(tmp_path / "w", "torch_v1.5")
     export(tmp_path / "w", tmp_path / "w.safetensors", "safetensors")
     with safe_open(tmp_path / "w.safetensors", "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state |= {"fc.weight": state["fc.weight"][:2].clone(), "fc.bias": state["fc.bias"][:2].clone()}
         save_file(state, tmp_path / "changed", metadata=file.metadata())
-    with pytest.raises(UserError, match="say small, 3 classes, its tensors small, 2 classes"):
+    with pytest.raises(UserError, match="state small, 3 classes, but its tensors are those of small, 2 classes"):
         weights.convert(tmp_path / "changed")
 
 
-def test_a_torchvision_file_comes_back_as_it_was(tmp_path):
+def test_a_torchvision_file_is_exported_unchanged(tmp_path):
     state = in_format(random_tensors("small", "torch_v1.5"), "torchvision")
     conversion = weights.convert(write_torch(tmp_path / "in.pth", state))
     weights.save(tmp_path / "w", conversion.tensors, conversion.card)
@@ -81,7 +81,7 @@ def run(monkeypatch, *arguments):
     command.main()
 
 
-def test_the_command_folds_its_table_and_verifies(tmp_path, monkeypatch, capsys):
+def test_the_command_prints_a_short_table_and_verifies(tmp_path, monkeypatch, capsys):
     path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
     run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
     printed = capsys.readouterr().out
@@ -105,23 +105,23 @@ def test_a_conversion_that_differs_from_the_original_is_not_written(tmp_path, mo
         return title, {layer: values * 1.002 for layer, values in found.items()}
 
     monkeypatch.setattr(verify, "original_outputs", other)
-    with pytest.raises(UserError, match=r"differs from the original framework's by 2\.0e-03"):
+    with pytest.raises(UserError, match=r"differs from the original network by 2\.0e-03"):
         run(monkeypatch, path, "--out", tmp_path / "w", "--verify")
     assert not (tmp_path / "w").exists()
 
 
 @pytest.mark.parametrize("verified", [True, False])
 def test_outputs_that_are_not_finite_are_not_written(verified, tmp_path, monkeypatch, capsys):
-    """Every tensor is finite, but what they compute is too large for a number."""
+    """Every tensor is finite, but the outputs overflow."""
     state = in_format(random_tensors("small", "torch_v1.5"), "torchvision")
     state["layer1.0.bn2.weight"][3] = state["layer1.0.bn3.weight"][:] = 3e38
     path = write_torch(tmp_path / "w.pth", state)
-    with pytest.raises(UserError, match="'block1' computes NaN or infinity"):
+    with pytest.raises(UserError, match="'block1' gives NaN or infinity"):
         run(monkeypatch, path, "--out", tmp_path / "w", *(["--verify"] if verified else []))
     assert not (tmp_path / "w").exists()
 
 
-def test_a_difference_that_is_no_number_is_a_failure(tmp_path, monkeypatch, capsys):
+def test_a_nan_difference_is_a_failure(tmp_path, monkeypatch, capsys):
     path = write_torch(tmp_path / "w.pth", in_format(random_tensors("small", "torch_v1.5"), "torchvision"))
     right = verify.original_outputs
 
@@ -136,13 +136,13 @@ def test_a_difference_that_is_no_number_is_a_failure(tmp_path, monkeypatch, caps
 
 def test_options_of_a_conversion_are_refused_with_to(tmp_path, monkeypatch):
     saved(tmp_path / "w", "torch_v1.5")
-    with pytest.raises(UserError, match="--variant, --all-tensors cannot be given with --to"):
+    with pytest.raises(UserError, match="--variant, --all-tensors cannot be combined with --to"):
         run(monkeypatch, tmp_path / "w", "--out", tmp_path / "o", "--to", "torch", "--variant", "keras_v1", "--all-t")
     assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_whoever_the_umask_lets_may_read_the_file(target, tmp_path):
+def test_the_umask_decides_who_may_read_the_file(target, tmp_path):
     saved(tmp_path / "w", "torch_v1.5")
     before = os.umask(0o027)
     try:

@@ -1,4 +1,4 @@
-"""Every format that a user may hold converts exactly: the same tensors, and the original network's activations."""
+"""Every format of ResNets converts exactly: the same tensors, and the activations of the original network."""
 
 import argparse
 import io
@@ -56,7 +56,7 @@ def tensors():
 
 @pytest.fixture(scope="module")
 def keras_outputs(tensors):
-    """What the Keras network computes, with the epsilon of today and with that before Keras 2.3."""
+    """The outputs of the Keras network, with the current epsilon and with that before Keras 2.3."""
     found = {}
     with keras_network.loosened():
         for epsilon in (1.001e-5, 1e-3):
@@ -113,7 +113,7 @@ def prefixed(prefix, extra=()):
 
 
 def trained(path, state):
-    """A file as training scripts save it: averaged weights, and facts next to the tensors."""
+    """Returns the content of a file of a training script: averaged weights, and facts next to the tensors."""
     known = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.9), "epoch": 3, "optimizer": {"state": {}}}
     averaged = {name: torch.zeros(3) for name in state}
     torch.save({"state_dict": to_torch(state), "state_dict_ema": averaged, **known}, path)
@@ -121,7 +121,7 @@ def trained(path, state):
 
 
 def self_supervised(path, state):
-    """A file as DINO and Barlow Twins save it: two backbones, each with the heads of its training."""
+    """Returns the content of a file of DINO or Barlow Twins: two backbones, each with the heads of its training."""
     state = {f"backbone.{name}": value for name, value in to_torch(state).items() if not name.startswith("fc.")}
     state |= {"head.mlp.0.weight": torch.ones(2, 2), "head.mlp.0.bias": torch.ones(2), "bn.running_mean": torch.ones(2)}
     torch.save({"student": {f"module.{name}": value * 2 for name, value in state.items()}, "teacher": state}, path)
@@ -129,7 +129,7 @@ def self_supervised(path, state):
 
 
 def lightly_byol(path, state):
-    """A file as Lightly's examples save it: next to each part its average, under the part's name."""
+    """Returns the content of a file of Lightly's examples: each part, and its average under the part's name."""
     parts = {"backbone.": state, "backbone_momentum.": {name: value * 2 for name, value in state.items()}}
     state = {part + name: value for part, members in parts.items() for name, value in members.items()}
     state |= {"projection_head_momentum.layers.0.weight": np.ones((2, 2), np.float32)}
@@ -162,7 +162,7 @@ TORCH_FILES = {
 
 
 @pytest.mark.parametrize("kind", TORCH_FILES)
-def test_pytorch_files(kind, tmp_path, tensors):
+def test_pytorch_files_convert_exactly(kind, tmp_path, tensors):
     name, write = TORCH_FILES[kind]
     form = formats()[name]
     variant = KERAS_PORTS.get(name, "torch_v1.5")
@@ -176,7 +176,7 @@ def test_pytorch_files(kind, tmp_path, tensors):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("write", [torch.save, save_file])
-def test_other_precisions(write, dtype, tmp_path, tensors):
+def test_other_precisions_convert_exactly(write, dtype, tmp_path, tensors):
     state = {name: value.to(dtype) for name, value in to_torch(in_format(tensors["torch_v1.5"], "torchvision")).items()}
     write(state, tmp_path / "w")
     for name, tensor in convert(tmp_path / "w").tensors.items():
@@ -185,7 +185,7 @@ def test_other_precisions(write, dtype, tmp_path, tensors):
 
 
 def keras_files(folder, network, names, state):
-    """A file of every layout that holds these names, by Keras where Keras can write it."""
+    """Yields a file of every layout with these names, written by Keras if it can."""
     with h5py.File(folder / "weights.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, network)
     keras.saving.save_model(network, folder / "model.h5")
@@ -196,7 +196,7 @@ def keras_files(folder, network, names, state):
 
 
 @pytest.mark.parametrize("top", [True, False])
-def test_keras_files(top, tmp_path, tensors, keras_outputs):
+def test_keras_files_convert_exactly(top, tmp_path, tensors, keras_outputs):
     names, expected = KERAS_LAYERS, tensors["keras_v1"]
     state = {name: value for name, value in in_format(expected, "keras").items() if top or "predictions" not in name}
     with keras_network.loosened():
@@ -215,8 +215,8 @@ def test_keras_files(top, tmp_path, tensors, keras_outputs):
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_keras_models_that_users_fine_tuned(nested, tmp_path, tensors):
-    """The network as one layer of a model, or its layers among the model's own; with the optimiser's tensors."""
+def test_fine_tuned_keras_models_convert_exactly(nested, tmp_path, tensors):
+    """The network is one layer of a model, or its layers are the model's own; the optimiser's tensors are present."""
     names, expected = KERAS_LAYERS, tensors["keras_v1"]
     state = in_format(expected, "keras")
     with keras_network.loosened():
@@ -246,8 +246,8 @@ def test_keras_models_that_users_fine_tuned(nested, tmp_path, tensors):
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_keras_archives_without_names_in_the_weights(nested, tmp_path, tensors):
-    """As TensorFlow 2.13 to 2.15 and early Keras 3 wrote them: the description tells which layer is which."""
+def test_keras_archives_without_layer_names_are_read_by_their_description(nested, tmp_path, tensors):
+    """TensorFlow 2.13 to 2.15 and early Keras 3 wrote such files."""
     expected = tensors["keras_v1"]
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, KERAS_LAYERS, 0 if nested else 3, IMAGES.shape[1:])
@@ -272,7 +272,7 @@ def test_keras_archives_without_names_in_the_weights(nested, tmp_path, tensors):
 
 
 @pytest.mark.parametrize("layout", ["{layer}/{layer}_{leaf}_1:0", "{layer}/{layer}/{leaf}:0"])
-def test_old_keras_names_keep_the_old_epsilon(layout, tmp_path, tensors, keras_outputs):
+def test_old_keras_names_imply_the_old_epsilon(layout, tmp_path, tensors, keras_outputs):
     expected = tensors["keras_v1"]
     state = in_format(expected, "keras-old")
     if "_1" in layout:
@@ -285,8 +285,8 @@ def test_old_keras_names_keep_the_old_epsilon(layout, tmp_path, tensors, keras_o
     assert_same_outputs(conversion, keras_outputs[1e-3])
 
 
-def test_a_described_keras_model_is_read_as_described(tmp_path, tensors, keras_outputs):
-    """Today's names with the old epsilon, as a saved model that says so."""
+def test_the_epsilon_of_a_described_keras_model_is_used(tmp_path, tensors, keras_outputs):
+    """The saved model has the current names and states the old epsilon."""
     with keras_network.loosened():
         network, _ = keras_network.build(SMALL, KERAS_LAYERS, 3, IMAGES.shape[1:], epsilon=1e-3)
         keras_network.fill(network, in_format(tensors["keras_v1"], "keras"))
@@ -295,8 +295,8 @@ def test_a_described_keras_model_is_read_as_described(tmp_path, tensors, keras_o
 
 
 @pytest.mark.parametrize(("name", "variant"), [("torchvision", "keras_v1"), ("keras-port", "torch_v1.5")])
-def test_another_variant_by_request(name, variant, tmp_path, tensors):
-    """The strides are the variant's; missing biases are zero, and superfluous ones go into the means."""
+def test_another_variant_can_be_requested(name, variant, tmp_path, tensors):
+    """The strides are those of the variant; missing biases become zero, and others are moved into the means."""
     own = KERAS_PORTS.get(name, "torch_v1.5")
     expected = tensors[own]
     conversion = convert(write_torch(tmp_path / "weights.pth", in_format(expected, name)), variant=variant)
@@ -304,7 +304,7 @@ def test_another_variant_by_request(name, variant, tmp_path, tensors):
     assert_same_outputs(conversion, pytorch_outputs(expected, variant, biases=own == "keras_v1"))
 
 
-def test_resnet50_of_keras_before_2_3():
+def test_resnet50_of_keras_before_2_3_equals_keras():
     """Goldens by golden/make_keras_resnet50.py."""
     tensors, images = random_tensors("resnet50", "keras_v1"), verify.images(NORMALISATIONS["caffe"])
     tensors = {
@@ -316,13 +316,13 @@ def test_resnet50_of_keras_before_2_3():
         assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max(), layer
 
 
-def test_the_thousand_classes_are_imagenets(tmp_path):
+def test_a_head_of_1000_outputs_has_imagenets_classes(tmp_path):
     state = in_format(random_tensors("small", "torch_v1.5", 1000), "torchvision")
     card = convert(write_torch(tmp_path / "w.pth", state)).card
     classes = card.classes
     assert len(set(classes)) == 1000
     assert (classes[0], classes[281], classes[999]) == ("tench", "tabby", "toilet tissue")
-    assert "1000 outputs are taken for ImageNet's classes" in card.note
+    assert "1000 outputs are assumed to be ImageNet's classes" in card.note
     own = {name.replace("fc.", "classifier."): value for name, value in state.items()}
     card = convert(write_torch(tmp_path / "own.pth", own)).card
     assert card.classes[:2] == ("class 0", "class 1") and "does not name its classes" in card.note

@@ -1,4 +1,4 @@
-"""Which network of a file is converted, and which other layers are its head; remarks name what is left out."""
+"""Selects the network and the head of a file, and states what is left out."""
 
 import numpy as np
 import pytest
@@ -56,8 +56,8 @@ def assert_tensors(conversion, tensors):
         ("model.encoder.", "model.classifier.0.", False),
     ],
 )
-def test_a_head_of_any_name(body, head, found, tmp_path, tensors, state):
-    """One dense layer on the features is the head, under any name; of several, none is."""
+def test_a_head_is_found_under_any_name(body, head, found, tmp_path, tensors, state):
+    """A single dense layer on the features is the head under any name; of several layers, none is."""
     state = {head + n.removeprefix("fc.") if n.startswith("fc.") else body + n: value for n, value in state.items()}
     second = {head.replace("0.", "3.") + "weight": np.ones((2, 3), np.float32)}
     conversion = weights.convert(write_torch(tmp_path / "weights", state | ({} if found else second)))
@@ -67,7 +67,7 @@ def test_a_head_of_any_name(body, head, found, tmp_path, tensors, state):
     assert found or {f"{head}weight", *second} <= set(conversion.aside)
 
 
-def test_a_head_of_one_output_is_no_head(tmp_path, state):
+def test_a_head_with_one_output_is_left_out(tmp_path, state):
     state |= {"fc.weight": state["fc.weight"][:1], "fc.bias": state["fc.bias"][:1]}
     conversion = weights.convert(write_torch(tmp_path / "weights", state))
     assert conversion.card.classes is None and {"fc.weight", "fc.bias"} <= set(conversion.aside)
@@ -85,7 +85,7 @@ def test_a_head_of_one_output_is_no_head(tmp_path, state):
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_a_head_by_any_name_that_gives_no_classes_is_left_out(prefix, layers, why, tmp_path, tensors, body):
+def test_a_head_that_is_not_for_classes_is_left_out(prefix, layers, why, tmp_path, tensors, body):
     conversion = weights.convert(write_torch(tmp_path / "w", behind(prefix, body) | layers))
     assert_tensors(conversion, tensors)
     assert conversion.card.classes is None and layers.keys() <= set(conversion.aside)
@@ -94,7 +94,7 @@ def test_a_head_by_any_name_that_gives_no_classes_is_left_out(prefix, layers, wh
 
 @pytest.mark.parametrize("head", ["dense", "output"])
 @pytest.mark.parametrize("hidden", [True, False])
-def test_the_same_in_keras(head, hidden, tmp_path):
+def test_a_head_that_is_not_for_classes_is_left_out_in_keras(head, hidden, tmp_path):
     state = in_format(random_tensors("small", "keras_v1"), "keras")
     state = {name: value for name, value in state.items() if "predictions" not in name}
     width = 8 if hidden else FEATURES
@@ -106,21 +106,21 @@ def test_the_same_in_keras(head, hidden, tmp_path):
     assert any("head left out" in remark for remark in conversion.remarks)
 
 
-def test_the_dense_layers_of_another_network_are_no_head(tmp_path, body):
+def test_dense_layers_of_another_network_are_not_a_head(tmp_path, body):
     squeeze = dense("layer4.0.se.fc1", FEATURES, 16) | dense("layer4.0.se.fc2", 16, FEATURES)
     with pytest.raises(UserError, match=r"no place in the network: 'layer4\.0\.se\.fc1\.bias'"):
         weights.convert(write_torch(tmp_path / "w", body | squeeze))
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_weights_of_the_loss_are_no_part_of_the_network(prefix, tmp_path, body):
+def test_weights_of_the_loss_are_left_out(prefix, tmp_path, body):
     head = dense("fc" if prefix == "" else "head", FEATURES, 4)
     loss = {"criterion.weight": np.ones(4, np.float32), "loss.weight": np.ones(4, np.float32)}
     conversion = weights.convert(write_torch(tmp_path / "w", behind(prefix, body) | head | loss))
     assert len(conversion.card.classes) == 4 and loss.keys() <= set(conversion.aside)
 
 
-def test_a_contrastive_projection_is_no_head(tmp_path, body):
+def test_a_contrastive_projection_is_not_a_head(tmp_path, body):
     conversion = weights.convert(write_torch(tmp_path / "w", body | dense("projection", FEATURES, 128)))
     assert conversion.card.classes is None and "projection.weight" in conversion.aside
 
@@ -134,7 +134,7 @@ def test_averaged_weights_next_to_the_network_are_left_out(averaged, tmp_path, t
     assert f"read from 'model.', not from '{averaged}'" in conversion.remarks
 
 
-def test_averaged_weights_under_a_key_of_their_own(tmp_path, tensors, state):
+def test_averaged_weights_under_another_key_are_left_out(tmp_path, tensors, state):
     copy = {name: value * 2 for name, value in state.items()}
     torch.save({"params_ema": to_torch(copy), "params": to_torch(state), "net": {"depth": 50}}, tmp_path / "w")
     conversion = weights.convert(tmp_path / "w")
@@ -143,7 +143,7 @@ def test_averaged_weights_under_a_key_of_their_own(tmp_path, tensors, state):
 
 
 @pytest.mark.parametrize("prefix", ["target_encoder.", "my_teacher.", "module.ema_model.", "projection."])
-def test_the_only_network_is_taken_whatever_it_is_called(prefix, tmp_path, tensors, state):
+def test_the_only_network_is_read_under_any_prefix(prefix, tmp_path, tensors, state):
     conversion = weights.convert(write_torch(tmp_path / "w", behind(prefix, state)))
     assert_tensors(conversion, tensors)
     assert len(conversion.card.classes) == 3 and all("num_batches" in name for name in conversion.aside)
@@ -158,7 +158,7 @@ def test_the_only_network_is_taken_whatever_it_is_called(prefix, tmp_path, tenso
         ("", dense("classifier", FEATURES, 5), "torchvision-numbered"),
     ],
 )
-def test_only_the_bare_numbered_backbone_is_radimagenets(prefix, others, name, tmp_path, tensors):
+def test_only_a_bare_numbered_backbone_is_read_as_radimagenet(prefix, others, name, tmp_path, tensors):
     state = behind(prefix, in_format(tensors, "radimagenet-torch"))
     conversion = weights.convert(write_torch(tmp_path / "w", state | others))
     radimagenet = name == "radimagenet-torch"
@@ -168,7 +168,7 @@ def test_only_the_bare_numbered_backbone_is_radimagenets(prefix, others, name, t
     assert ("--normalisation imagenet" if radimagenet else "--normalisation radimagenet") in conversion.remarks[0]
 
 
-def test_a_port_with_a_sigmoid_head_is_not_the_bare_one(tmp_path):
+def test_a_port_with_a_sigmoid_head_is_not_read_as_bare(tmp_path):
     state = in_format(random_tensors("small", "keras_v1"), "keras-port")
     state |= {"fc.weight": state["fc.weight"][:1], "fc.bias": state["fc.bias"][:1]}
     assert weights.convert(write_torch(tmp_path / "w", state)).card.format == "keras-port"

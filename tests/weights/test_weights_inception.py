@@ -58,7 +58,7 @@ def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
 
 
 @pytest.mark.parametrize("start", ["Keras|keras-inception-v3", "Keras|keras-inception-resnet-v2"])
-def test_a_whole_keras_model_without_head_is_taken_for_radimagenets(start, tmp_path):
+def test_a_whole_keras_model_without_head_is_read_as_radimagenet(start, tmp_path):
     source = of(start)
     path = write_hdf5(tmp_path / "file.h5", golden_file(source), KERAS_2, "model_weights")
     found = convert(path)
@@ -67,8 +67,8 @@ def test_a_whole_keras_model_without_head_is_taken_for_radimagenets(start, tmp_p
     assert convert(path, normalisation="inception").card.normalisation == NORMALISATIONS["inception"]
 
 
-def test_the_first_number_of_keras_layers_is_any(tmp_path):
-    """A session that has built other networks goes on counting; the official files count from 1."""
+def test_the_first_number_of_keras_layers_does_not_matter(tmp_path):
+    """A session that has built other networks continues to count; the official files count from 1."""
     tensors = random_tensors("inception_v3_tiny", "keras")
     state = in_format(tensors, "keras-inception-v3", "inception_v3_tiny", "keras")
 
@@ -85,7 +85,7 @@ def test_the_first_number_of_keras_layers_is_any(tmp_path):
         convert(write_hdf5(tmp_path / "missing.h5", file, KERAS_2))
 
 
-def test_numbers_tell_the_order_and_text_does_not():
+def test_layers_are_ordered_by_number_not_by_text():
     names = ["a/conv2d_10/kernel", "a/conv2d_9/kernel", "conv2d_2/kernel", "batch_normalization/beta"]
     found = numbered.rename(dict.fromkeys(names))
     assert found["a/conv2d_9/kernel"] == "a/conv2d/kernel" and found["a/conv2d_10/kernel"] == "a/conv2d_1/kernel"
@@ -148,17 +148,17 @@ def test_another_family_is_refused_by_name(tmp_path):
         convert(write_safetensors(tmp_path / "wide.safetensors", narrow))
 
 
-def test_a_keras_network_of_other_numbered_layers_is_not_taken_for_an_inception(tmp_path):
+def test_another_keras_network_with_numbered_layers_is_refused(tmp_path):
     file = {"conv2d/kernel": np.ones((3, 3, 3, 32), np.float32), "conv2d_1/kernel": np.ones((3, 3, 32, 64), np.float32)}
     with pytest.raises(UserError, match="no network that can be converted"):
         convert(write_hdf5(tmp_path / "file.h5", file, KERAS_2))
 
 
-def test_a_port_of_keras_weights_becomes_the_keras_variant_where_all_factors_are_one(tmp_path):
+def test_a_port_of_keras_weights_fits_the_keras_variant_if_all_scales_are_one(tmp_path):
     source = of("RadImageNet's PyTorch|")
     file = golden_file(source)
     path = written(tmp_path / "file", source, file)
-    with pytest.raises(UserError, match="no factors in BatchNorm; those of the file are not all 1"):
+    with pytest.raises(UserError, match="no scale in BatchNorm, but the scales of the file are not all 1"):
         convert(path, variant="keras")
     ones = {name: np.ones_like(value) if name.endswith("bn.weight") else value for name, value in file.items()}
     found = convert(written(tmp_path / "ones", source, ones), variant="keras", normalisation="radimagenet")
@@ -184,7 +184,7 @@ def test_the_published_checkpoints_can_be_converted(name):
 
 
 def described(path: Path, source: str, *change: str) -> Path:
-    """A whole Keras model with Keras' description of its layers, in which the first text of `change` is the second."""
+    """Writes a whole Keras model, with the first text of `change` replaced by the second in the description."""
     config = str(GOLDEN[f"{source}|config"])
     if change:
         assert change[0] in config
@@ -210,13 +210,13 @@ def test_a_keras_file_is_compared_with_its_description(start, tmp_path):
             convert(described(tmp_path / "changed.h5", source, old, new))
 
 
-def test_the_scale_of_residual_blocks_is_held_to_the_description(tmp_path):
+def test_the_described_scale_of_residual_blocks_is_checked(tmp_path):
     path = described(tmp_path / "file.h5", of("Keras|keras-inception-resnet"), '"scale": 0.17', '"scale": 0.2')
     with pytest.raises(UserError, match=r"is .*scaled_add\(block2\.0, block35_1_conv, scale 0\.2\).* has .*block2\.1"):
         convert(path)
 
 
-def test_another_epsilon_goes_into_the_variances(tmp_path):
+def test_another_epsilon_is_moved_into_the_variances(tmp_path):
     source = of("Keras|keras-inception-resnet")
     found = convert(described(tmp_path / "file.h5", source, '"epsilon": 0.001', '"epsilon": 0.002'))
     (theirs,) = found.origin["stages.0.0.pooled.norm.var"]
@@ -226,7 +226,7 @@ def test_another_epsilon_goes_into_the_variances(tmp_path):
     assert "variances raised by 0.001" in found.card.note
 
 
-def test_a_scale_by_a_lambda_layer_is_that_of_keras_2():
+def test_a_scale_by_a_lambda_layer_is_accepted():
     """Keras 2 has no layer for it."""
     scaled = Layer("Lambda", {"arguments": {"scale": 0.17}}, ("x", "y"))
     other = Layer("Lambda", {"arguments": {}}, ("x", "y"))

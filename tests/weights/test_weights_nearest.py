@@ -1,4 +1,4 @@
-"""A file that lacks a tensor by which its network is recognised is refused by that tensor's name."""
+"""Files that lack a tensor by which networks are recognised: the message names the tensor."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_the_missing_tensor_is_named(form, prefix, tmp_path):
         convert(path)
 
 
-def test_half_a_network_is_not_called_nearly_whole(tmp_path):
+def test_half_a_network_is_not_called_nearly_complete(tmp_path):
     state = in_format(random_tensors("densenet_tiny", "torch"), "torchvision-densenet", "densenet_tiny", "torch")
     half = dict(list(state.items())[: len(state) // 2])
     half.pop("features.conv0.weight", None)
@@ -37,7 +37,7 @@ def test_half_a_network_is_not_called_nearly_whole(tmp_path):
         convert(write_safetensors(tmp_path / "w", half | {"features.norm0.weight": np.ones(2, np.float32)}))
 
 
-def test_a_head_of_one_output_next_to_a_layer_norm_is_called_so(tmp_path):
+def test_a_head_of_one_output_next_to_a_layer_norm_is_left_out(tmp_path):
     form, backbone, variant = "torchvision-convnext", "convnext_micro", "torch"
     state = in_format(random_tensors(backbone, variant, num_classes=1), form, backbone, variant)
     found = convert(write_safetensors(tmp_path / "w", state))

@@ -1,4 +1,4 @@
-"""The real ImageNet weights, converted, name real photographs."""
+"""The real ImageNet weights classify real photographs after conversion."""
 
 import csv
 from importlib import resources
@@ -12,8 +12,8 @@ from tljax.weights import networks
 
 
 @pytest.mark.parametrize(("backbone", "least"), [("resnet50", 15), ("resnet18", 15)])
-def test_the_real_weights_name_photographs(backbone, least, shared, tmp_path):
-    """Plain PyTorch names 16 of the 20 rightly; the photographs' names begin with their WordNet ids."""
+def test_the_real_weights_classify_photographs(backbone, least, shared, tmp_path):
+    """Plain PyTorch classifies 16 of the 20 correctly. The names of the photographs begin with their WordNet ids."""
     conversion = weights.convert(shared / "weights" / f"imagenet_{backbone}_torchvision.pth")
     assert (conversion.card.backbone, conversion.card.variant) == (backbone, "torch_v1.5")
     weights.save(tmp_path / "imagenet", conversion.tensors, conversion.card)

@@ -29,7 +29,7 @@ def library():
         ("transformers", "huggingface-dinov2", "dinov2_transformers", 5),
     ],
 )
-def test_a_transformer_is_compared_with_that_of_its_library(package, form, variant, layers, library, tmp_path):
+def test_a_transformer_equals_the_network_of_its_library(package, form, variant, layers, library, tmp_path):
     """Also at an image size for which positions are resized."""
     library(package)
     path = write_torch(tmp_path / "w.pth", in_format(random_tensors("vit_tiny", variant), form, "vit_tiny", variant))
@@ -40,9 +40,9 @@ def test_a_transformer_is_compared_with_that_of_its_library(package, form, varia
     assert max(found.values()) < 1e-5, found
 
 
-def test_a_format_without_an_original_network_says_so(tmp_path):
+def test_verify_is_refused_for_a_format_without_an_original_network(tmp_path):
     tensors = in_format(random_tensors("vit_tiny", "mae"), "mae", "vit_tiny", "mae")
     decoder = {"decoder_embed.weight": tensors["patch_embed.proj.weight"].reshape(32, -1)}
     path = write_torch(tmp_path / "w.pth", tensors | decoder)
-    with pytest.raises(UserError, match="files of MAE have no original network to compare with"):
+    with pytest.raises(UserError, match="there is no original network for files of MAE"):
         verify.original_outputs(path, convert(path))

@@ -1,4 +1,4 @@
-"""What is not exactly a network that we have is refused, with the tensor or the fact by name, and leaves nothing."""
+"""Files that do not hold exactly one known network are refused: the message names the reason, nothing is written."""
 
 import json
 import os
@@ -45,24 +45,24 @@ def refusal(path, **options):
     "name",
     ["conv1.weight", "layer1.1.bn2.running_var", "layer2.0.downsample.0.weight", "layer4.0.conv3.weight"],
 )
-def test_one_tensor_missing(name, state, tmp_path):
+def test_a_missing_tensor_is_named(name, state, tmp_path):
     del state[name]
     assert f"lacks '{name}'" in refusal(write_torch(tmp_path / "w.pth", state))
 
 
 @pytest.mark.parametrize("name", ["layer1.1.downsample.0.weight", "layer2.0.se.fc.weight", "conv1.bias", "step"])
-def test_one_tensor_too_many(name, state, tmp_path):
+def test_an_unknown_tensor_is_named(name, state, tmp_path):
     state[name] = np.ones(8, np.float32)
     message = refusal(write_torch(tmp_path / "w.pth", state))
     assert "no place in the network" in message and f"'{name}'" in message
 
 
-def test_one_tensor_renamed(state, tmp_path):
+def test_a_renamed_tensor_is_named(state, tmp_path):
     state["layer3.0.convX.weight"] = state.pop("layer3.0.conv2.weight")
     assert "lacks 'layer3.0.conv2.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
 
 
-def test_one_tensor_of_a_wrong_shape(state, tmp_path):
+def test_a_tensor_of_another_shape_is_named(state, tmp_path):
     state["layer2.0.conv2.weight"] = state["layer2.0.conv2.weight"][:, :5]
     message = refusal(write_torch(tmp_path / "w.pth", state))
     assert "'layer2.0.conv2.weight'" in message and "(16, 5, 3, 3)" in message and "(16, 16, 3, 3)" in message
@@ -71,24 +71,24 @@ def test_one_tensor_of_a_wrong_shape(state, tmp_path):
 @pytest.mark.parametrize(
     ("shape", "fact"),
     [
-        ((8, 1, 7, 7), "takes images of 1 channel, ours of 3"),
-        ((8, 4, 7, 7), "takes images of 4 channels, ours of 3"),
-        ((8, 3, 3, 3), "this kernel is 3 x 3, that of the network 7 x 7"),
+        ((8, 1, 7, 7), "takes images of 1 channel, but ours takes 3"),
+        ((8, 4, 7, 7), "takes images of 4 channels, but ours takes 3"),
+        ((8, 3, 3, 3), "this kernel is 3 x 3, but the network's is 7 x 7"),
         ((8, 3, 7, 7, 7), "three dimensions"),
     ],
 )
-def test_a_stem_of_another_kind_is_called_by_its_kind(shape, fact, state, tmp_path):
+def test_a_stem_of_another_kind_is_described(shape, fact, state, tmp_path):
     state["conv1.weight"] = np.ones(shape, np.float32)
     message = refusal(write_torch(tmp_path / "w.pth", state))
     assert "'conv1.weight'" in message and fact in message and "Wide" not in message
 
 
-def test_relatives_of_a_resnet_are_called_by_their_names(state, tmp_path):
+def test_relatives_of_resnets_are_named(state, tmp_path):
     wide = state | {f"layer1.0.bn1.{leaf}": np.ones(16, np.float32) for leaf in ("weight", "bias")}
     assert "a Wide ResNet or a ResNeXt" in refusal(write_torch(tmp_path / "w.pth", wide))
     deep = {name.replace("conv1.weight", "conv1.0.weight") if name == "conv1.weight" else name: value
             for name, value in state.items()}  # fmt: skip
-    assert "stem is several convolutions" in refusal(write_torch(tmp_path / "w.pth", deep))
+    assert "stem has several convolutions" in refusal(write_torch(tmp_path / "w.pth", deep))
 
 
 @pytest.mark.parametrize(
@@ -101,25 +101,25 @@ def test_relatives_of_a_resnet_are_called_by_their_names(state, tmp_path):
         ("layer1.0.downsample.0.bias", "MONAI's ResNet"),
     ],
 )
-def test_relatives_of_a_resnet_are_called_by_an_extra_tensor(extra, relative, state, tmp_path):
+def test_relatives_of_resnets_are_named_by_an_extra_tensor(extra, relative, state, tmp_path):
     message = refusal(write_torch(tmp_path / "w.pth", state | {extra: np.ones(8, np.float32)}))
     assert relative in message and f"'{extra}'" in message
 
 
-def test_a_resnet_without_statistics_is_called_so(state, tmp_path):
+def test_a_resnet_without_running_statistics_is_refused(state, tmp_path):
     bare = {name: tensor for name, tensor in state.items() if "running" not in name}
     message = refusal(write_torch(tmp_path / "w.pth", bare))
     assert "without running statistics" in message and "'bn1.running_mean'" in message
 
 
-def test_a_value_that_float32_lacks(state, tmp_path):
+def test_a_value_too_large_for_float32_is_refused(state, tmp_path):
     large = to_torch(state) | {"conv1.weight": torch.full((8, 3, 7, 7), 1e300, dtype=torch.float64)}
     torch.save(large, tmp_path / "w.pth")
     message = refusal(tmp_path / "w.pth")
     assert "'conv1.weight'" in message and "1e+300" in message and "too large for float32" in message
 
 
-def test_shards_are_read_by_their_index_alone(state, tmp_path):
+def test_shards_are_read_only_by_their_index(state, tmp_path):
     names = sorted(state)
     parts = {"model-00001-of-00002.safetensors": names[:100], "model-00002-of-00002.safetensors": names[100:]}
     for file, held in parts.items():
@@ -137,13 +137,13 @@ def test_shards_are_read_by_their_index_alone(state, tmp_path):
     write_safetensors(tmp_path / file, {name: 2 * state[name] for name in held})
     assert weights.convert(index).card.sha256 != before
     write_safetensors(tmp_path / file, {name: state[name] for name in names[90:]})
-    assert "again, which another shard holds" in refusal(index)
+    assert "which another shard also holds" in refusal(index)
     (tmp_path / file).unlink()
     assert f"'{file}', which must be next to it" in refusal(index)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_arrays_of_numpy_are_refused_with_what_to_do(protocol, state, tmp_path):
+def test_numpy_arrays_are_refused_with_advice(protocol, state, tmp_path):
     np.savez(tmp_path / "w.npz", **state)
     np.save(tmp_path / "w.npy", np.ones(3))
     (tmp_path / "w.pkl").write_bytes(pickle.dumps({"blobs": state}, protocol=protocol))
@@ -157,12 +157,12 @@ def test_arrays_of_numpy_are_refused_with_what_to_do(protocol, state, tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_tensor_that_is_not_finite(value, state, tmp_path):
+def test_a_tensor_that_is_not_finite_is_named(value, state, tmp_path):
     state["layer4.0.bn1.weight"][3] = value
     assert "'layer4.0.bn1.weight'" in refusal(write_torch(tmp_path / "w.pth", state))
 
 
-def test_a_variance_below_zero(state, tmp_path):
+def test_a_negative_variance_is_named(state, tmp_path):
     state["layer1.0.bn2.running_var"][3] = -1
     assert "'layer1.0.bn2.running_var'" in refusal(write_torch(tmp_path / "w.pth", state))
 
@@ -171,7 +171,7 @@ def test_a_variance_below_zero(state, tmp_path):
     ("network", "blocks", "convolutions"),
     [("(2, 2, 2, 3) basic", (2, 2, 2, 3), 2), ("(3, 4, 7, 3) bottleneck", (3, 4, 7, 3), 3)],
 )
-def test_another_resnet(network, blocks, convolutions, tmp_path):
+def test_another_resnet_is_described(network, blocks, convolutions, tmp_path):
     state = {f"conv1.{leaf}": np.ones(4, np.float32) for leaf in ("weight",)}
     for stage, count in enumerate(blocks, start=1):
         for block in range(count):
@@ -197,7 +197,7 @@ def test_another_resnet(network, blocks, convolutions, tmp_path):
         ("inception3a.branch1.conv.weight", "a GoogLeNet"),
     ],
 )
-def test_something_else_altogether(name, network, tmp_path):
+def test_a_file_without_a_known_network_is_refused(name, network, tmp_path):
     message = refusal(write_safetensors(tmp_path / "w", {name: np.ones(2, np.float32)}))
     assert "no network that can be converted" in message and f"'{name}'" in message and network in message
 
@@ -215,14 +215,14 @@ def file(request, state, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
-def test_a_truncated_file(file, share):
+def test_a_truncated_file_is_refused(file, share):
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     message = refusal(file)
     assert "truncated" in message or "damaged" in message
 
 
-def test_damage_anywhere_is_one_line(file):
-    """Cut or overwritten at random places, most of them where the libraries look: only what is whole converts."""
+def test_damage_at_random_places_gives_a_one_line_message(file):
+    """The file is cut or overwritten at random places, mostly where the libraries read first."""
     whole, rng = file.read_bytes(), np.random.default_rng(0)
     for _ in range(10):
         damaged = bytearray(whole)
@@ -236,8 +236,8 @@ def test_damage_anywhere_is_one_line(file):
                 assert "\n" not in str(refused)
 
 
-def test_a_wrong_checksum(state, tmp_path):
-    """PyTorch itself would load it."""
+def test_a_wrong_checksum_is_refused(state, tmp_path):
+    """PyTorch itself would load such a file."""
     path = write_torch(tmp_path / "w.pth", state)
     content, values = path.read_bytes(), state["layer4.0.conv2.weight"].tobytes()
     assert content.count(values) == 1
@@ -246,7 +246,7 @@ def test_a_wrong_checksum(state, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
-def test_quantised_weights(dtype, state, tmp_path):
+def test_quantised_weights_are_refused(dtype, state, tmp_path):
     quantised = {n: tensor.to(dtype) if tensor.ndim == 4 else tensor for n, tensor in to_torch(state).items()}
     torch.save(quantised, tmp_path / "w.pth")
     message = refusal(tmp_path / "w.pth")
@@ -267,7 +267,7 @@ def test_quantised_weights(dtype, state, tmp_path):
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "no known format"),
     ],
 )
-def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
+def test_a_file_of_another_kind_is_refused(content, fact, tmp_path):
     path = tmp_path / "resnet50.h5"
     path.write_bytes(content)
     assert fact in refusal(path)
@@ -281,12 +281,12 @@ def test_a_file_that_is_no_weights_file(content, fact, tmp_path):
         (b"a" * 257 + b"ustar" + bytes(300), "is a tar archive; unpack it"),
     ],
 )
-def test_what_a_failed_download_leaves(content, fact, tmp_path):
+def test_remains_of_a_failed_download_are_refused(content, fact, tmp_path):
     (tmp_path / "w.pth").write_bytes(content)
     assert fact in refusal(tmp_path / "w.pth")
 
 
-def test_an_archive_around_the_file(state, tmp_path):
+def test_an_archive_around_the_file_is_refused(state, tmp_path):
     write_torch(tmp_path / "ResNet50.pt", state)
     with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
         archive.write(tmp_path / "ResNet50.pt", "ResNet50.pt")
@@ -294,14 +294,14 @@ def test_an_archive_around_the_file(state, tmp_path):
     assert "'ResNet50.pt'" in message and "unpack it" in message
 
 
-def test_a_keras_archive_without_its_weights(tmp_path):
+def test_a_keras_archive_without_its_weights_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
         archive.writestr("metadata.json", "{}")
         archive.writestr("config.json", "{}")
     assert "a Keras file without its 'model.weights.h5'" in refusal(tmp_path / "w.keras")
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     assert "there is no file" in refusal(tmp_path / "absent.pth")
 
 
@@ -314,7 +314,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_a_pickle_that_runs_code(legacy, tmp_path):
+def test_a_pickle_that_runs_code_is_refused(legacy, tmp_path):
     path, trace = tmp_path / "w.pth", tmp_path / "trace"
     if legacy:
         path.write_bytes(pickle.dumps({"conv1.weight": Malicious(trace)}, protocol=2))
@@ -326,11 +326,11 @@ def test_a_pickle_that_runs_code(legacy, tmp_path):
 
 
 class Unknown(torch.nn.Linear):
-    """A module of code that only its file's author has."""
+    """A module whose code only the author of its file has."""
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-def test_what_torch_saved_of_a_program(tmp_path):
+def test_a_pickled_module_and_a_torchscript_program_are_refused(tmp_path):
     torch.save(Unknown(1, 1), tmp_path / "module.pt")
     torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1, 1)).save(tmp_path / "script.pt")
     for name, fact in (("module.pt", "test_weights_refusals.Unknown"), ("script.pt", "TorchScript")):
@@ -338,7 +338,7 @@ def test_what_torch_saved_of_a_program(tmp_path):
         assert fact in message and "torch.save(model.state_dict()" in message
 
 
-def test_two_networks_in_one_file(state, tmp_path):
+def test_two_networks_in_one_file_are_refused(state, tmp_path):
     both = {f"{net}.{name}": value for net in ("left", "right") for name, value in state.items()}
     message = refusal(write_torch(tmp_path / "w.pth", both))
     assert "two networks" in message and "'left.'" in message and "'right.'" in message
@@ -346,7 +346,7 @@ def test_two_networks_in_one_file(state, tmp_path):
     assert "'left', 'right'" in refusal(tmp_path / "w.pth")
 
 
-def test_a_folder_or_a_description_for_the_weights(tmp_path):
+def test_a_folder_or_a_description_instead_of_weights_is_refused(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text('{\n  "weight_map": {}}')
     assert "names no files" in refusal(tmp_path / "model.safetensors.index.json")
     (tmp_path / "config.json").write_text('{\n  "depths": [3, 4, 6, 3]}')
@@ -354,11 +354,11 @@ def test_a_folder_or_a_description_for_the_weights(tmp_path):
     assert "name the weights file in it" in refusal(tmp_path)
 
 
-def test_keras_3_without_layer_names(tmp_path):
+def test_keras_3_files_without_layer_names_are_refused(tmp_path):
     path = tmp_path / "w.weights.h5"
     with h5py.File(path, "w") as file:
         file["layers/conv2d/vars/0"] = np.ones((7, 7, 3, 8))
-    assert "layers' names" in refusal(path)
+    assert "names of the layers" in refusal(path)
 
 
 def convert_command(*arguments):
@@ -375,7 +375,7 @@ def test_a_refusal_of_the_command_is_one_line_and_leaves_nothing(tmp_path, state
 
 
 @pytest.mark.parametrize("to", ["weights", "torch", "safetensors"])
-def test_a_place_that_cannot_be_written(to, state, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_reported(to, state, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     path = write_torch(tmp_path / "w.pth", state)
     conversion = weights.convert(path)
@@ -388,7 +388,7 @@ def test_a_place_that_cannot_be_written(to, state, tmp_path, monkeypatch):
     assert sorted(tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_full_disk(state, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(state, tmp_path, monkeypatch):
     conversion = weights.convert(write_torch(tmp_path / "w.pth", state))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10, 10))
     with pytest.raises(OSError, match="No space left"):
@@ -396,8 +396,8 @@ def test_a_full_disk(state, tmp_path, monkeypatch):
     assert sorted(tmp_path.iterdir()) == [tmp_path / "w.pth"]
 
 
-def test_a_conversion_killed_half_way_leaves_nothing_that_init_would_take(tmp_path):
-    """Killed as soon as its temporary folder appears, while the tensors are being written."""
+def test_a_killed_conversion_leaves_no_complete_folder(tmp_path):
+    """The process is killed as soon as its temporary folder appears, while the tensors are written."""
     path = write_torch(
         tmp_path / "w.pth", in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision", "resnet_tiny")
     )

@@ -47,7 +47,7 @@ def test_a_file_of_each_source_is_read_by_its_own_names(source, tmp_path):
         ("transformers, ViT, file|", {"pooler.dense.weight"}),
     ],
 )
-def test_what_is_no_part_of_the_network_is_left_out(source, names, tmp_path):
+def test_tensors_outside_of_the_network_are_left_out(source, names, tmp_path):
     found = convert(write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, of(source))))
     assert names <= set(found.aside)
     assert found.card.classes is None
@@ -64,12 +64,12 @@ def test_what_is_no_part_of_the_network_is_left_out(source, names, tmp_path):
         ("transformers, DINOv2 (RAD-DINO), file|", "imagenet"),
     ],
 )
-def test_the_input_is_what_the_rule_says_unless_it_is_given(source, normalisation, tmp_path):
+def test_the_input_is_that_of_the_rule_unless_it_is_given(source, normalisation, tmp_path):
     path = write_safetensors(tmp_path / "file.safetensors", golden_file(GOLDEN, of(source)))
     assert convert(path).card.normalisation == NORMALISATIONS[normalisation]
     given = convert(path, normalisation="rad_dino")
     assert given.card.normalisation == NORMALISATIONS["rad_dino"]
-    assert "rad_dino, as asked for" in given.card.note
+    assert "input rad_dino, by --normalisation" in given.card.note
 
 
 def test_heads_are_converted_if_they_take_the_features(tmp_path):
@@ -80,8 +80,8 @@ def test_heads_are_converted_if_they_take_the_features(tmp_path):
         assert len(found.card.classes) == len(file[f"{head}.bias"])
 
 
-def test_the_encoder_of_mae_alone_is_read_as_such_when_asked(tmp_path):
-    """No tensor tells it from a supervised network."""
+def test_the_encoder_of_mae_alone_is_read_with_a_variant(tmp_path):
+    """Its tensors are those of a supervised network."""
     file = {name: tensor for name, tensor in golden_file(GOLDEN, of("MAE, RETFound|")).items() if "decoder" not in name}
     del file["mask_token"]
     path = write_safetensors(tmp_path / "file.safetensors", file)
@@ -184,7 +184,7 @@ def test_the_projection_of_timms_clip_is_no_head(tmp_path):
     assert len(convert(write_safetensors(tmp_path / "tuned.safetensors", file)).card.classes) == 6
 
 
-def test_an_image_size_that_no_architecture_has_is_named(tmp_path):
+def test_an_unknown_image_size_is_named(tmp_path):
     file = golden_file(GOLDEN, of("timm|timm-vit"))
     file["pos_embed"] = np.zeros((1, 1 + 25, 32), np.float32)
     with pytest.raises(UserError, match="4 blocks, width 32 and patches of 8 pixels, for images of 40 pixels"):

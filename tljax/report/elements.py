@@ -89,7 +89,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph, a quotation or a block of commands, with a heading."""
+    """A paragraph, a quotation or a block of commands, under a heading of its own."""
 
     heading: str
     text: str

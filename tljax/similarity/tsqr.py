@@ -39,10 +39,10 @@ def added(triangle: Triangle, x: Float[Array, "n dx"], y: Float[Array, "n dy"], 
     n = weight.sum()
     mean = product(weight / n, batch)
     mean += product(weight / n, batch - mean[None])  # removes the rounding error
-    total, difference = triangle.n + n, mean - triangle.mean
-    scatter = jnp.sqrt(triangle.n * n / total) * difference  # of the two batches' means
+    total, apart = triangle.n + n, mean - triangle.mean
+    scatter = jnp.sqrt(triangle.n * n / total) * apart  # of the two batches' means
     rows = jnp.concatenate([triangle.r, (batch - mean[None]) * weight[:, None], scatter[None]])
-    return Triangle(total, triangle.mean + n / total * difference, jnp.linalg.qr(rows, mode="r"))
+    return Triangle(total, triangle.mean + n / total * apart, jnp.linalg.qr(rows, mode="r"))
 
 
 def pair(triangle: Triangle, dx: int, cutoff: float | None = None) -> "QRPair":

@@ -25,11 +25,11 @@ def auc_interval(
     error at that AUC: Newcombe's method 5 (2006, doi 10.1002/sim.2324). It keeps its level for AUCs near 1 and for few
     positives.
 
-    Images of one patient with similar scores count as fewer images, by the ratio of the variance over patients
-    (Obuchowski 1997) to that over images. The variance is never less than DeLong's. Few patients leave the variance
-    itself uncertain, so the quantile is that of Student's t with Satterthwaite's degrees of freedom. With three classes
-    or more, the one-vs-rest AUCs count as independent, weighted by prevalence. `benchmarks/auc_intervals.py` measures
-    the coverage.
+    Images of one patient that score alike count as fewer images, by the ratio of the variance over patients (Obuchowski
+    1997) to that over images. The variance is never less than DeLong's. Few patients leave the variance itself
+    uncertain, so the quantile is that of Student's t with Satterthwaite's degrees of freedom. With three classes or
+    more, the one-vs-rest AUCs count as independent, weighted by prevalence. `benchmarks/auc_intervals.py` measures the
+    coverage.
 
     Returns:
         NaN if fewer than two classes are present. If a class has one patient only, the interval is nearly 0..1.

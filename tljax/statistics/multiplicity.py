@@ -33,8 +33,8 @@ def within_task(
 ) -> dict[PairOf, float]:
     """Adjusts the p-values of all pairs of initialisations on one task.
 
-    If the best initialisation beats every other, the p-values of its own pairs are not adjusted: that statement is one
-    intersection-union test, which needs no adjustment (Berger 1982). The remaining pairs are adjusted by Holm's
+    If the best initialisation beats every other, the p-values of its own pairs stand as they are: that statement is
+    one intersection-union test, which needs no adjustment (Berger 1982). The remaining pairs are adjusted by Holm's
     method among themselves. Otherwise Holm's method adjusts all pairs together. For five folds, the probability of any
     false difference was at most 5.1 % in 40,000 simulated tasks each of 3, 4 and 6 initialisations, equal or with one
     clear best; it was 8.7 % with two equal ones far above four equal ones, the least favourable case found.

@@ -1,4 +1,4 @@
-"""Weights folders, and the checkpoints of other frameworks that they are made from: one file per format."""
+"""Reads and writes weights folders, and converts checkpoints of other frameworks to them: one file per format."""
 
 from tljax.weights.card import NORMALISATIONS, Normalisation, WeightsCard
 from tljax.weights.catalogue import find, is_known

@@ -8,8 +8,8 @@ from tljax.core.errors import EXIT_USER_ERROR, did_you_mean, run_command
 from tljax.core.progress import output
 
 COMMANDS = {
-    "list": "show the known checkpoints, and which of them are here",
-    "get": "download a known checkpoint, check and convert it",
+    "list": "show the known checkpoints, and which of them are on this machine",
+    "get": "download a known checkpoint, and convert it",
     "convert": "convert a weights file of another framework",
     "export": "write a weights folder or a run as a PyTorch or safetensors file",
     "audit": "find out which input a network was trained on",
@@ -59,14 +59,14 @@ def _list(arguments: list[str]) -> None:
         row = (known.backbone, known.pretraining, images, str(known.image_size), licence, access)
         table.add_row(known.name, "yes" if known.name in here else "", *row)
     output.print(table)
-    output.print("\n(?) no source confirms it. tljax weights get NAME downloads and converts one.")
+    output.print("\n(?) no source confirms the licence. tljax weights get NAME downloads a checkpoint and converts it.")
 
 
 def _get(arguments: list[str]) -> None:
     from tljax.weights.download import get
 
     parser = _parser("get")
-    parser.add_argument("name", metavar="NAME", help="as tljax weights list has it")
+    parser.add_argument("name", metavar="NAME", help="a name that tljax weights list shows")
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="the file, if you have downloaded it yourself"
     )
@@ -88,7 +88,7 @@ def _export(arguments: list[str]) -> None:
     parser = Parser(prog="tljax weights export", description=COMMANDS["export"])
     parser.add_argument("source", type=Path, metavar="FOLDER", help="a weights folder or a finished run")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-    parser.add_argument("--to", choices=TARGETS, help="kind of file; default by the suffix of FILE")
+    parser.add_argument("--to", choices=TARGETS, help="kind of file; by default, the suffix of FILE decides")
     options = parser.parse_args(arguments)
     kind = options.to or ("safetensors" if options.out.suffix == ".safetensors" else "torch")
     for remark in export(options.source, options.out, kind):
@@ -106,9 +106,9 @@ def _audit(arguments: list[str]) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="images, of any domain; a folder per class for networks without batch normalisation",
+        help="images of any domain; in one folder per class for networks without batch normalisation",
     )
-    parser.add_argument("--image-size", type=int, default=audit_command.IMAGE_SIZE, help="in pixels")
+    parser.add_argument("--image-size", type=int, default=audit_command.IMAGE_SIZE, help="side in pixels; default 224")
     options = parser.parse_args(arguments)
     audit_command.run(networks.resolve(options.network, options.weights_dir), options.images, options.image_size)
 

@@ -1,8 +1,8 @@
 """Finds out which input a network was trained on.
 
-A network with batch normalisation remembers the statistics of its training images behind its first layers. Each
-candidate input is scored by how far the statistics of given images are from the remembered ones. A wrong scale or
-channel order moves them far; another domain of images moves them less.
+A network with batch normalisation keeps the statistics of its training images after each layer. Each candidate input is
+scored by the distance between these statistics and those of given images. A wrong scale or channel order makes the
+distance large; another domain of images makes it less large.
 """
 
 import math
@@ -23,81 +23,78 @@ from tljax.models.layers import BatchNorm
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 from tljax.weights import networks
 
-IMAGES = 64  # at most
-ALIKE = 0.4  # standard deviations of the pixels: less lies between the inputs of ImageNet, CLIP and RAD-DINO
+IMAGES = 64  # largest number of images that are used
+ALIKE = 0.4  # in standard deviations of the pixels; the inputs of ImageNet, CLIP and RAD-DINO differ by less
 DRAWS, SURE = 200, 0.95  # bootstrap draws of the images, and the share in which the nearest input must be nearest
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An input normalisation, and its distance from what the network remembers."""
+    """An input normalisation, and its distance."""
 
-    names: tuple[str, ...]  # several where the images do not distinguish them
+    names: tuple[str, ...]  # several, if they are the same on these images
     normalisation: Normalisation
-    distance: float  # of batch statistics: mean of log(1 + Kullback-Leibler divergence); of a probe: 1 - AUC
+    distance: float  # for batch statistics: mean of log(1 + Kullback-Leibler divergence); for a probe: 1 - AUC
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The candidates, nearest first, and how sure the audit is.
 
-    `alike` are the first candidate and all that give nearly the same values for these images: no audit distinguishes
-    them.
+    `alike` holds the first candidate and all that give nearly the same values for these images. No audit can
+    distinguish them.
     """
 
     candidates: tuple[Candidate, ...]
     alike: tuple[Candidate, ...]
     sure: float  # share of bootstrap draws of the images in which one of `alike` is nearest
-    margin: float  # distance of the nearest other candidate over that of the first
+    margin: float  # distance of the nearest other candidate, divided by that of the first
 
     @property
     def found(self) -> tuple[Candidate, ...]:
-        """The inputs among which the network's own is; empty if the images do not decide."""
+        """The inputs of which one is the network's own; empty if the images do not decide."""
         return self.alike if self.sure >= SURE else ()
 
     def __str__(self) -> str:
         names = " or ".join(" = ".join(candidate.names) for candidate in self.alike)
-        draws, margin = (
-            f"in {self.sure:.0%} of the draws of the images",
-            f"the next input is {self.margin:.2f} times as far",
-        )
-        if len(self.alike) > 1:
-            told = f"nearly the same input; one of them is nearest {draws}; {margin}"
-        else:
-            told = f"nearest {draws}; {margin}"
-        return f"{names} ({told})" if self.found else f"cannot tell. {names}: {told}"
+        draws = f"in {self.sure:.0%} of the draws of the images"
+        margin = f"the next input is {self.margin:.2f} times as far"
+        several = len(self.alike) > 1
+        detail = f"{'nearly the same input; one of them is ' if several else ''}nearest {draws}; {margin}"
+        return f"{names} ({detail})" if self.found else f"cannot tell. {names}: {detail}"
 
 
 def audit(network: networks.Network, images: UInt8[np.ndarray, "n h w 3"]) -> Verdict:
-    """Scores every candidate input of a network by images of any domain.
+    """Scores every candidate input of a network with images of any domain.
 
     Raises UserError for a network without batch normalisation, which keeps no statistics, and for fewer than four
-    images. Copies and images of one colour do not count.
+    images. Copies of an image and images of a single colour do not count.
     """
     if len(images) < 4:
-        raise UserError(f"{len(images)} images are too few for an audit: give at least four")
+        raise UserError(f"{len(images)} images are too few for an audit; it needs at least four")
     telling = len({image.tobytes() for image in images if (image != image[0, 0]).any()})
     if telling < 4:
         raise UserError(
-            f"{telling} of the {len(images)} images are neither copies of another nor of one colour: give at least four"
+            f"only {telling} of the {len(images)} images are neither copies of another one nor of a single colour; an "
+            "audit needs at least four such images"
         )
     wanted = _statistics(network.model)
     if not wanted:
         raise UserError(
-            f"{network.label} has no batch normalisation and keeps no statistics of its training images. Its input can "
-            "be audited by images of known classes: put those of each class into a folder of --images"
+            f"{network.label} has no batch normalisation, so it keeps no statistics of its training images. Its input "
+            "can be audited with images of known classes: put those of each class into one folder of --images"
         )
     pixels = jnp.asarray(images[:IMAGES], jnp.float32)
     kinds = distinct(candidates(network.normalisation), pixels)
     draws = np.random.default_rng(0).multinomial(len(pixels), np.full(len(pixels), 1 / len(pixels)), size=DRAWS)
-    weights = np.vstack([np.ones(len(pixels)), draws]) / len(pixels)  # the images themselves first
+    weights = np.vstack([np.ones(len(pixels)), draws]) / len(pixels)  # the first row is of the images themselves
     observe = _observer(network.model)
     distances = np.array([_distances(wanted, observe(kind[0][1](pixels)), weights) for kind in kinds])
     return judge(kinds, distances, pixels)
 
 
 def keeps_statistics(network: networks.Network) -> bool:
-    """Returns whether `audit` can judge the inputs of a network."""
+    """Returns whether a network has batch normalisation, which `audit` needs."""
     return bool(_statistics(network.model))
 
 
@@ -105,7 +102,7 @@ Kind = list[tuple[str, Normalisation]]
 
 
 def distinct(inputs: Mapping[str, Normalisation], pixels: Float[Array, "n h w 3"]) -> list[Kind]:
-    """Groups inputs that are the same on these images, as both channel orders are on grey ones."""
+    """Groups inputs that are the same on these images, as both channel orders are on grey images."""
     by_input: dict[bytes, Kind] = {}
     for name, normalisation in inputs.items():
         by_input.setdefault(np.asarray(normalisation(pixels)).tobytes(), []).append((name, normalisation))
@@ -115,7 +112,10 @@ def distinct(inputs: Mapping[str, Normalisation], pixels: Float[Array, "n h w 3"
 def judge(
     kinds: Sequence[Kind], distances: Float[np.ndarray, "kinds draws"], pixels: Float[Array, "n h w 3"]
 ) -> Verdict:
-    """Orders the inputs by their distances; the first column is of the images themselves, the others of draws."""
+    """Returns the verdict on inputs with these distances.
+
+    The first column is of the images themselves, the others are of bootstrap draws.
+    """
     order = np.argsort(distances[:, 0])
     found = [
         Candidate(tuple(name for name, _ in kinds[number]), kinds[number][0][1], float(distances[number, 0]))
@@ -135,7 +135,7 @@ def _difference(one: Float[np.ndarray, "n h w c"], other: Float[np.ndarray, "n h
 
 
 def candidates(own: Normalisation) -> dict[str, Normalisation]:
-    """Returns the inputs to try: every known one, and each in the other channel order and in the other scale."""
+    """Returns the inputs to try: each known one in both channel orders, and pixels in 0..1."""
     found: dict[str, Normalisation] = {}
     for (name, known), swapped in product({**NORMALISATIONS, "the card's": own}.items(), (False, True)):
         if known.channels not in ("rgb", "bgr") or own.channels not in ("rgb", "bgr"):
@@ -154,7 +154,7 @@ def candidates(own: Normalisation) -> dict[str, Normalisation]:
 
 
 def _statistics(model: BackboneModule) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
-    """Returns running mean and variance (epsilon added) of each batch normalisation, by its place in the network."""
+    """Returns running mean and variance (plus epsilon) of each batch normalisation, by its place in the network."""
     layers = {path: module for path, module in nnx.iter_modules(model) if isinstance(module, BatchNorm)}
     return {
         path: (np.asarray(layer.mean[...], np.float64), np.asarray(layer.var[...], np.float64) + layer.epsilon)
@@ -163,7 +163,7 @@ def _statistics(model: BackboneModule) -> dict[tuple, tuple[np.ndarray, np.ndarr
 
 
 def _observer(model: BackboneModule) -> Callable[[Float[Array, "n h w c"]], dict[tuple, tuple[np.ndarray, np.ndarray]]]:
-    """Returns a function of images: mean and mean square `n c` per image and channel, by batch normalisation."""
+    """Returns a function from images to mean and mean square `n c` per image and channel, by batch normalisation."""
     model.eval()
     model.set_attributes(observed=True)
     graph, state = nnx.split(model)

@@ -14,19 +14,19 @@ from tljax.weights.audit import IMAGES, Verdict, audit, keeps_statistics
 from tljax.weights.audit_probe import audit_by_probe
 from tljax.weights.networks import Network
 
-IMAGE_SIZE = 224  # in pixels, by default
-PROBED = 300  # at most this many images for a probe
-SHOWN = 12  # inputs in the table
+IMAGE_SIZE = 224  # default side in pixels
+PROBED = 300  # largest number of images for a probe
+SHOWN = 12  # rows of the table
 
 
 def run(network: Network, folder: Path, image_size: int) -> None:
-    """Audits a network by the images of a folder, and prints what was found.
+    """Audits a network with the images of a folder, and prints the result.
 
     Networks with batch normalisation are judged by its statistics. Others are judged by a linear probe, if the images
     are in one folder per class. Raises UserError if neither is possible.
     """
     if image_size < 1:
-        raise UserError(f"--image-size {image_size}: give the pixels of an image's side, 1 or more")
+        raise UserError(f"--image-size {image_size}: must be at least 1 pixel")
     files, labels = _files(folder)
     by_probe = not keeps_statistics(network) and labels is not None
     step = max(1, math.ceil(len(files) / (PROBED if by_probe else IMAGES)))
@@ -70,4 +70,4 @@ def _show(network: Network, verdict: Verdict, count: int, measure: str) -> None:
     output.print(table)
     output.print(f"\n{count} images. Verdict: {verdict}")
     if verdict.found and network.normalisation not in [candidate.normalisation for candidate in verdict.found]:
-        output.print("This is not the input that the card of these weights states.")
+        output.print("The card of these weights states another input.")

@@ -1,7 +1,7 @@
-"""Finds out which input a network was trained on from images of known classes, for networks that keep no statistics.
+"""Finds out which input a network without batch normalisation was trained on, from images of known classes.
 
-Each candidate input is scored by a linear probe: the right one should give the most useful features. Several inputs are
-often equally useful, and the verdict then says that it cannot tell.
+Each candidate input is scored by a linear probe, because the right input should give the most useful features. If
+several inputs are equally useful, as is often the case, the verdict says that it cannot tell.
 """
 
 import jax.numpy as jnp
@@ -15,20 +15,20 @@ from tljax.statistics.metrics import auc
 from tljax.weights.audit import DRAWS, Verdict, distinct, judge
 from tljax.weights.networks import Network
 
-FOLDS, STRENGTH = 5, 0.1  # of the probe; the inverse of its L2 penalty on standardised features
+FOLDS, STRENGTH = 5, 0.1  # of the probe; the strength is the inverse L2 penalty (scikit-learn's C)
 
 
 def audit_by_probe(network: Network, images: UInt8[np.ndarray, "n h w 3"], labels: Int[np.ndarray, " n"]) -> Verdict:
     """Scores the known inputs of a network by the AUC of a linear probe on its features, over five folds.
 
-    The draws of the verdict are bootstrap draws of the images. Raises UserError for fewer than two classes, or a class
-    of fewer than five images.
+    labels: class numbers from 0. The draws of the verdict are bootstrap draws of the images. Raises UserError for fewer
+    than two classes, and for a class of fewer than five images.
     """
     counts = np.bincount(labels)
     if len(counts) < 2 or counts.min() < FOLDS:
         raise UserError(
-            f"the folders of --images hold {', '.join(map(str, counts))} images; a probe needs two classes or more, "
-            f"and at least {FOLDS} images of each"
+            f"the folders of --images hold {', '.join(map(str, counts))} images; a probe needs at least two classes "
+            f"with at least {FOLDS} images each"
         )
     pixels = jnp.asarray(images[:8], jnp.float32)
     kinds = distinct(_candidates(network.normalisation), pixels)
@@ -51,7 +51,7 @@ def _features(network: Network, normalisation: Normalisation, images: np.ndarray
 
 
 def _probabilities(features: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:
-    """Returns class probabilities of each image by a probe that was not trained on it."""
+    """Returns the class probabilities of each image, from a probe that was not trained on it."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -63,6 +63,6 @@ def _probabilities(features: Float[np.ndarray, "n c"], labels: Int[np.ndarray, "
 
 
 def _draw(rng: np.random.Generator, labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Draws rows with replacement within each class, so that no class is lost."""
+    """Draws rows with replacement within each class, so that every class stays present."""
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     return np.concatenate([rng.choice(group, len(group)) for group in groups])

@@ -16,13 +16,13 @@ class WeightsCard:
     name: str
     format: str  # of the file that the weights come from
     backbone: str  # one of `tljax.models.names()`
-    variant: str  # of the backbone: strides, biases and epsilon, which do not show in the tensors' shapes
+    variant: str  # of the backbone: strides, biases and epsilon, which the shapes of the tensors do not show
     normalisation: Normalisation
-    classes: tuple[str, ...] | None  # of the head, in its order; None: no head among the tensors
-    source: str  # the file or run that the weights came from
+    classes: tuple[str, ...] | None  # of the head, in its order; None if there is no head
+    source: str  # the file or run that the weights come from
     sha256: str  # of that file; "" if there were several files
     licence: str
-    note: str  # what was assumed or changed in conversion
+    note: str  # what the conversion assumed or changed
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""The published checkpoints that tljax knows by name, and the places of their converted folders."""
+"""Lists the published checkpoints that tljax knows by name, and finds their converted folders."""
 
 import csv
 import importlib
@@ -22,13 +22,13 @@ class Checkpoint:
 
     name: str
     backbone: str  # for a reader: 'ViT-S/14'
-    architecture: str  # as `tljax.models.names()` calls it, once tljax has it
+    architecture: str  # a name of `tljax.models.names()`, if tljax has it
     pretraining: str  # the data
     pretraining_images: int | None
     image_size: int  # in pixels, of the pre-training
-    normalisation: str  # a key of NORMALISATIONS, if the format does not imply the right one; else ""
+    normalisation: str  # a key of NORMALISATIONS if the format implies another one; else ""
     licence: str
-    gate: str  # "": anybody may download it; "huggingface": accept the terms there; "form": ask the authors
+    gate: str  # "": free to download; "huggingface": accept the terms there; "form": ask the authors
     urls: tuple[str, ...]  # mirrors, the first one first
     hash: str  # "md5:...", "sha256:...", "sha256-starts:..." as the publisher states it, or ""
     unconfirmed: tuple[str, ...]  # columns that no source confirms
@@ -89,7 +89,7 @@ def find(name: str, weights_dir: Path | None = None) -> Path:
     option = f" --weights-dir {weights_dir}" if weights_dir else ""
     if known.gate == "form":
         raise UserError(
-            f"no {name} weights at {folder}. Ask for the file by {known.where}, then run: "
+            f"there are no {name} weights at {folder}. Ask for the file with {known.where}, then run: "
             f"tljax weights get {name} --from FILE{option}"
         )
-    raise UserError(f"no {name} weights at {folder}; get them with: tljax weights get {name}{option}")
+    raise UserError(f"there are no {name} weights at {folder}; get them with: tljax weights get {name}{option}")

@@ -23,7 +23,7 @@ from tljax.weights.networks import Network
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 CONVERTING = ("variant", "normalisation", "verify", "images", "all_tensors")  # options that do not apply with --to
-TENSOR_BYTES = 1 << 17  # larger blocks of memory are tensors
+TENSOR_BYTES = 1 << 17  # blocks of memory above this size hold tensors
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
 def _spare_memory() -> None:
     """Keeps one heap for all threads and returns freed tensors at once, if the C library is glibc.
 
-    It must stay: without it `--verify` of a Keras ResNet50 peaks at 1.13 GB instead of 0.93.
+    Without this, the memory of `--verify` of a Keras ResNet50 peaks at 1.13 GB instead of 0.93.
     """
     with suppress(AttributeError, OSError):
         libc = ctypes.CDLL(None)
@@ -64,7 +64,7 @@ def _spare_memory() -> None:
 
 def _release_memory() -> None:
     """Returns the memory of a network and its compilation to the system, before the next network is built."""
-    gc.collect()  # Keras' networks refer to themselves
+    gc.collect()  # Keras' networks hold reference cycles
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -72,7 +72,7 @@ def _release_memory() -> None:
 def _export(arguments: argparse.Namespace) -> Iterable[str]:
     given = [f"--{option.replace('_', '-')}" for option in CONVERTING if getattr(arguments, option)]
     if given:
-        raise UserError(f"{', '.join(given)} cannot be given with --to, which writes the weights as they are")
+        raise UserError(f"{', '.join(given)} cannot be combined with --to, which writes the weights unchanged")
     return export(arguments.source, arguments.out, arguments.to)
 
 
@@ -122,7 +122,7 @@ def _table(conversion: Conversion, *, folded: bool) -> Iterable[str]:
 
 
 def _stage(ours: str) -> str:
-    """Returns the first name and number of a tensor: 'stages.0'; 'stem' for tensors before the first number."""
+    """Returns the start of a tensor's name up to its first number, such as 'stages.0', or else 'stem' or 'head'."""
     parts = ours.split(".")
     numbers = [place for place, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[: numbers[0] + 1]) if numbers else "head" if parts[0] == "head" else "stem"
@@ -133,17 +133,17 @@ def _shape(conversion: Conversion, ours: str) -> str:
 
 
 def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Iterable[str]:
-    """Yields one line per layer on the fixed batch.
+    """Yields one line per layer with its outputs for the fixed batch.
 
-    Raises UserError if our outputs are not finite, or differ from the original's.
+    Raises UserError if our outputs are not finite, or differ from those of the original network.
     """
     ours = verify.our_outputs(conversion)
     _release_memory()
     broken = next((layer for layer, values in ours.items() if not np.isfinite(values).all()), None)
     if broken:
         raise UserError(
-            f"'{broken}' computes NaN or infinity, where every tensor is finite; nothing was written: these weights "
-            f"are broken (one layer's are far too large), fetch {path} again"
+            f"layer '{broken}' gives NaN or infinity although every tensor is finite: some weights are far too large. "
+            f"Nothing was written; download {path} again"
         )
     title, original = verify.original_outputs(path, conversion) if against_original else ("", {})
     differences = verify.differences(ours, original)
@@ -152,10 +152,10 @@ def _check(path: Path, conversion: Conversion, *, against_original: bool) -> Ite
         difference = f"   largest difference {differences[layer]:.1e}" if layer in differences else ""
         yield f"{layer:<7} {values.shape!s:<20} mean {values.mean():9.4f}  deviation {values.std():9.4f}{difference}"
     if differences:
-        yield f"compared with {title}, given the file's tensors; no code of the file was run"
+        yield f"compared with {title}, run with the file's tensors; no code of the file was run"
     worst = next((layer for layer, difference in differences.items() if not difference <= verify.TOLERANCE), None)
     if worst:
         raise UserError(
-            f"'{worst}' differs from the original framework's by {differences[worst]:.1e} of its largest value, where "
-            f"{verify.TOLERANCE:g} is allowed; nothing was written. Is it another variant (--variant)?"
+            f"layer '{worst}' differs from the original network by {differences[worst]:.1e} of its largest value; "
+            f"{verify.TOLERANCE:g} is allowed. Nothing was written. Is it another variant (--variant)?"
         )

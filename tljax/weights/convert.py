@@ -1,4 +1,4 @@
-"""Converts a checkpoint of another library into our tensors and a card: exactly, or it refuses and says why."""
+"""Converts a checkpoint of another library into our tensors and a card, either exactly or not at all."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from tljax.weights.names import Layout, Shape, Where, in_file, our_shape, some, 
 from tljax.weights.recognise import recognise
 from tljax.weights.shards import lesson_for_one
 
-LEAST_VARIANCE = -1e-5  # an epsilon: a variance of 0 can be this small after a conversion from another epsilon
+LEAST_VARIANCE = -1e-5  # a variance of 0 can become this small when a conversion changes epsilon
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Conversion:
 
     tensors: dict[str, np.ndarray]  # by our flat names
     card: WeightsCard
-    origin: dict[str, tuple[str, ...]]  # our name -> the file's tensors that it was made from
-    aside: tuple[str, ...]  # the file's tensors that are no part of the network
+    origin: dict[str, tuple[str, ...]]  # our name -> the file's tensors from which it was made
+    aside: tuple[str, ...]  # the file's tensors that are not part of the network
     remarks: tuple[str, ...]  # what was assumed or changed
     epsilon: float | None  # of the original's BatchNorm, if it differs from the variant's
 
@@ -39,11 +39,11 @@ class Conversion:
 def convert(
     path: Path, *, variant: str | None = None, normalisation: str | None = None, backbone: str | None = None
 ) -> Conversion:
-    """Reads the weights file at `path`, whose format is recognised by its content.
+    """Converts the weights file at `path`, whose format is recognised by its content.
 
     variant, normalisation: override what the format implies (keys of the family's VARIANTS and of NORMALISATIONS).
-    backbone: the one that is expected; None takes any. Raises UserError, naming the tensor or the fact, for whatever is
-    not exactly one network that we have.
+    backbone: the expected one; None accepts any. Raises UserError, which names the tensor or the fact, for a file that
+    does not hold exactly one network that tljax has.
     """
     source = read(path)
     match = _whole_match(source)
@@ -67,8 +67,8 @@ def convert(
         *_remarks(source, match, head, described),
         *assumed,
         *_own_input(source, match, normalisation),
-        *([f"variant {variant}, as asked for"] if variant else []),
-        *([f"input normalised for {normalisation}, as asked for"] if normalisation else []),
+        *([f"variant {variant}, by --variant"] if variant else []),
+        *([f"input {normalisation}, by --normalisation"] if normalisation else []),
         *_fit(tensors, match, chosen, described),
     )
     card = replace(
@@ -85,7 +85,7 @@ def convert(
 def _refuse_other(
     source: Source, match: Match, backbone: str | None, variant: str | None, normalisation: str | None
 ) -> None:
-    """Raises UserError where the network is another than the options are for."""
+    """Raises UserError if the options do not fit the network."""
     if backbone not in (None, match.backbone):
         raise UserError(f"{source.path} holds a {match.backbone} ({match.form.title}), not a {backbone}")
     if normalisation not in (None, *NORMALISATIONS):
@@ -99,7 +99,10 @@ def _refuse_other(
 
 
 def _card(source: Source, match: Match, classes: tuple[str, ...] | None, outputs: int) -> WeightsCard:
-    """Returns the card in a file that tljax wrote, or one that the format implies. Refuses a card of other tensors."""
+    """Returns the card in a file that tljax wrote, or else the one that the format implies.
+
+    Raises UserError if the card in the file does not fit its tensors.
+    """
     own = source.card
     if own is None:
         return WeightsCard(
@@ -114,11 +117,11 @@ def _card(source: Source, match: Match, classes: tuple[str, ...] | None, outputs
             licence=match.form.licence,
             note="",
         )
-    told, found = f"{own.backbone}, {len(own.classes or ())} classes", f"{match.backbone}, {outputs} classes"
-    if told != found:
+    stated, found = f"{own.backbone}, {len(own.classes or ())} classes", f"{match.backbone}, {outputs} classes"
+    if stated != found:
         raise UserError(
-            f"{source.path} was changed since tljax wrote it: its metadata say {told}, its tensors {found}; "
-            "save it without the metadata"
+            f"{source.path} was changed after tljax wrote it: its metadata state {stated}, but its tensors are those "
+            f"of {found}; save it without the metadata"
         )
     return own
 
@@ -137,7 +140,7 @@ def _whole_match(source: Source) -> Match:
 
 
 def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head) -> tuple[str, ...]:
-    """Returns the tensors that are not part of the network, counters last. Refuses a file with an unknown tensor."""
+    """Returns the tensors that are not part of the network, counters last. Raises UserError for an unknown tensor."""
     rest = set(source.tensors) - {theirs for where in names.values() for theirs in in_file(where)}
     unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_outside(name)})
     if unknown:
@@ -148,7 +151,7 @@ def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head)
 
 
 def _checked_shapes(source: Source, match: Match, names: Mapping[str, Where]) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of our tensors. Refuses a tensor of the file that is not exactly the backbone's."""
+    """Returns the shapes of our tensors. Raises UserError for a tensor of the file that does not fit the backbone."""
     bias = names.get(f"{HEAD}bias")
     classes = source.tensors[in_file(bias)[0]].size if bias else 1
     shapes = models.shapes(match.backbone, match.variant, classes)
@@ -167,7 +170,7 @@ def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_vari
         hint = _hint(tensor.shape, wanted, match.form.layout)
         return f"has shape {tensor.shape}; {match.backbone} ({match.form.title}) has {wanted} there{hint}"
     if not jnp.issubdtype(tensor.dtype, jnp.floating):
-        return f"is of {tensor.dtype}: quantised, or no weights; save them as float32 where they were made"
+        return f"is {tensor.dtype}: quantised, or not weights; save it as float32 with the program that made it"
     if not np.isfinite(tensor).all():
         return "holds NaN or infinity; these weights are broken"
     if tensor.dtype.itemsize > 4 and np.abs(tensor).max(initial=0) > np.finfo(np.float32).max:
@@ -178,17 +181,17 @@ def _fault(tensor: np.ndarray, wanted: tuple[int, ...], match: Match, *, is_vari
 
 
 def _hint(found: Shape, wanted: Shape, layout: Layout) -> str:
-    """Returns what a kernel of another shape reveals about its network."""
+    """Returns what the unexpected shape of a kernel shows about its network."""
     if len(found) == 5 and len(wanted) == 4:
-        return ": this kernel has three dimensions, as networks of volumes or videos have"
+        return ": this kernel has three dimensions, as in networks for volumes or videos"
     if len(found) != 4 or len(wanted) != 4:
         return ""
     height, width, inputs, _ = our_shape(layout, found)
     our_height, our_width, our_inputs, _ = our_shape(layout, wanted)
     if (height, width) != (our_height, our_width):
-        return f": this kernel is {height} x {width}, that of the network {our_height} x {our_width}"
+        return f": this kernel is {height} x {width}, but the network's is {our_height} x {our_width}"
     if our_inputs in (1, 3) and inputs != our_inputs:
-        return f": this network takes images of {inputs} channel{'s' * (inputs > 1)}, ours of {our_inputs}"
+        return f": this network takes images of {inputs} channel{'s' * (inputs > 1)}, but ours takes {our_inputs}"
     return ""
 
 
@@ -200,41 +203,43 @@ def _description(source: Source, match: Match) -> Description:
 
 def _remarks(source: Source, match: Match, head: Head, described: Description) -> Iterator[str]:
     """Yields what was assumed, and what is unusual about the file."""
-    yield (
-        match.form.rule if source.card is None else "written by tljax: variant, input and classes as its card has them"
-    )
+    yield match.form.rule if source.card is None else "written by tljax: variant, input and classes are its card's"
     yield from source.remarks
     if match.others:
         yield f"read from '{match.prefix}', not from {some(match.others)}"
     yield from head.remarks
     if match.has_more:
-        yield "part of a larger model, which may give it other input (--normalisation) or other strides (--variant)"
+        yield "part of a larger model, which may use another input (--normalisation) or other strides (--variant)"
     maxima = [name for model in source.models for name, layer in model.items() if layer.kind == "GlobalMaxPooling2D"]
     if maxima:
-        yield f"'{maxima[0]}' of the file pools by the maximum, where the features here are the mean over positions"
+        yield f"'{maxima[0]}' of the file takes the maximum over positions; in tljax the features are the mean"
     if described.variant not in (None, match.variant) and source.layout == "keras":
-        yield f"the file's own description of its layers: {described.variant}"
+        yield f"the file's description of its layers shows the variant {described.variant}"
     yield from described.remarks
 
 
 def _own_input(source: Source, match: Match, normalisation: str | None) -> Iterator[str]:
-    """Yields a remark on layers before the network that change the pixels. Refuses them if no input is given."""
+    """Yields a remark on layers before the network that change the pixels.
+
+    Raises UserError if there are such layers and no input is given.
+    """
     layers = [] if source.card or source.layout != "keras" else layers_before(source, match)
     if layers and not normalisation:
         raise UserError(
-            f"{source.path} gives its network other input than {match.form.title} takes, by {some(layers)} before it: "
-            f"say what the network itself is given, --normalisation {'|'.join(NORMALISATIONS)}, if it is one of these"
+            f"{source.path} has layers that change the pixels before they reach the network, {some(layers)}, so its "
+            f"input may not be that of {match.form.title}. State the input of the network itself, if it is one of "
+            f"these: --normalisation {'|'.join(NORMALISATIONS)}"
         )
     if layers:
         yield f"left out before the network: {some(layers)}"
 
 
 def _fit(tensors: dict[str, np.ndarray], match: Match, variant: str, described: Description) -> list[str]:
-    """Brings the tensors to `variant` in place without changing what the network computes; says what it did."""
+    """Changes the tensors in place to fit `variant`; returns in words what it did. The network computes the same."""
     if match.form.fit:
         models.shapes(match.backbone, variant, 1)  # refuses an unknown variant
         return match.form.fit(tensors, variant, described)
     ours, wanted = (models.shapes(match.backbone, kind, 1) for kind in (match.variant, variant))
     if ours != wanted:
-        raise UserError(f"--variant {variant} is a network of other tensors than {match.variant}, which the file holds")
+        raise UserError(f"--variant {variant} has other tensors than {match.variant}, which the file holds")
     return []

@@ -20,8 +20,8 @@ TARGETS = ("torch", "safetensors")
 def export(folder: Path, out: Path, to: str) -> list[str]:
     """Writes the weights in `folder`, a weights folder or a finished run, to the file `out`; returns notes on it.
 
-    to: one of TARGETS. The file is never half-written. Raises UserError where `out` exists or cannot be written,
-    or where the family has no layout for it.
+    to: one of TARGETS. The file is never half-written. Raises UserError if `out` exists or cannot be written, or if the
+    family cannot be exported.
     """
     if out.exists():
         raise UserError(f"{out} exists already; remove it or name another file")
@@ -30,16 +30,16 @@ def export(folder: Path, out: Path, to: str) -> list[str]:
     try:
         _, form = exporting(models.family_of(card.backbone))
     except StopIteration:
-        raise UserError(f"--to: no PyTorch layout is known for {card.backbone}") from None
+        raise UserError(f"{card.backbone} cannot be exported: there is no format for its PyTorch files") from None
     state = in_format(tensors, card.backbone, card.variant, form)
     with writing(out), replacing(out) as partial:
         _write(state, partial, to, card.to_json())
-    note = form.export_note(card, tensors) if form.export_note else f"names as {form.title} has them"
+    note = form.export_note(card, tensors) if form.export_note else f"the names are those of {form.title}"
     return [note, _input(card)]
 
 
 def in_format(tensors: Mapping[str, np.ndarray], backbone: str, variant: str, form: Format) -> dict[str, np.ndarray]:
-    """Returns our tensors by the names and in the layout of a format."""
+    """Returns our tensors with the names and the layout of a format."""
     names = form.names(backbone, variant)
     return {
         theirs: value
@@ -58,7 +58,7 @@ def _write(state: dict[str, np.ndarray], path: Path, to: str, card: str) -> None
     else:
         from safetensors.torch import save
 
-        path.write_bytes(save(torch_state, metadata={CARD_KEY: card}))  # its save_file denies others reading it
+        path.write_bytes(save(torch_state, metadata={CARD_KEY: card}))  # save_file would ignore the umask
 
 
 def _input(card: WeightsCard) -> str:

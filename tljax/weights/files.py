@@ -1,4 +1,4 @@
-"""Reads weights files. The content decides how, not the name. Code from a file is never run."""
+"""Reads weights files, whose type is recognised by their content and not by their name. Never runs code of a file."""
 
 import argparse
 import codecs
@@ -23,31 +23,31 @@ from tljax.weights.names import Layout, some
 from tljax.weights.shards import read_shards, shards_of
 from tljax.weights.whole_model import SAVE_ARRAYS, is_known, read_with_objects
 
-WRAPPERS = (  # keys around the tensors, the wanted ones first
+WRAPPERS = (  # keys under which a file may hold the tensors; the first one found is read
     *("state_dict", "model", "model_state_dict", "model_state", "params", "net", "network", "backbone", "encoder"),
     *("teacher", "student", "state_dict_ema", "model_ema", "params_ema", "ema", "classy_state_dict", "base_model"),
     "trunk",
 )
 
-SAVE_TENSORS = "where it was made, save its tensors alone: torch.save(model.state_dict(), 'weights.pth')"
+SAVE_TENSORS = "save only its tensors with the program that made it: torch.save(model.state_dict(), 'weights.pth')"
 
 NUMPY_PICKLE = (b"numpy.core.multiarray", b"numpy._core.multiarray", b"numpy.core.numeric", b"numpy._core.numeric")
 
-NO_WEIGHTS = {  # how a file begins -> what it is and what to do
-    (b"version https://git-lfs",): "is a Git LFS pointer, not the weights; fetch them with: git lfs pull",
-    (b"<!doctype", b"<html", b"<?xml"): "is a web page, not weights: the download gave an error page; "
-    "fetch the file again",
+NO_WEIGHTS = {  # the first bytes of a file -> what it is and what to do
+    (b"version https://git-lfs",): "is a Git LFS pointer, not the weights; download them with: git lfs pull",
+    (b"<!doctype", b"<html", b"<?xml"): "is a web page, not weights: the server sent an error page; "
+    "download the file again",
     (b"{", b"["): "is a description in JSON, not weights; name the weights file next to it",
-    (b"gguf",): "is a GGUF file of a language model; what can be converted are networks of images",
+    (b"gguf",): "is a GGUF file of a language model; tljax converts networks for images",
     (b"\x93numpy",): f"is a single NumPy array, not tensors by name; {SAVE_ARRAYS}",
-    (b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"): "is compressed; unpack it, name the file in it",
+    (b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"): "is compressed; unpack it and name the file in it",
 }
 
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 START_BYTES = 4096
 TEXT_SHOWN = 100  # characters of a text in a message
 
-CARD_KEY = "tljax"  # in the metadata of a safetensors file that we wrote
+CARD_KEY = "tljax"  # key in the metadata of a safetensors file that tljax wrote
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Source:
 
     path: Path
     layout: Layout
-    tensors: dict[str, np.ndarray]  # torch: by dotted name; keras: "layer/weight", whatever the file's layout
+    tensors: dict[str, np.ndarray]  # torch: by dotted name; keras: by "layer/weight", for every layout of file
     sha256: str
-    card: WeightsCard | None = None  # of a file that tljax wrote
-    saved_model: bool = False  # HDF5: a whole Keras model rather than its weights
-    models: tuple[Mapping[str, Layer], ...] = ()  # Keras' own description, if any: the layers of each model by name
+    card: WeightsCard | None = None  # in a file that tljax wrote
+    saved_model: bool = False  # HDF5: whether it is a whole Keras model, not only its weights
+    models: tuple[Mapping[str, Layer], ...] = ()  # Keras' description, if any: the layers of each model by name
     layers: tuple[str, ...] = ()  # HDF5: the layers that the file lists, including those without tensors
-    remarks: tuple[str, ...] = ()  # about what was read
+    remarks: tuple[str, ...] = ()  # what a user should know about the file
 
 
 def read(path: Path) -> Source:
@@ -87,7 +87,7 @@ def read(path: Path) -> Source:
     except UserError:
         raise
     except Exception as error:  # the libraries raise errors of any type for a damaged file
-        raise UserError(f"{path} is truncated or damaged ({_reason(error)}); fetch the file again") from error
+        raise UserError(f"{path} is truncated or damaged ({_reason(error)}); download the file again") from error
     return Source(path=path, layout=layout, sha256=_sha256(files), **fields)
 
 
@@ -105,12 +105,14 @@ def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
             start = file.read(START_BYTES)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    if start[5:9] == b"\0\0\0{":  # the length of a header in JSON, and the header
+    if start[5:9] == b"\0\0\0{":  # the length of the JSON header, and its first character
         return "torch", _read_safetensors
     if start.startswith(b"PK\x03\x04"):
         return _recognise_zip(path)
     if start.startswith(PICKLES) and any(name in start for name in NUMPY_PICKLE):
-        raise UserError(f"{path} is a pickle of NumPy arrays, which was not opened as it could run code; {SAVE_ARRAYS}")
+        raise UserError(
+            f"{path} is a pickle of NumPy arrays, which was not opened because it could run code; {SAVE_ARRAYS}"
+        )
     if start.startswith(PICKLES):
         return "torch", _read_torch
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -119,16 +121,16 @@ def _recognise(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
         if start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(starts):
             raise UserError(f"{path} {lesson}")
     if not start:
-        raise UserError(f"{path} is empty; fetch the file again")
+        raise UserError(f"{path} is empty; download the file again")
     if not any(start):
-        raise UserError(f"{path} begins with zeros alone: the download is incomplete; fetch the file again")
+        raise UserError(f"{path} begins with zeros alone: the download is incomplete; download the file again")
     if start[257:262] == b"ustar":
-        raise UserError(f"{path} is a tar archive; unpack it, name the file in it")
+        raise UserError(f"{path} is a tar archive; unpack it and name the file in it")
     if start.isascii() and (text := start.decode("ascii").strip()).isprintable():
-        raise UserError(f"{path} is a text, not weights: '{text[:TEXT_SHOWN]}'; fetch the file again")
+        raise UserError(f"{path} is a text, not weights: '{text[:TEXT_SHOWN]}'; download the file again")
     raise UserError(
-        f"{path} is in no known format; known are PyTorch, safetensors and Keras files (.h5, .keras). Save another "
-        "file of TensorFlow as one of Keras first"
+        f"{path} has no known format; known are PyTorch, safetensors and Keras files (.h5, .keras). Save other "
+        "TensorFlow files as Keras files first"
     )
 
 
@@ -140,7 +142,7 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
         if any(member.endswith("data.pkl") for member in members):
             broken = archive.testzip()  # PyTorch does not look at the checksums
             if broken:
-                raise UserError(f"{path} is damaged: the checksum of its '{broken}' is wrong; fetch the file again")
+                raise UserError(f"{path} is damaged: the checksum of its '{broken}' is wrong; download the file again")
             return "torch", _read_torch
     if members and all(member.endswith(".npy") for member in members):
         raise UserError(f"{path} is a NumPy archive (.npz) of {some(members)}; {SAVE_ARRAYS}")
@@ -151,7 +153,9 @@ def _recognise_zip(path: Path) -> tuple[Layout, Callable[[Path], dict]]:
         raise UserError(
             f"{path} is a Keras file without its '{lacking}'; save the model again: model.save('file.keras')"
         )
-    raise UserError(f"{path} is a zip archive of {some(members)}, and no weights file; unpack it, name the file in it")
+    raise UserError(
+        f"{path} is a zip archive of {some(members)}, not a weights file; unpack it and name the weights file in it"
+    )
 
 
 def _read_torch(path: Path) -> dict:
@@ -161,7 +165,7 @@ def _read_torch(path: Path) -> dict:
             state, remarks = _loaded(torch, path)
     except pickle.UnpicklingError as error:
         asked = _asked(error)
-        fact = f"wants to run code when it is opened ({asked})" if asked else "is damaged or holds more than tensors"
+        fact = f"would run code when it is opened ({asked})" if asked else "is damaged or holds more than tensors"
         raise UserError(f"{path} {fact}, so it was not opened; {SAVE_TENSORS}") from error
     tensors = {str(name): _array(str(name), path, partial(_from_torch, tensor)) for name, tensor in state.items()}
     return {"tensors": tensors, "remarks": remarks}
@@ -182,7 +186,7 @@ def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
 
 
 def _asked(error: pickle.UnpicklingError) -> str | None:
-    """Returns the class or function that a pickle needs and that is not allowed."""
+    """Returns the class or function that a pickle needs but that is not allowed."""
     found = re.search(r"GLOBAL (\S+)", str(error))
     return found[1] if found else None
 
@@ -212,15 +216,16 @@ def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
     if not tables:
         tables = [key for key, value in content.items() if _is_table(value)]
         if len(tables) > 1:
-            raise UserError(f"{path} holds a network under each of {some(tables)}; save the one that you want alone")
+            raise UserError(f"{path} holds a network under each of {some(tables)}; save only the one that you want")
     if tables:
         state, remarks = _state_dict(content[tables[0]], path)
         left = ", ".join(f"'{key}'" for key in tables[1:])
         return state, (*remarks, *([f"read from '{tables[0]}', not from {left}"] if left else []))
     tensors = {key: value for key, value in content.items() if _is_tensor(value)}
     if not tensors:
-        raise UserError(f"{path} holds no tensors by name, but {some(content) or 'nothing'}; {SAVE_TENSORS}")
-    return tensors, (f"left alone, no tensors: {', '.join(map(repr, content.keys() - tensors.keys()))}",)
+        raise UserError(f"{path} holds no tensors by name, only {some(content) or 'nothing'}; {SAVE_TENSORS}")
+    others = [key for key in content if key not in tensors]
+    return tensors, (f"left out, because they are not tensors: {', '.join(map(repr, others))}",)
 
 
 def _is_table(value: object) -> bool:
@@ -243,7 +248,7 @@ def _array(name: str, path: Path, read: Callable[[], np.ndarray]) -> np.ndarray:
     except (TypeError, AttributeError) as error:  # quantised, of 8 bits, sparse, or without values
         raise UserError(
             f"tensor '{name}' of {path} is not a plain array ({_reason(error)}); "
-            "where it was made, save the weights as float32"
+            "save the weights as float32 with the program that made them"
         ) from error
 
 

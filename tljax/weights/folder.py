@@ -1,4 +1,4 @@
-"""Reads and writes weights folders: `card.json` and `state/`, the flat dict of tensors. A folder is never partial."""
+"""Reads and writes weights folders: `card.json` and `state/`, the tensors by name. A folder is always complete."""
 
 import errno
 import glob
@@ -19,10 +19,10 @@ CARD, STATE = "card.json", "state"
 
 
 def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, overwrite: bool = False) -> None:
-    """Writes a weights folder through a temporary sibling and one rename, so `folder` never exists half-written.
+    """Writes a weights folder under a temporary name and renames it at the end, so `folder` is never half-written.
 
-    Raises UserError where `folder` exists and `overwrite` is false, or where a tensor holds NaN or infinity; OSError,
-    or whatever orbax does, where the disk refuses.
+    Raises UserError if `folder` exists and `overwrite` is false, or if a tensor holds NaN or infinity. Raises OSError
+    or an error of orbax if the disk cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and not overwrite:
@@ -33,7 +33,7 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
     partial.mkdir(parents=True)
     try:
         if shutil.disk_usage(partial).free < sum(tensor.nbytes for tensor in tensors.values()):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))  # orbax's own message is very long
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))  # the message of orbax is very long
         save_tensors(partial / STATE, tensors)
         (partial / CARD).write_text(card.to_json())
         if folder.exists():
@@ -45,7 +45,7 @@ def save(folder: Path, tensors: Mapping[str, np.ndarray], card: WeightsCard, *, 
 
 
 def _clear_abandoned(partial: Path, folder: Path) -> None:
-    """Removes what killed processes of this machine left next to `folder`. Those of others may still run."""
+    """Removes what killed processes of this machine left next to `folder`; those of other machines may still run."""
     for left in folder.parent.glob(glob.escape(f".{folder.name}.{platform.node()}.") + "*.partial"):
         process = left.name.split(".")[-2]
         if left == partial or not (process.isdigit() and _is_alive(int(process))):
@@ -64,18 +64,18 @@ def _is_alive(process: int) -> bool:
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Raises UserError if the disk is full or the place cannot be written."""
+    """Raises UserError if the disk is full or `place` cannot be written."""
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # orbax, tensorstore, torch and safetensors each raise their own
+    except Exception as error:  # orbax, tensorstore, torch and safetensors each raise errors of their own types
         reason = getattr(error, "strerror", None) or _first_line(error)
-        raise UserError(f"cannot write {place} ({reason}); make room or name another place") from error
+        raise UserError(f"cannot write {place} ({reason}); free some space or name another place") from error
 
 
 def is_whole(folder: Path) -> bool:
-    """Returns whether `save` finished here. `load` still checks the content."""
+    """Returns whether `folder` is a complete weights folder. `load` also checks the content."""
     return (folder / CARD).is_file() and (folder / STATE).is_dir()
 
 

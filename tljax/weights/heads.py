@@ -1,4 +1,4 @@
-"""Finds the head in a file: the format's own, or the one that a user put in its place."""
+"""Finds the head in a file: the format's own, or the one with which a user replaced it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from tljax.weights.names import Where, dense_leaves, in_file, our_shape, some
 
 @dataclass(frozen=True)
 class Head:
-    """The head of classes in a file, or why there is none."""
+    """The classification head in a file, or why there is none."""
 
-    names: Mapping[str, Where]  # our name -> where the file keeps it; empty where there is no head of classes
-    aside: frozenset[str] = frozenset()  # the tensors of a head that does not give classes
+    names: Mapping[str, Where]  # our name -> where the file keeps it; empty if there is no classification head
+    aside: frozenset[str] = frozenset()  # the tensors of a head of another kind
     remarks: tuple[str, ...] = ()
 
 
 def find_head(source: Source, match: Match) -> Head:
-    """Returns the head of classes: the format's own, or the one dense layer on the features that is left over.
+    """Returns the classification head: the format's own, or the only dense layer that follows the features.
 
-    One that a Keras file describes as more than average pooling, a dense layer and softmax is left out.
+    A head that a Keras file describes as anything but average pooling, a dense layer and softmax is left out.
     """
     head = _by_tensors(source, match)
     if not head.names:
@@ -38,7 +38,7 @@ def find_head(source: Source, match: Match) -> Head:
 
 
 def _by_tensors(source: Source, match: Match) -> Head:
-    """Finds the head by the shapes that its layers take."""
+    """Returns the head, found by the shapes of its layers."""
     if match.has_head:
         names = {ours: where for ours, where in match.names.items() if ours.startswith(HEAD)}
         if match.form.projects and not source.card and _is_zero(source, names[f"{HEAD}bias"]):
@@ -49,7 +49,7 @@ def _by_tensors(source: Source, match: Match) -> Head:
         if match.form.exclusive or source.card:
             return Head(names)
         parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
-        fault = "as its outputs are findings that exclude no other (sigmoids), where classes are wanted"
+        fault = "as its outputs are findings that do not exclude each other (sigmoids) instead of classes"
         return Head({}, parts, (f"head left out, {fault}: {some(sorted(parts))}",))
     network = {theirs for where in match.body.values() for theirs in in_file(where)}
     left = {name for name in source.tensors if name not in network and not match.is_aside(name)}
@@ -63,7 +63,7 @@ def _by_tensors(source: Source, match: Match) -> Head:
         return Head({}, parts, (f"head left out, {fault}: {some(sorted(layers or parts))}",))
     (layer,) = layers
     names = {HEAD + ours: layer + theirs for ours, theirs in dense_leaves(match.form.layout).items()}
-    return Head(names, remarks=(f"the only layer next to the network, '{layer}', taken for its head",))
+    return Head(names, remarks=(f"'{layer}' is assumed to be the head, as it is the only layer next to the network",))
 
 
 def _is_zero(source: Source, where: Where) -> bool:
@@ -71,7 +71,7 @@ def _is_zero(source: Source, where: Where) -> bool:
 
 
 def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Returns the dense layers outside the network's own modules, with their numbers of inputs and outputs."""
+    """Yields the dense layers outside the network's own modules, with their numbers of inputs and outputs."""
     suffix = dense_leaves(match.form.layout)["kernel"]
     own = {theirs for ours, where in match.names.items() if ours.startswith(HEAD) for theirs in in_file(where)}
     for name in names:
@@ -82,7 +82,7 @@ def _dense_layers(source: Source, match: Match, names: set[str]) -> Iterator[tup
 
 
 def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
-    """Returns the layers that take the features, pooled or at several positions, and the layers that follow."""
+    """Returns the layers whose input is the features, pooled or at several positions, and the layers that follow."""
     found, size = {}, -1
     while len(found) > size:
         size, outputs = len(found), {outputs for _, outputs in found.values()}
@@ -91,7 +91,7 @@ def _layers_on(features: int, dense: Mapping[str, tuple[int, int]]) -> dict[str,
 
 
 def _parts(source: Source, match: Match, left: set[str], layers: Mapping[str, tuple[int, int]]) -> Iterator[str]:
-    """Returns the tensors of these layers, of normalisations between them, and of layers that are named as a head."""
+    """Yields the tensors of these layers, of normalisations between them, and of layers with the name of a head."""
     widths = {width for ends in layers.values() for width in ends}
     kernels = {name + dense_leaves(match.form.layout)["kernel"] for name in layers}
     for name in left:
@@ -101,16 +101,16 @@ def _parts(source: Source, match: Match, left: set[str], layers: Mapping[str, tu
 
 
 def _fault(match: Match, left: set[str], layers: Mapping[str, tuple[int, int]], features: int) -> str | None:
-    """Returns why the head is not a single dense layer that gives classes; None if it is one."""
+    """Returns why the head is not a single dense layer for classes; None if it is one."""
     if len(layers) != 1:
-        return "as it has several layers" if layers else "as it does not take the network's features"
+        return "as it has several layers" if layers else "as its input is not the network's features"
     ((layer, (inputs, outputs)),) = layers.items()
     leaves = dense_leaves(match.form.layout)
     if outputs == 1:
-        return "as it has a single output, for a sigmoid, where classes are wanted"
+        return "as it has a single output, for a sigmoid, instead of classes"
     if inputs != features:
-        return f"as it takes {inputs} values where the network gives {features}"
+        return f"as it takes {inputs} values, but the network gives {features}"
     if layer + leaves["bias"] not in left:
-        return "as it has no bias and may compare directions instead"
+        return "as it has no bias, so it may compute cosine similarities"
     others = left - {layer + leaf for leaf in leaves.values()}
     return f"as other parts, {some(sorted(others))}, are next to it" if others else None

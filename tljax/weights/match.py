@@ -1,4 +1,4 @@
-"""How well a format explains a file."""
+"""Describes how well a format explains a file."""
 
 import re
 from dataclasses import dataclass
@@ -20,21 +20,19 @@ class Match:
     names: dict[str, Where]  # our name -> where this file keeps it; head.kernel and head.bias may be missing
     present: int  # how many of the file's tensors belong to the network
     missing: tuple[str, ...]  # tensors of the network that the file lacks
-    has_head: bool  # the format's own, of several classes
-    has_more: bool  # tensors that are neither the network's nor aside
-    is_bare: bool  # only the backbone and, if the format has one, the head by its authors
-    others: tuple[str, ...] = ()  # prefixes of the networks that are left out
+    has_head: bool  # whether the file has the format's own head, with several classes
+    has_more: bool  # whether there are tensors that are neither the network's nor left out by the format's patterns
+    is_bare: bool  # whether there is only the backbone and, if the format has one, its authors' head
+    others: tuple[str, ...] = ()  # prefixes of the networks that are not read
 
     @property
     def fits(self) -> bool:
-        """Whether the file holds at least half of the network, and no more other tensors than the format allows."""
+        """Whether the file holds at least half of the network, and no other tensors than the format allows."""
         return self.present >= max(len(self.missing), 1) and self.is_bare >= self.form.bare
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """The order of matches: the format that explains most tensors is first. Of equals, it is the one whose own
-        names reach furthest to the front, and then the one with most requirements.
-        """
+        """The order of matches, best last: by the number of explained tensors, by a short prefix, by requirements."""
         return (
             self.present - len(self.missing),
             -len(self.prefix),
@@ -48,18 +46,18 @@ class Match:
 
     @property
     def root(self) -> str:
-        """The prefix of all tensors of the network. Tensors outside of it are another part of a larger model.
+        """The prefix of all tensors of the network. Tensors without it belong to another part of a larger model.
 
-        DataParallel's 'module.' precedes all names and carries no information.
+        The prefix 'module.' of DataParallel does not count, because all names have it.
         """
         return self.prefix.removesuffix("module.")
 
     def is_aside(self, name: str) -> bool:
-        """Returns whether a tensor is no part of the network by the format's patterns."""
+        """Returns whether a tensor is not part of the network according to the format's patterns."""
         return is_aside(name, self.form, self.prefix)
 
     def is_outside(self, name: str) -> bool:
-        """Returns whether a tensor belongs to another part of the model that the network is in."""
+        """Returns whether a tensor belongs to another part of a larger model that contains the network."""
         return bool(self.root) and not name.startswith(self.root)
 
     def is_within(self, name: str) -> bool:
@@ -77,9 +75,9 @@ class Match:
 
 
 def is_aside(name: str, form: Format, prefix: str = "") -> bool:
-    """Returns whether a tensor is no part of the network by the format's patterns.
+    """Returns whether a tensor is not part of the network according to the format's patterns.
 
-    prefix: of the network. A prefix that suggests training state belongs to the only network in the file.
+    prefix: that of the network. If the prefix itself matches a pattern, the names are tested without it.
     """
     if prefix and name.startswith(prefix) and is_aside(prefix, form):
         return is_aside(name.removeprefix(prefix), form)

@@ -1,4 +1,4 @@
-"""Describes where a weights file keeps each of our tensors. The same description serves reading and writing."""
+"""Describes where a weights file keeps each of our tensors, both for reading and for writing."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ _NORM = {
     "keras": {"scale": "/gamma", "bias": "/beta", "mean": "/moving_mean", "var": "/moving_variance"},
 }
 
-# Axes by rank that bring a tensor of the layout to ours: kernels (h w in out) and (in out)
+# The axes, by rank, that permute a kernel of the layout to ours: (h w in out) and (in out)
 _TO_OURS = {"torch": {4: (2, 3, 1, 0), 2: (1, 0)}, "keras": {}}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One tensor of the file, possibly with permuted axes, or a constant that the file leaves out.
+    """One tensor of the file, possibly with permuted axes, or a constant that is not in the file.
 
-    Ours is `theirs.transpose(axes).reshape(our shape)`.
+    Our tensor is `theirs.transpose(axes).reshape(our shape)`.
     """
 
-    name: str | None  # in the file; None: it is not there, and ours is `value` everywhere
-    axes: tuple[int, ...] | None = None  # None: those of the layout for this rank
-    shape: Shape | None = None  # theirs, if it is not our shape with permuted axes
+    name: str | None  # in the file; None: it is not in the file, and every element of ours is `value`
+    axes: tuple[int, ...] | None = None  # None: the axes of the layout for this rank
+    shape: Shape | None = None  # the shape in the file, if it is not our shape with permuted axes
     size: int | None = None  # size along the axis of a `Joined`; None: an equal share of the rest
     value: float = 0.0
 
@@ -51,32 +51,32 @@ Names = Mapping[str, Where]  # our flat name -> where the file keeps it
 
 
 def kernel(layout: Layout, ours: str, theirs: str, *, bias: bool = True) -> dict[str, Where]:
-    """Returns the names of a convolution or a dense layer: kernel, and bias where it has one."""
+    """Returns the names of a convolution or a dense layer: kernel, and bias if it has one."""
     leaves = _KERNEL[layout]
     return {f"{ours}.{leaf}": theirs + leaves[leaf] for leaf in (("kernel", "bias") if bias else ("kernel",))}
 
 
 def norm(layout: Layout, ours: str, theirs: str, *, statistics: bool) -> dict[str, Where]:
-    """Returns the names of a normalisation: scale and bias, and running mean and variance where it is BatchNorm."""
+    """Returns the names of a normalisation: scale and bias, and with `statistics` running mean and variance."""
     leaves = _NORM[layout]
     wanted = ("scale", "bias", "mean", "var") if statistics else ("scale", "bias")
     return {f"{ours}.{leaf}": theirs + leaves[leaf] for leaf in wanted}
 
 
 def parts_of(where: Where) -> tuple[Part, ...]:
-    """Returns the pieces of one of our tensors, in their order."""
+    """Returns the parts of one of our tensors, in their order."""
     if isinstance(where, Joined):
         return tuple(piece for part in where.parts for piece in parts_of(part))
     return (Part(where) if isinstance(where, str) else where,)
 
 
 def in_file(where: Where) -> tuple[str, ...]:
-    """Returns the names of the file's tensors that one of ours is made of."""
+    """Returns the names of the file's tensors from which one of ours is made."""
     return tuple(part.name for part in parts_of(where) if part.name is not None)
 
 
 def renamed(names: Names, rename: Callable[[str], str]) -> dict[str, Where]:
-    """Returns the same names with each of the file's changed."""
+    """Returns the same description, with `rename` applied to every name in the file."""
 
     def changed(where: Where) -> Where:
         if isinstance(where, str):
@@ -107,7 +107,7 @@ def to_ours(where: Where, layout: Layout, shape: Shape, tensors: Mapping[str, np
 
 
 def to_theirs(where: Where, layout: Layout, tensor: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the file's tensors that one of ours becomes."""
+    """Returns the file's tensors by name, from one of ours."""
     pieces, start = {}, 0
     for part, piece in zip(parts_of(where), _pieces(where, tensor.shape), strict=True):
         own = tensor
@@ -122,7 +122,7 @@ def to_theirs(where: Where, layout: Layout, tensor: np.ndarray) -> dict[str, np.
 
 
 def _pieces(where: Where, shape: Shape) -> list[Shape]:
-    """Returns the shapes of the pieces of our tensor."""
+    """Returns the shapes of the parts of one of our tensors."""
     if not isinstance(where, Joined):
         return [shape]
     parts = parts_of(where)

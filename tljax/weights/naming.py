@@ -1,4 +1,4 @@
-"""Names networks in tables. A run is named by its place, because its card names all runs of its kind the same."""
+"""Names networks in tables. A run is named by its folder, because the cards of similar runs have the same name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ def place_of(spec: str) -> str:
 def names_of(specs: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Returns a name for each network: its label, or `<dataset>-<init>-<freeze|nofreeze>[-<tag>]/fold<k>` of a run.
 
-    Outer folders are added as far as they are needed to distinguish different places.
+    Outer folders are added only where they are needed to distinguish two places.
     """
     places = [place_of(spec) for spec in specs]
     short = [_short(place, label) for place, label in zip(places, labels, strict=True)]

@@ -1,4 +1,4 @@
-"""The network that a file nearly holds, for the message on a file that no format recognises."""
+"""Finds the network of which a file lacks few tensors, for the message on a file that no format recognises."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ from tljax.weights.files import Source
 from tljax.weights.formats import Format, formats
 from tljax.weights.names import in_file
 
-MOSTLY = 0.9  # of a network's tensors: with fewer, the file is something else
+MOSTLY = 0.9  # share of a network's tensors; a file with fewer holds something else
 
 
 def nearly(source: Source) -> tuple[str, list[str]] | None:
-    """Returns the family of which the file holds a network but for a few tensors, and these; None where there is none.
+    """Returns the family of a network of which the file lacks few tensors, and these tensors; None if there is none.
 
-    A format recognises a network by its first kernel and a few other tensors. This function goes by all names instead.
-    Which architecture and variant it is remains open, as a missing tensor may be the one that tells.
+    A format recognises a network by its first kernel and a few other tensors, while this function uses all names. It
+    does not return architecture and variant, because the missing tensor may be the one that shows them.
     """
     return min(_lacking(source), key=lambda found: len(found[1]), default=None)
 
@@ -35,7 +35,7 @@ def _lacking(source: Source) -> Iterator[tuple[str, list[str]]]:
 
 
 def _prefixes(names: set[str], form: Format) -> set[str]:
-    """Returns what stands before a tensor of the first layers, or before the bias of one."""
+    """Returns the prefixes of the tensors of the first layers, or of their biases."""
     ends = {*form.stem, *(end.removesuffix("weight") + "bias" for end in form.stem if end.endswith("weight"))}
     return {name.removesuffix(end) for name in names for end in ends if name.endswith(end)}
 

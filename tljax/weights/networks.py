@@ -43,14 +43,15 @@ def resolve(
 ) -> Network:
     """Returns the network that `spec` names.
 
-    num_classes: gives it a new head, drawn from `seed`; None keeps its own. backbone, variant, seed: of a random
-    network; without a variant, the first of the family.
-    preprocessing: `paper` replaces the normalisation of the weights by the paper's. Raises UserError.
+    num_classes: gives it a new random head of this size, drawn from `seed`; None keeps its own head. backbone, variant,
+    seed: those of a random network; the default variant is the first of the family. preprocessing: `paper` replaces the
+    normalisation of the weights by the paper's. download: whether to download a known checkpoint that is missing.
+    Raises UserError if there is no such network.
     """
     if is_random(spec):
         _, _, number = spec.partition(":")
         if number and not number.isdigit():
-            raise UserError(f"'{spec}': write random:SEED with a whole number, e.g. random:3")
+            raise UserError(f"'{spec}': the seed must be a whole number, as in random:3")
         seed = int(number) if number else seed
         variant = variant or models.default_variant(backbone)
         card = _random_card(backbone, variant)
@@ -67,8 +68,8 @@ def resolve(
     if preprocessing == "paper":
         if card.normalisation.depth != NORMALISATIONS["caffe"].depth:
             raise UserError(
-                f"--preprocessing paper: {spec} takes images of {card.normalisation.depth} channel, the paper's have "
-                "three; use --preprocessing native"
+                f"--preprocessing paper gives three channels, but {spec} takes images of {card.normalisation.depth} "
+                "channel; use --preprocessing native"
             )
         card = dataclasses.replace(card, normalisation=NORMALISATIONS["caffe"])
     model.eval()
@@ -76,14 +77,14 @@ def resolve(
 
 
 def is_random(spec: str) -> bool:
-    """Returns whether `spec` is `random` or `random:SEED`. The name of a folder may begin with random, too."""
+    """Returns whether `spec` is `random` or `random:SEED`, and not a path that begins with "random"."""
     return spec.partition(":")[0] == "random"
 
 
 def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False) -> Path:
-    """Returns the weights folder of a known checkpoint, a path, or a run. Raises UserError that says what to do.
+    """Returns the weights folder that belongs to a known checkpoint, a path, or a run folder.
 
-    download: whether to download a known checkpoint that is missing.
+    download: whether to download a known checkpoint that is missing. Raises UserError that says what to do.
     """
     if weights.is_known(spec):
         if download:
@@ -96,8 +97,8 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
         if not (path / CHECKPOINT).is_dir():
             if (path / RESULT).exists():
                 raise UserError(
-                    f"the weights of run folder {path} were not kept (--keep none, or removed since); "
-                    "remove the folder to train it again"
+                    f"the weights of run folder {path} were not kept (--keep none), or were removed; "
+                    "remove the folder to train the run again"
                 )
             raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
         return path / CHECKPOINT
@@ -109,7 +110,7 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
         )
     below = (path.glob(f"{above}fold*/{CONFIG}") for above in ("", "*/", "*/*/"))
     if runs := next(filter(None, map(sorted, below)), None):
-        raise UserError(f"{path} holds {len(runs)} runs; name the folder of one fold, as {runs[0].parent}")
+        raise UserError(f"{path} holds {len(runs)} runs; name the folder of one fold, such as {runs[0].parent}")
     return path
 
 

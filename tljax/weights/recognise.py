@@ -17,7 +17,7 @@ from tljax.weights.others import kind_of, lacking
 def recognise(source: Source) -> Match:
     """Returns the format that explains the file, and the network in it.
 
-    Raises UserError if no format does, or if the file holds a network that tljax lacks, or two networks of one format.
+    Raises UserError if no format explains it, or if it holds a network that tljax lacks, or two networks of one format.
     """
     candidates = list(_candidates(source))
     matches = [match for match in candidates if isinstance(match, Match) and match.fits]
@@ -28,8 +28,8 @@ def recognise(source: Source) -> Match:
     for other in wanted:
         if other.form is best.form and 2 * other.present > best.present and not other.shares_tensors(best):
             raise UserError(
-                f"{source.path} holds two networks, under '{best.prefix}' and '{other.prefix}'; save the one that you "
-                "want alone"
+                f"{source.path} holds two networks, under '{best.prefix}' and '{other.prefix}'; save only the one that "
+                "you want"
             )
     others = (match.prefix for match in matches if match.form is best.form and not match.shares_tensors(best))
     return replace(best, others=tuple(sorted(others)))
@@ -45,14 +45,14 @@ def _refusal(source: Source, candidates: list[Match | NotConvertible]) -> str:
     nearest = max((match for match in candidates if isinstance(match, Match)), key=lambda m: m.present, default=None)
     if lacked is None and nearest and nearest.present > 1:
         return (
-            f"{source.path} holds {nearest.present} tensors of {nearest.backbone} ({nearest.form.title}) and lacks "
-            f"{len(nearest.missing)}, {some(nearest.missing)}"
+            f"{source.path} holds {nearest.present} tensors of {nearest.backbone} ({nearest.form.title}), but lacks "
+            f"{len(nearest.missing)} others: {some(nearest.missing)}"
         )
     kind = lacked or kind_of(source.tensors)
     known = ", ".join(sorted({form.family for form in formats().values()}))
     return (
-        f"{source.path} holds no network that can be converted, {f'but {kind}, ' if kind else ''}by the names of its "
-        f"tensors, {some(source.tensors) or 'none'}; known are files of the families {known}"
+        f"{source.path} holds no network that can be converted{f', but {kind}' if kind else ''}, according to its "
+        f"tensors' names: {some(source.tensors) or 'none'}. tljax has the families {known}"
     )
 
 

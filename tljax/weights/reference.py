@@ -5,8 +5,8 @@ A format names the library and the function that builds the network there:
     reference=by_torch("torchvision", original)  # tensors by the format's names
     reference=by_keras({"densenet121": "DenseNet121"}, layers)
 
-`original` is given the card, the file's tensors by the library's names, and the shape `b h w c` of the images. It says
-which of the library's modules give our named layers.
+`original` takes the card, the file's tensors by the library's names, and the shape `b h w c` of the images. It returns
+an `Original`, which states the modules of the library whose outputs are our named layers.
 """
 
 import importlib
@@ -26,8 +26,8 @@ from tljax.weights.files import Source
 from tljax.weights.formats import formats
 from tljax.weights.names import Names, in_file, some
 
-_DECLARED: list = []  # declarations live as long as the library object
-# last parts of the names of tensors that a library computes or never reads
+_DECLARED: list = []  # keeps library objects alive, and with them their declarations
+# the last parts of the names of tensors that a library computes itself or never reads
 UNSET = ("num_batches_tracked", "relative_position_index", "attn.k_bias", "rope.periods", "inv_freq", "position_ids")
 LOGITS, HEAD_BIAS = "logits", f"{HEAD}bias"
 
@@ -42,26 +42,26 @@ class View:
 
     module: str
     change: Callable[[Any], Any] = lambda y: y.permute(0, 2, 3, 1)
-    """The module's output to `b h w c`."""
+    """Converts the module's output to `b h w c`."""
     of_input: bool = False
-    """Whether the layer is the module's input."""
+    """Whether the layer is the module's input instead of its output."""
 
 
 @dataclass(frozen=True)
 class Original:
-    """A library's network that takes the file's tensors."""
+    """A library's network into which the file's tensors are loaded."""
 
     title: str
-    """For the message: 'torchvision.models.densenet121'."""
+    """The name in messages: 'torchvision.models.densenet121'."""
     network: Any
     layers: Mapping[str, View]
-    """Our named layers. `logits` of the network's output are added where the file holds a head."""
+    """Our named layers. If the file holds a head, `logits` are added from the network's output."""
     run: Callable[[Any], Any] | None = None
-    """Images `b c h w` -> logits `b k`; None: the network itself."""
+    """Computes logits `b k` from images `b c h w`; None: call the network itself."""
     unread: tuple[str, ...] = ()
-    """Prefixes of the names of the network's tensors that the layers do not use."""
+    """Prefixes of the names of the network's tensors that these layers do not use."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """Names of the format -> names of the network, if they differ."""
+    """Name in the format -> name in the network, for names that differ."""
 
 
 def by_torch(
@@ -71,7 +71,7 @@ def by_torch(
 ) -> Reference:
     """Returns a `Format.reference` that runs a network of a PyTorch library.
 
-    names: where that library keeps our tensors; None: as the format does.
+    names: where that library keeps our tensors; None: the names of the format.
     """
 
     def reference(source: Source, conversion: Conversion, images: np.ndarray) -> Outputs:
@@ -92,14 +92,14 @@ def by_torch(
 def by_keras(networks: Mapping[str, str], layers: Callable[[str], Mapping[str, str]]) -> Reference:
     """Returns a `Format.reference` that runs a network of keras.applications.
 
-    networks: our backbone -> Keras' function. layers: backbone -> our named layers by the Keras layers that give the
-    same, `logits` among them. The format's names must be those of the current Keras.
+    networks: our backbone -> the name of Keras' function. layers: returns, for a backbone, each of our named layers and
+    `logits` -> the Keras layer with the same output. The names of the format must be those of the current Keras.
     """
 
     def reference(source: Source, conversion: Conversion, images: np.ndarray) -> Outputs:
         card = conversion.card
         if card.backbone not in networks:
-            raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
+            raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to compare with")
         from tljax.weights import reference_keras
 
         tensors = tensors_by(formats()[card.format].names(card.backbone, card.variant), source, conversion)
@@ -121,23 +121,25 @@ def tensors_by(names: Names, source: Source, conversion: Conversion) -> dict[str
 
 
 def _want(package: str) -> None:
-    """Raises UserError that says how to get a library which is not installed."""
+    """Raises UserError that says how to install a missing library."""
     if importlib.util.find_spec(package) is None:
         raise UserError(
-            f"--verify runs the original network by {package}, which is not installed: pip install {package}, or "
-            "leave --verify out"
+            f"--verify runs the original network with {package}, which is not installed: pip install {package}, or "
+            "leave out --verify"
         )
     declare_torchvision_operators()
     try:
         importlib.import_module(package)
     except (ImportError, RuntimeError) as error:
-        raise UserError(f"--verify runs the original network by {package}, which cannot be imported: {error}") from None
+        raise UserError(
+            f"--verify runs the original network with {package}, which cannot be imported: {error}"
+        ) from None
 
 
 def declare_torchvision_operators() -> None:
-    """Makes torchvision importable if its compiled part does not fit torch.
+    """Makes torchvision importable if its compiled part does not fit the installed torch.
 
-    torchvision then lacks two operators, which are declared here. The networks that run here do not need them.
+    torchvision then lacks two operators, which are declared here. The networks that run here do not use them.
     """
     import torch
 
@@ -151,7 +153,7 @@ def declare_torchvision_operators() -> None:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _DECLARED.append(library)
         for module in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[module]  # remains of the failed import
+            del sys.modules[module]  # left by the failed import
 
 
 def _load(original: Original, state: dict[str, Any]) -> None:

@@ -19,11 +19,11 @@ def outputs(
     images: np.ndarray,
     epsilon: float | None = None,
 ) -> dict[str, np.ndarray]:
-    """Returns activations `b h w c` and, where there is a head, logits `b k`, in inference mode.
+    """Returns activations `b h w c` and, if there is a head, logits `b k`, in inference mode.
 
-    name: of a function in keras.applications. layers: our layer -> the Keras layer that gives the same; that of
-    `logits` is left out where there is no head. tensors: all of the network's, by Keras' present names,
-    'conv1_conv/kernel'. images: normalised, `b h w c`. epsilon: of every BatchNorm, where it is not Keras' present one.
+    name: that of a function in keras.applications. layers: our layer -> the Keras layer with the same output; `logits`
+    is not used if there is no head. tensors: all tensors of the network by Keras' current names, 'conv1_conv/kernel'.
+    images: normalised, `b h w c`. epsilon: that of every BatchNorm; None: Keras' current one.
     """
     keras.utils.clear_session()  # Keras then numbers its layers from 0
     head = tensors.get(f"{layers['logits']}/bias")
@@ -41,5 +41,5 @@ def outputs(
     wanted = {ours: theirs for ours, theirs in layers.items() if ours != "logits" or head is not None}
     probe = keras.Model(network.input, {ours: network.get_layer(theirs).output for ours, theirs in wanted.items()})
     with jax.default_matmul_precision("highest"):  # else a GPU or TPU would round to less than float32
-        quiet: Any = 0  # Keras' annotation only allows text
+        quiet: Any = 0  # Keras' type annotation allows only text
         return probe.predict(images, verbose=quiet)

@@ -1,4 +1,4 @@
-"""Reads checkpoints in several files, as transformers saves large ones: shards, and an index of their tensors."""
+"""Reads checkpoints that consist of several files, as transformers saves large ones: shards and an index."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from pathlib import Path
 from tljax.core.errors import UserError
 from tljax.weights.names import some
 
-INDEX_BYTES = 1 << 26  # an index is smaller
+INDEX_BYTES = 1 << 26  # a larger file is not an index
 
 
 def shards_of(path: Path) -> list[Path] | None:
-    """Returns the files that an index names, in their order; None where the file is no index of shards.
+    """Returns the files that an index names, in order; None if the file is not an index of shards.
 
-    Raises UserError for a shard that is not next to the index.
+    Raises UserError if a shard is not next to the index.
     """
     if path.stat().st_size > INDEX_BYTES:
         return None
@@ -32,18 +32,18 @@ def shards_of(path: Path) -> list[Path] | None:
 
 
 def read_shards(paths: list[Path], read: Callable[[Path], dict]) -> dict:
-    """Returns the tensors of all shards as one. Raises UserError for a tensor that is in two shards."""
+    """Returns the tensors of all shards together. Raises UserError for a tensor that is in two shards."""
     tensors = {}
     for path in paths:
         found = read(path)["tensors"]
         if twice := tensors.keys() & found.keys():
-            raise UserError(f"{path} holds {some(sorted(twice))} again, which another shard holds")
+            raise UserError(f"{path} holds {some(sorted(twice))}, which another shard also holds")
         tensors |= found
     return {"tensors": tensors, "remarks": (f"read from {len(paths)} shards",)}
 
 
 def lesson_for_one(path: Path) -> str | None:
-    """Returns what to do if the name of a file is that of one shard of several; None for other names."""
+    """Returns what to do with a file whose name is that of one shard of several; None for other names."""
     found = re.search(r"^(.*)-(\d{5})-of-(\d{5})(\.\w+)$", path.name)
     if found is None or int(found[3]) < 2:
         return None

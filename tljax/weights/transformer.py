@@ -1,4 +1,4 @@
-"""Describes where weights files keep the tensors of a vision transformer: layer names as data, for all formats."""
+"""Describes where weights files keep the tensors of a vision transformer: the names of the layers as data."""
 
 import math
 import re
@@ -12,12 +12,15 @@ from tljax.weights.names import Joined, Names, Part, Where, kernel, norm
 
 CLASS_TOKEN = "features are the class token's"
 MEAN = "features are the mean over the patches"
-IMAGENET = "input as ImageNet's (RGB / 255, mean and std)"
-OPENAI = "input as OpenAI's (RGB / 255, its mean and std)"
+IMAGENET = "input as for ImageNet (RGB / 255, mean and std)"
+OPENAI = "input as for OpenAI's CLIP (RGB / 255, its mean and std)"
 
 
 def rule(names: str, features: str, epsilon: str, taken: str, *more: str, gelu: str = "an exact GELU") -> str:
-    """Returns what a format assumes beyond its tensors. names: by which it is recognised. taken: the input."""
+    """Returns what a format assumes because the tensors do not show it.
+
+    names: by which the format is recognised. taken: the input.
+    """
     assumed = (features, f"LayerNorm's epsilon {epsilon}", gelu, "heads of 64 channels", taken)
     return "; ".join((f"{names}: {', '.join(assumed)}", *more))
 
@@ -29,9 +32,9 @@ GATED = r"mlp\.(w1|w2|w3|w12|weights_in|gate_proj|fc1_g)\."  # of perceptrons wi
 class Layers:
     """The names that a format gives the layers and tensors of a transformer.
 
-    `block` comes before the names of a block's layers, `{}` in it is the block's number. qkv: the layer that holds
-    queries, keys and values, or three layers. joint: it is a bare tensor ('in_proj_weight') and not a layer's.
-    vectors: the class token and the positions have no axis of length one in front. family: the module of
+    `block` comes before the names of a block's layers; `{}` in it stands for the block's number. qkv: the layer that
+    holds queries, keys and values, or three layers. joint: the file keeps them in a tensor that belongs to no layer
+    ('in_proj_weight'). vectors: the class token and the positions have no first axis of length 1. family: the module of
     `tljax/models/` that declares the network.
     """
 
@@ -48,7 +51,7 @@ class Layers:
     down: str
     scale1: str | None = None
     scale2: str | None = None
-    query_bias: str | None = None  # where it is no bias of the layer
+    query_bias: str | None = None  # if the bias is not one of the layer
     value_bias: str | None = None
     registers: str | None = None
     norm_tokens: str | None = None
@@ -82,8 +85,8 @@ class Layers:
                 return name, variant
         of_images = f", for images of {image} pixels" if image else ""
         raise NotConvertible(
-            f"a vision transformer of {depth} blocks, width {width} and patches of {patch} pixels{of_images}; what can "
-            f"be converted is {', '.join(known)}"
+            f"a vision transformer of {depth} blocks, width {width} and patches of {patch} pixels{of_images}, which "
+            f"tljax lacks; it has {', '.join(known)}"
         )
 
     def without_qkv_bias(self, shapes: Shapes) -> bool:
@@ -155,7 +158,7 @@ def _of_rank(shapes: Shapes, name: str | None, rank: int) -> tuple[int, ...]:
 
 
 def _plain(name: str | None, shape: tuple[int, ...]) -> Part:
-    """Returns the part of a tensor that is not a kernel, whose axes keep their order."""
+    """Returns the description of a tensor that is not a kernel, so that its axes keep their order."""
     return Part(name, axes=tuple(range(len(shape))), shape=shape)
 
 

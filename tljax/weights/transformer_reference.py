@@ -19,7 +19,7 @@ Tensors = Mapping[str, np.ndarray]
 
 
 def _views(card: WeightsCard, shape: Shape, size: Architecture, kind: Variant, block: str) -> dict[str, View]:
-    """Returns our named layers. block: the module of a block, in which `{}` is its number."""
+    """Returns where our named layers are. block: the name of a block's module, in which `{}` is its number."""
     _, height, width, _ = shape
 
     def grid(tokens: Any) -> Any:
@@ -75,7 +75,7 @@ def _timm_dinov3(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
 
 
 def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
-    """Returns a network of transformers. model, config: its classes."""
+    """Returns a network of transformers. model, config: the names of its classes."""
     import transformers  # pyright: ignore[reportMissingImports]
 
     family = models.families()[models.family_of(card.backbone)]
@@ -116,7 +116,10 @@ def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, 
 
 
 def by_transformers(model: str, config: str) -> Callable:
-    """Returns a `Format.reference` that runs a class of transformers, without a head."""
+    """Returns a `Format.reference` that runs a network of transformers without a head.
+
+    model, config: the names of its classes.
+    """
     return by_torch("transformers", partial(_transformers, model, config))
 
 

@@ -1,4 +1,4 @@
-"""Checks a conversion: runs our network and, if asked, the original one on a fixed batch of images."""
+"""Checks a conversion: runs our network and, with `--verify`, the original one on a fixed batch of images."""
 
 import importlib.util
 from pathlib import Path
@@ -17,15 +17,15 @@ from tljax.weights.convert import Conversion
 from tljax.weights.files import read
 from tljax.weights.formats import formats
 
-TOLERANCE = 1e-3  # of the largest value of a layer
-RUN_ONCE = {"xla_backend_optimization_level": 0}  # compiles in a third of the time
+TOLERANCE = 1e-3  # largest allowed difference, relative to the largest value of a layer
+RUN_ONCE = {"xla_backend_optimization_level": 0}  # for a program that runs once: it compiles in a third of the time
 SHAPE = (2, 64, 96, 3)  # wider than high, so that swapped axes are noticed
 
 
 def images(normalisation: Normalisation, multiple: int = 1, smallest: int = 1) -> Float[np.ndarray, "b h w c"]:
     """Returns the fixed batch, normalised.
 
-    multiple, smallest: its sides are multiples of the first number, and at least the second.
+    multiple: the sides of the images are multiples of this number of pixels. smallest: their smallest allowed value.
     """
     count, *sides, channels = SHAPE
     shape = (count, *(-(-max(side, smallest) // multiple) * multiple for side in sides), channels)
@@ -34,7 +34,7 @@ def images(normalisation: Normalisation, multiple: int = 1, smallest: int = 1) -
 
 
 def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
-    """Returns activations `b h w c` of the named layers, and logits `b k` where the file holds a head."""
+    """Returns activations `b h w c` of the named layers, and logits `b k` if the file holds a head."""
     card = conversion.card
     tensors = with_head(conversion.tensors, card.backbone, card.variant)
     model = models.build_from(card.backbone, card.variant, tensors)
@@ -47,20 +47,19 @@ def our_outputs(conversion: Conversion) -> dict[str, np.ndarray]:
 
 
 def with_head(tensors: dict[str, np.ndarray], backbone: str, variant: str) -> dict[str, np.ndarray]:
-    """Returns the tensors with a head of one class and zeros where they have none."""
+    """Returns the tensors, with a head of one class and zeros if they have no head."""
     missing = {name: shape for name, shape in models.shapes(backbone, variant, 1).items() if name.startswith(HEAD)}
     return {name: np.zeros(shape, np.float32) for name, shape in missing.items()} | tensors
 
 
 def original_outputs(path: Path, conversion: Conversion) -> tuple[str, dict[str, np.ndarray]]:
-    """Returns what was run and its outputs, of the network that the file at `path` was made for, computed by its own
-    framework from the file's own tensors.
+    """Returns the name and the outputs of the original network, run in its own framework with the file's tensors.
 
     Raises UserError if that framework is not installed, or if the format has no such network.
     """
     form = formats()[conversion.card.format]
     if form.reference is None:
-        raise UserError(f"--verify: files of {form.title} have no original network to compare with; leave it out")
+        raise UserError(f"--verify: there is no original network for files of {form.title}; leave out --verify")
     if importlib.util.find_spec(form.layout) is None:
         raise UserError(f"--verify needs {form.layout} to run the original network: pip install {form.layout}")
     card = conversion.card

@@ -1,6 +1,6 @@
 """Reads only the tensors of a PyTorch file that also holds objects: a pickled network, a path, an optimizer, a date.
 
-Inert objects replace them, so that none of their code is imported or run.
+Inert objects replace these, so that none of their code is imported or run.
 """
 
 import collections
@@ -13,16 +13,16 @@ from typing import Any
 
 from tljax.core.errors import UserError
 
-NO_CODE = "of whose code none was run"
+NO_CODE = "whose code was not run"
 SAVE_ARRAYS = "save the arrays by name: safetensors.numpy.save_file({name: array}, 'weights.safetensors')"
 
-NETWORKS = (  # whose modules are read
+NETWORKS = (  # libraries whose networks are read
     *("torch.nn.modules.", "torch.nn.parallel.", "torchvision.models.", "torchvision.ops.", "torchxrayvision.models."),
     *("timm.", "transformers.", "open_clip.", "monai.networks.", "segmentation_models_pytorch."),
 )
-OBJECTS = (  # parts of these networks, and what training code pickles next to tensors
+OBJECTS = (  # parts of these networks, and objects that training code pickles next to tensors
     *("torch.nn.", "torch._C._nn.", "torch.optim.", "numpy.", "functools.partial", "pathlib.", "datetime."),
-    "_codecs.encode",  # of the bytes of arrays and dates
+    "_codecs.encode",  # for the bytes of arrays and dates
     *("lightning.", "lightning_fabric.", "pytorch_lightning.", "omegaconf."),
 )
 INERT = (*NETWORKS, *OBJECTS)
@@ -32,18 +32,18 @@ KINDS = {
     "collections": (collections.OrderedDict, collections.defaultdict, collections.deque, collections.Counter),
 }
 PLAIN = {f"{module}.{kind.__name__}": kind for module, kinds in KINDS.items() for kind in kinds}
-REBUILDING = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")  # of torch._utils
+REBUILDING = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")  # functions of torch._utils
 
 
 def is_known(name: str) -> bool:
-    """Returns whether an object of a class, given by its whole name, can be replaced by an inert or a plain one."""
+    """Returns whether objects of a class, given by its full name, can be replaced by inert or plain objects."""
     return name.startswith(INERT) or name in PLAIN
 
 
 def read_with_objects(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """Returns the content of a file, in which each network is replaced by its tensors by name, and remarks.
+    """Returns the content of a file, with each network replaced by its tensors by name, and remarks.
 
-    Raises pickle.UnpicklingError for a file that needs anything else, and UserError for one of NumPy's arrays.
+    Raises pickle.UnpicklingError for a file that needs other objects, and UserError for a file of NumPy arrays.
     """
     import torch
 
@@ -79,9 +79,9 @@ def _tensors(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _pickle_module(classes: dict[str, Any]) -> Any:
-    """Returns a pickle module for torch.load that reads tensors and plain values, and makes all else inert.
+    """Returns a pickle module for torch.load, which replaces all objects but tensors and plain values by inert ones.
 
-    classes: filled with the inert classes by their names.
+    classes: a dictionary to which the inert classes are added by name.
     """
     import torch
     from torch import _utils
@@ -105,9 +105,9 @@ def _pickle_module(classes: dict[str, Any]) -> Any:
 
 
 class _Inert:
-    """An object that takes any arguments and members, and keeps only its state."""
+    """An object that accepts any arguments and members, and keeps only its state."""
 
-    dump_patches = False  # torch asks the classes of old files
+    dump_patches = False  # torch reads this attribute for old files
     name = ""
 
     def __new__(cls, *_: Any, **__: Any) -> "_Inert":
@@ -121,10 +121,10 @@ class _Inert:
             vars(self).update(state)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Leaves out a member of what was a dict."""
+        """Ignores a member of an object that was a dict."""
 
     def append(self, value: Any) -> None:
-        """Leaves out a member of what was a list."""
+        """Ignores a member of an object that was a list."""
 
     def extend(self, values: Any) -> None:
-        """Leaves out members of what was a list."""
+        """Ignores members of an object that was a list."""

@@ -103,12 +103,12 @@ def group_task(name: str, trials: Sequence[Trial]) -> TaskRuns:
     """Groups the trials of a task. Runs with other classes than the first are left out, with a note."""
     found: list[Note] = []
     classes = trials[0].test.classes
-    same_classes = [trial for trial in trials if trial.test.classes == classes]
-    if len(same_classes) < len(trials):
-        found.append(notes.OtherClasses(len(trials) - len(same_classes), classes))
-    facts = _facts(name, same_classes)
+    alike = [trial for trial in trials if trial.test.classes == classes]
+    if len(alike) < len(trials):
+        found.append(notes.OtherClasses(len(trials) - len(alike), classes))
+    facts = _facts(name, alike)
     of_arm: dict[Arm, list[Trial]] = defaultdict(list)
-    for trial in same_classes:
+    for trial in alike:
         of_arm[trial.arm].append(trial)
     arms = [_arm_result(arm, own, facts.test_to_train) for arm, own in of_arm.items()]
     inits = Counter(arm.condition for arm in arms)

@@ -29,11 +29,11 @@ def draw(gallery: Gallery, task: Task) -> list[Drawing]:
             axes.set(xlabel=network_name(pair.second), ylabel=network_name(pair.first), aspect="equal")
             figure.colorbar(mesh, ax=axes, shrink=0.8).outline.set_visible(False)
             condition = compared_condition(found)
-            named = f", {condition}" if condition else ""
+            told = f", {condition}" if condition else ""
             caption = (
                 f"{measure_name(found.measure)} of each layer of {network_name(pair.first)} with each layer of "
-                f"{network_name(pair.second)} on {found.task}{named}. Mean over folds."
+                f"{network_name(pair.second)} on {found.task}{told}. Mean over folds."
             )
             name = "-".join(filter(None, (found.task, condition, "layers", pair_name(pair))))
-            drawn.append(gallery.keep(figure, name, f"{found.task}: {pair_name(pair)}{named}", caption))
+            drawn.append(gallery.keep(figure, name, f"{found.task}: {pair_name(pair)}{told}", caption))
     return drawn

@@ -78,7 +78,7 @@ def _answers(study: Study) -> dict[int, str]:
         37: "The tables and figures of this report.",
         38: "The intervals in the tables of this report.",
         39: _failures(study),
-        43: f"Software: tljax {tljax.__version__}, Apache-2.0. Data and weights have their own licences. "
+        43: f"Software: tljax {tljax.__version__}, Apache-2.0. Data and weights have licences of their own. "
         + each(lambda task: f"{task.name}: {task.facts.card.get('licence') or 'licence not recorded'}."),
     }
 

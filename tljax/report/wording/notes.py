@@ -67,8 +67,8 @@ def note_sentence(note: Note) -> str:
             return f"{place} is left out: {kept} has the same condition, fold and seed."
         case notes.TablesNotWritten():
             return (
-                "The tables of the study are not written yet. The report shows the representations that are in "
-                "comparisons/. Run the command of the study again to write results/."
+                "The tables of the study are not written yet. Representations are shown as far as comparisons/ has "
+                "them. Run the command of the study again to write results/."
             )
         case notes.OtherClasses(count, classes):
             left_out = "1 run is left out because its" if count == 1 else f"{count} runs are left out because their"

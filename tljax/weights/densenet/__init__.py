@@ -1,1 +1,1 @@
-"""What only DenseNets need: their tensor names, descriptions by Keras and references."""
+"""Holds code for DenseNets only: tensor names, Keras' descriptions, and reference networks."""

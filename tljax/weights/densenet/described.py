@@ -1,4 +1,4 @@
-"""What a Keras file says of a DenseNet's layers, held against ours."""
+"""Compares a Keras file's description of a DenseNet's layers with ours."""
 
 from collections.abc import Mapping
 
@@ -24,9 +24,9 @@ from tljax.weights.names import in_file
 
 
 def describe(source: Source, match: Match) -> Description:
-    """Returns BatchNorm's epsilon by Keras' description of the layers.
+    """Returns the epsilon of BatchNorm that Keras' description of the layers states.
 
-    Raises UserError that names the first layer that is not ours.
+    Raises UserError, which names the first layer that differs from ours.
     """
     layers = {ours.rpartition(".")[0]: in_file(theirs)[0].split("/")[-2] for ours, theirs in match.body.items()}
     model = next((model for model in source.models if layers["conv1"] in model), None)
@@ -39,12 +39,12 @@ def describe(source: Source, match: Match) -> Description:
 
 
 def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) -> list[str]:
-    """Brings the variances to the epsilon of `variant` in place; returns what it did, in words."""
+    """Changes the variances in place to fit the epsilon of `variant`; returns in words what it did."""
     return fit_epsilon(tensors, VARIANTS[variant].epsilon, description.epsilon)
 
 
 def _expected(layers: Mapping[str, str], size: Architecture) -> tuple[dict[str, str], dict[str, str]]:
-    """What each of our layers, by the file's name, computes; and the computation of each layer's end -> its name."""
+    """Returns what each of our layers computes, by the file's names, and the name of each layer's last computation."""
     wanted, ends = {}, {}
 
     def norm_conv(place: str, x: str, padding: int) -> str:

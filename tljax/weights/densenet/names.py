@@ -1,4 +1,4 @@
-"""Where weights files keep the tensors of a DenseNet: the layers' names as data, for all formats of it."""
+"""Describes where weights files keep the tensors of a DenseNet: the names of the layers as data."""
 
 import re
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from tljax.weights.names import Layout, Names, kernel, norm, our_shape
 class Layers:
     """The names that a format gives the layers of a DenseNet.
 
-    `layer` comes before the names of a dense layer's parts, `{block}` and `{layer}` in it are numbers from
-    `first_block` and from 1. `transition` comes before those of the layers between two blocks.
+    `layer` comes before the names of a dense layer's parts; `{block}` and `{layer}` in it count from `first_block` and
+    from 1. `transition` comes before the names of the layers between two blocks.
     """
 
     layout: Layout
@@ -63,7 +63,7 @@ class Layers:
     def architecture(self, shapes: Shapes) -> str:
         """Returns the architecture in a file.
 
-        Raises NotConvertible for a DenseNet that we do not have, KeyError where there is no dense layer.
+        Raises NotConvertible for a DenseNet that tljax lacks, and KeyError if there is no dense layer.
         """
         first = self.transition.format(block=self.first_block) + self.between[1]
         if not any(name.startswith(first) for name in shapes):
@@ -81,17 +81,17 @@ class Layers:
             if (size.blocks, size.growth) == (counts, growth):
                 return name
         raise NotConvertible(
-            f"a DenseNet of {counts} dense layers and growth {growth}; what can be converted is "
+            f"a DenseNet of {counts} dense layers and growth {growth}, which tljax lacks; it has "
             f"{', '.join(ARCHITECTURES)}"
         )
 
     def channels(self, shapes: Shapes) -> int:
-        """Returns how many channels the network's images have. Raises KeyError for another first layer."""
+        """Returns the number of channels of the network's images. Raises KeyError if the first layer is missing."""
         return our_shape(self.layout, shapes[self.stem()[0]])[-2]
 
 
 def torch_layers(prefix: str, head: str | None) -> Layers:
-    """Returns torchvision's names behind a prefix."""
+    """Returns torchvision's names, each with a prefix."""
     return Layers(
         layout="torch",
         stem_conv=f"{prefix}conv0",
@@ -123,17 +123,20 @@ KERAS = Layers(
 
 
 def identify_torch(shapes: Shapes, layers: Layers, *, channels: int) -> str:
-    """Returns the architecture of a file with torchvision's names. Raises KeyError where its images have others."""
+    """Returns the architecture of a file with torchvision's names.
+
+    Raises KeyError if its images do not have this number of channels.
+    """
     prefix = layers.stem_conv.removesuffix("conv0")
     if (layers.channels(shapes) == 1) != (channels == 1):
         raise KeyError(layers.stem()[0])
     if f"{prefix}conv1.weight" in shapes:
-        raise NotConvertible("a DenseNet whose stem is several convolutions, which is not known")
+        raise NotConvertible("a DenseNet whose stem has several convolutions, which tljax lacks")
     return layers.architecture(shapes)
 
 
 def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
-    """Returns what whoever loads an exported file must know of its last ReLU, channels and epsilon."""
+    """Returns what a user of an exported file must know about its last ReLU, channels and epsilon."""
     kind, facts = VARIANTS[card.variant], []
     if not kind.final_relu:
         facts.append("no ReLU follows its last BatchNorm (norm5)")
@@ -142,8 +145,8 @@ def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
     if kind.epsilon != VARIANTS["torch"].epsilon:
         facts.append(f"BatchNorm's epsilon is {kind.epsilon:g}")
     if not facts:
-        return f"names and layers as torchvision's {card.backbone}, which loads the file as it is"
+        return f"the names and layers are those of torchvision's {card.backbone}, which loads the file unchanged"
     return (
-        f"names as torchvision's {card.backbone}, but {', '.join(facts)}; torchvision's network gives wrong results "
-        "unless it is changed accordingly"
+        f"the names are those of torchvision's {card.backbone}, but {', '.join(facts)}; torchvision's network gives "
+        "wrong results unless it is changed accordingly"
     )

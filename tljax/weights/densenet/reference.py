@@ -1,4 +1,4 @@
-"""The original network of a DenseNet's file, which `--verify` runs on the file's own tensors."""
+"""Builds the original network of a DenseNet's file, which `--verify` runs with the file's tensors."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from tljax.models.densenet import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
 from tljax.weights.reference import LOGITS, Original, View
 
-KERAS_NETWORKS = {"densenet121": "DenseNet121", "densenet169": "DenseNet169"}  # of keras.applications
+KERAS_NETWORKS = {"densenet121": "DenseNet121", "densenet169": "DenseNet169"}  # -> the function in keras.applications
 
 
 def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
@@ -30,7 +30,7 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
 
 
 def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns TorchXRayVision's network, which is not resized to the images that it was trained on."""
+    """Returns TorchXRayVision's network, built so that it does not resize its images."""
     import torch
     from torchxrayvision.models import DenseNet  # pyright: ignore[reportMissingImports]
 
@@ -46,14 +46,14 @@ def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: t
 
 
 def _views(backbone: str, last: Callable) -> dict[str, View]:
-    """Where our layers are in torchvision's modules; last: of the output of the last BatchNorm."""
+    """Returns where our layers are in torchvision's modules. last: applied to the output of the last BatchNorm."""
     count = len(ARCHITECTURES[backbone].blocks)
     blocks = {f"block{block}": View(f"features.denseblock{block}") for block in range(1, count)}
     return {"conv1": View("features.relu0"), **blocks, f"block{count}": View("features.norm5", last)}
 
 
 def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns our named layers by the Keras layers that give the same."""
+    """Returns, for each of our named layers, the Keras layer with the same output."""
     counts = ARCHITECTURES[backbone].blocks[:-1]
     blocks = {f"block{block}": f"conv{block + 1}_block{count}_concat" for block, count in enumerate(counts, start=1)}
     return {"conv1": "conv1_relu", **blocks, f"block{len(counts) + 1}": "relu", LOGITS: "predictions"}

@@ -1,12 +1,13 @@
-'''The formats of weights files: each module here is one, and declares it in `FORMAT`.
+'''Declares the formats of weights files: each module of this package declares one, in `FORMAT`.
 
-A format states the names of the tensors of one family's networks in a file, and what the tensors do not show. It does
-not read files: `tljax.weights.files` reads PyTorch, safetensors and Keras files into tensors by name, and
-`tljax.weights.recognise` finds the format, and the prefix of its names, only by these names. `Format` describes every
-field. Another installed package can provide a format through an entry point of the group `tljax.weights.formats`.
+A format states how a file names the tensors of one family of networks, and what the tensors do not show. A format does
+not read files. `tljax.weights.files` reads PyTorch, safetensors and Keras files into tensors by name, and
+`tljax.weights.recognise` finds the format and the prefix of the names, by these names alone. The class `Format`
+describes every field. Another installed package can provide a format through an entry point of the group
+`tljax.weights.formats`.
 
 This is a worked example, `formats/timm_toy.py`, for a transformer. Its file has separate tensors for query, key and
-value, which form one kernel of ours, and a matrix of positions, to which ours adds a batch axis:
+value, which are joined to one kernel in tljax. Its position embeddings are a matrix, to which tljax adds a batch axis:
 
     """timm's toy transformer."""
 
@@ -16,7 +17,7 @@ value, which form one kernel of ours, and a matrix of positions, to which ours a
 
 
     def identify(shapes):
-        """Returns architecture and variant, by the names and shapes in the file (without prefix)."""
+        """Returns architecture and variant. shapes: those in the file, by name without the prefix."""
         depth, width = count(shapes, r"blocks\\.(\\d+)\\."), shapes["patch_embed.proj.weight"][0]
         for name, size in ARCHITECTURES.items():
             if (size.depth, size.width) == (depth, width):
@@ -53,11 +54,12 @@ value, which form one kernel of ours, and a matrix of positions, to which ours a
         exports=True,
     )
 
-`names` returns every tensor that the network must have. A missing or an unknown tensor is refused by name, and so is
-one whose shape is not the network's. A file may lack `head.kernel` and `head.bias`. The layout turns kernels:
-PyTorch's are (out in h w) and (out in), ours (h w in out) and (in out). A 2-D tensor of PyTorch that is not a kernel
-therefore needs a `Part` with its own axes. `tests/weight_files.py` writes a file of a format from our tensors, by the
-same names, so that a test needs only random tensors and the original network's outputs.
+`names` returns every tensor that the network must have. A file with a missing tensor, an unknown tensor or a tensor of
+another shape is refused, and the message names the tensor. Only `head.kernel` and `head.bias` may be missing. The
+layout says how the axes of kernels are permuted: PyTorch has (out in h w) and (out in), tljax (h w in out) and (in
+out). A 2-D tensor of PyTorch that is not a kernel therefore needs a `Part` with its own axes. `tests/weight_files.py`
+writes a file of a format from our tensors, by the same names, so that a test needs only random tensors and the outputs
+of the original network.
 '''
 
 import re
@@ -68,21 +70,21 @@ from typing import Any
 from tljax.core import plugins
 from tljax.weights.names import Layout, Names, Shape
 
-COUNTERS = r"num_batches_tracked$|^n_averaged$"  # of BatchNorm and of averaged models
-CONTRASTIVE = r"project(ion|or)|proj_head"  # the heads of contrastive training: no classes
-TRAINING = (  # what PyTorch training code keeps next to a network
+COUNTERS = r"num_batches_tracked$|^n_averaged$"  # step counters of BatchNorm and of averaged models
+CONTRASTIVE = r"project(ion|or)|proj_head"  # heads of contrastive training, which give no classes
+TRAINING = (  # tensors that PyTorch training code saves next to a network
     COUNTERS,
     r"(^|[._])(ema|swa|averaged)[._]",  # averaged weights
-    r"encoder_k\.|momentum_encoder|_momentum\.|target_|teacher\.|\bqueue",  # the second network, memory
+    r"encoder_k\.|momentum_encoder|_momentum\.|target_|teacher\.|\bqueue",  # the second network, and memory banks
     rf"encoder_q\.fc\.|{CONTRASTIVE}|predictor|prototypes",
-    r"(^|[._])(criterion|loss)(_\w+)?\.",  # weights of the classes
+    r"(^|[._])(criterion|loss)(_\w+)?\.",  # class weights of the loss
 )
 
-Shapes = Mapping[str, Shape]  # of a file's tensors by name
+Shapes = Mapping[str, Shape]  # the shapes of a file's tensors, by name
 
 
 class NotConvertible(Exception):
-    """Raised by `identify` for a network of the family that tljax lacks; says which it is: 'a ResNet26'."""
+    """Raised by `identify` for a network of the family that tljax lacks; the message names it: 'a ResNet26'."""
 
 
 @dataclass(frozen=True)
@@ -90,54 +92,60 @@ class Format:
     """Describes how one type of file stores the networks of one family."""
 
     title: str
-    """For messages and docs: 'PyTorch, torchvision names'."""
+    """The name in messages and docs: 'PyTorch, torchvision names'."""
     family: str
-    """A module of `tljax/models/`: 'resnet'."""
+    """The name of a module of `tljax/models/`: 'resnet'."""
     layout: Layout
     """`torch` for PyTorch and safetensors files, `keras` for HDF5 and `.keras` files ('layer/weight')."""
     stem: tuple[str, ...]
-    """Tensors of the network's first layers, by which a prefix such as 'module.' or 'backbone.' is found."""
+    """Tensors of the network's first layers, which show whether names have a prefix, such as 'module.'."""
     identify: Callable[[Shapes], tuple[str, str]]
-    """shapes by name, without prefix -> (architecture, variant). Tensors that are left out are among the shapes.
+    """Takes the shapes by name, without the prefix, and returns (architecture, variant).
 
-    Raises NotConvertible for a network of the family that tljax lacks, and KeyError for a network of another family.
+    The shapes include those of tensors that are left out. Raises NotConvertible for a network of the family that tljax
+    lacks, and KeyError for a network of another family.
     """
     names: Callable[[str, str], Names]
-    """(architecture, variant) -> where the file keeps each of our tensors, the head's among them if it has one."""
+    """Takes (architecture, variant) and returns where the file keeps each of our tensors, including those of a head."""
     normalisation: str
-    """The input normalisation, a key of NORMALISATIONS."""
+    """The input normalisation: a key of NORMALISATIONS."""
     rule: str
-    """What the tensors do not show, and what is therefore assumed: printed, and recorded in the card."""
+    """What is assumed because the tensors do not show it. The text is printed, and recorded in the card."""
     licence: str = "not known: that of whoever made the file"
     aside: tuple[str, ...] = ()
-    """Patterns of tensors that are no part of the network: of the training, a decoder, a text tower."""
+    """Patterns of tensors that are not part of the network: of the training, of a decoder, of a text encoder."""
     own_head: str | None = None
-    """Pattern of the layers that a user puts in the head's place."""
+    """Pattern of the layers by which users replace the head."""
     exclusive: bool = True
-    """Whether the format's own head distinguishes classes (softmax), and not single findings (sigmoids)."""
+    """Whether the outputs of the format's own head exclude each other (softmax), unlike findings (sigmoids)."""
     projects: bool = False
-    """Whether an own head without bias values is a projection, as CLIP's, and gives no classes."""
+    """Whether the format's own head, if its bias is zero, is a projection as in CLIP and not a classifier."""
     bare: bool = False
     """Whether the file must hold only the backbone and `own_head`."""
     saved_model: bool | None = None
-    """True: only complete Keras models in HDF5."""
+    """True: the format has only complete Keras models in HDF5."""
     exports: bool = False
-    """Whether it is the format in which networks of the family are exported (one for each family)."""
+    """Whether networks of the family are exported in this format (one format per family)."""
     rename: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
-    """Tensors by name -> the file's name to the one that `names` uses, where names depend on the session (Keras)."""
+    """Takes the tensors by name. Returns the file's name -> the name in `names`, for tensors where the two differ."""
     input_layers: str | None = None
-    """Keras: pattern of the network's own layers before its stem, which `normalisation` stands for."""
+    """Keras: pattern of the layers before the stem that compute what `normalisation` states."""
     describe: Callable[[Any, Any], "Description"] | None = None
-    """(Source, Match) -> how the file describes its layers. Raises UserError if it describes another network."""
-    fit: Callable[[dict, str, "Description"], list[str]] | None = None
-    """(our tensors, wanted variant, description): brings the tensors to a variant in place; returns what it did."""
-    reference: Callable[[Any, Any, Any], tuple[str, dict]] | None = None
-    """(Source, Conversion, images `b h w c`) -> what was run, and its activations by layer and logits: `--verify`.
+    """Takes (Source, Match) and returns how the file describes its layers.
 
-    `tljax.weights.reference` makes one of a library's network.
+    Raises UserError if it describes another network.
+    """
+    fit: Callable[[dict, str, "Description"], list[str]] | None = None
+    """Takes (our tensors, wanted variant, description), and changes the tensors in place to fit the variant.
+
+    What the network computes does not change. Returns in words what it did.
+    """
+    reference: Callable[[Any, Any, Any], tuple[str, dict]] | None = None
+    """Takes (Source, Conversion, images `b h w c`), runs the original network for `--verify`, and returns its name and
+    its activations by layer, including logits. `tljax.weights.reference` has functions that build one.
     """
     export_note: Callable[[Any, Mapping], str] | None = None
-    """(card, tensors) -> what a user of an exported file must know."""
+    """Takes (card, tensors) and returns what a user of an exported file must know."""
 
     def is_own_head(self, name: str) -> bool:
         """Returns whether a tensor belongs to a head that a user added."""
@@ -153,20 +161,26 @@ class Description:
     compatible: tuple[str, ...] = ()
     """The variants that compute what the file describes; empty if it does not describe its layers."""
     epsilon: float | None = None
-    """The epsilon of the original's BatchNorm, if it differs from the variant's."""
+    """The epsilon of the original network's BatchNorm, if it differs from the variant's."""
     normalisation: str | None = None
     """The input, if the file shows another than the format implies: a key of NORMALISATIONS."""
     remarks: tuple[str, ...] = ()
 
 
 def count(shapes: Shapes, pattern: str) -> int:
-    r"""Returns one more than the highest number that a pattern such as r'blocks\.(\d+)\.' finds at a name's start."""
+    r"""Returns how many numbered modules there are: one more than the highest number.
+
+    pattern: matches the start of a name and has one group for the number, such as r'blocks\.(\d+)\.'.
+    """
     found = (re.match(pattern, name) for name in shapes)
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
 def require(shapes: Shapes, has: str | None = None, not_has: str | None = None) -> None:
-    """Raises KeyError, by which a file is another format's, unless names begin as `has` says and none as `not_has`."""
+    """Raises KeyError, which means that the file has another format, unless some name matches `has` and none `not_has`.
+
+    has, not_has: patterns that are matched at the start of names.
+    """
     if has and not any(re.match(has, name) for name in shapes):
         raise KeyError(has)
     if not_has and any(re.match(not_has, name) for name in shapes):
@@ -174,9 +188,9 @@ def require(shapes: Shapes, has: str | None = None, not_has: str | None = None) 
 
 
 def renaming(*changes: tuple[str, str]) -> Callable[[Mapping[str, Any]], dict[str, str]]:
-    r"""Returns a `Format.rename` that brings other names of a layer to those of the format.
+    r"""Returns a `Format.rename` that replaces other names of a layer by those of the format.
 
-    changes: patterns and what replaces them, each tried at a name's start and after every dot.
+    changes: patterns and their replacements. Each pattern is tried at the start of a name and after every dot.
     """
 
     def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
@@ -193,10 +207,10 @@ def renaming(*changes: tuple[str, str]) -> Callable[[Mapping[str, Any]], dict[st
 
 
 def formats() -> dict[str, Format]:
-    """Returns every format by its name: its module's, with '-' for '_'."""
+    """Returns every format by its name, which is the name of its module with '-' for '_'."""
     return {name.replace("_", "-"): module.FORMAT for name, module in plugins.find(__name__, __path__).items()}
 
 
 def exporting(family: str) -> tuple[str, Format]:
-    """Returns name and format in which networks of a family are exported. Raises StopIteration if there is none."""
+    """Returns the format in which a family is exported, and its name. Raises StopIteration if there is none."""
     return next((name, form) for name, form in formats().items() if form.family == family and form.exports)

@@ -1,6 +1,6 @@
-"""ConvNeXts as their authors' repository keeps them, and DINOv3's repository after it.
+"""ConvNeXts with the names of their authors' repository, https://github.com/facebookresearch/ConvNeXt.
 
-https://github.com/facebookresearch/ConvNeXt; DINOv3's files hold the last LayerNorm a second time, as `norms.3`.
+DINOv3's repository has the same names. Its files hold the last LayerNorm a second time, as `norms.3`.
 """
 
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """DINO's training checkpoints (https://github.com/facebookresearch/dino): the teacher's backbone and projection head.
 
-The files of backbones alone have no name that tells them from timm's supervised networks; they are read as those.
+Files that hold only the backbone have the same names as timm's supervised networks, and are read as such.
 """
 
 from dataclasses import replace

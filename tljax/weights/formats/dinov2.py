@@ -1,6 +1,6 @@
-"""DINOv2 as its authors keep it (https://github.com/facebookresearch/dinov2), with or without registers.
+"""DINOv2 with its authors' names (https://github.com/facebookresearch/dinov2), with or without registers.
 
-`dinov2_vits14_pretrain.pth` names blocks `blocks.0.`; the training code, in chunks, `blocks.0.0.`.
+`dinov2_vits14_pretrain.pth` names a block `blocks.0.`. The training code divides the blocks into chunks: `blocks.0.0.`.
 """
 
 from dataclasses import replace

@@ -33,6 +33,6 @@ FORMAT = replace(
     names=LAYERS.names,
     exports=False,
     own_head=None,
-    rule="transformers names: strides as its default, downsample_in_bottleneck=False, has them (v1.5), "
-    "input as ImageNet's (RGB / 255, mean and std)",
+    rule="names of transformers: strides as by its default, downsample_in_bottleneck=False (v1.5), "
+    "input as for ImageNet (RGB / 255, mean and std)",
 )

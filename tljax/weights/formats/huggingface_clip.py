@@ -1,4 +1,4 @@
-"""Hugging Face transformers' CLIP, its image tower: `vision_model.` of a `CLIPModel`, or a `CLIPVisionModel`."""
+"""The image encoder of Hugging Face transformers' CLIP: `vision_model.` of a `CLIPModel`, or a `CLIPVisionModel`."""
 
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ LAYERS = Layers(
     patch="embeddings.patch_embedding",
     class_token="embeddings.class_embedding",
     positions="embeddings.position_embedding.weight",
-    norm_tokens="pre_layrnorm",  # sic
+    norm_tokens="pre_layrnorm",  # spelled so in transformers
     norm="post_layernorm",
     block="encoder.layers.{}.",
     norm1="layer_norm1",
@@ -36,7 +36,7 @@ FORMAT = replace(
         "1e-5",
         OPENAI,
         timm_clip.PROJECTION,
-        "if it is LAION's, say --variant clip_transformers",
+        "if it is LAION's, use --variant clip_transformers",
         gelu="OpenAI's quick GELU",
     ),
     aside=(r"(^|\.)position_ids$",),

@@ -28,7 +28,7 @@ LAYERS = Layers(
 
 
 def _whole(architecture: str, variant: str) -> Names:
-    """The names of a network with its head."""
+    """Returns the names of a network with its head."""
     body = renamed(LAYERS.names(architecture, variant), lambda name: f"convnext.{name}")
     return body | kernel("torch", "head", "classifier")
 

@@ -1,6 +1,7 @@
-"""Hugging Face transformers' `Dinov2Model` and `Dinov2WithRegistersModel`: DINOv2, RAD-DINO.
+"""Hugging Face transformers' `Dinov2Model` and `Dinov2WithRegistersModel`: DINOv2 and RAD-DINO.
 
-The head of `Dinov2ForImageClassification` takes the class token and the mean of the patches and is left out.
+The head of `Dinov2ForImageClassification` is left out, because it takes both the class token and the mean of the
+patches.
 """
 
 from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
@@ -29,7 +30,7 @@ FORMAT = Format(
         CLASS_TOKEN,
         "1e-6",
         IMAGENET,
-        "if it is RAD-DINO's, say --normalisation rad_dino",
+        "if it is RAD-DINO's, use --normalisation rad_dino",
     ),
     licence=timm_dinov2.LICENCE,
     reference=by_transformers("Dinov2Model", "Dinov2Config"),

@@ -1,4 +1,4 @@
-"""Hugging Face transformers' `DINOv3ViTModel`: `layer.0.` in files, `model.layer.0.` in memory since transformers 5."""
+"""Hugging Face transformers' `DINOv3ViTModel`: `layer.0.` in files, and in memory `model.layer.0.` since version 5."""
 
 from functools import partial
 

@@ -26,7 +26,7 @@ FORMAT = replace(
     stem=("stages.0.downsample_layers.0.weight", "stages.0.downsample_layers.0.bias"),
     identify=partial(LAYERS.identify, variant="torch"),
     names=LAYERS.names,
-    rename=renaming((r"model\.stages\.", "stages.")),  # in memory; files have no such prefix
+    rename=renaming((r"model\.stages\.", "stages.")),  # the names in memory; files have no such prefix
     rule=rule("transformers' names of DINOv3's ConvNeXt"),
     licence="DINOv3 License",
     reference=None,

@@ -1,4 +1,7 @@
-"""Hugging Face transformers' `ViTMAEForPreTraining`: an encoder and a decoder. (`ViTMAEModel` alone reads as a ViT.)"""
+"""Hugging Face transformers' `ViTMAEForPreTraining`: an encoder and a decoder.
+
+A `ViTMAEModel` alone has the names of a ViT, and is read as one.
+"""
 
 from dataclasses import replace
 

@@ -1,7 +1,7 @@
 """Hugging Face transformers' `ViTModel` and `ViTForImageClassification`: Google's ViT, Meta's DINO and others.
 
-Files on its hub have `encoder.layer.0.attention.attention.query`, as has all that it saves; transformers 5 names the
-same layer `layers.0.attention.q_proj` in memory.
+Files on its hub, and all files that it saves, have names such as `encoder.layer.0.attention.attention.query`. In
+memory, transformers 5 names the same layer `layers.0.attention.q_proj`.
 """
 
 from dataclasses import replace
@@ -58,8 +58,8 @@ FORMAT = Format(
         "transformers' names of a ViT",
         CLASS_TOKEN,
         "1e-12",
-        "input RGB in -1..1, as Google's weights take it",
-        "if it is DINO's, say --normalisation imagenet; if the encoder of MAE, --variant mae_transformers "
+        "input RGB in -1..1, as for Google's weights",
+        "if it is DINO's, use --normalisation imagenet; if it is the encoder of MAE, use --variant mae_transformers "
         "--normalisation imagenet",
     ),
     licence="Apache-2.0 for Google's and Meta's weights",

@@ -33,11 +33,11 @@ FORMAT = Format(
     identify=identify,
     names=LAYERS.names,
     normalisation="caffe",
-    rule="Keras layer names: strides and epsilon as keras.applications.ResNet50 has them (v1), "
-    "input as its preprocess_input gives it (BGR minus the ImageNet mean); if it is RadImageNet's, say "
+    rule="Keras layer names: strides and epsilon as in keras.applications.ResNet50 (v1), "
+    "input as from its preprocess_input (BGR minus the ImageNet mean); if it is RadImageNet's, use "
     "--normalisation radimagenet",
     aside=(r"seed_generator", NORMALIZATION, CONTRASTIVE),  # the first is Dropout's
-    own_head=r"^(dense|batch_normalization)(_\d+)?/",  # of the names that Keras gives
+    own_head=r"^(dense|batch_normalization)(_\d+)?/",  # Keras' default names
     describe=described.describe,
     fit=variants.fit,
     reference=reference.by_keras,

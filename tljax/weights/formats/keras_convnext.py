@@ -1,7 +1,7 @@
 """Keras' ConvNeXts, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`.
 
-Keras names layers after the model: `convnext_tiny_stem_conv`. Here they are `stem_conv`, wherever the file keeps them.
-The network begins with its own normalisation of pixels 0..255, which is exactly ours for ImageNet.
+Keras puts the name of the model before the names of its layers: `convnext_tiny_stem_conv`. Here they are `stem_conv`,
+wherever the file keeps them. The network itself first normalises pixels 0..255, exactly as tljax does for ImageNet.
 """
 
 import os
@@ -38,12 +38,12 @@ LAYERS = Layers(
     head="head_dense",
     layout="keras",
 )
-NETWORKS = {  # of keras.applications
+NETWORKS = {  # our architecture -> the function in keras.applications
     "convnext_tiny": "ConvNeXtTiny",
     "convnext_small": "ConvNeXtSmall",
     "convnext_base": "ConvNeXtBase",
 }
-# the stem and what lies between stages are models of their own, which some files name by their class
+# the stem and the layers between stages are nested models, which some files name by their class
 NAME = re.compile(
     r"(?P<outer>(?:[^/]+/)*?)(?:sequential(?:_\d+)?/|[^/]+_(?:stem|downsampling_block_\d+)/)*(?P<model>[^/]*?)"
     r"(?P<layer>(?:stem_conv|stem_layernorm|downsampling_(?:conv|layernorm)_\d+|head_layernorm|head_dense|"
@@ -51,14 +51,14 @@ NAME = re.compile(
 )
 WITHOUT_TOP = re.compile(r"(?P<outer>(?:[^/]+/)*?)layer_normalization(?:_(?P<number>\d+))?/(?P<leaf>[^/]+)")
 NO_NORMALISATION = (
-    "the network has no normalisation of its own (include_preprocessing=False): its input is taken as ImageNet's, else "
-    "say --normalisation"
+    "the network does not normalise its input (include_preprocessing=False), so ImageNet's input is assumed; if it is "
+    "another one, use --normalisation"
 )
 OF_NORM = {"kernel": "gamma", "bias": "beta"}  # Keras 3 numbers the weights of a layer
 
 
 def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
-    """Brings the names in a file to those without the model's name; those of a second network stay as they are."""
+    """Returns the names of a file without the name of the model; the names of a second network are left as they are."""
     found, models = {}, {}
     for name in tensors:
         if (match := NAME.fullmatch(name)) and models.setdefault(match["outer"], match["model"]) == match["model"]:
@@ -74,14 +74,14 @@ def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
 
 def _leaf(layer: str, leaf: str) -> str:
     if layer.endswith("layer_scale"):
-        return "gamma"  # the only one, whose name differs between versions of Keras
+        return "gamma"  # the layer's only tensor; its name differs between versions of Keras
     return OF_NORM.get(leaf, leaf) if "layernorm" in layer else leaf
 
 
 def describe(source: Source, match: Match) -> Description:
-    """Returns the variant by Keras' description of the layers.
+    """Returns the variant that Keras' description of the layers shows.
 
-    Raises UserError that names the first layer by which the described network is none of ours.
+    Raises UserError, which names the first layer that differs, if the description is of another network than ours.
     """
     described = {name: layer for model in source.models for name, layer in model.items()}
     own = {ours.rpartition(".")[0]: _layer_of(where) for ours, where in match.body.items()}
@@ -103,14 +103,14 @@ def describe(source: Source, match: Match) -> Description:
 
 
 def _by_order(source: Source, match: Match, norm: str) -> Description:
-    """Whether pooling comes behind the network, as far as the layers that a file of weights lists tell."""
+    """Returns whether pooling follows the last LayerNorm, if the layers that a file of weights lists show it."""
     pools = [name for name in source.layers if re.fullmatch(r"global_average_pooling2d(_\d+)?", name)]
     listed = list(source.layers)
     if pools and (match.prefix or (norm in listed and listed.index(pools[0]) > listed.index(norm))):
-        return Description("keras_norm_first", remarks=(f"'{pools[0]}' comes behind the last LayerNorm",))
+        return Description("keras_norm_first", remarks=(f"'{pools[0]}' follows the last LayerNorm",))
     pooled = any(re.fullmatch(r"global_\w+_pooling2d(_\d+)?", name) for name in listed)
-    if listed and not pooled and not match.prefix and not match.has_head:  # a model around it may list no layer of it
-        return Description("keras_norm_first", remarks=("no layer pools: whoever uses it pools behind its LayerNorm",))
+    if listed and not pooled and not match.prefix and not match.has_head:  # an outer model may not list its layers
+        return Description("keras_norm_first", remarks=("no layer pools, so pooling follows the last LayerNorm",))
     return Description()
 
 
@@ -119,7 +119,7 @@ def _layer_of(where: Any) -> str:
 
 
 def _options(ours: str) -> dict[str, Any]:
-    """What Keras' description must say of one of our layers."""
+    """Returns the options that Keras' description must state for one of our layers."""
     *_, layer = ours.split(".")
     if "norm" in ours:
         return {"epsilon": VARIANTS["keras"].epsilon}
@@ -134,15 +134,18 @@ def _options(ours: str) -> dict[str, Any]:
 
 
 def _one(value: Any) -> Any:
-    """The number that all sides have, if they have the same."""
+    """Returns the number that all sides share, or the value itself if they differ."""
     return value[0] if isinstance(value, list | tuple) and len(set(value)) == 1 else value
 
 
 def _variant(source: Source, layers: Mapping[str, Layer], norm: str) -> str:
-    """The variant by what the last LayerNorm takes. Raises UserError where pooling is no average, or GELU another."""
+    """Returns the variant, which the input of the last LayerNorm shows.
+
+    Raises UserError if the pooling is not an average, or if a GELU is not the exact one.
+    """
     for name, layer in layers.items():
         if name.endswith("_gelu") and layer.config.get("activation") != "gelu":
-            raise UserError(f"{source.path} describes another network than ours: '{name}' is no exact GELU")
+            raise UserError(f"{source.path} describes another network than ours: '{name}' is not an exact GELU")
     before = [layers[name].kind for name in layers[norm].inputs if name in layers]
     if before == ["GlobalAveragePooling2D"]:
         return "keras"
@@ -152,10 +155,10 @@ def _variant(source: Source, layers: Mapping[str, Layer], norm: str) -> str:
 
 
 def reference(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
-    """Returns the outputs of keras.applications' network. Raises UserError where it has none."""
+    """Returns the name and the outputs of keras.applications' network. Raises UserError if there is none."""
     card = conversion.card
     if card.backbone not in NETWORKS or card.variant not in ("keras", "keras_norm_first"):
-        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
+        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to compare with")
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import jax
     import keras
@@ -197,9 +200,9 @@ FORMAT = replace(
     normalisation="imagenet",
     rule=rule(
         "Keras' layer names",
-        "its own normalisation of pixels is the same",
-        "of a network without top whose last LayerNorm is followed by the pooling, say --variant keras_norm_first "
-        "(a file that describes its layers tells)",
+        "the network's own normalisation of pixels is the same",
+        "for a network without top whose last LayerNorm is followed by the pooling, use --variant keras_norm_first "
+        "(not needed if the file describes its layers)",
     ),
     rename=rename,
     input_layers=r"_prestem_normalization$",

@@ -15,8 +15,8 @@ FORMAT = replace(
     identify=lambda shapes: (KERAS.architecture(shapes), "keras"),
     names=KERAS.names,
     normalisation="imagenet",
-    rule="Keras' layer names: epsilon as keras.applications' DenseNet has it, input as its preprocess_input gives it "
-    "(RGB / 255, ImageNet's mean and std); if it is RadImageNet's, say --normalisation radimagenet",
+    rule="Keras' layer names: epsilon as in keras.applications' DenseNet, input as from its preprocess_input "
+    "(RGB / 255, ImageNet's mean and std); if it is RadImageNet's, use --normalisation radimagenet",
     describe=described.describe,
     fit=described.fit,
     reference=by_keras(reference.KERAS_NETWORKS, reference.keras_layers),

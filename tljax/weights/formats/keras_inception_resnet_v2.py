@@ -14,9 +14,9 @@ FORMAT = replace(
     family="inception_resnet_v2",
     identify=resnet_v2.identify_keras,
     names=resnet_v2.keras_names,
-    rule="layers in the order of keras.applications.InceptionResNetV2: BatchNorm without factors, epsilon 1e-3, "
-    "average pooling over the places within the image, input as its preprocess_input gives it (RGB in -1..1); if it is "
-    "RadImageNet's, say --normalisation radimagenet",
+    rule="layers in the order of keras.applications.InceptionResNetV2: BatchNorm without scale, epsilon 1e-3, "
+    "average pooling over the positions within the image, input as from its preprocess_input (RGB in -1..1); if it is "
+    "RadImageNet's, use --normalisation radimagenet",
     describe=partial(described.describe, ARCHITECTURES, VARIANTS),
     fit=partial(layers.fit, VARIANTS),
     reference=by_keras(resnet_v2.KERAS_NETWORKS, resnet_v2.keras_layers),

@@ -1,6 +1,6 @@
 """Keras' InceptionV3, with or without top: `.h5` (weights or saved model), `.weights.h5`, `.keras`.
 
-Keras numbers its layers in the order in which they are created; that order decides.
+Keras numbers the layers in the order in which they are created, and tljax identifies them by this order.
 """
 
 from functools import partial
@@ -19,9 +19,9 @@ FORMAT = Format(
     names=v3.keras_names,
     rename=numbered.rename,
     normalisation="inception",
-    rule="numbered layers in the order of keras.applications.InceptionV3: BatchNorm without factors, epsilon 1e-3, "
-    "average pooling over the places within the image, input as its preprocess_input gives it (RGB in -1..1); if it is "
-    "RadImageNet's, say --normalisation radimagenet",
+    rule="numbered layers in the order of keras.applications.InceptionV3: BatchNorm without scale, epsilon 1e-3, "
+    "average pooling over the positions within the image, input as from its preprocess_input (RGB in -1..1); if it is "
+    "RadImageNet's, use --normalisation radimagenet",
     licence="Apache-2.0 for Keras' own ImageNet weights",
     aside=keras.FORMAT.aside,
     own_head=r"^dense(_\d+)?/",

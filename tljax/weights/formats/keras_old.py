@@ -1,6 +1,6 @@
 """Keras' ResNet50 before Keras 2.3, named after the Caffe model: `res2a_branch2a`, `bn2a_branch2a`.
 
-Its BatchNorm had Keras' default epsilon, a hundred times that of the later network of the same weights:
+Its BatchNorm had Keras' default epsilon, which is a hundred times that of the later network with the same weights:
 https://github.com/keras-team/keras-applications/issues/8.
 """
 
@@ -30,6 +30,6 @@ FORMAT = replace(
     identify=partial(LAYERS.identify, variant="keras_v1"),
     names=LAYERS.names,
     describe=partial(described.describe, epsilon=1e-3),
-    rule="layer names of Keras before 2.3: strides as keras.applications.ResNet50 has them (v1), max-pool padded as "
-    "since Keras 2.2.3, input as its preprocess_input gives it (BGR minus the ImageNet mean)",
+    rule="layer names of Keras before 2.3: strides as in keras.applications.ResNet50 (v1), max-pool padded as "
+    "since Keras 2.2.3, input as from its preprocess_input (BGR minus the ImageNet mean)",
 )

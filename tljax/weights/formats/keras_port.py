@@ -11,7 +11,7 @@ FORMAT = replace(
     title="PyTorch port of Keras weights",
     identify=partial(LAYERS.identify, variant="keras_v1"),
     normalisation="caffe",
-    rule="torchvision names with convolution biases are taken for a port from Keras: strides and epsilon as "
-    "keras.applications.ResNet50 has them (v1), input BGR minus the ImageNet mean",
+    rule="torchvision names with convolution biases are assumed to be a port from Keras: strides and epsilon as in "
+    "keras.applications.ResNet50 (v1), input BGR minus the ImageNet mean",
     exports=False,
 )

@@ -24,7 +24,7 @@ FORMAT = replace(
         f"{MEAN} after the encoder's LayerNorm",
         "1e-6",
         IMAGENET,
-        "RETFound takes the same input",
+        "the input of RETFound is the same",
     ),
     licence="CC BY-NC 4.0 for Meta's and RETFound's weights",
     aside=(*timm_vit.FORMAT.aside, r"(^|\.)decoder_", r"(^|\.)mask_token$"),

@@ -1,4 +1,4 @@
-"""CLIP's image tower as OpenAI and open_clip keep it: `visual.transformer.resblocks.`."""
+"""CLIP's image encoder with the names of OpenAI and open_clip: `visual.transformer.resblocks.`."""
 
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,7 @@ FORMAT = replace(
         "1e-5",
         OPENAI,
         timm_clip.PROJECTION,
-        "if it is OpenAI's, say --variant clip_quick",
+        "if it is OpenAI's, use --variant clip_quick",
     ),
     aside=(*timm_clip.FORMAT.aside, r"(^|\.)proj$"),
     reference=None,

@@ -1,6 +1,6 @@
-"""A plain vision transformer of timm's as the trunk of an open_clip model, as BiomedCLIP's.
+"""A plain timm vision transformer as the image encoder of an open_clip model, as in BiomedCLIP.
 
-Its input is that of BiomedCLIP's `open_clip_config.json`: OpenAI's mean and deviation.
+The input is that of BiomedCLIP's `open_clip_config.json`: OpenAI's mean and standard deviation.
 """
 
 from dataclasses import replace
@@ -21,12 +21,12 @@ def identify(shapes: Shapes) -> tuple[str, str]:
 
 FORMAT = replace(
     timm_clip.FORMAT,
-    title="open_clip, image tower of timm's",
+    title="open_clip, image encoder of timm",
     stem=(f"{TRUNK}patch_embed.proj.weight",),
     identify=identify,
     names=LAYERS.names,
     rule=rule(
-        "a plain trunk of timm's in an open_clip model, as BiomedCLIP's",
+        "a plain timm network in an open_clip model, as in BiomedCLIP",
         CLASS_TOKEN,
         "1e-6",
         OPENAI,

@@ -1,6 +1,6 @@
-"""`DenseNet121.pt` of the RadImageNet authors: the features of torchvision's network, first in an nn.Sequential.
+"""`DenseNet121.pt` of the RadImageNet authors: torchvision's `features` as the first module of an nn.Sequential.
 
-torchvision applies the last ReLU outside these features, so that the authors' network has none.
+torchvision applies the last ReLU outside of `features`, so the authors' network has no ReLU at its end.
 """
 
 from dataclasses import replace
@@ -19,10 +19,10 @@ FORMAT = replace(
     identify=lambda shapes: (identify_torch(shapes, LAYERS, channels=3), "torch_no_relu"),
     names=LAYERS.names,
     normalisation="radimagenet_torch",
-    rule="the features of torchvision's DenseNet as first child of a 'backbone' are taken for RadImageNet's: no ReLU "
-    "after the last BatchNorm, as the authors' PyTorch code has none (if yours has one: --variant torch); input as "
-    "that code feeds it (BGR, -1..1), where their Keras code feeds (BGR minus the ImageNet mean) / 255: "
-    "--normalisation radimagenet; if it is not RadImageNet's, say --normalisation imagenet",
+    rule="torchvision's DenseNet features as the first module of a 'backbone' are assumed to be RadImageNet's: no ReLU "
+    "after the last BatchNorm, as in the authors' PyTorch code (if yours has one, use --variant torch); input as in "
+    "that code (BGR, -1..1), while their Keras code has (BGR minus the ImageNet mean) / 255 "
+    "(--normalisation radimagenet); if it is not RadImageNet's, use --normalisation imagenet",
     licence=radimagenet.FORMAT.licence,
     own_head=r"(^|\.)(linear|fc)\.",  # of the authors' training code
     bare=True,

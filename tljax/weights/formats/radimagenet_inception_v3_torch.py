@@ -1,7 +1,7 @@
 """`InceptionV3.pt` of the RadImageNet authors: the children of torchvision's network, numbered in an nn.Sequential.
 
-The network has no auxiliary classifier (https://github.com/BMEII-AI/RadImageNet/issues/16), and its children, in their
-order, are five convolutions with two poolings among them and eleven blocks.
+The network has no auxiliary classifier (https://github.com/BMEII-AI/RadImageNet/issues/16). Its children are, in this
+order, five convolutions with two pooling layers between them, and eleven blocks.
 """
 
 from dataclasses import replace
@@ -31,9 +31,9 @@ FORMAT = replace(
     identify=partial(v3.identify_torch, module=numbered),
     names=partial(v3.torch_names, module=numbered, head=None),
     normalisation="radimagenet_torch",
-    rule="numbered children of a 'backbone' are taken for RadImageNet's: average pooling counts the padding, as in "
-    "torchvision's network, which the authors' PyTorch code uses; input as that code feeds it (BGR, -1..1); if it is a "
-    "port of their Keras weights, say --variant keras --normalisation radimagenet",
+    rule="numbered children of a 'backbone' are assumed to be RadImageNet's: average pooling counts the padding, as in "
+    "torchvision's network, which the authors' PyTorch code uses; input as in that code (BGR, -1..1); if it is a "
+    "port of their Keras weights, use --variant keras --normalisation radimagenet",
     licence=radimagenet_torch.FORMAT.licence,
     own_head=radimagenet_torch.FORMAT.own_head,
     bare=True,

@@ -10,8 +10,8 @@ FORMAT = replace(
     bare=True,
     own_head=None,
     normalisation="radimagenet",
-    rule="torchvision names with convolution biases and no head are taken for a port of RadImageNet's Keras weights: "
-    "strides and epsilon as keras.applications.ResNet50 has them (v1), input (BGR minus the ImageNet mean) / 255; "
-    "if it is a port of ImageNet's, say --normalisation caffe",
+    rule="torchvision names with convolution biases and no head are assumed to be a port of RadImageNet's Keras "
+    "weights: strides and epsilon as in keras.applications.ResNet50 (v1), input (BGR minus the ImageNet mean) / 255; "
+    "if it is a port of ImageNet's, use --normalisation caffe",
     licence=radimagenet.FORMAT.licence,
 )

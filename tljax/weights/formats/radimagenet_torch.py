@@ -31,9 +31,9 @@ FORMAT = replace(
     identify=partial(LAYERS.identify, variant="torch_v1.5"),
     names=LAYERS.names,
     normalisation="radimagenet_torch",
-    rule="numbered children of a 'backbone' and nothing else are taken for RadImageNet's: strides as torchvision's "
-    "(v1.5), which the authors' PyTorch code uses; input as that code feeds it (BGR, -1..1), where their Keras code "
-    "feeds (BGR minus the ImageNet mean) / 255: --normalisation radimagenet; if it is not RadImageNet's, say "
+    rule="numbered children of a 'backbone' and nothing else are assumed to be RadImageNet's: strides as torchvision's "
+    "(v1.5), which the authors' PyTorch code uses; input as in that code (BGR, -1..1), while their Keras code has "
+    "(BGR minus the ImageNet mean) / 255 (--normalisation radimagenet); if it is not RadImageNet's, use "
     "--normalisation imagenet",
     licence=radimagenet.FORMAT.licence,
     own_head=r"(^|\.)linear\.",  # of the authors' training code

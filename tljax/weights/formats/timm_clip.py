@@ -1,11 +1,11 @@
-"""CLIP's image tower as timm keeps it, alone or as the trunk of an open_clip model (`visual.trunk.`)."""
+"""CLIP's image encoder with timm's names, alone or in an open_clip model (`visual.trunk.`)."""
 
 from dataclasses import replace
 
 from tljax.weights.formats import Shapes, require, timm_vit
 from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, rule
 
-PROJECTION = "the projection to the space shared with texts, and the tower of the texts, are left out"
+PROJECTION = "the projection to the space shared with texts, and the text encoder, are left out"
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
@@ -19,12 +19,12 @@ FORMAT = replace(
     identify=identify,
     normalisation="clip",
     rule=rule(
-        "timm's names with `norm_pre` are taken for CLIP's image tower",
+        "timm's names with `norm_pre` are assumed to be CLIP's image encoder",
         CLASS_TOKEN,
         "1e-5",
         OPENAI,
         PROJECTION,
-        "if it is OpenAI's, say --variant clip_quick",
+        "if it is OpenAI's, use --variant clip_quick",
     ),
     licence="not known: that of whoever made the file",
     exports=False,

@@ -1,4 +1,4 @@
-"""timm's ConvNeXts, DINOv3's among them (https://huggingface.co/timm/convnext_tiny.dinov3_lvd1689m)."""
+"""timm's ConvNeXts, including DINOv3's (https://huggingface.co/timm/convnext_tiny.dinov3_lvd1689m)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ LAYERS = Layers(
 
 def identify(shapes: Shapes) -> tuple[str, str]:
     if "norm_pre.weight" in shapes:
-        raise NotConvertible("a ConvNeXt whose last LayerNorm comes before pooling (timm's `hnf`), of other layers")
+        raise NotConvertible("a ConvNeXt with other layers, whose last LayerNorm comes before pooling (timm's `hnf`)")
     return LAYERS.identify(shapes, "torch")
 
 
@@ -54,7 +54,7 @@ FORMAT = replace(
     stem=("stem.0.weight", "stem.0.bias"),
     identify=identify,
     names=LAYERS.names,
-    rule=rule("timm's names", "if it is CLIP's image tower, say --normalisation clip"),
+    rule=rule("timm's names", "if it is CLIP's image encoder, use --normalisation clip"),
     licence="of the weights' authors: Apache-2.0 or MIT for most of timm's, the DINOv3 License for DINOv3's",
     own_head=None,
     exports=False,

@@ -1,4 +1,4 @@
-"""DINOv2 as timm keeps it (https://huggingface.co/timm/vit_small_patch14_dinov2.lvd142m), with or without registers."""
+"""DINOv2 with timm's names, with or without registers (https://huggingface.co/timm/vit_small_patch14_dinov2.lvd142m)."""
 
 import math
 
@@ -12,9 +12,9 @@ LICENCE = "Apache-2.0 for Meta's weights"
 def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, has=r"blocks\.0\.ls1\.", not_has="mask_token")
     variant = "dinov2_timm"
-    if "reg_token" in shapes:  # timm's positions are those of the patches alone; we export the class token's too
-        places = shapes["pos_embed"][-2]
-        variant = "dinov2_reg_timm" if math.isqrt(places) ** 2 == places else "dinov2_reg"
+    if "reg_token" in shapes:  # timm embeds only the positions of the patches; our export also has the class token's
+        positions = shapes["pos_embed"][-2]
+        variant = "dinov2_reg_timm" if math.isqrt(positions) ** 2 == positions else "dinov2_reg"
     return TIMM.identify(shapes, variant)
 
 
@@ -26,7 +26,7 @@ FORMAT = Format(
     identify=identify,
     names=TIMM.names,
     normalisation="imagenet",
-    rule=rule("timm's names with LayerScale are taken for DINOv2", CLASS_TOKEN, "1e-6", IMAGENET),
+    rule=rule("timm's names with LayerScale are assumed to be DINOv2's", CLASS_TOKEN, "1e-6", IMAGENET),
     licence=LICENCE,
     reference=BY_TIMM,
     aside=TRAINING,

@@ -1,4 +1,4 @@
-"""DINOv3 as timm keeps it (https://huggingface.co/timm/vit_small_patch16_dinov3.lvd1689m), with or without biases."""
+"""DINOv3 with timm's names (https://huggingface.co/timm/vit_small_patch16_dinov3.lvd1689m), with or without biases."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""timm's Inception-ResNet-V2, and Cadene's pretrained-models, which timm's is made from."""
+"""Inception-ResNet-V2 of timm, and of Cadene's pretrained-models, from which timm's is derived."""
 
 from functools import partial
 
@@ -15,7 +15,8 @@ FORMAT = Format(
     identify=resnet_v2.identify_timm,
     names=resnet_v2.timm_names,
     normalisation="inception",
-    rule="timm's names: BatchNorm epsilon 1e-3, average pooling over the places within the image, input RGB in -1..1",
+    rule="timm's names: BatchNorm epsilon 1e-3, average pooling over the positions within the image, input RGB in "
+    "-1..1",
     licence="Apache-2.0 for timm's own weights (ported from TensorFlow's)",
     aside=TRAINING,
     exports=True,

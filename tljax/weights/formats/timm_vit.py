@@ -1,4 +1,4 @@
-"""timm's supervised vision transformers, and all that names its tensors like them: DINO, DeiT, the encoder of MAE."""
+"""timm's supervised vision transformers, and others with the same names: DINO, DeiT, the encoder of MAE."""
 
 from typing import Any
 
@@ -9,9 +9,7 @@ from tljax.weights.names import in_file
 from tljax.weights.transformer import CLASS_TOKEN, TIMM, rule
 from tljax.weights.transformer_reference import BY_TIMM
 
-OTHERS = (
-    r"blocks\.0\.ls1\.|norm_pre\.|mask_token|decoder_|head\.(mlp|last_layer)\."  # of the formats of other pre-trainings
-)
+OTHERS = r"blocks\.0\.ls1\.|norm_pre\.|mask_token|decoder_|head\.(mlp|last_layer)\."  # names of other pre-trainings
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:
@@ -35,11 +33,11 @@ FORMAT = Format(
     names=TIMM.names,
     normalisation="inception",
     rule=rule(
-        "timm's names are taken for a supervised network",
+        "timm's names are assumed to be a supervised network's",
         CLASS_TOKEN,
         "1e-6",
-        "input RGB in -1..1, as timm's `augreg` weights take it",
-        "if it is DINO's, say --variant dino --normalisation imagenet; if the encoder of MAE, --variant mae "
+        "input RGB in -1..1, as for timm's `augreg` weights",
+        "if it is DINO's, use --variant dino --normalisation imagenet; if it is the encoder of MAE, use --variant mae "
         "--normalisation imagenet",
     ),
     licence="Apache-2.0 for timm's own weights",

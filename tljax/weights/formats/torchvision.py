@@ -1,4 +1,4 @@
-"""torchvision's ResNets and all that names its tensors like them: timm, MoCo, most PyTorch training code."""
+"""torchvision's ResNets, and others with the same names: timm, MoCo, most PyTorch training code."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ LAYERS = Layers(
     shortcut_norm="layer{stage}.{block}.downsample.1",
     head="fc",
 )
-OWN_HEAD = r"(^|\.)fc\.\d+\."  # several layers in the head's place
+OWN_HEAD = r"(^|\.)fc\.\d+\."  # several layers in place of the head
 
 FORMAT = Format(
     title="PyTorch, torchvision names",
@@ -26,9 +26,8 @@ FORMAT = Format(
     identify=partial(LAYERS.identify, variant="torch_v1.5"),
     names=LAYERS.names,
     normalisation="imagenet",
-    rule="torchvision names without convolution biases: strides taken as torchvision's (v1.5), "
-    "without dilation or anti-aliasing, "
-    "input as ImageNet's (RGB / 255, mean and std)",
+    rule="torchvision names without convolution biases: strides assumed as torchvision's (v1.5), "
+    "without dilation or anti-aliasing, input as for ImageNet (RGB / 255, mean and std)",
     aside=TRAINING,
     own_head=OWN_HEAD,
     exports=True,

@@ -1,4 +1,4 @@
-"""torchvision's ConvNeXts; the layers' names as data, and what all formats of the family share."""
+"""torchvision's ConvNeXts, and what all formats of the family share: the names of the layers as data."""
 
 import re
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from tljax.weights.formats import TRAINING, Format, NotConvertible, Shapes, coun
 from tljax.weights.names import Layout, Names, Part, kernel, norm
 from tljax.weights.reference import Original, View, by_torch
 
-IMAGENET = "input as ImageNet's (RGB / 255, mean and std)"
+IMAGENET = "input as for ImageNet (RGB / 255, mean and std)"
 STAGES = 4
 
 
 def rule(names: str, *more: str, last_epsilon: str = "1e-6") -> str:
-    """Returns what the tensors cannot tell of a format. names: what it is recognised by."""
+    """Returns what a format assumes because the tensors do not show it. names: by which the format is recognised."""
     last = f" ({last_epsilon} in the last one)" if last_epsilon != "1e-6" else ""
     assumed = f"LayerNorm's epsilon 1e-6{last}, an exact GELU, features are the mean over positions and then LayerNorm"
     return "; ".join((f"{names}: {assumed}, {IMAGENET}", *more))
@@ -29,8 +29,8 @@ class Layers:
     """The names that a format gives the layers of a ConvNeXt.
 
     `block` comes before the names of a block's layers. In names, `{stage}` is the number of a stage, `{before}` that of
-    the one before it, `{block}` that of a block within, all from zero. torchvision counts stages and what lies between
-    them together: `{odd}` and `{even}`.
+    the stage before it, and `{block}` that of a block within the stage; all count from 0. torchvision numbers the
+    stages and the layers between them together: `{odd}` and `{even}`.
     """
 
     stem: str
@@ -42,14 +42,14 @@ class Layers:
     norm: str
     up: str
     down: str
-    scale: str  # a tensor
+    scale: str  # the name of a tensor, not of a layer
     last_norm: str
     head: str | None = None
     layout: Layout = "torch"
-    scale_rank: int = 1  # of the tensor of factors; axes of length one follow the first
+    scale_rank: int = 1  # number of axes of that tensor; those after the first have length 1
 
     def place(self, name: str, stage: int, block: int = 0) -> str:
-        """Returns a name with its numbers."""
+        """Returns a name with the numbers filled in."""
         return name.format(stage=stage, block=block, before=stage - 1, odd=2 * stage + 1, even=2 * stage)
 
     def identify(self, shapes: Shapes, variant: str) -> tuple[str, str]:
@@ -66,11 +66,11 @@ class Layers:
         widths = tuple(shape[0 if self.layout == "torch" else 3] for shape in depthwise)
         known = ", ".join(ARCHITECTURES)
         if any("grn" in name for name in shapes):
-            raise NotConvertible(f"a ConvNeXt V2, which normalises responses; what can be converted is {known}")
+            raise NotConvertible(f"a ConvNeXt V2, which tljax lacks; it has {known}")
         for name, size in ARCHITECTURES.items():
             if (size.blocks, size.widths) == (blocks, widths):
                 return name, variant
-        raise NotConvertible(f"a ConvNeXt of {blocks} blocks and widths {widths}; what can be converted is {known}")
+        raise NotConvertible(f"a ConvNeXt of {blocks} blocks and widths {widths}, which tljax lacks; it has {known}")
 
     def names(self, architecture: str, variant: str) -> Names:
         """Returns where a file keeps each of our tensors, which are the same in every variant."""
@@ -110,23 +110,23 @@ LAYERS = Layers(
 
 
 def export_note(card: WeightsCard, tensors: Mapping[str, Any]) -> str:
-    """Returns what whoever loads an exported file must know of its last LayerNorm."""
+    """Returns what a user of an exported file must know about its last LayerNorm."""
     kind, known = VARIANTS[card.variant], VARIANTS["torch"]
     facts = ["pooling comes after its last LayerNorm, not before it"] if kind.norm_first else []
     if kind.last_epsilon != known.last_epsilon:
         facts.append(f"the epsilon of its last LayerNorm is {kind.last_epsilon:g}, not {known.last_epsilon:g}")
     if not facts:
-        return f"names and layers as torchvision's {card.backbone}, which loads the file as it is"
+        return f"the names and layers are those of torchvision's {card.backbone}, which loads the file unchanged"
     return (
-        f"names as torchvision's {card.backbone}, but {', and '.join(facts)}; torchvision's network gives wrong "
-        "results unless it is changed accordingly"
+        f"the names are those of torchvision's {card.backbone}, but {', and '.join(facts)}; torchvision's network "
+        "gives wrong results unless it is changed accordingly"
     )
 
 
 def last_epsilon(card: WeightsCard) -> float:
-    """Returns the last LayerNorm's epsilon, for the original network. Raises UserError where pooling comes after it."""
+    """Returns the epsilon of the last LayerNorm, for the original network. Raises UserError if pooling follows it."""
     if VARIANTS[card.variant].norm_first:
-        raise UserError(f"--verify: no network of a PyTorch library is of variant {card.variant}; leave it out")
+        raise UserError(f"--verify: no PyTorch library has a network of variant {card.variant}; leave out --verify")
     return VARIANTS[card.variant].last_epsilon
 
 

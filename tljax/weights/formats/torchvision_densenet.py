@@ -1,4 +1,4 @@
-"""DenseNets of torchvision and timm, which name their tensors alike."""
+"""DenseNets of torchvision and timm, which give their tensors the same names."""
 
 from tljax.weights.densenet import names, reference
 from tljax.weights.densenet.names import TORCHVISION, identify_torch
@@ -20,11 +20,11 @@ FORMAT = Format(
     names=TORCHVISION.names,
     rename=renaming(*OLD),
     normalisation="imagenet",
-    rule="torchvision's names: a ReLU after the last BatchNorm, as torchvision, timm and MONAI have it, "
-    "input as ImageNet's (RGB / 255, mean and std)",
+    rule="torchvision's names: a ReLU after the last BatchNorm, as in torchvision, timm and MONAI, "
+    "input as for ImageNet (RGB / 255, mean and std)",
     licence="BSD-3-Clause for torchvision's own weights, Apache-2.0 for timm's",
     aside=TRAINING,
-    own_head=r"(^|\.)classifier\.\d+\.",  # several layers in the head's place
+    own_head=r"(^|\.)classifier\.\d+\.",  # several layers in place of the head
     exports=True,
     reference=by_torch("torchvision", reference.original),
     export_note=names.export_note,

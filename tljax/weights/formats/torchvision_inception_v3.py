@@ -1,7 +1,8 @@
 """torchvision's Inception V3, and timm's, which has the same names.
 
-torchvision's weights come with `transform_input=True`: the network itself brings an input normalised for ImageNet to
--1..1. That is part of the input here, so that both libraries' weights take RGB in -1..1.
+torchvision's weights come with `transform_input=True`: the network itself converts an input that is normalised for
+ImageNet to -1..1. In tljax this step is part of the input normalisation, so the weights of both libraries take RGB in
+-1..1.
 """
 
 from functools import partial
@@ -21,9 +22,9 @@ FORMAT = Format(
     identify=v3.identify_torch,
     names=v3.torch_names,
     normalisation="inception",
-    rule="torchvision's names: BatchNorm epsilon 1e-3, average pooling counts the padding, input RGB in -1..1, which "
-    "torchvision's own weights (transform_input=True) and timm's take; if it was trained with transform_input=False "
-    "(torchvision without weights) or is Gluon's, say --normalisation imagenet",
+    rule="torchvision's names: BatchNorm epsilon 1e-3, average pooling counts the padding, input RGB in -1..1 as for "
+    "torchvision's own weights (transform_input=True) and timm's; if it was trained with transform_input=False "
+    "(torchvision without weights) or is Gluon's, use --normalisation imagenet",
     licence="BSD-3-Clause for torchvision's own weights (ported from TensorFlow's, Apache-2.0)",
     aside=(*TRAINING, AUXILIARY),
     exports=True,

@@ -1,4 +1,4 @@
-"""TorchXRayVision's DenseNets of one grey channel: `-best.pt`, a whole pickled model, or its state dict."""
+"""TorchXRayVision's DenseNets with one grey input channel: a whole pickled model (`-best.pt`), or its state dict."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,8 +22,8 @@ FORMAT = replace(
     title="TorchXRayVision, DenseNet",
     identify=lambda shapes: (identify_torch(shapes, TORCHVISION, channels=1), "torch_grey"),
     normalisation="xrv",
-    rule="torchvision's names and one input channel are taken for TorchXRayVision's: grey values in -1024..1024; "
-    "if it takes 0..1, say --normalisation grey, if -1..1, --normalisation grey_centred",
+    rule="torchvision's names and one input channel are assumed to be TorchXRayVision's: grey values in -1024..1024; "
+    "if it takes 0..1, use --normalisation grey; if it takes -1..1, use --normalisation grey_centred",
     licence="Apache-2.0 for TorchXRayVision's code; its weights also follow the terms of their training data",
     aside=(*TRAINING, r"(^|\.)op_threshs$"),  # thresholds of its findings
     describe=describe,

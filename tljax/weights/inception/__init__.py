@@ -1,1 +1,1 @@
-"""What only Inception networks need: the names of their tensors, and how they are brought to a variant."""
+"""Holds code for Inception networks only: tensor names, variants, Keras' descriptions, and reference networks."""

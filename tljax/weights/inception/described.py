@@ -1,7 +1,7 @@
-"""What a Keras file says of an Inception network's layers, held against ours.
+"""Compares a Keras file's description of an Inception network's layers with ours.
 
-Keras numbers most layers, so that their names do not tell which is which. Where the file describes its layers, each of
-them must take what ours takes.
+Keras numbers most layers, so their names do not identify them. If the file describes its layers, each of them must have
+the same inputs as ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ from tljax.weights.names import in_file
 def describe(
     architectures: Mapping[str, Any], variants: Mapping[str, Variant], source: Source, match: Match
 ) -> Description:
-    """Returns BatchNorm's epsilon by Keras' description of the layers, and the variants that compute the same.
+    """Returns the epsilon of BatchNorm that Keras' description states, and the variants that compute the same.
 
-    Raises UserError that names the first layer that is not ours.
+    Raises UserError, which names the first layer that differs from ours.
     """
     layers = {ours.rpartition(".")[0]: in_file(theirs)[0].split("/")[-2] for ours, theirs in match.body.items()}
     model = next((model for model in source.models if layers["stem.0.conv"] in model), None)
@@ -48,7 +48,7 @@ def describe(
 
 
 class _Expected:
-    """What each of our layers, by the file's name, computes; and the computation of each block's end -> its name."""
+    """What each of our layers computes, by the file's names, and the name of each block's last computation."""
 
     def __init__(self, layers: Mapping[str, str]):
         self.layers, self.wanted, self.ends = layers, {}, {}

@@ -1,4 +1,4 @@
-"""Our layers of an Inception network in the order in which Keras creates them, and what files tell of them."""
+"""Lists the layers of an Inception network in the order in which Keras creates them, and fits them to a variant."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from tljax.weights.names import Layout, Names, kernel, norm
 
 @dataclass(frozen=True)
 class Place:
-    """One convolution with BatchNorm."""
+    """The place of one convolution with BatchNorm in the network."""
 
     ours: str  # 'stages.0.1.branches.2.steps.0.0'
-    block: tuple[int, int] | None  # stage and block, counted from 0; None: of the stem
-    branch: int | None  # None: behind average pooling, of the stem, or alone
+    block: tuple[int, int] | None  # stage and block, counted from 0; None: in the stem
+    branch: int | None  # None: after average pooling, in the stem, or without branches
     step: int = 0
-    side: int | None = None  # of those side by side
-    alone: bool = True  # whether it is all of its branch
+    side: int | None = None  # number among parallel convolutions; None: there are none
+    alone: bool = True  # whether it is the only convolution of its branch
 
 
 def places(stages: Sequence[Sequence[Part]]) -> Iterator[Place]:
-    """Yields the convolutions of a network, without those at the end of residual blocks."""
+    """Yields the convolutions of a network, except those at the end of residual blocks."""
     for number in range(len(STEM)):
         yield Place(f"stem.{number}", None, None)
     for stage, blocks in enumerate(stages):
@@ -56,7 +56,7 @@ def unit(layout: Layout, ours: str, conv: str, batch_norm: str, variant: Variant
 
 
 def torch_variant(shapes: Shapes) -> str:
-    """Returns the variant in a PyTorch file: Keras' where no BatchNorm has factors, as we export it."""
+    """Returns the variant in a PyTorch file: `keras` if no BatchNorm has a scale, as in files that tljax exports."""
     return "torch" if any(name.endswith(".bn.weight") for name in shapes) else "keras"
 
 
@@ -65,8 +65,8 @@ def architecture(
 ) -> str:
     """Returns the architecture in a file.
 
-    first: the first kernel in the file, `axis` of which counts its outputs. Raises KeyError where it is not there, and
-    NotConvertible where no architecture is as wide.
+    first: the name of the first kernel. axis: that of its outputs. Raises KeyError if the kernel is missing, and
+    NotConvertible if no architecture has this width.
     """
     width = shapes[first][axis]
     known = [name for name, size in sizes.items() if STEM[0].outputs // size.divisor == width]
@@ -83,35 +83,35 @@ def architecture(
 def fit(
     variants: Mapping[str, Variant], tensors: dict[str, np.ndarray], variant: str, description: Description
 ) -> list[str]:
-    """Adds or removes the factors of BatchNorm, and fits its epsilon, in place; returns what it did, in words.
+    """Adds or removes the scales of BatchNorm, and fits its epsilon, in place; returns in words what it did.
 
-    Raises UserError where a variant without factors is asked for and they are not all 1.
+    Raises UserError if the wanted variant has no scales and those of the file are not all 1.
     """
     fitted = fit_epsilon(tensors, variants[variant].epsilon, description.epsilon)
     scales = [name for name in tensors if name.endswith(".norm.scale")]
     if variants[variant].norm_scale and not scales:
         for name in [name for name in tensors if name.endswith(".norm.bias")]:
             tensors[name.replace(".bias", ".scale")] = np.ones_like(tensors[name])
-        return [*fitted, "factors of BatchNorm, which the file lacks, set to one"]
+        return [*fitted, "scales of BatchNorm, which the file lacks, set to 1"]
     if scales and not variants[variant].norm_scale:
         other = next((name for name in scales if (tensors[name] != 1).any()), None)
         if other:
             raise UserError(
-                f"--variant {variant}: that network has no factors in BatchNorm; those of the file are not all 1 "
-                f"({other}, for instance)"
+                f"--variant {variant}: this variant has no scale in BatchNorm, but the scales of the file are not all "
+                f"1 ({other}, for instance)"
             )
         for name in scales:
             del tensors[name]
-        return [*fitted, "factors of BatchNorm, all 1, left out"]
+        return [*fitted, "scales of BatchNorm, all 1, left out"]
     return fitted
 
 
 def export_note(variants: Mapping[str, Variant], card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
-    """Returns what whoever loads an exported file must know of its BatchNorm and its pooling."""
+    """Returns what a user of an exported file must know about its BatchNorm and its pooling."""
     variant = variants[card.variant]
     if variant.norm_scale:
-        return f"names and layers of {card.backbone} as its PyTorch original has them, which loads the file as it is"
+        return f"the names and layers are those of {card.backbone} in PyTorch, which loads the file unchanged"
     return (
-        f"a {card.variant} network: BatchNorm has no factors (set each missing bn.weight to 1), and average pooling "
-        "counts the places within the image alone (count_include_pad=False)"
+        f"a {card.variant} network: BatchNorm has no scale (set each missing bn.weight to 1), and average pooling "
+        "counts only the positions within the image (count_include_pad=False)"
     )

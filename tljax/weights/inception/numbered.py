@@ -1,6 +1,7 @@
-"""Layers that Keras numbers: `conv2d`, `conv2d_1`, ... in the order in which a session creates them.
+"""Names the layers that Keras numbers: `conv2d`, `conv2d_1`, ... in the order in which a session creates them.
 
-The first number is any, as other networks of the session may come before; the numbers of one network follow each other.
+The first number may be any, because the session may have created other networks before. The numbers of one network are
+consecutive.
 """
 
 import re
@@ -16,9 +17,9 @@ _LEAVES = {"conv2d": ("kernel",), "batch_normalization": ("beta", "moving_mean",
 
 
 def rename(tensors: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the name in the file -> the name that counts from 0, of each numbered layer.
+    """Returns, for each numbered layer, the name in the file -> the name with a number that counts from 0.
 
-    Layers that are missing between the first and the last number are among them, so that messages name them.
+    Layers that are missing between the first and the last number are included, so that messages can name them.
     """
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
     for name in tensors:
@@ -49,7 +50,7 @@ def batch_norm(number: int) -> str:
 
 
 def refuse_other_stem(shapes: Shapes) -> None:
-    """Raises KeyError where most of the first convolutions are of other shapes than an Inception network's."""
+    """Raises KeyError if most of the first convolutions have other shapes than those of an Inception network."""
     width = shapes["conv2d/kernel"][-1]
     inputs, fits = 3, []
     for number, unit in enumerate(STEM):

@@ -1,4 +1,4 @@
-"""The names of Inception-ResNet-V2's tensors, by timm and by Keras."""
+"""Describes the names of Inception-ResNet-V2's tensors in timm and in Keras, and builds the original networks."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -18,12 +18,12 @@ from tljax.weights.reference import LOGITS, Original, View
 TITLE = "an Inception-ResNet-V2"
 STEM = ("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a")
 FIRST = ("mixed_5b", "mixed_6a", "mixed_7a")  # the first block of each stage
-REPEATED = ("repeat", "repeat_1", "repeat_2")  # its others
+REPEATED = ("repeat", "repeat_1", "repeat_2")  # the other blocks of each stage
 KERAS_BLOCKS = ("block35", "block17", "block8")
 
 
 def residual_blocks(architecture: str) -> Iterator[tuple[int, int, bool]]:
-    """Yields stage and block, counted from 0, and whether it is the last one of all."""
+    """Yields stage and block of each residual block, counted from 0, and whether it is the last one of the network."""
     for stage, parts in enumerate(ARCHITECTURES[architecture].stages):
         for block, part in enumerate(parts):
             if isinstance(part, Residual):
@@ -60,14 +60,14 @@ def timm_names(architecture: str, variant: str) -> Names:
 
 def identify_timm(shapes: Shapes) -> tuple[str, str]:
     if not any(name.startswith("mixed_5b.") for name in shapes):
-        raise KeyError("mixed_5b")  # an Inception-ResNet of the first version begins in the same way
+        raise KeyError("mixed_5b")  # Inception-ResNet-V1 begins in the same way
     variant = layers.torch_variant(shapes)
     names = partial(timm_names, variant=variant)
     return layers.architecture(shapes, ARCHITECTURES, "conv2d_1a.conv.weight", 0, names, TITLE), variant
 
 
 def keras_names(architecture: str, variant: str) -> Names:
-    """Returns where a Keras file keeps our tensors, the numbered layers counted from 0."""
+    """Returns where a Keras file keeps our tensors; numbered layers count from 0."""
     found: dict = {}
     stages = ARCHITECTURES[architecture].stages
     for number, place in enumerate(places(stages)):
@@ -88,11 +88,11 @@ def identify_keras(shapes: Shapes) -> tuple[str, str]:
 
 # The original networks, for --verify
 
-KERAS_NETWORKS = {"inception_resnet_v2": "InceptionResNetV2"}  # of keras.applications
+KERAS_NETWORKS = {"inception_resnet_v2": "InceptionResNetV2"}  # -> the function in keras.applications
 
 
 def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns our named layers by the Keras layers that give the same."""
+    """Returns, for each of our named layers, the Keras layer with the same output."""
     counts = ARCHITECTURES[backbone].blocks[:2]
     ends = (f"{kind}_{count}_ac" for kind, count in zip(KERAS_BLOCKS, counts, strict=False))
     blocks = {f"block{stage}": end for stage, end in enumerate(("activation_4", *ends, "conv_7b_ac"), start=1)}
@@ -100,9 +100,9 @@ def keras_layers(backbone: str) -> dict[str, str]:
 
 
 def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns timm's network. Raises UserError where it has none."""
+    """Returns timm's network. Raises UserError if timm has none of this variant."""
     if (card.backbone, card.variant) != ("inception_resnet_v2", "torch"):
-        raise UserError(f"timm has no {card.backbone} of variant {card.variant} to verify against")
+        raise UserError(f"timm has no {card.backbone} of variant {card.variant} to compare with; leave out --verify")
     import timm  # pyright: ignore[reportMissingImports]
 
     network = timm.create_model("inception_resnet_v2", num_classes=len(tensors.get("classif.bias", [0])))

@@ -1,4 +1,4 @@
-"""The names of Inception V3's tensors, by torchvision and by Keras."""
+"""Describes the names of Inception V3's tensors in torchvision and in Keras, and builds the original networks."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,8 +16,8 @@ from tljax.weights.reference import LOGITS, Original, View
 
 TITLE = "an Inception V3"
 STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
-FIRST_LETTERS = "baa"  # of the blocks of each stage: Mixed_5b, Mixed_6a, Mixed_7a
-BRANCHES = (  # of the first block of a stage and of its others
+FIRST_LETTERS = "baa"  # the letter of the first block of each stage: Mixed_5b, Mixed_6a, Mixed_7a
+BRANCHES = (  # for each stage, the branches of its first block and of its other blocks
     (("1x1", "5x5", "3x3dbl"), ("1x1", "5x5", "3x3dbl")),
     (("3x3", "3x3dbl"), ("1x1", "7x7", "7x7dbl")),
     (("3x3", "7x7x3"), ("1x1", "3x3", "3x3dbl")),
@@ -30,7 +30,7 @@ def block_name(stage: int, block: int) -> str:
 
 
 def in_torchvision(place: Place, module: Callable[[str], str] = str) -> str:
-    """Returns torchvision's name of a convolution. module: its name of a part of the network -> that in the file."""
+    """Returns torchvision's name of a convolution. module: maps torchvision's name of a module to that in the file."""
     if place.block is None:
         return module(STEM[int(place.ours.rpartition(".")[2])])
     stage, block = place.block
@@ -59,7 +59,7 @@ def identify_torch(shapes: Shapes, module: Callable[[str], str] = str) -> tuple[
 
 
 def keras_names(architecture: str, variant: str) -> Names:
-    """Returns where a Keras file keeps our tensors, the layers counted from 0."""
+    """Returns where a Keras file keeps our tensors; its layers count from 0."""
     found: dict = {}
     for number, place in enumerate(places(ARCHITECTURES[architecture].stages)):
         found |= unit("keras", place.ours, numbered.conv(number), numbered.batch_norm(number), VARIANTS[variant])
@@ -76,19 +76,24 @@ def identify_keras(shapes: Shapes) -> tuple[str, str]:
 
 # The original networks, for --verify
 
-KERAS_NETWORKS = {"inception_v3": "InceptionV3"}  # of keras.applications
+KERAS_NETWORKS = {"inception_v3": "InceptionV3"}  # -> the function in keras.applications
 
 
 def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns our named layers by the Keras layers that give the same."""
+    """Returns, for each of our named layers, the Keras layer with the same output."""
     blocks = {"block1": "activation_4", "block2": "mixed2", "block3": "mixed7", "block4": "mixed10"}
     return {"conv1": "activation", **blocks, LOGITS: "predictions"}
 
 
 def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns torchvision's network, without its own change of the input. Raises UserError where it has none."""
+    """Returns torchvision's network without its own conversion of the input.
+
+    Raises UserError if torchvision has none of this variant.
+    """
     if (card.backbone, card.variant) != ("inception_v3", "torch"):
-        raise UserError(f"torchvision has no {card.backbone} of variant {card.variant} to verify against")
+        raise UserError(
+            f"torchvision has no {card.backbone} of variant {card.variant} to compare with; leave out --verify"
+        )
     from torchvision.models import Inception3  # pyright: ignore[reportMissingImports]
 
     classes = len(tensors.get("fc.bias", [0]))

@@ -15,7 +15,7 @@ def common_epsilon(source: Source, norms: Collection[Layer]) -> float:
     """Returns the epsilon that all these layers have. Raises UserError if they differ."""
     epsilons = {layer.config.get("epsilon", DEFAULT) for layer in norms}
     if len(epsilons) > 1:
-        raise UserError(f"{source.path} has BatchNorm layers of different epsilon, {sorted(epsilons)}")
+        raise UserError(f"{source.path} has BatchNorm layers with different values of epsilon, {sorted(epsilons)}")
     return epsilons.pop()
 
 

@@ -1,6 +1,6 @@
-"""Reads the HDF5 files of Keras 1, 2 and 3 and the zip archives of Keras 3 into one naming: 'layer/weight'.
+"""Reads the HDF5 files of Keras 1, 2 and 3 and the zip archives of Keras 3, with one naming scheme: 'layer/weight'.
 
-In a nested model it is 'model/layer/weight'.
+In a nested model the name is 'model/layer/weight'.
 """
 
 import io
@@ -21,8 +21,8 @@ from tljax.core.errors import UserError
 
 KERAS_1 = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 SLASHED = re.compile(r"(?<![^/])conv1/(conv|bn|relu)(?![^/])")  # in DenseNets before Keras 3, which has 'conv1_conv'
-NO_LAYERS = ("optimizer", "metrics")  # groups of slots and of counts
-VARS = {  # Keras 3 numbers the weights of a layer; by their count
+NO_LAYERS = ("optimizer", "metrics")  # groups of an HDF5 file that hold no layers
+VARS = {  # Keras 3 numbers the weights of a layer: the number of weights -> their names in order
     1: ("kernel",),
     2: ("kernel", "bias"),
     3: ("beta", "moving_mean", "moving_variance"),
@@ -36,12 +36,15 @@ class Layer:
 
     kind: str  # its class
     config: Mapping
-    inputs: tuple[str, ...]  # the layers whose outputs it takes
-    calls: list = field(default_factory=list)  # as described, with all arguments; one, unless the layer is shared
+    inputs: tuple[str, ...]  # the layers whose outputs are its inputs
+    calls: list = field(default_factory=list)  # as described, with all arguments; only the first, if it is shared
 
 
 def read_hdf5(path: Path) -> dict:
-    """Returns the fields of a Source. Raises UserError if layers have no names, or h5py's errors if it is damaged."""
+    """Returns the fields of a Source for an HDF5 file.
+
+    Raises UserError if layers have no names, and errors of h5py if the file is damaged.
+    """
     with h5py.File(path) as opened:
         file: Any = opened  # h5py's own annotations do not state what is under a name
         saved_model = "model_weights" in file
@@ -52,7 +55,7 @@ def read_hdf5(path: Path) -> dict:
 
 
 def read_archive(path: Path) -> dict:
-    """Returns the same for a `.keras` archive; its members are read, never unpacked or run."""
+    """Returns the fields of a Source for a `.keras` archive, whose members are read but never unpacked or run."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
         with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
@@ -61,7 +64,7 @@ def read_archive(path: Path) -> dict:
 
 
 def _tensors(group: Any, path: Path, places: Mapping[str, str] = MappingProxyType({})) -> dict[str, np.ndarray]:
-    """Returns the tensors by name. places: a layer's group -> its name, if the file's description states it."""
+    """Returns the tensors by name. places: a layer's group -> the layer's name, if the file's description states it."""
     tensors = {}
     for dataset in _datasets(group):
         name = _numbered_name(dataset, path, places) if "/vars/" in dataset.name else _written_name(dataset, group)
@@ -70,9 +73,10 @@ def _tensors(group: Any, path: Path, places: Mapping[str, str] = MappingProxyTyp
 
 
 def _layers(group: Any) -> tuple[str, ...]:
-    """Returns all layers in order, as Keras 1 and 2 list them; for Keras 3, which has no order, those without tensors.
+    """Returns the layers that a file lists.
 
-    Keras 3 writes no group for an operation.
+    Keras 1 and 2 list all layers in order. Keras 3 keeps no order, so only its layers without tensors are returned;
+    operations have no group there.
     """
     listed = [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs.get("layer_names", ())]
     numbered = group["layers"].items() if isinstance(group.get("layers"), h5py.Group) else ()
@@ -87,8 +91,10 @@ def _datasets(group: Any) -> Iterator[Any]:
 
 
 def _written_name(dataset: Any, group: Any) -> str:
-    """Keras 1 and 2: '/conv1/conv1_W_1:0', '/conv1_conv/conv1_conv/kernel:0' or '/resnet50/conv1_conv/kernel:0', each
-    below `group`.
+    """Returns the name of a tensor in a file of Keras 1 or 2.
+
+    There it is '/conv1/conv1_W_1:0', '/conv1_conv/conv1_conv/kernel:0' or '/resnet50/conv1_conv/kernel:0' below
+    `group`.
     """
     *places, leaf = SLASHED.sub(r"conv1_\1", dataset.name.removeprefix(group.name).strip("/")).split("/")
     layer = places.pop() if places else ""
@@ -99,7 +105,7 @@ def _written_name(dataset: Any, group: Any) -> str:
 
 
 def _places(description: Mapping, group: str = "") -> Iterator[tuple[str, str]]:
-    """Returns the group of each layer of a `.keras` archive, and its name. Layers of a class are numbered in order."""
+    """Yields the group and the name of each layer of a `.keras` archive. Layers of one class are numbered in order."""
     counts = Counter()
     for entry in (description.get("config") or {}).get("layers", ()):
         kind = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", entry["class_name"])).lower()
@@ -110,14 +116,16 @@ def _places(description: Mapping, group: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _numbered_name(dataset: Any, path: Path, places: Mapping[str, str]) -> str:
-    """Keras 3: '/layers/conv2d_1/vars/0' or '/layers/functional/layers/conv2d_1/vars/0', where the group `vars` knows
-    the layer's name, or else the description.
+    """Returns the name of a tensor in a file of Keras 3.
+
+    There it is '/layers/conv2d_1/vars/0' or '/layers/functional/layers/conv2d_1/vars/0'. The layer's name is an
+    attribute of the group `vars`, or is in the description.
     """
     layer = dataset.parent.attrs.get("name") or places.get(dataset.name.rpartition("/vars/")[0])
     if layer is None:
         raise UserError(
-            f"{path} was written by a Keras that left out the layers' names (TensorFlow 2.12 to 2.15, early Keras 3); "
-            "load it into its model there and save it with model.save('weights.h5')"
+            f"{path} was written by a version of Keras that leaves out the names of the layers (TensorFlow 2.12 to "
+            "2.15, early Keras 3); load it into its model with that version and save it with model.save('weights.h5')"
         )
     leaves, number = VARS.get(len(dataset.parent), ()), int(dataset.name.rpartition("/")[2])
     models = [place for place in dataset.name.strip("/").split("/")[:-4] if place != "layers"]
@@ -141,7 +149,7 @@ def _layer(entry: Mapping) -> Layer:
 
 
 def _tensors_in(call: object) -> Iterator[str]:
-    """Yields the layers of a call's arguments."""
+    """Yields the layers whose outputs are arguments of a call."""
     layer = tensor_of(call)
     if layer is not None:
         yield layer
@@ -151,7 +159,10 @@ def _tensors_in(call: object) -> Iterator[str]:
 
 
 def tensor_of(argument: Any) -> str | None:
-    """Returns the layer of a call's argument, which is [layer, node, tensor] and, in Keras 2, further arguments."""
+    """Returns the layer whose output a call's argument is; None for another argument.
+
+    Such an argument is [layer, node, tensor], with further arguments in Keras 2.
+    """
     is_tensor = isinstance(argument, list) and len(argument) >= 3 and isinstance(argument[0], str)
     return argument[0] if is_tensor and isinstance(argument[1], int) else None
 

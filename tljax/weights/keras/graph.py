@@ -8,7 +8,7 @@ from typing import NoReturn
 from tljax.core.errors import UserError
 from tljax.weights.keras.files import Layer
 
-IDENTITIES = {  # in inference
+IDENTITIES = {  # layers that do nothing in inference
     *("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "ActivityRegularization"),
     "Identity",
 }
@@ -51,9 +51,10 @@ def scaled_add(x: str, y: str, scale: object) -> str:
 def differences(
     model: Mapping[str, Layer], wanted: Mapping[str, str], ends: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yields, for each layer that differs, its name, what it computes and what it should; last the network's end.
+    """Yields, for each layer that differs, its name, what it computes and what it should compute.
 
-    wanted: our layers by the file's name, and what they should compute. ends: as for `Graph`, in order.
+    The end of the network comes last. wanted: the file's name of each of our layers -> what it should compute. ends: as
+    for `Graph`, in order.
     """
     graph = Graph(model, wanted.keys(), ends)
     for layer, computation in wanted.items():
@@ -66,15 +67,17 @@ def differences(
 
 
 def refuse_difference(path: Path, difference: tuple[str, str, str], ours: str) -> NoReturn:
-    """Raises UserError for a difference that `differences` found. ours: what has the wanted layer."""
+    """Raises UserError for a difference that `differences` found. ours: the network that has the wanted layer."""
     layer, found, wanted = difference
     raise UserError(f"{path} describes another network than ours: '{layer}' is {found}, where {ours} has {wanted}")
 
 
 class Graph:
-    """A model with some layers that are the network's `own`. Each computation starts from the nearest before it.
+    """A Keras model, as computations in words.
 
-    ends: a computation -> the name to use for it. What only other layers do to the input is still the input.
+    The computation of a layer is stated in terms of the nearest earlier layers among `own`, the layers of the network.
+    ends: a computation -> the name to use for it. Layers before the network are left out: what they compute from the
+    input is still called the input.
     """
 
     def __init__(self, layers: Mapping[str, Layer], own: Collection[str], ends: Mapping[str, str]):
@@ -126,7 +129,7 @@ class Graph:
         return _activated(config.get("activation"), convolution(x, stride, padding, rest))
 
     def _padded(self, layer: Layer, size: object, stride: object) -> tuple[str, object, object, object]:
-        """Returns input, size, stride and padding of a window; a layer before it that only pads is included."""
+        """Returns input, size, stride and padding of a window. Padding by a separate layer before it is included."""
         padding, source = _own_padding(layer.config.get("padding"), size, stride), next(iter(layer.inputs), INPUT)
         before = self.layers.get(source)
         if before and before.kind == "ZeroPadding2D":

@@ -7,7 +7,7 @@ from tljax.weights.keras.files import Layer, models
 from tljax.weights.keras.graph import IDENTITIES
 
 END = {"Activation", "ReLU", "Add", "Concatenate", *IDENTITIES}  # layers without tensors that may end a network
-SEVEN = ((7, 7), [7, 7], 7)  # the pooling of Keras before 2.2, over all of a grid of 7 x 7
+SEVEN = ((7, 7), [7, 7], 7)  # size of the average pooling of Keras before 2.2, over a whole grid of 7 x 7
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,14 @@ class Node:
 
     kind: str
     config: Mapping
-    inputs: tuple[str, ...]  # the nodes whose outputs it takes
+    inputs: tuple[str, ...]  # the nodes whose outputs are its inputs
 
 
 def fault(described: Collection[Mapping[str, Layer]], dense: str, own: Collection[str]) -> str | None:
-    """Returns why the layers around a dense layer are not average pooling before it and softmax or nothing after it.
+    """Returns how a head differs from average pooling, a dense layer, and then softmax or nothing.
 
-    described: the models of the file, the outermost first. own: the layers of the network that hold tensors. Returns
-    None if the head is as it should be, or if the file does not describe it.
+    Returns None if it does not differ, or if the file does not describe it. described: the models of the file, the
+    outermost first. dense: the name of the dense layer. own: the layers of the network that hold tensors.
     """
     if not described:
         return None
@@ -39,9 +39,9 @@ def _name(place: str) -> str:
 
 
 def _flat(layers: Mapping[str, Layer], prefix: str, given: tuple[str, ...] = ()) -> Iterator[tuple[str, Node]]:
-    """Returns every layer that is not a model by its place, including those of nested models.
+    """Yields every layer that is not a model, with its place, including the layers of nested models.
 
-    given: the nodes that a nested model takes.
+    given: the nodes that are the inputs of a nested model.
     """
     chained = not any(layer.inputs for layer in layers.values())
     ends: dict[str, tuple[str, ...]] = {}  # layer -> the nodes of its output
@@ -62,7 +62,7 @@ def _flat(layers: Mapping[str, Layer], prefix: str, given: tuple[str, ...] = ())
 
 
 def _outputs(layer: Layer, inner: Mapping[str, Layer], found: Mapping[str, Node], prefix: str) -> Iterator[str]:
-    """Returns the nodes that a nested model gives."""
+    """Yields the nodes that are the outputs of a nested model."""
     listed = layer.config.get("output_layers") or ()
     names = [entry[0] for entry in ([listed] if listed and isinstance(listed[0], str) else listed)]
     for name in names or [list(inner)[-1]]:
@@ -89,7 +89,7 @@ def _before(nodes: Mapping[str, Node], dense: str, own: Collection[str]) -> str 
         elif node.kind == "LayerNormalization" and _name(place) in own:
             continue  # the network's own, between pooling and head
         elif node.kind not in IDENTITIES:
-            where = "the average pooling" if is_pooled else "the dense layer, where average pooling is wanted"
+            where = "the average pooling" if is_pooled else "the dense layer, instead of average pooling"
             return f"as the file describes '{_name(place)}' ({node.kind}) before {where}"
 
 
@@ -101,16 +101,16 @@ def _after(nodes: Mapping[str, Node], dense: str) -> str | None:
     """Returns what is wrong after the dense layer."""
     activation = _activation(nodes[dense])
     if activation not in ("linear", "softmax"):
-        return f"as the file describes {activation} as its activation, where classes want softmax"
+        return f"as the file describes {activation} as its activation, instead of softmax"
     following = [place for place, node in nodes.items() if dense in node.inputs]
     while following:
         if len(following) > 1:
-            return "as the file describes several layers behind it"
+            return "as the file describes several layers after it"
         (place,) = following
         node = nodes[place]
         is_softmax = node.kind == "Softmax" or (node.kind == "Activation" and _activation(node) == "softmax")
         if not is_softmax and node.kind not in IDENTITIES:
-            return f"as the file describes '{_name(place)}' ({node.kind}) behind it"
+            return f"as the file describes '{_name(place)}' ({node.kind}) after it"
         following = [other for other, node in nodes.items() if place in node.inputs]
     return None
 

@@ -12,7 +12,7 @@ from tljax.weights.match import Match
 
 NORMALIZATION = r"(^|/)(normalization(_\d+)?)/"  # a layer that users put before the network
 
-SAME_PIXELS = {  # they move or repeat pixels at most
+SAME_PIXELS = {  # layers that at most move or repeat pixels
     *IDENTITIES,
     *("InputLayer", "Resizing", "CenterCrop", "Cropping2D", "ZeroPadding2D", "UpSampling2D", "Concatenate"),
 }
@@ -21,12 +21,12 @@ PREPROCESS_INPUT = {  # of Keras' ResNet50, as a model's description states it
     "nn.bias_add(__operators__.getitem(input, ..., -1), -103.939, -116.779, -123.68)",  # Keras 2
     "Add(Stack(GetItem(input, ..., 2), GetItem(input, ..., 1), GetItem(input, ..., 0)), -103.939, -116.779, -123.68)",
 }
-OF_PIXELS = r"(rescaling|lambda|tf\..+)(_\d+)?"  # the names by Keras of layers without tensors
+OF_PIXELS = r"(rescaling|lambda|tf\..+)(_\d+)?"  # Keras' default names of layers without tensors that change pixels
 PREPROCESS_INPUT_NAMES = r"tf\.__operators__\.getitem(_\d+)?|tf\.nn\.bias_add(_\d+)?"
 
 
 def layers_before(source: Source, match: Match) -> list[str]:
-    """Returns the layers that change the pixels before the network sees them, as far as the file tells."""
+    """Returns the layers that change the pixels before they reach the network, as far as the file shows them."""
     first_tensor = match.prefix + match.form.stem[0]
     new = match.form.rename(source.tensors) if match.form.rename else {}
     written_so = {canonical: theirs for theirs, canonical in new.items()}.get(first_tensor, first_tensor)
@@ -44,7 +44,7 @@ def layers_before(source: Source, match: Match) -> list[str]:
 def described(model: Mapping[str, Layer], stem: str, is_caffe: bool = True) -> list[str]:
     """Returns the layers of `model` that change the pixels, if the network is the model or among its layers.
 
-    stem: the network's first convolution. is_caffe: whether ResNet50's `preprocess_input` gives what the network takes.
+    stem: the network's first convolution. is_caffe: whether ResNet50's `preprocess_input` computes the network's input.
     """
     network = next((name for name, layer in model.items() if name == stem or _holds(layer, stem)), None)
     if network is None:
@@ -55,7 +55,7 @@ def described(model: Mapping[str, Layer], stem: str, is_caffe: bool = True) -> l
 
 
 def written(layers: Collection[str], is_caffe: bool = True) -> list[str]:
-    """Returns the same, found only by the names of the layers before the network."""
+    """Returns the layers that change the pixels, found only by the names of the layers before the network."""
     found = [name for name in layers if re.fullmatch(OF_PIXELS, name)]
     return [] if is_caffe and all(re.fullmatch(PREPROCESS_INPUT_NAMES, name) for name in found) else found
 
@@ -65,7 +65,7 @@ def _holds(layer: Layer, stem: str) -> bool:
 
 
 def _before(model: Mapping[str, Layer], network: str) -> list[str]:
-    """Returns the layers on the way to `network`; in a model that is not a sequence, those that it takes."""
+    """Returns the layers before `network`; in a model that is not a sequence, those on which its input depends."""
     names = list(model)
     if not any(layer.inputs for layer in model.values()):
         return names[: names.index(network)]
@@ -94,7 +94,7 @@ def _computation(model: Mapping[str, Layer], name: str) -> str:
 
 
 def _arguments(call: Any, model: Mapping[str, Layer]) -> Iterator[str]:
-    """Returns the layers, numbers and ellipses of a call."""
+    """Yields the computations, numbers and ellipses that are the arguments of a call."""
     if isinstance(call, Mapping) and call.get("class_name") == "__keras_tensor__":
         call = call["config"]["keras_history"]  # without the shape
     source = tensor_of(call)

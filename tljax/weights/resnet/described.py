@@ -1,4 +1,4 @@
-"""Compares a Keras file's description of its layers with ours, as strides, padding and ReLUs are not in the tensors."""
+"""Compares a Keras file's description of a ResNet's layers with ours: strides, padding and ReLUs are not in tensors."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ from tljax.weights.match import Match
 
 
 def describe(source: Source, match: Match, epsilon: float | None = None) -> Description:
-    """Returns variant and BatchNorm epsilon by Keras' description of the layers.
+    """Returns the variant and the epsilon of BatchNorm that Keras' description of the layers states.
 
-    epsilon: for a file that describes none. Raises UserError that names the first layer in which the described network
-    differs from all of ours.
+    epsilon: that of a file without a description. Raises UserError, which names the first layer that differs, if the
+    described network differs from every variant of ours.
     """
     layers = {ours.rpartition(".")[0]: str(theirs).split("/")[-2] for ours, theirs in match.body.items()}
     model = next((model for model in source.models if layers["conv1"] in model), None)

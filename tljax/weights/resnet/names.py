@@ -16,14 +16,14 @@ RELATIVES = {  # pattern of a tensor's name -> the network that has it
     r"\.(se|se_module)\.": "a ResNet with squeeze-and-excitation or channel attention (SE-ResNet, ECA-ResNet)",
     r"\.filt$": "a ResNet with anti-aliased (blurred) strides",
 }
-MONAI = "MONAI's ResNet, whose shortcuts have biases and whose first stride may be 1, which is not known"
+MONAI = "MONAI's ResNet, whose shortcuts have biases and whose first stride may be 1, which tljax lacks"
 UNTRACKED = "a ResNet without running statistics (GroupNorm, or BatchNorm with track_running_stats=False)"
 LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Layer names of a format.
+    """The names that a format gives the layers of a ResNet.
 
     In the templates of blocks, `{stage}`, `{block}` and `{conv}` count from `first_stage`, `first_block` and
     `first_conv`; `{block_letter}` and `{conv_letter}` are a, b, c, ...
@@ -98,14 +98,14 @@ class Layers:
             if (size.blocks, size.bottleneck) == (blocks, is_bottleneck) and self._fits(size, shapes):
                 return name, variant
         raise NotConvertible(
-            f"a ResNet of {blocks} {'bottleneck' if is_bottleneck else 'basic'} blocks; what can be converted is "
+            f"a ResNet of {blocks} {'bottleneck' if is_bottleneck else 'basic'} blocks, which tljax lacks; it has "
             f"{', '.join(ARCHITECTURES)}"
         )
 
     def _refuse_relatives(self, shapes: Shapes) -> None:
         """Raises NotConvertible for networks with the same blocks that are not the ResNets of He et al."""
         if any(name.startswith((f"{self.stem_conv}.0.", f"{self.stem_conv}.1.")) for name in shapes):
-            raise NotConvertible("a ResNet whose stem is several convolutions (ResNet-C, -D or -S), which is not known")
+            raise NotConvertible("a ResNet whose stem has several convolutions (ResNet-C, -D or -S), which tljax lacks")
         if self.layout == "torch" and (relative := self._relative(shapes)):
             raise NotConvertible(relative)
         stem, first = (
@@ -113,18 +113,18 @@ class Layers:
         )
         if stem in shapes and shapes.get(first, shapes[stem]) > shapes[stem]:
             raise NotConvertible(
-                f"a Wide ResNet or a ResNeXt, which is not known: its first block is {shapes[first][0]} channels wide, "
-                f"its stem {shapes[stem][0]}"
+                f"a Wide ResNet or a ResNeXt, which tljax lacks: its first block is {shapes[first][0]} channels wide, "
+                f"and its stem {shapes[stem][0]}"
             )
 
     def _relative(self, shapes: Shapes) -> str | None:
-        """Returns which relative of a ResNet has such tensors, and these; None where it may be a ResNet itself."""
+        """Returns the relative of a ResNet that has such tensors, and names them; None if it may be a ResNet itself."""
         shortcut = re.compile(_pattern(self.shortcut_conv).pattern + r"\.bias")
         if (biases := sorted(filter(shortcut.fullmatch, shapes))) and f"{self.stem_conv}.bias" not in shapes:
             return f"{MONAI}: tensors that have no place in the network: {some(biases)}"
         for pattern, relative in RELATIVES.items():
             if found := sorted(name for name in shapes if re.search(pattern, name)):
-                return f"{relative}, which is not known: tensors that have no place in the network: {some(found)}"
+                return f"{relative}, which tljax lacks: tensors that have no place in the network: {some(found)}"
         if not any(name.endswith(("running_mean", "running_var")) for name in shapes):
             return f"{UNTRACKED}: it lacks '{self.stem_norm}.running_mean' and all others"
         return None
@@ -135,7 +135,7 @@ class Layers:
         return self.block_layers(Architecture((1,), 1), 0, 0)["stages.0.0.bn1"]
 
     def _fits(self, size: Architecture, shapes: Shapes) -> bool:
-        """Returns whether the first BatchNorm has the architecture's width, as far as the file has it."""
+        """Returns whether the first BatchNorm has the architecture's width, or is missing in the file."""
         return all(shapes[name] == (size.width,) for name in self.stem()[1:] if name in shapes)
 
     def _found(self, shapes: Shapes) -> set[tuple[int, int, int]]:
@@ -163,7 +163,7 @@ class Layers:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Returns a pattern of the names that a template makes."""
+    """Returns a pattern that matches the names of a template."""
     parts = re.split(r"\{(\w+)\}", template)
     named = [
         re.escape(part) if number % 2 == 0 else rf"(?P<{part}>{'[a-zA-Z]' if part.endswith('_letter') else r'[0-9]+'})"

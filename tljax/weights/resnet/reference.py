@@ -1,4 +1,4 @@
-"""Runs the original network of a ResNet's file on the file's own tensors, for `--verify`."""
+"""Runs the original network of a ResNet's file with the file's tensors, for `--verify`."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from tljax.weights.files import Source
 from tljax.weights.formats import formats
 from tljax.weights.reference import LOGITS, tensors_by
 
-KERAS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}  # of keras.applications
+KERAS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}  # functions of keras.applications
 
 
 def by_torch(source: Source, conversion: Conversion, images: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
@@ -38,7 +38,7 @@ def by_torch(source: Source, conversion: Conversion, images: np.ndarray) -> tupl
 
 
 def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns our layers by the Keras layers that give the same."""
+    """Returns, for each of our layers, the Keras layer with the same output."""
     stages = enumerate(ARCHITECTURES[backbone].blocks, start=1)
     ends = {f"block{stage}": f"conv{stage + 1}_block{count}_out" for stage, count in stages}
     return {"conv1": "conv1_relu", **ends, LOGITS: "predictions"}
@@ -48,7 +48,7 @@ def by_keras(source: Source, conversion: Conversion, images: np.ndarray) -> tupl
     """Returns the outputs of keras.applications' network. Raises UserError if it has none."""
     card = conversion.card
     if card.backbone not in KERAS or card.variant != "keras_v1":
-        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to verify against")
+        raise UserError(f"keras.applications has no {card.backbone} of variant {card.variant} to compare with")
     from tljax.weights import reference_keras
 
     tensors, network = _tensors(source, conversion, "keras"), KERAS[card.backbone]
@@ -58,5 +58,5 @@ def by_keras(source: Source, conversion: Conversion, images: np.ndarray) -> tupl
 
 def _tensors(source: Source, conversion: Conversion, format_name: str) -> dict[str, np.ndarray]:
     """Returns the file's tensors under the names of another format of its layout."""
-    names = formats()[format_name].names(conversion.card.backbone, "keras_v1")  # whose names cover both variants'
+    names = formats()[format_name].names(conversion.card.backbone, "keras_v1")  # includes the names of both variants
     return tensors_by(names, source, conversion)

@@ -1,4 +1,4 @@
-"""A plain PyTorch ResNet with torchvision's tensor names, independent of our code, to check conversions."""
+"""Defines a plain PyTorch ResNet with torchvision's tensor names, independent of our code, to check conversions."""
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """blocks: in each stage; num_classes: 0 for a network without head."""
+    """A ResNet of PyTorch. blocks: their number in each stage. num_classes: 0 for a network without head."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Brings the tensors of a ResNet to a variant without changing what the network computes."""
+"""Converts the tensors of a ResNet to a variant, without changing what the network computes."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ def fit(tensors: dict[str, np.ndarray], variant: str, description: Description) 
     if has_biases and not wanted.conv_bias:
         for conv in convs:
             tensors[f"{norm_after(conv)}.mean"] -= tensors.pop(f"{conv}.bias")
-        remarks.append("convolution biases subtracted from the means of the BatchNorm behind them")
+        remarks.append("convolution biases subtracted from the means of the BatchNorm that follows")
     return remarks + fit_epsilon(tensors, wanted.epsilon, description.epsilon)
 
 
@@ -42,7 +42,7 @@ def export_note(card: WeightsCard, tensors: Mapping[str, np.ndarray]) -> str:
     variant = VARIANTS[card.variant]
     biases = sum(is_conv(name) and name.endswith(".bias") for name in tensors)
     if not variant.stride_in_first and not biases:
-        return f"strides and names as torchvision's {card.backbone}, which loads the file as it is"
+        return f"the names and strides are those of torchvision's {card.backbone}, which loads the file unchanged"
     return (
         f"a {card.variant} network: its {biases} convolution biases are in the file (conv1.bias, ...), the stride of a "
         f"stage is in its first 1x1 convolution, BatchNorm's epsilon is {variant.epsilon:g}; torchvision's "
