@@ -89,7 +89,8 @@ def _options(kind: type, prefix: str = "--") -> Iterator[tuple[str, Any]]:
     """Yields every option of a config class with its type: `--train.data-dir`."""
     for name, hint in typing.get_type_hints(kind).items():
         option = prefix + name.replace("_", "-")
-        yield from _options(hint, f"{option}.") if dataclasses.is_dataclass(hint) else [(option, hint)]
+        is_nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        yield from _options(hint, f"{option}.") if is_nested else [(option, hint)]
 
 
 def _refuse_commas(options: dict[str, Any], args: Sequence[str]) -> None:
