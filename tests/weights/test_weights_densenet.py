@@ -171,7 +171,7 @@ def test_an_unknown_densenet_is_described(form, variant, tmp_path):
     }
     path = tmp_path / "w"
     path = write_torch(path, file | more) if variant == "torch" else write_hdf5(path, file | more, KERAS_2)
-    with pytest.raises(UserError, match=r"a DenseNet of \(2, 1, 1, 2\) dense layers and growth 8; .*densenet121"):
+    with pytest.raises(UserError, match=r"a DenseNet of \(2, 1, 1, 2\) dense layers and growth 8, .*densenet121"):
         convert(path)
 
 
