@@ -80,9 +80,9 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
     found, unknown = tyro.cli(kind, args=args, return_unknown_args=True, **settings)
     if unknown and not any(word.startswith("-") for word in unknown):
         raise UserError(f"{_misplaced(unknown[0], options, args)}. See: {program} --help")
-    return (
-        tyro.cli(kind, args=args, **settings) if unknown else found
-    )  # tyro names the option nearest to a mistyped one
+    if unknown:  # a mistyped option: without return_unknown_args, tyro stops and names the option nearest to it
+        return tyro.cli(kind, args=args, **settings)
+    return found
 
 
 def _options(kind: type, prefix: str = "--") -> Iterator[tuple[str, Any]]:

@@ -8,8 +8,11 @@ from dataclasses import replace
 from tljax.weights.formats import TRAINING, Format, Shapes, renaming, require, timm_dinov2
 from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
 
-# of a training checkpoint, the teacher is the network that its authors evaluate and publish
-TEACHER = (*(pattern.replace("teacher", "student") for pattern in TRAINING), r"(^|\.)(dino|ibot_patch|koleo)_loss\.")
+# of a training checkpoint: all but the teacher, which is the network that its authors evaluate and publish
+BESIDE_TEACHER = (
+    *(pattern.replace("teacher", "student") for pattern in TRAINING),
+    r"(^|\.)(dino|ibot_patch|koleo)_loss\.",
+)
 LAYERS = replace(TIMM, registers="register_tokens", head=None)
 
 
@@ -27,6 +30,6 @@ FORMAT: Format = replace(
     names=LAYERS.names,
     rename=renaming((r"blocks\.\d+\.(\d+)\.", r"blocks.\1.")),
     rule=rule("the names of DINOv2's authors", CLASS_TOKEN, "1e-6", IMAGENET),
-    aside=(*TEACHER, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),
+    aside=(*BESIDE_TEACHER, r"(^|\.)mask_token$", r"(^|\.)(dino|ibot)_head\."),
     reference=None,
 )
