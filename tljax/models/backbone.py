@@ -12,7 +12,7 @@ kernels, or None for kernels of zeros. Another installed package can provide a f
 group `tljax.models`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -115,7 +115,8 @@ class Taps:
 class BackboneModule(nnx.Module):
     """The base class of most families: dropout and a linear head on the features, and the scopes `all` and `head`.
 
-    A family defines `features`. Its constructor calls `add_head`, and sets `named_layers` and `all_layers`.
+    A family defines `features`. Its constructor calls `add_head`, and sets `named_layers` and `all_layers`
+    (`name_layers` does so for a network of stages).
     """
 
     named_layers: tuple[str, ...]
@@ -124,6 +125,19 @@ class BackboneModule(nnx.Module):
     input_multiple = 1  # the sides of images must be multiples of this number of pixels: a transformer's patch
     input_smallest = 1  # smallest allowed side of an image, in pixels
     saliency_layer: str | None = None  # the layer that Grad-CAM draws; None: the last of `named_layers`
+
+    def name_layers(self, first: str, stage: str, blocks: Sequence[int]) -> None:
+        """Sets the names of the layers of a network of stages.
+
+        first: name of the layer before the stages. stage: `block` names the first stage `block1`, and its blocks
+        `block1.0`, `block1.1`. blocks: number of blocks in each stage.
+        """
+        counts = dict(enumerate(blocks, start=1))
+        self.named_layers = (first, *(f"{stage}{number}" for number in counts))
+        self.all_layers = (
+            first,
+            *(f"{stage}{number}.{block}" for number, count in counts.items() for block in range(count)),
+        )
 
     def add_head(self, channels: int, num_classes: int, dropout: float, rng: np.random.Generator | None) -> None:
         """Adds a linear classifier for features `b channels`."""

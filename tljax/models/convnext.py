@@ -108,11 +108,7 @@ class ConvNeXt(BackboneModule):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant, self.norm_first = variant, kind.norm_first
         self.input_smallest = STEM_STRIDE * 2 ** (len(size.blocks) - 1)
-        self.named_layers = ("stem", *(f"stage{stage + 1}" for stage in range(len(size.blocks))))
-        self.all_layers = (
-            "stem",
-            *(f"stage{stage + 1}.{block}" for stage, count in enumerate(size.blocks) for block in range(count)),
-        )
+        self.name_layers("stem", "stage", size.blocks)
         channels = size.widths[0]
         self.stem = Conv(3, channels, STEM_STRIDE, STEM_STRIDE, True, kind.init, dtype, rng, padding=0)
         self.stem_norm = LayerNorm(channels, kind.epsilon, dtype)

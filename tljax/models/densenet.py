@@ -108,11 +108,7 @@ class DenseNet(BackboneModule):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant, self.final_relu, self.input_channels = variant, kind.final_relu, kind.channels
         self.input_smallest = 4 * (2 ** (len(size.blocks) - 1) - 1) + 1  # for a last grid of one position
-        self.named_layers = ("conv1", *(f"block{block + 1}" for block in range(len(size.blocks))))
-        self.all_layers = (
-            "conv1",
-            *(f"block{block + 1}.{layer}" for block, count in enumerate(size.blocks) for layer in range(count)),
-        )
+        self.name_layers("conv1", "block", size.blocks)
         channels = 2 * size.growth
         self.conv1 = Conv(kind.channels, channels, 7, 2, False, kind.conv_init, dtype, rng)
         self.bn1 = BatchNorm(channels, kind.momentum, kind.epsilon, dtype)

@@ -195,12 +195,7 @@ class Inception(BackboneModule):
     ):
         size, kind = self.architectures[architecture], self.variants[variant]
         self.variant = variant
-        counts = (len(STEM) - 1, *map(len, size.stages))
-        self.named_layers = ("conv1", *(f"block{stage}" for stage in range(1, len(counts) + 1)))
-        self.all_layers = (
-            "conv1",
-            *(f"block{stage}.{block}" for stage, count in enumerate(counts, start=1) for block in range(count)),
-        )
+        self.name_layers("conv1", "block", (len(STEM) - 1, *map(len, size.stages)))
         channels, built = self.input_channels, []
         stem = (unit.narrowed(size.divisor) for unit in STEM)
         for part in (*stem, *(part for stage in size.stages for part in stage)):

@@ -129,11 +129,7 @@ class ResNet(BackboneModule):
     ):
         size, kind = ARCHITECTURES[architecture], VARIANTS[variant]
         self.variant, self.is_bottleneck = variant, size.bottleneck
-        self.named_layers = ("conv1", *(f"block{stage + 1}" for stage in range(len(size.blocks))))
-        self.all_layers = (
-            "conv1",
-            *(f"block{stage + 1}.{block}" for stage, count in enumerate(size.blocks) for block in range(count)),
-        )
+        self.name_layers("conv1", "block", size.blocks)
         self.conv1 = Conv(3, size.width, 7, 2, kind.conv_bias, kind.conv_init, dtype, rng)
         self.bn1 = BatchNorm(size.width, kind.momentum, kind.epsilon, dtype)
         channels, stages = size.width, []

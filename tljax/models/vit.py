@@ -12,7 +12,7 @@ from tljax.models.positions import ANTIALIASED, CORNERS, SCALED, SIZED
 from tljax.models.transformer import Architecture, Variant, VisionTransformer
 
 SIZES = {"small": (384, 12, 6), "base": (768, 12, 12), "large": (1024, 24, 16)}  # width, depth, heads
-CUTS = ((8, 224), (14, 224), (14, 336), (14, 518), (16, 224), (16, 384))  # patch, image
+PATCH_AND_IMAGE = ((8, 224), (14, 224), (14, 336), (14, 518), (16, 224), (16, 384))  # sides in pixels
 
 
 def named(name: object) -> Architecture | None:
@@ -39,7 +39,7 @@ ARCHITECTURES = Architectures(
     {
         f"vit_{size}_patch{patch}_{image}": Architecture(*shape, patch, image)
         for size, shape in SIZES.items()
-        for patch, image in CUTS
+        for patch, image in PATCH_AND_IMAGE
     }
 )
 ARCHITECTURES["vit_tiny"] = Architecture(32, 4, 2, 8, 32)
