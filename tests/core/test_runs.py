@@ -41,6 +41,15 @@ def test_folder_names_are_parsed_as_they_were_built(tmp_path, init, freeze, tag)
     assert (run.task, run.init, run.freeze, run.tag, run.fold) == ("knee", init, freeze, tag, 4)
 
 
+@pytest.mark.parametrize("init", ["net-freeze", "net-freeze-all", "net-nofreeze-freeze"])
+@pytest.mark.parametrize("freeze", [False, True])
+@pytest.mark.parametrize("tag", ["", "freeze", "seed1"])
+def test_an_initialisation_may_be_named_like_a_setting(tmp_path, init, freeze, tag):
+    """`net-freeze-nofreeze` is `net-freeze` without freezing, not `net` with freezing and a tag."""
+    run = runs.read_run(write_run(tmp_path, init=init, freeze=freeze, tag=tag))
+    assert (run.init, run.freeze, run.tag, run.status) == (init, freeze, tag, "finished")
+
+
 def test_other_folders_are_skipped(tmp_path):
     for fold in (10, 2):
         write_run(tmp_path, "knee", fold=fold)
@@ -67,6 +76,7 @@ def test_an_unfinished_run_says_how_far_it_came(tmp_path):
         (runs.CONFIG, "[1]", "JSON object"),
         (runs.METRICS, "[]\n", "line 1 is not an object"),
         (runs.RESULT, "\x00", "not JSON"),
+        (runs.RESULT, '{"test": null, "val": {"auc": 0.5}}', "no scores of test"),
         (runs.METRICS, "nonsense\n", "line 1"),
         (runs.PREDICTIONS, "", "not a CSV"),
         (runs.PREDICTIONS, "file,label\n", "columns"),
@@ -95,6 +105,14 @@ def test_files_that_are_not_text_make_a_run_corrupt(tmp_path):
     for file in (runs.PREDICTIONS, runs.CONFIG):
         (folder / file).write_bytes(b"\xff\xfe\x00\x81")
         assert runs.read_run(folder).status == "corrupt"
+
+
+def test_a_file_that_cannot_be_opened_makes_a_run_corrupt(tmp_path):
+    folder = write_run(tmp_path)
+    (folder / runs.PREDICTIONS).unlink()
+    (folder / runs.PREDICTIONS).mkdir()
+    run = runs.read_run(folder)
+    assert run.status == "corrupt" and f"{folder / runs.PREDICTIONS} cannot be read" in run.problem
 
 
 def test_a_run_folder_with_another_name_is_corrupt(tmp_path):

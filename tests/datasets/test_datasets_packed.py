@@ -116,6 +116,15 @@ def test_medmnist_of_another_kind_is_refused(tmp_path):
         load("medmnist", tmp_path / "several.npz")
 
 
+def test_two_archives_that_would_unpack_the_same_file_to_one_place_are_refused(tmp_path):
+    """Both would be unpacked into the folder `set`, and one of the two images would be lost."""
+    for version in ("v1", "v2"):
+        (tmp_path / "own").mkdir(exist_ok=True)
+        make_zip(tmp_path / "own" / f"set.{version}.zip", f"cat/{version}.png", "dog/a.png", content=version.encode())
+    with pytest.raises(UserError, match=r"set.v2.zip and another packed file, .* folder set, both hold 'dog/a.png'"):
+        load("folder", tmp_path / "own")
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_an_archive_that_holds_a_file_twice_is_refused(tmp_path):
     """Unpacking would keep the last one and lose the other."""

@@ -32,7 +32,14 @@ def test_names_that_look_the_same_are_one_name(one, other):
     assert comparable(one) == comparable(other) and set(first_clash([one, "third", other])) == {one, other}
 
 
-@pytest.mark.parametrize(("one", "other"), [("1", "10"), ("1.2", "1.2.0"), ("p1", "p01"), ("cat", "cats"), ("0", "O")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1", "10"), ("1.2", "1.2.0"), ("p1", "p01"), ("cat", "cats"), ("0", "O"),
+        ("0e123456", "0e654321"), ("1e2", "100"), ("1e1234567", "2e1234567"),  # hashes, not numbers
+        ("123456789012345678901234567890", "123456789012345678901234567891"),
+    ],
+)  # fmt: skip
 def test_other_names_are_different(one, other):
     assert comparable(one) != comparable(other) and first_clash([one, other]) is None
 

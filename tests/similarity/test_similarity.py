@@ -311,10 +311,22 @@ def test_canonical_correlations_equal_statsmodels():
     np.testing.assert_allclose(canonical_correlations(x, y), oracle, atol=2e-6)
 
 
-def test_half_precision_and_integer_arrays_are_accepted():
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.uint64, np.int32])
+def test_integer_and_boolean_arrays_are_accepted(kind):
     x, y = features(15)
-    x = np.round(x * 10).astype(np.int32)
-    assert mean_cca(x, y) == pytest.approx(mean_cca(x.astype(float), y))
+    x = x > 1 if kind is bool else (1 + np.round(x * 10) % 100).astype(kind)
+    assert linear_cka(x, y) == pytest.approx(linear_cka(x.astype(float), y), abs=1e-6)
+
+
+def test_values_that_are_not_real_numbers_are_refused():
+    x, y = features(15)
+    for wrong in (x + 1j, x.astype(str)):
+        with pytest.raises(UserError, match="an array of real numbers is needed, but one holds values of type"):
+            linear_cka(wrong, y)
+
+
+def test_half_precision_arrays_are_accepted():
+    x, y = features(15)
     half = jnp.asarray(y, jnp.bfloat16)
     assert mean_cca(x, half) == pytest.approx(mean_cca(x, np.asarray(half, np.float32)))
     assert jax.config.jax_enable_x64 is False

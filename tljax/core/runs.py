@@ -10,7 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +41,7 @@ PREDICTION_COLUMNS = ("file", "label", "split")  # one probability column per cl
 RENAMED = {"folds": {"honest": "grouped"}}
 """Setting -> value that earlier versions recorded -> its current name."""
 
-_VARIANT = re.compile(r"(?P<init>.+?)-(?P<freeze>freeze|nofreeze)(?:-(?P<tag>.+))?")
+_FREEZE = re.compile(r"-(no)?freeze(?=-|$)")
 _FOLD = re.compile(r"fold(\d+)")
 
 Status = Literal["finished", "unfinished", "corrupt"]
@@ -101,9 +101,32 @@ class Run:
     freeze: bool
     tag: str
     fold: int
-    status: Status
-    problem: str = ""
-    """Why the run is `corrupt` or `unfinished`."""
+
+    @property
+    def status(self) -> Status:
+        """Whether the run is `finished`, `unfinished` or `corrupt`, at the first time that this is asked for."""
+        return self._state[0]
+
+    @property
+    def problem(self) -> str:
+        """Why the run is `corrupt` or `unfinished`."""
+        return self._state[1]
+
+    @cached_property
+    def _state(self) -> tuple[Status, str]:
+        if not _ways_to_read(self.path.parent.name) or not _FOLD.fullmatch(self.path.name):
+            return "corrupt", f"{self.path} is not named <init>-<freeze|nofreeze>[-<tag>]/fold<k>"
+        try:
+            if not self.config:
+                return "unfinished", f"{CONFIG} is missing"
+            if not (self.path / RESULT).exists():
+                return "unfinished", f"stopped after {len(self.metrics)} epochs"
+            if absent := [part for part in ("test", "val") if "auc" not in (self.result.get(part) or {})]:
+                return "corrupt", f"{self.path / RESULT} holds no scores of {' and '.join(absent)}"
+            _ = self.metrics, self.predictions, self.split
+        except UserError as error:
+            return "corrupt", str(error)
+        return "finished", ""
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -113,7 +136,7 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """The `TrainConfig` as JSON values, with the current names of the settings."""
-        return with_present_names(self.config.get("config", {}))
+        return with_present_names(self.config.get("config") or {})
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -172,24 +195,11 @@ def iterate_runs(workdir: Path) -> Iterator[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Returns the run in a folder, with its status. Damaged files raise no error, but make the run `corrupt`."""
+    """Returns the run in a folder. Damaged files raise no error, but make the run `corrupt`."""
     folder = Path(folder)
-    variant, fold = _VARIANT.fullmatch(folder.parent.name), _FOLD.fullmatch(folder.name)
-    run = Run(
-        path=folder,
-        task=folder.parent.parent.name,
-        init=variant["init"] if variant else folder.parent.name,
-        freeze=bool(variant) and variant["freeze"] == "freeze",
-        tag=(variant["tag"] or "") if variant else "",
-        fold=int(fold[1]) if fold else 0,
-        status="finished",
-    )
-    status, problem = _status(run)
-    if not variant or not fold:
-        status, problem = "corrupt", f"{folder} is not named <init>-<freeze|nofreeze>[-<tag>]/fold<k>"
-    known = replace(run, status=status, problem=problem)
-    vars(known).update({name: value for name, value in vars(run).items() if name not in vars(known)})  # keep read files
-    return known
+    init, freeze, tag = _parts_of(folder)
+    fold = _FOLD.fullmatch(folder.name)
+    return Run(folder, folder.parent.parent.name, init, freeze, tag, int(fold[1]) if fold else 0)
 
 
 def run_at(path: Path) -> Run | None:
@@ -198,18 +208,31 @@ def run_at(path: Path) -> Run | None:
     return read_run(folder) if (folder / CONFIG).is_file() else None
 
 
-def _status(run: Run) -> tuple[Status, str]:
+def _parts_of(folder: Path) -> tuple[str, bool, str]:
+    """Returns initialisation, freeze and tag of a run folder.
+
+    An initialisation such as `net-freeze-all` can be read in several ways. The settings of the run then decide.
+    """
+    variant = folder.parent.name
+    ways = _ways_to_read(variant) or [(variant, False, "")]
+    if len(ways) == 1:
+        return ways[0]
     try:
-        if not run.config:
-            return "unfinished", f"{CONFIG} is missing"
-        if not (run.path / RESULT).exists():
-            return "unfinished", f"stopped after {len(run.metrics)} epochs"
-        if absent := [part for part in ("test", "val") if "auc" not in run.result.get(part, {})]:
-            return "corrupt", f"{run.path / RESULT} holds no scores of {' and '.join(absent)}"
-        _ = run.metrics, run.predictions, run.split
-    except UserError as error:
-        return "corrupt", str(error)
-    return "finished", ""
+        settings = read_json(folder / CONFIG)["config"]
+        freeze, tag = settings["freeze"], str(settings["tag"])
+    except (UserError, KeyError, TypeError):
+        return ways[0]
+    fitting = [way for way in ways if way[1] == freeze and way[2].endswith(tag)]
+    return min(fitting, key=lambda way: len(way[2]), default=ways[0])
+
+
+def _ways_to_read(variant: str) -> list[tuple[str, bool, str]]:
+    """Returns every initialisation, freeze and tag from which `run_folder` makes this name."""
+    return [
+        (variant[: found.start()], not found[1], variant[found.end() + 1 :])
+        for found in _FREEZE.finditer(variant)
+        if found.start()
+    ]
 
 
 def class_columns(classes: Sequence[str], taken: Sequence[str]) -> list[str]:
@@ -272,6 +295,8 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
             header, *rows = csv.reader(lines)
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error})") from None
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
         raise UserError(f"{path} is not a CSV file ({error})") from None
     ragged = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)

@@ -59,8 +59,10 @@ def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Pa
                 place.mkdir(parents=True, exist_ok=True)
                 if path not in packed:
                     shutil.copy2(path, place)
-                else:
-                    _unpack(path, place if _is_gzip(path) else place / path.name.split(".")[0], progress)
+                elif not _is_gzip(path):
+                    _unpack(path, place / path.name.split(".")[0], progress)
+                elif not (place / path.stem).exists():
+                    _unpack(path, place, progress)
         else:
             _unpack(data_dir, partial, progress)
         for path in filter(_is_gzip, list_files(partial)):
@@ -193,6 +195,11 @@ def _check(members: Iterable[tuple[str, int]], source: Path, target: Path) -> No
         seen.add(path)
         if path.is_absolute() or ".." in path.parts:
             raise UserError(f"{source} holds {name!r}, which would be written outside its folder; do not trust it")
+        if (target / path).is_file():
+            raise UserError(
+                f"{source} and another packed file, which is unpacked into the same folder {target.name}, both hold "
+                f"{name!r}; unpack each into its own folder, and give the folder above"
+            )
         total += size
     if total > MIN_BOMB_BYTES and total > MAX_RATIO * source.stat().st_size:
         raise UserError(f"{source} would grow from {source.stat().st_size:,} to {total:,} bytes: a zip bomb; refused")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tljax.core.errors import UserError
 from tljax.datasets.decoding import BadImage, decode_file, is_image, to_square
-from tljax.datasets.listing import list_files
+from tljax.datasets.listing import check_file, list_files
 
 CROP_MARGIN = 8 / 7  # ImageNet's 256 to 224
 
@@ -25,10 +25,13 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"no image or folder {path}")
-        below = [file for file in list_files(path) if is_image(file)] if path.is_dir() else [path]
-        if not below:
+        if not path.is_dir():
+            check_file(path)
+            found.append(path)
+        elif below := [file for file in list_files(path) if is_image(file)]:
+            found += below
+        else:
             raise UserError(f"folder {path} holds no image (PNG, JPEG, TIFF, BMP, WebP, DICOM)")
-        found += below
     return found
 
 

@@ -33,7 +33,7 @@ def list_files(folder: Path) -> list[Path]:
                 )
         visible = [Path(directory, name) for name in files if not is_hidden(name)]
         for path in visible:
-            _check_file(path)
+            check_file(path)
         found += visible
     return sorted(found)
 
@@ -50,7 +50,8 @@ def _refuse(error: OSError) -> None:
     raise UserError(f"{error.filename} cannot be read ({error.strerror}). Is the archive complete?") from error
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raises `UserError` for a name that is not UTF-8, a broken link, a file without permission, and a pipe."""
     try:
         path.name.encode("utf-8")
     except UnicodeEncodeError:

@@ -6,7 +6,7 @@ The same rule applies to labels, patients and fold lists.
 import re
 import unicodedata
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 
 MISSING = frozenset({"", "-", "?", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null"})
@@ -17,7 +17,7 @@ UNKNOWN_PATIENT = MISSING | {"none", "unknown"}
 _DASHES, _QUOTES, _CYRILLIC = "\u2010\u2011\u2012\u2013\u2014\u2212", "\u2018\u2019\u02bc", "аеорсухіјѕ"
 _LIKE = str.maketrans(_DASHES + _QUOTES + _CYRILLIC, "-" * len(_DASHES) + "'" * len(_QUOTES) + "aeopcyxijs")
 """Dashes and apostrophes that word processors exchange, and Cyrillic letters that look like Latin ones."""
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")  # no exponent: `12e5` and `0e77` may be parts of hashes
 _SEVERAL = re.compile(r"\s*[|;,/+&]\s*")
 
 
@@ -31,7 +31,9 @@ def comparable(name: str) -> str:
     text = unicodedata.normalize("NFKC", name)
     text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc") or letter.isspace())
     text = unicodedata.normalize("NFKC", " ".join(text.split()).casefold()).translate(_LIKE)
-    return str(Decimal(text).normalize()) if _NUMBER.fullmatch(text) else text
+    if not _NUMBER.fullmatch(text):
+        return text
+    return f"{Decimal(text).normalize(Context(prec=len(text))):f}"  # with all digits of a long number
 
 
 def first_clash(names: Iterable[str]) -> tuple[str, str] | None:

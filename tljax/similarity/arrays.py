@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal, get_args
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
@@ -104,9 +105,9 @@ def applied(
             that also need the small channels to be accurate.
 
     Raises:
-        UserError: the arrays are not two-dimensional, are empty, differ in n, or contain values that are not finite;
-            their channels differ too much in magnitude for float32; the method or dtype is unknown; the cutoff is
-            outside 0..1.
+        UserError: the arrays are not two-dimensional, are empty, differ in n, or contain values that are not real
+            numbers or not finite; their channels differ too much in magnitude for float32; the method or dtype is
+            unknown; the cutoff is outside 0..1.
     """
     _check(x, y, method, dtype, cutoff)
     condense = {"moments": _moments, "tsqr": _triangle}[method]
@@ -120,6 +121,9 @@ def _check(x, y, method: str, dtype: str, cutoff: float | None) -> None:
     for array in (x, y):
         if getattr(array, "ndim", None) != 2 or 0 in array.shape:
             raise UserError(f"an array of samples by channels (n d) is needed, but one has the shape {np.shape(array)}")
+        kind = np.asarray(array[:1]).dtype
+        if not any(jnp.issubdtype(kind, real) for real in (jnp.floating, jnp.integer, jnp.bool_)):
+            raise UserError(f"an array of real numbers is needed, but one holds values of type {kind}: convert it")
     if len(x) != len(y):
         raise UserError(f"the arrays have {len(x)} and {len(y)} samples (rows): both must come from the same images")
     require_known("method", method, get_args(Method))
@@ -185,7 +189,8 @@ def _exponents(array, dtype: DType, channels: Scaling) -> Exponents:
     largest = np.zeros(array.shape[1])
     for start in range(0, len(array), ROWS):
         part = np.asarray(array[start : start + ROWS])
-        largest = np.maximum(largest, np.maximum(part.max(axis=0), -part.min(axis=0)).astype(float))  # NaN stays
+        ends = part.max(axis=0).astype(float), -part.min(axis=0).astype(float)  # integers without a sign would wrap
+        largest = np.maximum(largest, np.maximum(*ends))  # NaN stays
     if not np.isfinite(largest).all():
         raise UserError("an array contains values that are not finite: check the activations")
     exponents = -np.frexp(largest)[1]
