@@ -16,7 +16,8 @@ from tljax.compare import __main__ as command
 from tljax.compare import compare, full, paper
 from tljax.compare.pairing import blocks_of, mismatch
 from tljax.compare.plot import draw, heat_maps, over_layers
-from tljax.compare.table import authors_rows, coverage_notes, write_authors, write_rows
+from tljax.compare.row import coverage_notes
+from tljax.compare.table import authors_rows, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.errors import UserError
 from tljax.core.paper import CCA_COLUMNS

@@ -9,7 +9,7 @@ from toynets import network, pictures
 import tljax.compare as comparing
 from tljax.compare import compare, full, gather, memory
 from tljax.compare.pairing import batches_of, blocks_of, mismatch
-from tljax.compare.table import Row, flags
+from tljax.compare.row import Row, flags
 from tljax.core.errors import UserError, require_known
 from tljax.similarity.views import Measurement
 
@@ -19,7 +19,8 @@ GOOD = Measurement(0.5, 100.0, 5, 5, 1.0, 1.0, 1e-5, True, 0)
 
 
 def row_of(measured: Measurement, interval=(0.4, 0.6), measure="cca", blocks=10) -> Row:
-    return Row.of(("a", "b"), ("conv1", "conv1"), measure, "full", "none", measured, interval, 0.1, blocks)
+    about = {"measure": measure, "protocol": "full", "pool": "none"}
+    return Row.of(("a", "b"), ("conv1", "conv1"), measured, **about, interval=interval, chance=0.1, blocks=blocks)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 20])

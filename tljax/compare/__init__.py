@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from tljax.compare import full, paper
-from tljax.compare.table import Row
-from tljax.core.errors import UserError, require_known
-from tljax.similarity import measures as known_measures
-from tljax.similarity import named
+from tljax.compare.options import Options
+from tljax.compare.row import Row
+from tljax.core.errors import UserError
 from tljax.weights.networks import Network
 
 __all__ = ["MEASURES", "Row", "compare"]
@@ -51,33 +50,20 @@ def compare(
         UserError: there are fewer than two networks or images, an option is unknown or out of range, options contradict
             each other, layers of different sizes are not pooled, activations are not finite, or memory is too small.
     """
-    measures = tuple(dict.fromkeys(measures))
-    _check_options(protocol, measures, layers, pool, batch_size, seed)
+    options = Options(
+        protocol=protocol,
+        measures=tuple(dict.fromkeys(measures)),
+        layers=layers,
+        pool=pool,
+        patients=patients,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+    )
     _check_images(images, patients)
     pairs = list(pairs) if pairs is not None else list(combinations(range(len(networks)), 2))
     _check_pairs(pairs, len(networks))
-    if protocol == "full":
-        return full.compare(networks, images, pairs, measures, layers, pool, patients, batch_size, seed, progress)
-    return paper.compare(networks, images, pairs, measures, patients, batch_size, seed, progress)
-
-
-def _check_options(
-    protocol: str, measures: tuple[str, ...], layers: str, pool: str, batch_size: int, seed: int
-) -> None:
-    require_known("protocol", protocol, ("paper", "full"))
-    require_known("layers", layers, ("named", "all"))
-    require_known("pool", pool, ("none", "gap"))
-    if not measures:
-        raise UserError(f"name at least one measure of {', '.join(known_measures())}")
-    named(measures)
-    if protocol == "paper" and (layers == "all" or pool == "gap"):
-        raise UserError("the paper's protocol uses positions of the named layers: leave out --layers and --pool")
-    if layers == "all" and pool == "none":
-        raise UserError("layers of different sizes can only be compared when pooled: add --pool gap")
-    if batch_size < 1:
-        raise UserError(f"--batch-size {batch_size}: a batch has at least one image")
-    if seed < 0:
-        raise UserError(f"--seed {seed}: it must be a whole number of at least 0")
+    return {"full": full.compare, "paper": paper.compare}[protocol](networks, images, pairs, options)
 
 
 def _check_images(images: np.ndarray, patients: Sequence[str] | None) -> None:

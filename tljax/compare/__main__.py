@@ -15,7 +15,8 @@ from tljax import datasets, models
 from tljax.compare import Row, compare
 from tljax.compare.activations import unique_labels
 from tljax.compare.plot import draw
-from tljax.compare.table import authors_path, coverage_notes, require_place, write_authors, write_rows
+from tljax.compare.row import coverage_notes
+from tljax.compare.table import authors_path, require_place, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.config import CompareConfig, parse
 from tljax.core.errors import UserError, run_command
@@ -108,12 +109,11 @@ def show(rows: Sequence[Row], compared: Sequence[Network], places: Mapping[str, 
     corrected = any(row.corrected is not None for row in rows)
     table = Table(*columns, *["corrected, with its 95 % interval for all images"] * corrected)
     for row in rows:
-        layers = row.layer1 if row.layer1 == row.layer2 else f"{row.layer1} - {row.layer2}"
         ranks = str(row.rank1) if row.rank1 == row.rank2 else f"{row.rank1}, {row.rank2}"
         known = row.value is not None
         table.add_row(
-            f"{row.model1} - {row.model2}",
-            layers,
+            row.models,
+            row.layers,
             row.measure,
             f"{row.value:.3f}" if known else "",
             f"{row.low:.3f} .. {row.high:.3f}" if row.low is not None else "",

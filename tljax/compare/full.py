@@ -10,8 +10,9 @@ from jaxtyping import UInt8
 
 from tljax.compare.activations import ForwardPass, pooled, require_same_positions, view
 from tljax.compare.gather import Gathered, LayerPairs, gather, grouped, require_memory
+from tljax.compare.options import Options
 from tljax.compare.pairing import Batches, batches_of, blocks_of, mismatch
-from tljax.compare.table import Row
+from tljax.compare.row import Row
 from tljax.core.progress import progress_bar
 from tljax.similarity import moments
 from tljax.similarity.results import corrected, interval, jackknifed
@@ -25,30 +26,25 @@ def compare(
     networks: Sequence[Network],
     images: UInt8[np.ndarray, "n h w 3"],
     pairs: Sequence[tuple[int, int]],
-    measures: tuple[str, ...],
-    layers: str,
-    pool: str,
-    patients: Sequence[str] | None,
-    batch_size: int,
-    seed: int,
-    progress: bool,
+    options: Options,
 ) -> list[Row]:
     """Compares networks by the full protocol. Arguments, result and errors: see `tljax.compare.compare`."""
-    wanted = [network.model.all_layers if layers == "all" else network.model.named_layers for network in networks]
+    every = options.layers == "all"
+    wanted = [network.model.all_layers if every else network.model.named_layers for network in networks]
     forward = ForwardPass(networks, wanted)
-    groups = _layer_pairs(forward, pairs, layers)
+    groups = _layer_pairs(forward, pairs, options.layers)
     shapes = forward.shapes(images.shape[1:3])
-    if pool == "none":
+    if options.pool == "none":
         require_same_positions(shapes, (names for of_group in groups for names in of_group))
-    units = patients or [str(row) for row in range(len(images))]
-    blocks = blocks_of(units, BLOCKS, seed)
-    mismatched = mismatch(units, blocks, seed)
-    batches = batches_of(blocks, mismatched.partner, batch_size, forward.mesh.size)
-    gathered = _gathered(forward, images, batches, groups, shapes, pool, progress)
+    group_of = options.groups(len(images))
+    blocks = blocks_of(group_of, BLOCKS, options.seed)
+    mismatched = mismatch(group_of, blocks, options.seed)
+    batches = batches_of(blocks, mismatched.partner, options.batch_size, forward.mesh.size)
+    gathered = _gathered(forward, images, batches, groups, shapes, options)
     rows = []
-    with progress_bar("pairs of layers", sum(map(len, groups)), progress) as advance:
+    with progress_bar("pairs of layers", sum(map(len, groups)), options.progress) as advance:
         for of_group, found in gathered:
-            rows += _rows(of_group, found, measures, pool, mismatched.other_patient)
+            rows += _rows(of_group, found, options, mismatched.other_patient)
             del found  # before the next is gathered
             advance(len(of_group))
     return rows
@@ -60,15 +56,14 @@ def _gathered(
     batches: Batches,
     groups: list[LayerPairs],
     shapes: dict[str, tuple[int, int, int]],
-    pool: str,
-    progress: bool,
+    options: Options,
 ) -> Iterator[tuple[LayerPairs, Gathered]]:
     """Yields the moments in groups of pairs of layers. A group is freed when the caller releases it."""
     widths = {name: shape[2] for name, shape in shapes.items()}
     count = int(batches.block.max()) + 1
-    seen = forward.batches(images, batches, progress)
+    seen = forward.batches(images, batches, options.progress)
     gather_from = partial(gather, block_of=batches.block, widths=widths, mesh=forward.mesh)
-    if pool == "none":  # there are too many positions to keep: one pass for all pairs of layers
+    if options.pool == "none":  # there are too many positions to keep: one pass for all pairs of layers
         require_memory(groups, widths, count)
         waiting = deque(zip(groups, gather_from(groups, seen), strict=True))
         while waiting:
@@ -116,27 +111,25 @@ def paired_layers(first: Sequence[str], second: Sequence[str]) -> list[tuple[str
     ]
 
 
-def _rows(
-    of_group: LayerPairs, gathered: Gathered, measures: tuple[str, ...], pool: str, other_patient: bool
-) -> Iterator[Row]:
+def _rows(of_group: LayerPairs, gathered: Gathered, options: Options, other_patient: bool) -> Iterator[Row]:
     """Yields a row for every pair and measure."""
     moments.require_finite(gathered.blocks)
-    found, chance, left_out = jax.device_get(jackknifed(gathered.blocks, gathered.mismatched, measures))
+    found, chance, left_out = jax.device_get(jackknifed(gathered.blocks, gathered.mismatched, options.measures))
     for names, (models, layers) in of_group.items():
-        for measure in measures:
+        for measure in options.measures:
             measured, replicates = found[names][measure], left_out[names][measure]
             by_chance = float(chance[names][measure].value)
             # The positions of all images have something in common, which the correction would take for bias.
-            correctable = pool == "gap" and other_patient
+            correctable = options.pool == "gap" and other_patient
             yield Row.of(
                 models,
                 layers,
-                measure,
-                "full",
-                pool,
                 measured,
-                interval(float(measured.value), replicates),
-                by_chance,
+                measure=measure,
+                protocol="full",
+                pool=options.pool,
+                interval=interval(float(measured.value), replicates),
+                chance=by_chance,
                 blocks=len(replicates),
                 other_patient=other_patient,
                 without_bias=corrected(measure, measured, replicates, by_chance) if correctable else None,

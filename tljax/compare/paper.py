@@ -14,8 +14,9 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from scipy import stats
 
 from tljax.compare.activations import Activations, ForwardPass, require_same_positions, samples, scales, view
+from tljax.compare.options import Options
 from tljax.compare.pairing import batches_of, mismatch, positions
-from tljax.compare.table import Row
+from tljax.compare.row import Row
 from tljax.core.devices import replicated
 from tljax.core.errors import UserError
 from tljax.similarity import moments
@@ -33,11 +34,7 @@ def compare(
     networks: Sequence[Network],
     images: UInt8[np.ndarray, "n h w 3"],
     pairs: Sequence[tuple[int, int]],
-    measures: tuple[str, ...],
-    patients: Sequence[str] | None,
-    batch_size: int,
-    seed: int,
-    progress: bool,
+    options: Options,
 ) -> list[Row]:
     """Compares networks by the paper's protocol. Arguments, result and errors: see `tljax.compare.compare`."""
     layers = tuple(
@@ -50,35 +47,34 @@ def compare(
     for layer in layers:
         views = [view(label, layer) for label in forward.labels]
         require_same_positions(shapes, pairwise(views))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(options.seed)
     drawn = {
         layer: draw(rng, [shapes[view(label, layer)] for label in forward.labels], len(images)) for layer in layers
     }
-    groups = patients or [str(row) for row in range(len(images))]
-    gathered, other_patient = _gather(forward, images, groups, pairs, drawn, batch_size, seed, progress)
+    gathered, other_patient = _gather(forward, images, pairs, drawn, options)
     rows = []
     for layer in layers:
         states = gathered[layer]
         moments.require_finite(states)
         repeats = [
-            jax.device_get(measure_all(jax.tree.map(lambda leaf, k=k: leaf[k], states), measures))
+            jax.device_get(measure_all(jax.tree.map(lambda leaf, k=k: leaf[k], states), options.measures))
             for k in range(REPEATS)
         ]
         for one, other in pairs:
             models = forward.labels[one], forward.labels[other]
-            for measure in measures:
+            for measure in options.measures:
                 measured, interval = over_repeats([repeat[models][measure] for repeat in repeats])
                 chance = np.mean([repeat[models[0], mismatched(models[1])][measure].value for repeat in repeats])
                 rows.append(
                     Row.of(
                         models,
                         (layer, layer),
-                        measure,
-                        "paper",
-                        "none",
                         measured,
-                        interval,
-                        float(chance),
+                        measure=measure,
+                        protocol="paper",
+                        pool="none",
+                        interval=interval,
+                        chance=float(chance),
                         other_patient=other_patient,
                     )
                 )
@@ -125,12 +121,9 @@ def over_repeats(found: Sequence[Measurement], confidence: float = 0.95) -> tupl
 def _gather(
     forward: ForwardPass,
     images: UInt8[np.ndarray, "n h w 3"],
-    groups: Sequence[str],
     pairs: Sequence[tuple[int, int]],
     drawn: dict[str, tuple[Int[np.ndarray, "repeats channels"], Bool[np.ndarray, "repeats images"]]],
-    batch_size: int,
-    seed: int,
-    progress: bool,
+    options: Options,
 ) -> tuple[dict[str, Moments], bool]:
     """Returns the stacked moments of the repeats by layer, and whether mismatched images are of other patients."""
     models = [(forward.labels[one], forward.labels[other]) for one, other in pairs]
@@ -143,9 +136,10 @@ def _gather(
     if len(seen) == 1:  # a second image is needed as its partner
         seen = np.append(seen, (seen + 1) % len(images))
     states, drawn = jax.device_put((states, drawn), replicated(forward.mesh))
-    partner, other_patient = mismatch(groups, [seen], seed)
+    partner, other_patient = mismatch(options.groups(len(images)), [seen], options.seed)
+    batches = batches_of([seen], partner, options.batch_size, forward.mesh.size)
     scale = None
-    for batch in forward.batches(images, batches_of([seen], partner, batch_size, forward.mesh.size), progress):
+    for batch in forward.batches(images, batches, options.progress):
         scale = scales(batch.activations) if scale is None else scale
         for layer in drawn:
             of_layer = [{name: of[view(name, layer)] for name in forward.labels} for of in (batch.activations, scale)]

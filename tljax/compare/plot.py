@@ -4,22 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tljax.compare.table import Row, coverage_notes
+from tljax.compare.row import Row, coverage_notes
 from tljax.core import extras
 from tljax.core.files import replacing
+from tljax.core.measures import measure_title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-TITLES = {
-    "cca": "mean CCA",
-    "r2_cca": "mean squared CCA",
-    "cka": "linear CKA",
-    "debiased_cka": "debiased CKA",
-    "pwcca": "PWCCA",
-    "svcca": "SVCCA",
-    "procrustes": "Procrustes",
-}
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
@@ -40,19 +31,19 @@ def over_layers(rows: Sequence[Row]) -> "Figure":
     chosen = _groups(rows, "measure")
     figure, panels = _panels(len(chosen))
     for panel, ((measure,), of_measure) in zip(panels, chosen.items(), strict=False):
-        for models, line in _groups(of_measure, "model1", "model2").items():
+        for (models,), line in _groups(of_measure, "models").items():
             known = [row for row in line if row.value is not None]
-            layers = [_layers(row) for row in known]
+            layers = [row.layers for row in known]
             reach = [[_reach(row, row.low) for row in known], [_reach(row, row.high) for row in known]]
             points = panel.errorbar(layers, [row.value for row in known], reach, marker="o", capsize=3)
-            points.set_label(" - ".join(models))
+            points.set_label(models)
             panel.plot(layers, [row.chance for row in known], "--", color=points[0].get_color(), alpha=0.6)
-            flagged = [(_layers(row), row.value) for row in known if row.flag]
+            flagged = [(row.layers, row.value) for row in known if row.flag]
             if flagged:
                 panel.plot(
                     *zip(*flagged, strict=True), "o", color=points[0].get_color(), markerfacecolor="white", zorder=3
                 )
-        panel.set(title=TITLES.get(measure, measure), ylim=(min(0, panel.get_ylim()[0]), 1.02), ylabel="similarity")
+        panel.set(title=measure_title(measure), ylim=(min(0, panel.get_ylim()[0]), 1.02), ylabel="similarity")
         panel.spines[["top", "right"]].set_visible(False)
     figure.legend(
         *panels[0].get_legend_handles_labels(),
@@ -60,11 +51,6 @@ def over_layers(rows: Sequence[Row]) -> "Figure":
         loc="outside lower center",
     )
     return figure
-
-
-def _layers(row: Row) -> str:
-    """Returns the name of the layer, or both names where they differ."""
-    return row.layer1 if row.layer1 == row.layer2 else f"{row.layer1} – {row.layer2}"
 
 
 def _reach(row: Row, end: float | None) -> float:
@@ -88,7 +74,7 @@ def heat_maps(rows: Sequence[Row]) -> "Figure":
                     panel.plot(x, y, "o", color="white", markerfacecolor="none", markersize=4)
         panel.set_xticks(range(len(across)), [layer for (layer,) in across], rotation=90)
         panel.set_yticks(range(len(down)), [layer for (layer,) in down])
-        panel.set(title=TITLES.get(measure, measure), ylabel=one, xlabel=other)
+        panel.set(title=measure_title(measure), ylabel=one, xlabel=other)
         figure.colorbar(image, ax=panel, shrink=0.8)
     return figure
 

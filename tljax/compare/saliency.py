@@ -3,9 +3,7 @@
 Grad-CAM: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391. A map shows where a network looked, not why.
 """
 
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,7 +12,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
-from tljax.core.files import write_arrays
 from tljax.core.runs import Predictions
 from tljax.datasets import Dataset
 from tljax.models.normalisation import Normalisation
@@ -59,12 +56,12 @@ def saliency(network: Network, data: Dataset, test: Predictions) -> dict[str, np
 def most_confident(test: Predictions, each: int = EACH) -> Int[np.ndarray, " n"]:
     """Returns rows of `test`: for each true class, up to `each` right and then wrong ones, most confident first."""
     predicted, sure = test.probabilities.argmax(axis=1), test.probabilities.max(axis=1)
-    rows = [
-        side[np.argsort(-sure[side], kind="stable")][:each]
-        for number in range(len(test.classes))
-        for right in (True, False)
-        for side in [np.flatnonzero((test.labels == number) & ((predicted == test.labels) == right))]
-    ]
+    right = predicted == test.labels
+    rows = []
+    for number in range(len(test.classes)):
+        for outcome in (right, ~right):
+            found = np.flatnonzero((test.labels == number) & outcome)
+            rows.append(found[np.argsort(-sure[found], kind="stable")][:each])
     return np.concatenate(rows)
 
 
@@ -90,8 +87,3 @@ def _grad_cam(
     weights = gradient.mean(axis=(0, 1, 2))
     found = jax.nn.relu(activation[0] @ weights)
     return found / jnp.maximum(found.max(), jnp.finfo(found.dtype).tiny)
-
-
-def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an `.npz` file atomically."""
-    write_arrays(path, arrays, compressed=True)

@@ -1,4 +1,4 @@
-"""Writes files so that they are never half-written."""
+"""Writes files so that they are never half-written, and reads CSV files."""
 
 import csv
 import os
@@ -34,6 +34,18 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """Yields the rows of a CSV file in UTF-8, by column."""
+    with path.open(newline="", encoding="utf-8") as lines:
+        yield from csv.DictReader(lines)
+
+
+def csv_header(path: Path) -> list[str]:
+    """Returns the column names of a CSV file; empty for an empty file. Bytes that are not UTF-8 are replaced."""
+    with path.open(newline="", encoding="utf-8", errors="replace") as lines:
+        return next(csv.reader(lines), [])
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tljax.core.coverage import COVERS
+from tljax.core.measures import COVERS, measure_title
 from tljax.report.analysis.networks import NetworkPair
 from tljax.report.analysis.representations import MatchedLayers, Representations
 from tljax.report.analysis.study import Task
@@ -13,7 +13,7 @@ from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.drawing.style import INK, styles_of
 from tljax.report.elements import Drawing
 from tljax.report.published import results as published
-from tljax.report.wording.names import compared_condition, init_name, listed, measure_name, pair_name
+from tljax.report.wording.names import compared_condition, init_name, listed, pair_name
 
 Curves = Mapping[NetworkPair, Sequence[MatchedLayers]]
 
@@ -73,8 +73,8 @@ def _figure(
         axes.set_xticks(range(len(ticks)), ticks, rotation=90 if len(ticks) > 6 else 0)
     else:
         axes.set_xlabel("relative depth (0: first layer, 1: last)")
-    axes.set_ylim(0, 1.02)
-    axes.set_ylabel(measure_name(found.measure))
+    axes.set_ylim(min(0, axes.get_ylim()[0]), 1.02)  # debiased CKA can be negative
+    axes.set_ylabel(measure_title(found.measure))
     below = 0.13 if ticks and len(ticks) <= 6 else 0.3
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -below), fontsize=7, handlelength=3.5)
     heading = ", ".join(
@@ -82,7 +82,7 @@ def _figure(
             None,
             (
                 f"{title}: {found.task}",
-                measure_name(found.measure),
+                measure_title(found.measure),
                 f"{found.protocol} protocol",
                 compared_condition(found),
             ),

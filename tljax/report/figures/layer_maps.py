@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from tljax.core.measures import measure_title
 from tljax.report.analysis.study import Task
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.elements import Drawing
-from tljax.report.wording.names import compared_condition, measure_name, network_name, pair_name
+from tljax.report.wording.names import compared_condition, network_name, pair_name, sentence
 
 
 def draw(gallery: Gallery, task: Task) -> list[Drawing]:
@@ -31,8 +32,8 @@ def draw(gallery: Gallery, task: Task) -> list[Drawing]:
             condition = compared_condition(found)
             told = f", {condition}" if condition else ""
             caption = (
-                f"{measure_name(found.measure)} of each layer of {network_name(pair.first)} with each layer of "
-                f"{network_name(pair.second)} on {found.task}{told}. Mean over folds."
+                f"{sentence(measure_title(found.measure))} of each layer of {network_name(pair.first)} with each layer "
+                f"of {network_name(pair.second)} on {found.task}{told}. Mean over folds."
             )
             name = "-".join(filter(None, (found.task, condition, "layers", pair_name(pair))))
             drawn.append(gallery.keep(figure, name, f"{found.task}: {pair_name(pair)}{told}", caption))

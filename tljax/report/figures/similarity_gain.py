@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tljax.core.measures import measure_title
 from tljax.report.analysis.study import Study, Task
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.drawing.style import FAINT, Style, styles_of
 from tljax.report.elements import Drawing
-from tljax.report.wording.names import init_name, interval, listed, measure_name, plain
+from tljax.report.wording.names import init_name, interval, listed, plain
 from tljax.statistics.correlation import correlation
 
 
@@ -42,7 +43,7 @@ def draw(gallery: Gallery, study: Study) -> list[Drawing]:
                     if (gain := gains.get((pair.first.init, fold))) is not None:
                         points[pair.first.init][layer.name].append(Point(task.name, value, gain))
     styles = styles_of([task.name for task in study.tasks])
-    return [_panels(gallery, init, layers, measure_name(first.measure), styles) for init, layers in points.items()]
+    return [_panels(gallery, init, layers, measure_title(first.measure), styles) for init, layers in points.items()]
 
 
 def _gains(task: Task) -> dict[tuple[str, str], float]:
@@ -53,7 +54,7 @@ def _gains(task: Task) -> dict[tuple[str, str], float]:
         (init, str(fold)): (value - base[fold]) / base[fold]
         for init, by_fold in aucs.items()
         for fold, value in by_fold.items()
-        if fold in base
+        if base.get(fold)  # relative to an AUC of 0, the gain is undefined
     }
 
 

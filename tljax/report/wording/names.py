@@ -60,11 +60,6 @@ def pair_name(pair: NetworkPair) -> str:
     return f"{network_name(pair.first)} – {network_name(pair.second)}"
 
 
-def measure_name(measure: str) -> str:
-    """Returns a measure of similarity as an axis names it."""
-    return {"cca": "mean CCA"}.get(measure, measure.replace("_cka", " CKA").replace("_", " "))
-
-
 def compared_condition(found: Representations) -> str:
     """Returns the condition of compared representations if the task has others; otherwise nothing."""
     preprocessing = [f"{found.preprocessing} preprocessing"] * bool(found.other_preprocessings)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tljax.core import runs
 from tljax.core.devices import use_compilation_cache
+from tljax.core.files import write_arrays
 from tljax.datasets.folds import load
 from tljax.study.plan import Plan
 from tljax.study.planned import PlannedRun
@@ -52,8 +53,8 @@ def explain(run: PlannedRun) -> None:
     data, _ = load(run.config)
     test = runs.read_run(run.folder).predictions.of_split("test")
     filters, gradcam = paths(run)
-    saliency.save(filters, saliency.filters(before, after))
-    saliency.save(gradcam, saliency.saliency(after, data, test))
+    write_arrays(filters, saliency.filters(before, after), compressed=True)
+    write_arrays(gradcam, saliency.saliency(after, data, test), compressed=True)
 
 
 def write_tables(plan: Plan) -> None:
