@@ -236,6 +236,15 @@ def test_a_run_whose_native_input_is_the_papers_is_trained_once(config, monkeypa
     make_grid(both)  # which takes the copy for the run that it means
 
 
+def test_weights_are_removed_only_after_the_runs_that_are_copied_from_them(config):
+    both = dataclasses.replace(config, preprocessings=("native", "paper"), folds=(1,), keep="none")
+    (config.workdir / f"{PLACE}1" / runs.CHECKPOINT).mkdir()
+    grid = make_grid(both)
+    native, paper = grid.runs
+    (removal,) = [item for item in work_of(both, grid) if item.name == f"remove weights of {native.place_name}"]
+    assert str(paper) in removal.needs
+
+
 def test_without_its_weights_a_repeated_run_is_trained(config):
     both = dataclasses.replace(config, preprocessings=("native", "paper"), folds=(1,))
     native, paper = make_grid(both).runs

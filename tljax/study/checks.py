@@ -130,6 +130,11 @@ def _weights_of(init: str, weights_dir: Path | None) -> str:
         return ""
 
 
+def settings_of_task(config: StudyConfig, task: str) -> TrainConfig:
+    """Returns the settings of all runs of a task, without those of the grid's axes and recipes."""
+    return dataclasses.replace(config.train, **config.overrides.get(task, {}))
+
+
 def data_settings(config: TrainConfig) -> TrainConfig:
     """Returns a config with only those settings that decide which images a run has."""
     names = ("dataset", "data_dir", "cache_dir", "image_size", "skip_bad")

@@ -9,11 +9,11 @@ from typing import Any
 
 from tljax import datasets, weights
 from tljax.core import runs
-from tljax.core.config import StudyConfig, TrainConfig
+from tljax.core.config import StudyConfig
 from tljax.core.errors import UserError
 from tljax.datasets.folds import load_data, make_folds, read_fold
 from tljax.datasets.leakage import refuse_shared_patients
-from tljax.study.checks import SHORTLIST, checked, refuse_other_settings, refuse_shared_folders
+from tljax.study.checks import SHORTLIST, checked, refuse_other_settings, refuse_shared_folders, settings_of_task
 from tljax.study.planned import PlannedRun
 from tljax.study.shortlist import shortlisted
 from tljax.train.settings import check
@@ -37,7 +37,10 @@ def make_grid(config: StudyConfig) -> Grid:
     tasks = list(_available(config.tasks, lambda task: _need_data(config, task), left_out))
     pretrain = {run.config.dataset: run for run in _pretrainings(config)}
     if config.inits == (SHORTLIST,):
-        inits_of = {task: [_Init(*kept) for kept in shortlisted(config.workdir, task)] for task in tasks}
+        inits_of = {
+            task: [_Init(kept.spec, kept.label, settings=kept.settings) for kept in shortlisted(config.workdir, task)]
+            for task in tasks
+        }
     else:
         wanted = _available(config.inits, lambda init: _need_weights(config, init, pretrain), left_out)
         inits = [_Init.of(init, pretrain) for init in wanted]
@@ -146,13 +149,9 @@ class _Absent(Exception):
     """Raised for something that the user does not have yet. The rest of the study can run without it."""
 
 
-def _settings_of(config: StudyConfig, task: str) -> TrainConfig:
-    return dataclasses.replace(config.train, **config.overrides.get(task, {}))
-
-
 def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int]:
     """Returns those folds of the grid that a task has; images with their own train, val and test parts have one."""
-    run = dataclasses.replace(_settings_of(config, task), dataset=task)
+    run = dataclasses.replace(settings_of_task(config, task), dataset=task)
     if datasets.card(task).images is not None:
         return list(config.folds)
     data = load_data(run, progress=True)
@@ -171,7 +170,7 @@ def _folds(config: StudyConfig, task: str, left_out: dict[str, str]) -> list[int
 
 def _need_data(config: StudyConfig, task: str) -> None:
     card = datasets.card(task)
-    run = _settings_of(config, task)
+    run = settings_of_task(config, task)
     if not card.needs_archive or (run.data_dir and run.data_dir.exists()):
         return
     if run.data_dir:

@@ -1,15 +1,15 @@
 """Reads which networks the screening of a task has selected, and screens first if the grid depends on it."""
 
-import csv
-import dataclasses
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tljax.core.config import StudyConfig
 from tljax.core.errors import UserError
-from tljax.study.checks import SHORTLIST, checked
+from tljax.core.files import read_csv
+from tljax.study.checks import SHORTLIST, checked, settings_of_task
 from tljax.weights import networks
 
 FOLDER = "screening"
@@ -23,7 +23,7 @@ def folder_of(workdir: Path, task: str) -> Path:
 
 def settings_of(config: StudyConfig, task: str) -> dict[str, Any]:
     """Returns the settings of ScreenConfig with which a task of a study is screened."""
-    run = dataclasses.replace(config.train, **config.overrides.get(task, {}))
+    run = settings_of_task(config, task)
     shared = {name: getattr(run, name) for name in (*SHARED, "group_duplicates", "skip_bad")}
     return {
         "dataset": task,
@@ -54,24 +54,23 @@ def screen_first(config: StudyConfig) -> None:
                 raise UserError(f"the screening of {task} failed, so its shortlist is not known")
 
 
-def shortlisted(workdir: Path, task: str) -> list[tuple[str, str, None, dict[str, str]]]:
-    """Returns the initialisations on the shortlist of a task.
+class Selected(NamedTuple):
+    """An initialisation on a shortlist."""
 
-    Each is (value for --init, label, None instead of a source run, settings of TrainConfig). Raises UserError if the
-    task has not been screened.
-    """
+    spec: str
+    """The value for --init."""
+    label: str
+    settings: dict[str, str]
+    """Settings of TrainConfig that belong to it: the architecture of random weights."""
+
+
+def shortlisted(workdir: Path, task: str) -> list[Selected]:
+    """Returns the initialisations on the shortlist of a task. Raises UserError if the task has not been screened."""
     folder = folder_of(workdir, task)
     try:
-        kept = [row["network"] for row in _rows(folder / "shortlist.csv")]
-        facts = {row["network"]: row for row in _rows(folder / "cost.csv")}
-        found = []
-        for name in kept:
-            spec, settings = facts[name]["spec"], {}
-            if networks.is_random(spec):
-                settings = {"backbone": facts[name]["backbone"], "variant": facts[name]["variant"]}
-                settings |= {} if name == spec else {"tag": facts[name]["backbone"]}
-            found.append((spec, networks.label(spec), None, settings))
-        return found
+        kept = [row["network"] for row in read_csv(folder / "shortlist.csv")]
+        facts = {row["network"]: row for row in read_csv(folder / "cost.csv")}
+        return [_selected(name, facts[name]) for name in kept]
     except (OSError, KeyError) as error:
         raise UserError(
             f"{task} has no shortlist in {folder} yet; run the study without --dry-run, or screen it with: "
@@ -79,6 +78,9 @@ def shortlisted(workdir: Path, task: str) -> list[tuple[str, str, None, dict[str
         ) from error
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+def _selected(name: str, facts: Mapping[str, str]) -> Selected:
+    spec, settings = facts["spec"], {}
+    if networks.is_random(spec):
+        settings = {"backbone": facts["backbone"], "variant": facts["variant"]}
+        settings |= {} if name == spec else {"tag": facts["backbone"]}
+    return Selected(spec, networks.label(spec), settings)

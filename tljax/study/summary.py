@@ -1,6 +1,5 @@
 """Prints the results of a study."""
 
-import csv
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from tljax.core.config import StudyConfig
+from tljax.core.files import read_csv
 from tljax.core.progress import output
 from tljax.study.plan import RESULTS
 
@@ -19,8 +19,8 @@ Name = tuple[str, str]  # task and network
 def show_results(config: StudyConfig) -> None:
     """Prints the AUC of every network over the folds, its similarity before and after fine-tuning, and the paths."""
     results = config.workdir / RESULTS
-    runs = _by_network(read(results / "runs.csv"))
-    for table in (_aucs(runs), *_before_after(runs, read(results / "representations.csv"))):
+    runs = _by_network(_rows(results / "runs.csv"))
+    for table in (_aucs(runs), *_before_after(runs, _rows(results / "representations.csv"))):
         output.print(table, soft_wrap=False)
     output.print(f"tables   {results}")
     command = shlex.join(["python", "-m", "tljax.report", str(config.workdir)])
@@ -32,7 +32,7 @@ def _aucs(runs: Mapping[Name, list[Row]]) -> Table:
     table = _table("Test AUC, mean ± standard deviation over folds", scores)
     for (task, network), rows in runs.items():
         done = [row for row in rows if row["status"] == "finished"]
-        figures = (spread(row[name] for row in done) for name in ("auc", "auc_keras", "accuracy"))
+        figures = (_spread(row[name] for row in done) for name in ("auc", "auc_keras", "accuracy"))
         table.add_row(task, network, *figures, f"{len(done)} of {len(rows)}")
     return table
 
@@ -53,7 +53,7 @@ def _before_after(runs: Mapping[Name, list[Row]], representations: Iterable[Row]
         table = _table("Mean CCA before and after fine-tuning", layers)
         for name in runs:
             if name in found and tuple(found[name]) == layers:
-                table.add_row(*name, *map(spread, found[name].values()))
+                table.add_row(*name, *map(_spread, found[name].values()))
         yield table
 
 
@@ -73,7 +73,7 @@ def _by_network(runs: Iterable[Row]) -> dict[Name, list[Row]]:
     return found
 
 
-def spread(values: Iterable[str]) -> str:
+def _spread(values: Iterable[str]) -> str:
     """Returns mean ± standard deviation of numbers that are given as text; empty texts are left out."""
     figures = np.array([float(value) for value in values if value])
     if not len(figures):
@@ -81,8 +81,6 @@ def spread(values: Iterable[str]) -> str:
     return f"{figures.mean():.3f}" + (f" ± {figures.std(ddof=1):.3f}" if len(figures) > 1 else "")
 
 
-def read(path: Path) -> Iterator[dict[str, str]]:
-    """Yields the rows of a table of the study; none if the table does not exist."""
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as lines:
-            yield from csv.DictReader(lines)
+def _rows(path: Path) -> Iterator[Row]:
+    """Returns the rows of a table of the study; none if the table does not exist."""
+    return read_csv(path) if path.exists() else iter(())

@@ -1,6 +1,5 @@
 """The stage that compares networks before and after fine-tuning, for each task, fold and condition."""
 
-import csv
 import dataclasses
 import functools
 import itertools
@@ -12,7 +11,7 @@ from typing import Literal
 from tljax.core import runs
 from tljax.core.devices import use_compilation_cache
 from tljax.core.errors import UserError
-from tljax.core.files import write_csv
+from tljax.core.files import csv_header, read_csv, write_csv
 from tljax.datasets.folds import load
 from tljax.study import authors
 from tljax.study.plan import Plan
@@ -185,8 +184,7 @@ def read(group: Sequence[PlannedRun]) -> list[dict[str, str]]:
         return []
     made = path.stat().st_mtime
     retrained = {run.variant for run in group if (run.folder / runs.RESULT).stat().st_mtime > made}
-    with path.open(newline="", encoding="utf-8") as lines:
-        return [row for row in csv.DictReader(lines) if not retrained & {row["model1"], row["model2"]}]
+    return [row for row in read_csv(path) if not retrained & {row["model1"], row["model2"]}]
 
 
 # Tables
@@ -209,10 +207,7 @@ def write_tables(plan: Plan) -> None:
 
 def _columns(group: Sequence[PlannedRun]) -> list[str]:
     path = table_path(group[0])
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as lines:
-        return [*next(csv.reader(lines), []), "condition"]
+    return [*csv_header(path), "condition"] if path.exists() else []
 
 
 def _kept_on_the_way(groups: Sequence[Sequence[PlannedRun]], kept: list[dict[str, str]]) -> Iterator[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from tljax.core import runs
@@ -13,16 +14,22 @@ ORDER = 90
 
 
 def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
-    """Yields one item for each group that has weights, or will have them."""
+    """Yields one item for each group that has weights, or will have them.
+
+    It needs the work on the group itself, and the runs of other groups that are copied from it.
+    """
     if plan.config.keep != "none":
         return
-    names: dict[Place | None, list[str]] = {}
+    of_place: dict[Place | None, list[str]] = defaultdict(list)
+    after: dict[str, list[str]] = defaultdict(list)
     for item in earlier:
-        names.setdefault(item.place, []).append(item.name)
+        of_place[item.place].append(item.name)
+        for name in item.after:
+            after[name].append(item.name)
     for group in plan.groups:
         place, trained = group[0].place, all(run.finished for run in group)
         if not trained or any((run.folder / runs.CHECKPOINT).exists() for run in group):
-            needs = frozenset(names.get(place, ()))
+            needs = frozenset([*of_place[place], *(name for run in group for name in after[str(run)])])
             name = f"remove weights of {group[0].place_name}"
             yield WorkItem(name, functools.partial(forget, group), needs=needs, place=place)
 
