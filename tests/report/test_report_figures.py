@@ -190,6 +190,24 @@ class Watched(Gallery):
         return super().keep(figure, *about)
 
 
+def test_the_only_preprocessing_of_a_study_is_read_from_its_runs(tmp_path):
+    """The tag of a run folder names the preprocessing only if a study has both."""
+    rows = []
+    for fold in (1, 2):
+        for tag, value in (("fast", 0.2), ("slow", 0.6)):
+            for init in ("imagenet", "random"):
+                write_run(tmp_path, init=init, fold=fold, tag=tag, preprocessing="paper")
+            rows += rows_of(tag, f"imagenet-nofreeze-{tag}", "imagenet", value, fold)
+    write_csv(tmp_path / "results" / "representations.csv", COLUMNS, rows)
+    (task,) = (study := analyse(tmp_path)).tasks
+    assert [(found.preprocessing, found.recipe) for found in task.representations] == [
+        ("paper", "fast"), ("paper", "slow"),
+    ]  # fmt: skip
+    assert (task.condition.tag, task.main_representations) == ("fast", task.representations[0])
+    with (gallery := Gallery(tmp_path / "figures")).style():
+        assert similarity_gain.draw(gallery, study)
+
+
 def test_similarity_and_gain_draws_points_without_a_fitted_line(two_preprocessings, tmp_path):
     gallery = Watched(tmp_path)
     with gallery.style():

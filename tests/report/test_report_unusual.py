@@ -7,17 +7,20 @@ import pytest
 from workdirs import write_run
 
 from tljax.core import runs
+from tljax.core.files import write_csv
 from tljax.report import write_report
 from tljax.report.analysis.conditions import FREEZE
 from tljax.report.analysis.study import analyse
 from tljax.report.answer import results_table
 from tljax.report.contrast_section import contrast_table
+from tljax.report.drawing.gallery import Gallery
+from tljax.report.figures import similarity_gain
 from tljax.report.sections.agreement import published_table
 from tljax.report.sections.auc import scores_table
 from tljax.report.wording.claim import checklist
 from tljax.report.wording.methods import methods_paragraph
 from tljax.report.wording.names import condition_name
-from tljax.report.wording.notes import what_is_missing
+from tljax.report.wording.notes import warnings, what_is_missing
 from tljax.report.wording.verdict import details, headline, study_headline
 
 
@@ -137,6 +140,43 @@ def test_one_patient_and_one_run_are_written_in_the_singular(tmp_path):
     study = analyse(tmp_path)
     assert "not disjoint by patient; 1 patient is in more than one part of a fold." in methods_paragraph(study)
     assert "1 run is left out because its classes are not benign and malignant." in " ".join(what_is_missing(study))
+
+
+def share_a_patient(folder, patient):
+    """Gives the last training image and the last test image of a run to one patient."""
+    lines = (folder / runs.SPLIT).read_text().splitlines()
+    for part in ("train", "test"):
+        row = max(number for number, line in enumerate(lines) if line.endswith(part))
+        file, label, _, split = lines[row].split(",")
+        lines[row] = f"{file},{label},{patient},{split}"
+    (folder / runs.SPLIT).write_text("\n".join(lines) + "\n")
+
+
+def test_a_patient_in_several_parts_of_several_folds_counts_once(tmp_path):
+    for fold in (1, 2):
+        share_a_patient(write_run(tmp_path, fold=fold, allow_leakage=True), "p")
+    study = analyse(tmp_path)
+    assert "1 patient is in more than one part of a fold." in methods_paragraph(study)
+    assert warnings(study)[0].startswith("breast: 1 patient has images in more than one part of folds 1 and 2,")
+
+
+def test_unknown_patients_are_not_one_patient_in_several_parts(tmp_path):
+    write_run(tmp_path, grouped=False, allow_leakage=True)
+    assert warnings(analyse(tmp_path)) == []
+
+
+def test_a_gain_relative_to_an_auc_of_0_is_left_out(tmp_path):
+    for fold, signal in ((1, -50.0), (2, 0.5)):
+        write_run(tmp_path, init="imagenet", fold=fold, signal=2.0)
+        write_run(tmp_path, init="random", fold=fold, signal=signal)
+    columns = ("task", "model1", "model2", "fold", "protocol", "measure", "layer1", "layer2", "value")
+    rows = [("breast", "imagenet-nofreeze", "imagenet", fold, "paper", "cca", "a", "a", 0.5) for fold in (1, 2)]
+    write_csv(tmp_path / "results" / "representations.csv", columns, rows)
+    study = analyse(tmp_path)
+    assert min(arm.aucs[1] for arm in study.tasks[0].arms) == 0
+    with (gallery := Gallery(tmp_path / "figures")).style():
+        (drawing,) = similarity_gain.draw(gallery, study)
+    assert "too few points" in drawing.caption
 
 
 def test_two_ways_of_training_one_initialisation(tmp_path):

@@ -41,3 +41,8 @@ FREEZE = Axis("freeze", (True, False))
 def without_seed(tag: str) -> list[str]:
     """Returns the parts of a run folder's tag other than the seed, over which results are pooled."""
     return [part for part in tag.split("-") if part and not SEED_TAG.fullmatch(part)]
+
+
+def recipe_of(tag: str, preprocessing: str) -> str:
+    """Returns the recipe in a run folder's tag: without the seed and the preprocessing."""
+    return "-".join(part for part in without_seed(tag) if part != preprocessing)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from tljax.report.analysis.conditions import without_seed
+from tljax.report.analysis.conditions import recipe_of, without_seed
 
 _TUNED = re.compile(r"(?P<init>.+?)-(?P<freeze>freezeTrue|freezeFalse|freeze|nofreeze)(?:-(?P<tag>.+))?")
 _PAPERS = ("imagenet", "radimagenet", "random")
@@ -53,6 +53,9 @@ def read_name(name: str, task: str) -> tuple[ComparedNetwork, str]:
 
 
 def preprocessing_and_recipe(tag: str) -> tuple[str, str]:
-    """Returns what a tag says other than the seed: `paper-mine-seed1` as ("paper", "mine")."""
-    parts = [part for part in without_seed(tag) if part != "native"]
-    return "paper" if "paper" in parts else "native", "-".join(part for part in parts if part != "paper")
+    """Returns what a tag alone says other than the seed: `paper-mine-seed1` as ("paper", "mine").
+
+    If a study has one preprocessing, the tag does not name it. It is then taken for native.
+    """
+    preprocessing = "paper" if "paper" in without_seed(tag) else "native"
+    return preprocessing, recipe_of(tag, preprocessing)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import paper
+from tljax.report.analysis.conditions import recipe_of
 from tljax.report.analysis.csv_tables import Row, cell, read_table
 from tljax.report.analysis.networks import ComparedNetwork, NetworkPair, preprocessing_and_recipe, read_name
 from tljax.report.analysis.notes import Note, TablesNotWritten
@@ -138,7 +139,12 @@ def read_representations(
         for record in records
         if isinstance(record.facts.get("layers"), list)
     }
-    reader = _Reader(recorded)
+    preprocessings = {
+        (record.task, record.tag): str(record.settings["preprocessing"])
+        for record in records
+        if "preprocessing" in record.settings
+    }
+    reader = _Reader(recorded, preprocessings)
     for row in _rows(workdir, notes):
         reader.add(row)
     return reader.result(), notes
@@ -154,8 +160,10 @@ def of_verdict(known: Sequence[Representations], task: TaskRuns) -> Representati
 class _Reader:
     """Groups the rows of a table while they are read."""
 
-    def __init__(self, recorded: Mapping[tuple[str, str], Layers]):
+    def __init__(self, recorded: Mapping[tuple[str, str], Layers], preprocessings: Mapping[tuple[str, str], str]):
+        """recorded: layers by task and initialisation. preprocessings: by task and tag of the run folder."""
         self._recorded = recorded
+        self._preprocessings = preprocessings
         self._groups: dict[tuple[str, ...], dict[NetworkPair, list[LayerSimilarity]]] = {}
         self._flagged: dict[tuple[str, ...], dict[tuple[str, str], None]] = defaultdict(dict)
         self._layers: dict[str, dict[ComparedNetwork, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
@@ -168,7 +176,7 @@ class _Reader:
         for network, layer in zip(networks, layers, strict=True):
             self._layers[task][network].setdefault(layer)
         tag = row["condition"] if "condition" in row else next(filter(None, tags), "")
-        key = (task, row.get("protocol", ""), row.get("measure", ""), *preprocessing_and_recipe(tag))
+        key = (task, row.get("protocol", ""), row.get("measure", ""), *self._condition(task, tag))
         values = self._groups.setdefault(key, {})
         if row.get("flag"):
             self._flagged[key].setdefault((layers[0], row["flag"]))
@@ -180,6 +188,13 @@ class _Reader:
         numbers = (cell(row, name) for name in ("value", "low", "high", "chance"))
         fold = row.get("fold", "").removeprefix("fold")
         values.setdefault(NetworkPair(*networks), []).append(LayerSimilarity(layers, fold, *numbers))
+
+    def _condition(self, task: str, tag: str) -> tuple[str, str]:
+        """Returns preprocessing and recipe: as the runs recorded them, else as the tag says."""
+        if (task, tag) in self._preprocessings:
+            preprocessing = self._preprocessings[task, tag]
+            return preprocessing, recipe_of(tag, preprocessing)
+        return preprocessing_and_recipe(tag)
 
     def _network(self, name: str, task: str) -> tuple[ComparedNetwork, str]:
         if (name, task) not in self._names:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from tljax.core.errors import UserError
 from tljax.core.runs import CONFIG, Predictions, Run, SplitRow, Status, iterate_runs
-from tljax.report.analysis.conditions import Arm, Condition, without_seed
+from tljax.report.analysis.conditions import Arm, Condition, recipe_of
 from tljax.statistics import metrics, scores
 from tljax.statistics.auc_interval import auc_interval
 from tljax.statistics.delong import FoldPredictions
@@ -60,10 +60,11 @@ class FoldImages:
 
     @property
     def in_several_parts(self) -> set[str]:
-        """The patients that have images in more than one part."""
+        """The known patients that have images in more than one part."""
         parts: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:
-            parts[row.patient].add(row.split)
+            if row.patient:
+                parts[row.patient].add(row.split)
         return {patient for patient, splits in parts.items() if len(splits) > 1}
 
 
@@ -216,8 +217,8 @@ def _score(run: Run, record: RunRecord, shared: _Shared) -> Trial:
         raise UserError(f"{run.path}: predictions.csv has no test image")
     patients = shared.value(patients_of(images, test.files))
     preprocessing = str(run.settings.get("preprocessing", "native"))
-    tag = [part for part in without_seed(run.tag) if part != preprocessing]
-    condition = Condition(run.freeze, preprocessing, "-".join(tag), str(run.settings.get("train", "all")))
+    trained = str(run.settings.get("train", "all"))
+    condition = Condition(run.freeze, preprocessing, recipe_of(run.tag, preprocessing), trained)
     epoch = run.result.get("epoch")
     return Trial(
         run=record,

@@ -174,12 +174,12 @@ def disjointness(task: Task) -> str:
             f"{task.name}: disjoint by image only; {facts.group}s are not known, so images of one {facts.group} may be "
             "in several parts."
         )
-    shared = sum(len(images.in_several_parts) for images in {trial.images for trial in task.trials})
+    shared = set().union(*(images.in_several_parts for images in {trial.images for trial in task.trials}))
     if shared:
-        verb = "is" if shared == 1 else "are"
+        verb = "is" if len(shared) == 1 else "are"
         return (
-            f"{task.name}: not disjoint by {facts.group}; {counted(shared, facts.group)} {verb} in more than one part "
-            "of a fold."
+            f"{task.name}: not disjoint by {facts.group}; {counted(len(shared), facts.group)} {verb} in more than one "
+            "part of a fold."
         )
     return f"{task.name}: disjoint by {facts.group} (checked in every fold)."
 
