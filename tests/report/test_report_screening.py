@@ -89,6 +89,8 @@ def test_layer_profile_redundancy_and_label_efficiency_are_drawn_if_they_exist(t
     task, section = made(tmp_path)
     names = [drawing.title.partition(":")[0] for drawing in section.drawings]
     assert names == ["Screening", "Layer profile", "Redundancy", "Label efficiency"]
+    efficiency = section.drawings[-1].markup
+    assert ">48<" in efficiency and ">480<" in efficiency and "mathdefault" not in efficiency
     assert task.screening.redundancy == {("imagenet", "mine"): 0.97}
     (row,) = section.tables[-1].rows
     assert row == ["ImageNet", "mine", "120", "60", "–", "480"]

@@ -3,8 +3,9 @@
 import numpy as np
 
 from tljax.report.analysis.study import Task
+from tljax.report.drawing.axes import mark_guessing, name_rows
 from tljax.report.drawing.gallery import Gallery, new_figure
-from tljax.report.drawing.style import CHANCE, INK, styles_of
+from tljax.report.drawing.style import INK, styles_of
 from tljax.report.elements import Drawing
 from tljax.report.published import results as published
 from tljax.report.wording.names import condition_name, init_name, task_size
@@ -28,22 +29,18 @@ def draw(gallery: Gallery, task: Task) -> Drawing:
             small = {"markersize": 5, "markeredgewidth": 0.9, "color": "white", "markeredgecolor": INK}
             axes.plot(np.mean(list(arm.aucs_held_out.values())), row + 0.26, "o", **small)
             axes.plot(paper.mean, row + 0.26, "d", **small)
-    axes.set_yticks(range(len(arms)), [init_name(arm.init) for arm in arms], fontsize=8.5)
-    axes.set_ylim(len(arms) - 0.5, -0.55)
-    axes.tick_params(axis="y", length=0)
+    name_rows(axes, [init_name(arm.init) for arm in arms], fontsize=8.5)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("test AUC")
-    low, high = axes.get_xlim()
-    axes.axvline(0.5, **CHANCE)
-    axes.set_xlim(low, high)
+    guessing = mark_guessing(axes)
     caption = (
         f"Test AUC on {task.name} ({condition_name(task.condition)}; {task_size(task)}). Large marker: mean over "
         "folds. Dots: folds."
     )
     if any(np.isfinite(arm.mean.low) for arm in arms):
         caption += " Bar: 95 % interval of the mean (corrected resampled t-test)."
-    caption += " Dotted line: an AUC of 0.5, as from guessing." if low < 0.5 else ""
+    caption += guessing
     if compared:
         caption += (
             " Hollow diamond: the published mean, which is over validation and test images together. Hollow circle: "

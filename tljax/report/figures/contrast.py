@@ -2,6 +2,7 @@
 
 from tljax.report.analysis.conditions import Axis
 from tljax.report.analysis.study import Task
+from tljax.report.drawing.axes import name_rows
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.drawing.style import styles_of
 from tljax.report.elements import Drawing
@@ -28,8 +29,7 @@ def draw(gallery: Gallery, task: Task, axis: Axis) -> Drawing | None:
         f"{init_name(each.first.init)}, {condition}" if several and condition else init_name(each.first.init)
         for each, condition in zip(contrasts, conditions, strict=True)
     ]
-    axes.set_yticks(range(len(contrasts)), names)
-    axes.set_ylim(len(contrasts) - 0.5, -0.5)
+    name_rows(axes, names)
     axes.set_xlabel("mean test AUC")
     title = f"{sentence(ways.names[0])} against {ways.names[1]}: {task.name}"
     caption = (

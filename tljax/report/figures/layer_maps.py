@@ -1,9 +1,8 @@
 """Every layer of one network against every layer of another."""
 
-import numpy as np
-
 from tljax.core.measures import measure_title
 from tljax.report.analysis.study import Task
+from tljax.report.drawing.axes import draw_map
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.elements import Drawing
 from tljax.report.wording.names import compared_condition, network_name, pair_name, sentence
@@ -21,14 +20,10 @@ def draw(gallery: Gallery, task: Task) -> list[Drawing]:
                 continue
             rows, columns, table = grid
             figure, axes = new_figure(height=3.0)
-            axes.grid(visible=False)
-            mesh = axes.pcolormesh(np.ma.masked_invalid(table), cmap="cividis", vmin=0, vmax=1)
-            axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=90)
-            axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+            draw_map(figure, axes, table, rows, columns, measure_title(found.measure))
             if max(len(rows), len(columns)) > 8:
                 axes.tick_params(labelsize=5.5)
-            axes.set(xlabel=network_name(pair.second), ylabel=network_name(pair.first), aspect="equal")
-            figure.colorbar(mesh, ax=axes, shrink=0.8).outline.set_visible(False)
+            axes.set(xlabel=network_name(pair.second), ylabel=network_name(pair.first))
             condition = compared_condition(found)
             told = f", {condition}" if condition else ""
             caption = (

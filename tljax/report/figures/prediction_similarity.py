@@ -1,6 +1,7 @@
 """Prediction similarity of every pair of initialisations, with what independent errors would give."""
 
 from tljax.report.analysis.study import Study
+from tljax.report.drawing.axes import name_rows
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.drawing.style import INK
 from tljax.report.elements import Drawing
@@ -31,8 +32,7 @@ def draw(gallery: Gallery, study: Study) -> Drawing | None:
         axes.plot([found.low, found.high], [row, row], color=INK, linewidth=1.6, solid_capstyle="butt")
     for key, label, look in marks:
         axes.plot([getattr(found, key) for _, found in rows], range(len(rows)), linestyle="", label=label, **look)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    name_rows(axes, [name for name, _ in rows])
     axes.set_xlabel("share of test images on which both are right or both are wrong")
     axes.locator_params(axis="x", nbins=6)
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)

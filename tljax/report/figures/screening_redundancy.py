@@ -4,6 +4,7 @@ import numpy as np
 
 from tljax.report.analysis.screening import Screening
 from tljax.report.analysis.study import Task
+from tljax.report.drawing.axes import draw_map
 from tljax.report.drawing.gallery import Gallery, new_figure
 from tljax.report.elements import Drawing
 from tljax.report.wording.names import init_name
@@ -21,13 +22,8 @@ def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
         if first in place and second in place:
             table[place[first], place[second]] = table[place[second], place[first]] = value
     figure, axes = new_figure(height=3.0)
-    axes.grid(visible=False)
-    mesh = axes.pcolormesh(np.ma.masked_invalid(table), cmap="cividis", vmin=0, vmax=1)
     labels = [init_name(name) for name in names]
-    axes.set_xticks(np.arange(len(names)) + 0.5, labels, rotation=90)
-    axes.set_yticks(np.arange(len(names)) + 0.5, labels)
-    axes.set_aspect("equal")
-    figure.colorbar(mesh, ax=axes, shrink=0.8, label="debiased CKA").outline.set_visible(False)
+    draw_map(figure, axes, table, labels, labels, "debiased CKA")
     caption = (
         f"Redundancy on {task.name}: similarity (debiased CKA) of the features of every two candidates. Candidates "
         "near 1 have nearly the same features, and one of them is enough."

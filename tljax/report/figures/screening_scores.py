@@ -4,8 +4,9 @@ import numpy as np
 
 from tljax.report.analysis.screening import Screening
 from tljax.report.analysis.study import Task
+from tljax.report.drawing.axes import mark_guessing, name_rows
 from tljax.report.drawing.gallery import Gallery, new_figure
-from tljax.report.drawing.style import CHANCE, INK, styles_of
+from tljax.report.drawing.style import INK, styles_of
 from tljax.report.elements import Drawing
 from tljax.report.wording.names import init_name
 
@@ -30,17 +31,14 @@ def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
         if name in tuned:
             axes.plot(tuned[name], row, "D", color="white", markeredgecolor=INK, markersize=5, zorder=5)
     labels = [f"{init_name(name)} (kept)" if name in kept else init_name(name) for name in networks]
-    axes.set_yticks(range(len(networks)), labels)
-    axes.set_ylim(len(networks) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    name_rows(axes, labels)
     axes.set_xlabel("AUC")
-    low, high = axes.get_xlim()
-    axes.axvline(0.5, **CHANCE)
-    axes.set_xlim(low, high)
+    guessing = mark_guessing(axes)
     caption = (
         f"Screening on {task.name}: the AUC of a linear probe on the frozen features of each candidate, with its 95 % "
         "interval. Kept: on the shortlist."
     )
     if set(tuned) & set(networks):
         caption += " Hollow diamond: the mean test AUC after fine-tuning."
+    caption += guessing
     return gallery.keep(figure, f"{task.name}-screening", f"Screening: {task.name}", caption)

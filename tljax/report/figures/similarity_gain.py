@@ -77,7 +77,7 @@ def _panels(
         axes.locator_params(axis="x", nbins=4)
         if certain:
             correlations.append(f"{layer} {plain(r.value)} ({interval(r.low, r.high)})")
-    panels[0, 0].set_ylabel("AUC gain over random")
+    panels[0, 0].set_ylabel("relative AUC gain over random")
     if len(tasks) > 1:
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(tasks), 7))
     caption = (
