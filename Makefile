@@ -3,15 +3,22 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+CHROMIUM ?= chromium
 VENV := .venv
 BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types gpu-toy check clean
+.PHONY: demo picture test lint types gpu-toy check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m tljax.study --config configs/demo.py --workdir demo
 	$(BIN)/python -m tljax.report demo
+
+# The picture in the README: the first screen of the demo's report.
+picture: demo
+	$(CHROMIUM) --headless=new --hide-scrollbars --window-size=1200,1210 \
+	  --screenshot=docs/report.png file://$(CURDIR)/demo/report/index.html
+	$(BIN)/python -c 'import sys; from PIL import Image; path = sys.argv[1]; Image.open(path).convert("RGB").quantize(64).save(path, optimize=True)' docs/report.png
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
@@ -33,7 +40,7 @@ clean:
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("tljax needs Python 3.11 or later: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # else half an environment would pass for a whole one
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # an incomplete environment must not pass for a complete one
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'

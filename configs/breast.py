@@ -6,7 +6,7 @@ The images are on Kaggle (aryashah2k/breast-ultrasound-images-dataset). `tljax w
 ImageNet weights; `--train.weights-dir` names another folder of weights.
 
 Two settings are not the paper's, so that it runs on a CPU: 64 pixels instead of 224, and exactly 40 epochs instead of
-up to 200. Learning rate and batch size are the paper's. The 20 runs take three hours of processor time. Expect the
+up to 200. Learning rate and batch size are the paper's. The 15 runs take three hours of processor time. Expect the
 AUCs in the README. `python benchmarks/selected_epochs.py breast` then prints what the selection of an epoch changes.
 """
 

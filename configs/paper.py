@@ -17,9 +17,9 @@ from pathlib import Path
 from tljax.core.config import StudyConfig, TrainConfig
 
 ARCHIVES = Path("archives")  # holds a folder or an archive file for each task
-FOLDS = (
-    None  # or Path("revisiting-transfer/data"): the authors' fold lists, from github.com/DovileDo/revisiting-transfer
-)
+# None: folds made by the paper's rule. Path("revisiting-transfer/data"): the authors' lists, from their repository
+# github.com/DovileDo/revisiting-transfer.
+FOLDS = None
 
 TASKS = ("thyroid", "breast", "chest", "mammograms", "knee", "isic", "pcam-small")
 

@@ -4,10 +4,10 @@
 
 Set ARCHIVES below first. The weights are read from ~/.cache/tljax/weights, or from `--train.weights-dir`.
 
-The protocol is that of Mei et al. 2022, https://doi.org/10.1148/ryai.210315: 30 epochs at 256 pixels, the input of
-RadImageNet's pre-training, the epoch with the best validation loss, and a grid of what is trained (everything, the head
-alone, the last ten layers) and at which learning rate. They report RadImageNet ahead of ImageNet. Expect no such lead:
-the paper that repeated the comparison found none.
+The protocol is that of Mei et al. 2022, https://doi.org/10.1148/ryai.210315: 30 epochs at 256 pixels, the epoch with
+the best validation loss, and a grid of what is trained (everything, the head alone, the last ten layers) and at which
+learning rate. Each network gets the input of its own pre-training. Mei et al. report that RadImageNet is better than
+ImageNet. Expect no such difference: the paper that repeated the comparison (configs/paper.py) found none.
 """
 
 from pathlib import Path
