@@ -190,6 +190,31 @@ def test_bad_input_gives_a_message(name):
     score(features, np.array([0] + [1] * 11))  # a class of one image is no reason to fail
 
 
+def test_features_of_any_size_have_an_nleep_score():
+    """scikit-learn refuses a mixture whose added variance is lost in rounding."""
+    rng = np.random.default_rng(0)
+    assert np.isfinite(nleep.score(1e6 * rng.normal(size=(24, 120)), np.arange(24) % 4).value)
+
+
+@pytest.mark.parametrize(("count", "channels", "scale"), [(9, 3, 1.0), (30, 1, 1e3), (12, 200, 1e-3)])
+def test_classes_of_one_point_have_the_limits_of_the_scores(count, channels, scale):
+    labels = np.arange(count) % 2
+    features = scale * np.random.default_rng(0).normal(size=(2, channels)).astype(np.float32)[labels]
+    assert sfda.score(features, labels).value == 1
+    assert 0.99 < h_score.score(features, labels).value < 1 + 1e-9
+    unknown = ncti.score(features, labels)
+    known = [
+        ncti.score(features + noise, labels) for noise in np.random.default_rng(1).normal(size=(2, count, channels))
+    ]
+    assert np.isnan([each.value for each in ncti.pooled([unknown, *known])]).tolist() == [True, False, False]
+
+
+def test_ncti_of_a_class_of_one_image_has_a_value():
+    """scikit-learn warns of it."""
+    features = np.random.default_rng(0).normal(size=(12, 4))
+    assert all(np.isfinite(value) for value in ncti.score(features, np.array([0] + [1] * 11)).details.values())
+
+
 def test_leep_refuses_values_that_are_not_probabilities():
     features, labels, source = data("two classes")
     with pytest.raises(UserError, match="must sum to 1"):

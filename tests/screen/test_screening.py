@@ -14,7 +14,7 @@ from screening import dataset
 from tljax import weights
 from tljax.core.config import ScreenConfig
 from tljax.core.errors import UserError
-from tljax.screen import candidates, scores, screening, setting
+from tljax.screen import candidates, probe, scores, screening, setting
 from tljax.screen.candidates import Entry
 from tljax.screen.show import show
 
@@ -147,6 +147,28 @@ def test_a_damaged_part_is_measured_again(world, tmp_path):
     assert json.loads(part.read_text())["result"]["name"] == "good"
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused(seed, world):
+    run, _ = world
+    with pytest.raises(UserError, match=f"--seed {seed}: must be at least 0 and at most 4294967295"):
+        run("good", seed=seed)
+
+
+def test_the_probes_of_all_layers_have_the_same_inner_folds(world, monkeypatch):
+    """They depend on the seed, so that another seed would make layers and features differ by chance."""
+    run, _ = world
+    seeds = set()
+    divide = probe.inner_folds
+
+    def recorded(labels, rows, groups, seed):
+        seeds.add(seed)
+        return divide(labels, rows, groups, seed)
+
+    monkeypatch.setattr(probe, "inner_folds", recorded)
+    run("good", efficiency=False, seed=3)
+    assert seeds == {3}
+
+
 def test_another_screening_in_the_folder_is_never_overwritten(world):
     run, _ = world
     run("good", efficiency=False)
@@ -233,6 +255,12 @@ def test_a_studys_random_network_is_screened_under_its_own_name(tmp_path):
         "random": "vit_tiny",
         "random (resnet_tiny)": "resnet_tiny",
     }
+
+
+def test_weights_that_have_the_name_of_the_random_network_are_refused(tmp_path):
+    saved(tmp_path / "random", 1)
+    with pytest.raises(UserError, match="two candidates are called random"):
+        candidates.find(ScreenConfig(weights_dir=tmp_path))
 
 
 def test_two_weights_of_one_name_are_distinguished_by_their_folders(tmp_path):

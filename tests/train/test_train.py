@@ -215,6 +215,8 @@ def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
         ({"data_dir": Path("nowhere"), "dataset": "breast"}, "nowhere"),
         ({"num_processes": 2}, "--distributed"),
         ({"seed": -1}, "--seed -1"),
+        ({"seed": 2**32}, "--seed 4294967296: must be at least 0 and at most 4294967295"),
+        ({"init": "random:\u00b2"}, "the seed must be a whole number"),
         ({"warmup_epochs": -1}, "--warmup-epochs -1"),
         ({"weight_decay": -0.1}, "--weight-decay -0.1"),
         ({"dropout": 1.0}, "--dropout 1.0"),

@@ -135,6 +135,25 @@ def test_a_file_that_the_user_downloaded_is_kept(point_at, content, tmp_path):
     assert (tmp_path / "mine.pth").read_bytes() == content
 
 
+def test_a_wrong_file_is_not_remembered_as_the_first_download(point_at, content, tmp_path):
+    import torch
+
+    point_at("whole")
+    wrong = {"conv1.weight": torch.ones(1)}
+    torch.save(wrong, tmp_path / "wrong.pth")
+    with pytest.raises(UserError, match="no network that can be converted"):
+        download.get(NAME, tmp_path / "weights", source=tmp_path / "wrong.pth", quiet=True)
+    assert weights.folder.is_whole(download.get(NAME, tmp_path / "weights", quiet=True))
+
+
+def test_a_folder_of_something_else_is_refused_before_the_download(server, point_at, tmp_path):
+    point_at("whole")
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(UserError, match="resnet18 exists but is not a complete weights folder; remove it"):
+        download.get(NAME, tmp_path, quiet=True)
+    assert not server.asked
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"--from .*mine\.pth: there is no such file"):
         download.get(NAME, tmp_path / "weights", source=tmp_path / "mine.pth", quiet=True)

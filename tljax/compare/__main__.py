@@ -19,7 +19,7 @@ from tljax.compare.row import coverage_notes
 from tljax.compare.table import authors_path, require_place, write_authors, write_rows
 from tljax.core import devices
 from tljax.core.config import CompareConfig, parse
-from tljax.core.errors import UserError, run_command
+from tljax.core.errors import UserError, require_seed, run_command
 from tljax.datasets import Dataset
 from tljax.datasets.folds import fold_of
 from tljax.similarity import measures
@@ -35,6 +35,7 @@ def main() -> None:
     config = parse(CompareConfig, "tljax compare")
     if len(config.networks) < 2:
         raise UserError("name at least two networks, e.g. tljax compare random random:1")
+    require_seed(config.seed)
     if config.out:
         require_place(config.out, config.dataset)
     devices.use_compilation_cache(config.cache_dir)

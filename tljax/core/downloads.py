@@ -55,28 +55,36 @@ def fetch(remote: Remote, folder: Path, quiet: bool = False) -> Path:
     )
 
 
-def check_hash(remote: Remote, path: Path, record: Path) -> None:
-    """Compares the hash of a file with the one that its publisher states.
+def check_hash(remote: Remote, path: Path, record: Path) -> str:
+    """Compares the hash of a file with the one that its publisher states, and returns its SHA-256.
 
-    If the publisher states none, it is compared with that of the first download, which is saved in the file `record`.
-    Raises UserError if they differ.
+    If the publisher states none, it is compared with that of the first download, which `remember_hash` saved in the
+    file `record`. Raises UserError if they differ.
     """
     found = _digest(path, "sha256")
     kind, _, stated = remote.hash.partition(":")
     fits = _digest(path, "md5") == stated if kind == "md5" else found.startswith(stated)
     if not fits:
         raise UserError(
-            f"{path} does not have the hash that its publisher states ({remote.hash}): its sha256 is {found}"
+            f"{path} does not have the hash that its publisher states ({remote.hash}): its sha256 is {found}. Remove "
+            "it and download it again"
         )
-    hashes = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    first = hashes.setdefault(remote.name, found)
+    first = _hashes(record).get(remote.name, found)
     if first != found and not stated:
         raise UserError(
             f"{path} differs from the first download of {remote.name} (sha256 {first}, now {found}). If the publisher "
             f"has released another file, remove {remote.name} from {record} and download it again"
         )
-    hashes[remote.name] = found
-    write_text(record, json.dumps(hashes, indent=1) + "\n")
+    return found
+
+
+def remember_hash(remote: Remote, found: str, record: Path) -> None:
+    """Saves the SHA-256 of a download in the file `record`. Call it once the file has proved to be the right one."""
+    write_text(record, json.dumps(_hashes(record) | {remote.name: found}, indent=1) + "\n")
+
+
+def _hashes(record: Path) -> dict[str, str]:
+    return json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
 
 
 def _digest(path: Path, kind: str) -> str:

@@ -11,6 +11,7 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_REQUEUE = 75  # EX_TEMPFAIL: a scheduler stopped the process, the state is saved, run the same command again
 SHOWN = 5  # largest number of names in a message
+SEEDS = 1 << 32  # jax and scikit-learn take seeds below this number
 
 
 class UserError(Exception):
@@ -93,3 +94,9 @@ def require_at_least(least: int, config: object, *names: str) -> None:
     for name in names:
         if (value := getattr(config, name)) is not None and value < least:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {least}")
+
+
+def require_seed(seed: int) -> None:
+    """Raises `UserError` for a seed that is negative or too large. Without this, jax would take 2**32 for 0."""
+    if not 0 <= seed < SEEDS:
+        raise UserError(f"--seed {seed}: must be at least 0 and at most {SEEDS - 1}")

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from tljax.core.cache import cache_home
-from tljax.core.downloads import Remote, check_hash, fetch
+from tljax.core.downloads import Remote, check_hash, fetch, remember_hash
 from tljax.core.errors import UserError
 from tljax.core.files import write_text
 from tljax.core.locks import in_turn
@@ -98,4 +98,5 @@ def _get_file(archive: Archive, url: str, stated: str, folder: Path, quiet: bool
     path = folder / filename
     if not path.exists():
         path = fetch(remote, folder, quiet)
-    check_hash(remote, path, folder.parent / HASHES)
+    record = folder.parent / HASHES
+    remember_hash(remote, check_hash(remote, path, record), record)

@@ -62,9 +62,10 @@ def find(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tuple
         Entry(name, spec, card.backbone, card.variant, card.sha256 or str(folder.resolve()), False, _images(folder))
         for name, (spec, folder), card in zip(names, trained, cards, strict=True)
     ]
-    _refuse_same_name(found)
     random = [spec for spec in given if networks.is_random(spec)] or ["random"]
-    return found + _random(random, found, config, called or {}), missing
+    found += _random(random, found, config, called or {})
+    _refuse_same_name(found)
+    return found, missing
 
 
 def load(entry: Entry, config: ScreenConfig) -> Network:

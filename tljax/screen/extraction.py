@@ -80,7 +80,9 @@ def extract(
     with folder.locked():
         found = folder.read(names, len(wanted))
         if missing := [name for name in names if name not in found]:
-            forward = AveragedForward(network, [name[6:] for name in missing if name != POOLED], batch_size, size)
+            forward = AveragedForward(
+                network, [name.removeprefix("layer:") for name in missing if name != POOLED], batch_size, size
+            )
             computed, rate = _compute(forward, dataset, wanted, folder, missing, network.label, progress)
             facts = {
                 "network": network.label,

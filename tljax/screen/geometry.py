@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer
 
 RANK = 1e-12  # directions with an eigenvalue below this share of the largest one are dropped
+POINT = 1e-20  # share of the squared distances within the classes, below which each class is a point but for rounding
 
 Labels = Integer[np.ndarray, " n"]
 
@@ -41,6 +42,17 @@ def class_means(
     sums = np.zeros((len(counts), points.shape[1]), points.dtype)
     np.add.at(sums, position, points)
     return sums / counts[:, None], counts
+
+
+def within_classes(points: Float[np.ndarray, "n r"], labels: Labels) -> Float[np.ndarray, "n r"]:
+    """Returns the points minus the mean of their class."""
+    means, _ = class_means(points, labels)
+    return points - means[positions(labels)]
+
+
+def are_points(points: Float[np.ndarray, "n r"], labels: Labels) -> bool:
+    """Returns whether all images of each class have the same features. points: centred."""
+    return bool(np.square(within_classes(points, labels)).sum() <= POINT * np.square(points).sum())
 
 
 def positions(labels: Labels) -> Labels:

@@ -53,10 +53,10 @@ def measure(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequen
     source = _source(network, found.pooled)
     del network
     points = found.pooled.astype(np.float64)
-    about["scores"] = {name: _score(name, points, config, setting, entry, source) for name in wanted}
+    about["scores"] = _scores(wanted, points, config, setting, entry, source)
     known = about["scores"]["linear_probe"]
     about["layers"] = {  # in many networks, the average of the last layer is the input of the head
-        name: known["folds"] if _same(layer, found.pooled) else _probe(layer, setting)
+        name: known["folds"] if _same(layer, found.pooled) else _probe(layer, setting, config.seed)
         for name, layer in found.layers.items()
     }
     about["layers"][POOLED] = known["folds"]
@@ -84,40 +84,64 @@ def _source(network: Network, pooled: Float[np.ndarray, "n c"]) -> Float[np.ndar
     return np.asarray(jax.nn.softmax(network.model.classify(jax.numpy.asarray(pooled))), np.float64)
 
 
-def _score(
-    name: str,
+def _scores(
+    wanted: Sequence[str],
     points: Float[np.ndarray, "n c"],
     config: ScreenConfig,
     setting: Setting,
     entry: Entry,
     source: Float[np.ndarray, "n s"] | None,
-) -> dict[str, Any]:
-    """Returns the values of one score by fold, and the seconds that they took."""
-    module, needs, labels = scores.named(name), scores.needs(name), setting.data.labels
-    if "source" in needs and source is None:
-        return {"folds": [], "seconds": 0.0}
-    begun = time.perf_counter()
-    if "pretraining" in needs:
-        value = module.score(points, labels, pretraining=entry.pretraining).value
-        return {"folds": [], "value": None if np.isnan(value) else value, "seconds": time.perf_counter() - begun}
-    given: dict[str, Any] = {"seed": config.seed} if "seed" in inspect.signature(module.score).parameters else {}
-    if "folds" in needs:
-        found = module.score(points, labels, folds=setting.folds, groups=setting.groups, **given)
-        result: dict[str, Any] = {"folds": list(found.folds)}
-        if name == "linear_probe":
-            result["strengths"] = found.details["strengths"]
-            if len(setting.folds) == 1:
-                result |= _single(found.details["probabilities"][0], setting)
-        return result | {"seconds": time.perf_counter() - begun}
-    values, details = [], []
-    for fold in setting.folds:
+) -> dict[str, dict[str, Any]]:
+    """Returns, by score, its values by fold and the seconds that they took."""
+    found: dict[str, dict[str, Any]] = {}
+    by_fold = []
+    for name in wanted:
+        needs = scores.needs(name)
+        found[name] = {"folds": [], "seconds": 0.0}
+        if "pretraining" in needs:
+            found[name] |= _of_pretraining(name, points, setting, entry)
+        elif "folds" in needs:
+            found[name] |= _over_folds(name, points, config, setting)
+        elif "source" not in needs or source is not None:
+            by_fold.append(name)
+    for fold in setting.folds:  # all scores of a fold in turn, as they share its principal components
         rows = fold.train
-        more = {} if source is None or "source" not in needs else {"source": source[rows]}
-        found = module.score(points[rows], labels[rows], **given, **more)
-        values.append(found.value)
-        details.append(dict(found.details))
-    kept = {"details": details} if hasattr(module, "pooled") else {}
-    return {"folds": values, "seconds": time.perf_counter() - begun, **kept}
+        features, labels = points[rows], setting.data.labels[rows]
+        for name in by_fold:
+            module, result = scores.named(name), found[name]
+            more = {"source": source[rows]} if source is not None and "source" in scores.needs(name) else {}
+            begun = time.perf_counter()
+            value = module.score(features, labels, **_seed(name, config), **more)
+            result["seconds"] += time.perf_counter() - begun
+            result["folds"].append(value.value)
+            if hasattr(module, "pooled"):
+                result.setdefault("details", []).append(dict(value.details))
+    return found
+
+
+def _seed(name: str, config: ScreenConfig) -> dict[str, int]:
+    """Returns the seed as an argument of a score, if it takes one."""
+    return {"seed": config.seed} if "seed" in inspect.signature(scores.named(name).score).parameters else {}
+
+
+def _of_pretraining(name: str, points: Float[np.ndarray, "n c"], setting: Setting, entry: Entry) -> dict[str, Any]:
+    """Returns the value of a score that depends on the pre-training and not on the folds."""
+    begun = time.perf_counter()
+    value = scores.named(name).score(points, setting.data.labels, pretraining=entry.pretraining).value
+    return {"value": None if np.isnan(value) else value, "seconds": time.perf_counter() - begun}
+
+
+def _over_folds(name: str, points: Float[np.ndarray, "n c"], config: ScreenConfig, setting: Setting) -> dict[str, Any]:
+    """Returns the values of a score that is fitted to the training and tested on the test images of each fold."""
+    begun = time.perf_counter()
+    given = {"folds": setting.folds, "groups": setting.groups} | _seed(name, config)
+    found = scores.named(name).score(points, setting.data.labels, **given)
+    result: dict[str, Any] = {"folds": list(found.folds)}
+    if name == "linear_probe":
+        result["strengths"] = found.details["strengths"]
+        if len(setting.folds) == 1:
+            result |= _single(found.details["probabilities"][0], setting)
+    return result | {"seconds": time.perf_counter() - begun}
 
 
 def _single(probabilities: Float[np.ndarray, "q k"], setting: Setting) -> dict[str, float]:
@@ -128,12 +152,12 @@ def _single(probabilities: Float[np.ndarray, "q k"], setting: Setting) -> dict[s
     return {"low": found.low, "high": found.high}
 
 
-def _probe(features: Float[np.ndarray, "n c"], setting: Setting) -> list[float] | None:
+def _probe(features: Float[np.ndarray, "n c"], setting: Setting, seed: int) -> list[float] | None:
     """Returns the AUC of a probe on a layer, by fold; None if the layer is constant."""
     if (features == features[:1]).all():
         return None
     rows = [fold.train for fold in setting.folds]
-    found = probe.fit(features, setting.data.labels, rows, setting.groups, tolerance=ROUGH)
+    found = probe.fit(features, setting.data.labels, rows, setting.groups, seed, tolerance=ROUGH)
     return [_auc(setting, number, found.probabilities[number]) for number in range(len(rows))]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tljax.core import devices
 from tljax.core.config import ScreenConfig
-from tljax.core.errors import UserError, require_at_least
+from tljax.core.errors import UserError, require_at_least, require_seed
 from tljax.core.files import write_csv, write_text
 from tljax.datasets.folds import RULES
 from tljax.screen import candidates, rule, scores
@@ -24,7 +24,7 @@ from tljax.screen.setting import Setting, prepare
 from tljax.screen.summary import Summary, summarise
 from tljax.similarity.cka import debiased_cka
 
-FORMAT = 1  # of the saved results of a candidate; raise it whenever the same candidate gets other results
+FORMAT = 2  # of the saved results of a candidate; raise it whenever the same candidate gets other results
 COMPARED = 5000  # largest number of images on which the features of candidates are compared
 SETTINGS = "settings.json"
 
@@ -37,7 +37,7 @@ def screen(config: ScreenConfig, called: Mapping[str, str] | None = None) -> tup
     sense, if the folder holds a screening of other settings, and if no candidate is left.
     """
     require_at_least(1, config, "batch_size", "image_size", "keep")
-    require_at_least(0, config, "seed")
+    require_seed(config.seed)
     wanted = _wanted(config.scores)
     entries, missing = candidates.find(config, called)
     for name, why in missing.items():

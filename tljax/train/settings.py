@@ -6,7 +6,7 @@ import re
 from tljax import datasets, models
 from tljax.core import devices
 from tljax.core.config import TrainConfig
-from tljax.core.errors import UserError, require_at_least
+from tljax.core.errors import UserError, require_at_least, require_seed
 from tljax.datasets.folds import RULES
 from tljax.weights import networks
 
@@ -16,7 +16,8 @@ DROPOUT = 0.5  # in the paper's pre-trained models; its random model had none
 def check(config: TrainConfig) -> None:
     """Raises UserError for a value outside its range."""
     require_at_least(1, config, "epochs", "batch_size", "image_size", "head_epochs", "patience", "head_patience")
-    require_at_least(0, config, "seed", "warmup_epochs")
+    require_at_least(0, config, "warmup_epochs")
+    require_seed(config.seed)
     for name in ("learning_rate", "head_learning_rate"):
         if not 0 < getattr(config, name) < float("inf"):
             raise UserError(f"--{name.replace('_', '-')} {getattr(config, name)}: must be a positive number")

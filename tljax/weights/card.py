@@ -20,7 +20,7 @@ class WeightsCard:
     normalisation: Normalisation
     classes: tuple[str, ...] | None  # of the head, in its order; None if there is no head
     source: str  # the file or run that the weights come from
-    sha256: str  # of that file; "" if there were several files
+    sha256: str  # of that file, or of the hashes of several files; of the tensors of a run; "" for random weights
     licence: str
     note: str  # what the conversion assumed or changed
 

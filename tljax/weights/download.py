@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tljax.core.cache import weights_home
-from tljax.core.downloads import Remote, check_hash, fetch
+from tljax.core.downloads import Remote, check_hash, fetch, remember_hash
 from tljax.core.errors import UserError
 from tljax.core.locks import in_turn
 from tljax.weights.catalogue import Checkpoint, checkpoint
@@ -33,14 +33,24 @@ def get(
         root.mkdir(parents=True, exist_ok=True)
         with in_turn(root / f".{name}.lock"):
             if not is_whole(folder):
+                _refuse_other_folder(folder)
                 path = source or _fetch(known, root, quiet)
                 try:
-                    check_hash(_remote(known), path, root / HASHES)
+                    found = check_hash(_remote(known), path, root / HASHES)
                     _convert(known, path, folder)
+                    remember_hash(_remote(known), found, root / HASHES)
                 finally:
                     if source is None and not keep:
                         path.unlink(missing_ok=True)
     return folder
+
+
+def _refuse_other_folder(folder: Path) -> None:
+    """Raises UserError, before anything is downloaded, if the place of the weights folder holds something else."""
+    if folder.exists():
+        raise UserError(
+            f"{folder} exists but is not a complete weights folder; remove it and run the same command again"
+        )
 
 
 def _convert(known: Checkpoint, path: Path, folder: Path) -> None:

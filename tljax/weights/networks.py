@@ -50,7 +50,7 @@ def resolve(
     """
     if is_random(spec):
         _, _, number = spec.partition(":")
-        if number and not number.isdigit():
+        if number and not number.isdecimal():
             raise UserError(f"'{spec}': the seed must be a whole number, as in random:3")
         seed = int(number) if number else seed
         variant = variant or models.default_variant(backbone)

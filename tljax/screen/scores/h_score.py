@@ -46,4 +46,4 @@ def ledoit_wolf(points: Float[np.ndarray, "n r"], channels: int) -> float:
     covariance = np.square(points.T @ points / count).sum()
     spread = (covariance - variances.sum() ** 2 / channels) / channels
     noise = (np.square(np.square(points).sum(axis=1)).sum() / count - covariance) / (count * channels)
-    return float(min(noise, spread) / spread) if spread > 0 else 0.0
+    return float(min(max(noise, 0.0), spread) / spread) if spread > 0 else 0.0  # rounding may make the noise negative

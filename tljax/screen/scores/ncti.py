@@ -3,20 +3,23 @@
 Three quantities are computed from a linear discriminant on the first 64 principal components: the spread of the classes
 (nuclear norm of the projected features), the accuracy of the nearest class mean (mean probability of the right class),
 and the variation of the predictions within a class (log of the summed nuclear norms). Each is scaled to 0..1 over the
-candidates, so the score compares candidates with each other and has no value for a single network.
+candidates, so the score compares candidates with each other and has no value for a single network. If all images of
+each class have the same features, the first quantity has no limit, and the score is unknown.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from tljax.screen.geometry import Labels, isometric, positions
+from tljax.screen.geometry import Labels, are_points, isometric, positions
 from tljax.screen.scores import Score, checked
 
 TITLE = "NCTI"
 DIMENSIONS, SPREAD = 64, 32
 LEAST = 1e-10
+QUANTITIES = ("spread", "nearest", "variation")
 
 
 def bounds(classes: int) -> tuple[float, float]:
@@ -30,13 +33,17 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
 
     position = positions(labels)
     points = isometric(checked(features, labels))[:, :DIMENSIONS]
+    if are_points(points, labels):
+        return Score(float("nan"), details=dict.fromkeys(QUANTITIES, float("nan")))
     variances = np.square(points).sum(axis=0) / (len(points) - 1)
     shrinkage = max(float(np.exp(-variances[:SPREAD].sum())), LEAST)
     if shrinkage == LEAST:
         discriminant = LinearDiscriminantAnalysis(solver="svd")
     else:
         discriminant = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
-    projected = discriminant.fit_transform(points, position)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of a class of one image, and of equal class means
+        projected = discriminant.fit_transform(points, position)
     probabilities = discriminant.predict_proba(points)
     details = {
         "spread": float(np.linalg.norm(projected - projected.mean(axis=0), ord="nuc")),
@@ -47,11 +54,14 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
 
 
 def pooled(scores: Sequence[Score]) -> list[Score]:
-    """Returns the scores of all candidates: spread + nearest - variation, each scaled to 0..1 over the candidates."""
+    """Returns the scores of all candidates: spread + nearest - variation, each scaled to 0..1 over the candidates.
+
+    A candidate with an unknown quantity gets NaN, and does not change the scale of the others.
+    """
     parts = {}
-    for name in ("spread", "nearest", "variation"):
+    for name in QUANTITIES:
         values = np.array([each.details[name] for each in scores])
-        width = np.ptp(values)
-        parts[name] = (values - values.min()) / width if width > 0 else np.zeros_like(values)
+        low, high = np.fmin.reduce(values), np.fmax.reduce(values)  # these ignore NaN
+        parts[name] = (values - low) / (high - low) if high > low else values - low
     values = parts["spread"] + parts["nearest"] - parts["variation"]
     return [Score(float(value), details=each.details) for value, each in zip(values, scores, strict=True)]

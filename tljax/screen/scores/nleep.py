@@ -16,6 +16,7 @@ from tljax.screen.scores.leep import log_expected
 
 TITLE = "NLEEP"
 VARIANCE, PER_CLASS = 0.8, 5
+REGULARISATION = 1e-6, 1e-12  # added to variances: scikit-learn's default, or at least this share of the largest one
 
 
 def bounds(classes: int) -> tuple[float, float]:
@@ -35,5 +36,6 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels, seed: int = 0) -> 
     components = min(PER_CLASS * len(np.unique(labels)), len(points))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture = GaussianMixture(components, random_state=seed).fit(points)
+        added = max(REGULARISATION[0], REGULARISATION[1] * float(variances[0]) / len(points))
+        mixture = GaussianMixture(components, random_state=seed, reg_covar=added).fit(points)
     return Score(log_expected(mixture.predict_proba(points), labels), details={"components": components})

@@ -3,13 +3,14 @@
 A discriminant with a regularised scatter within classes gives the probability of each image's class. The lower this
 probability is, the further the image is moved towards the other classes (confidence mixing). A second discriminant is
 fitted to the result, and the score is its mean probability of the right class. If there are fewer images than features
-and the features are large, the regularisation vanishes, and the score is 1 for any features.
+and the features are large, the regularisation vanishes, and the score is 1 for any features. It is also 1, its limit,
+if all images of each class have the same features.
 """
 
 import numpy as np
 from jaxtyping import Float
 
-from tljax.screen.geometry import Labels, class_means, isometric, positions
+from tljax.screen.geometry import Labels, are_points, class_means, isometric, positions, within_classes
 from tljax.screen.scores import Score, checked
 
 TITLE = "SFDA"
@@ -25,6 +26,8 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
     """Returns the mean probability of the right class by the second discriminant."""
     raw = checked(features, labels)
     points, position = isometric(raw), positions(labels)
+    if are_points(points, labels):
+        return Score(1.0)
     shrinkage = _shrinkage(raw, points, labels)
     sure = np.exp(_probabilities(points, labels, shrinkage, raw.shape[1]))  # softened, as published
     sure = (sure / sure.sum(axis=1, keepdims=True))[np.arange(len(position)), position][:, None]
@@ -35,18 +38,13 @@ def score(features: Float[np.ndarray, "n d"], labels: Labels) -> Score:
     return Score(float(found[np.arange(len(position)), position].mean()), details={"shrinkage": shrinkage})
 
 
-def _within(points: Float[np.ndarray, "n r"], labels: Labels) -> Float[np.ndarray, "n r"]:
-    means, _ = class_means(points, labels)
-    return points - means[positions(labels)]
-
-
 def _shrinkage(raw: Float[np.ndarray, "n d"], points: Float[np.ndarray, "n r"], labels: Labels) -> float:
     """Returns exp(-5 s), where s is the largest eigenvalue of the scatter within classes, by three power iterations.
 
     As in the published code, the iterations start from the row sums of the d x d scatter, which are also a matrix
     product in the coordinates of `points`.
     """
-    within = _within(points, labels)
+    within = within_classes(points, labels)
     sums = (raw - raw.mean(axis=0)).sum(axis=1)  # for each image, the product with a vector of ones
     ones = points.T @ sums / np.square(points).sum(axis=0)
 
@@ -72,7 +70,7 @@ def _probabilities(
     """Returns class probabilities by a linear discriminant with a scatter shrunk towards a multiple of the identity."""
     from scipy.special import softmax
 
-    within = _within(points, labels)
+    within = within_classes(points, labels)
     scatter = within.T @ within / len(points)
     shrunk = (1 - shrinkage) * scatter + shrinkage * np.trace(scatter) / channels * np.eye(len(scatter))
     means, counts = class_means(points, labels)
