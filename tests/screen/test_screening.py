@@ -113,7 +113,9 @@ def test_the_tables_have_the_documented_columns(world, tmp_path, capsys):
     assert int(cost["good"]["parameters"]) == 3 * 6 + 6 * 5 and float(cost["good"]["images_per_second"]) > 0
     show(found, prepared, config)
     said = capsys.readouterr().out
-    assert "Shortlist" in said and chosen[0]["network"] in said
+    assert "Shortlist" in said and chosen[0]["network"] in said and scores.named("gbc").TITLE not in said
+    show(found, prepared, dataclasses.replace(config, scores=("gbc",)))
+    assert scores.named("gbc").TITLE in capsys.readouterr().out  # a score that the user names is printed
 
     run("good", "other", "random")
     assert measured == ["good", "other", "random"]  # a second time nothing is measured

@@ -12,7 +12,7 @@ from tljax.screen.setting import Setting
 from tljax.screen.summary import Figure, Summary
 
 PRINTED_WIDTH = 140  # characters, if the output is not a terminal
-SHOWN = ("linear_probe", "knn", "nleep", "logme")
+SHOWN = ("linear_probe", "knn", "nleep", "logme")  # always; other scores only if the user names them
 
 
 def show(found: Summary, setting: Setting, config: ScreenConfig) -> None:
@@ -20,7 +20,8 @@ def show(found: Summary, setting: Setting, config: ScreenConfig) -> None:
     console = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH, highlight=False)
     folds = len(setting.folds)
     title = f"{setting.data.card.title}: {len(setting.data)} images of {setting.data.images.shape[1]} px, {folds} folds"
-    shown = [name for name in SHOWN if any(score == name for _, score in found.figures)]
+    computed = {score for _, score in found.figures}
+    shown = [name for name in dict.fromkeys((*SHOWN, *config.scores)) if name in computed]
     cost = {row[0]: dict(zip(found.tables["cost"][0], row, strict=True)) for row in found.tables["cost"][1]}
     best = {row[0]: row[1] for row in found.tables["layers"][1] if row[-1]}
     titles = [scores.named(name).TITLE for name in shown]
