@@ -106,7 +106,7 @@ def test_of_several_archives_one_must_be_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("knee", "cannot be downloaded by a program; get it from http"), ("kneee", "there is no archive 'kneee'")],
+    [("knee", "cannot be downloaded automatically; get it from http"), ("kneee", "there is no archive 'kneee'")],
 )
 def test_what_nobody_may_download_is_said(name, message):
     with pytest.raises(UserError, match=message):

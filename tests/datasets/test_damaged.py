@@ -88,7 +88,7 @@ def test_a_png_with_a_wrong_check_sum_or_without_its_end_is_refused():
     at = whole.index(b"IDAT")
     length = int.from_bytes(whole[at - 4 : at], "big")
     wrong = whole[: at + 4 + length] + b"\0\0\0\0" + whole[at + 8 + length :]
-    with pytest.raises(BadImage, match="the check sum of its chunk IDAT is wrong"):
+    with pytest.raises(BadImage, match="the checksum of its chunk IDAT is wrong"):
         decode_bytes(wrong)
     with pytest.raises(BadImage, match="it ends before its last chunk"):
         decode_bytes(whole[:-12])

@@ -178,7 +178,7 @@ def test_a_range_of_padding_does_not_take_part_in_the_stretch(tmp_path):
 
 def test_a_window_outside_all_values_is_refused(tmp_path):
     write_dicom(tmp_path / "image.dcm", DEEP, WindowCenter=30000, WindowWidth=10)
-    with pytest.raises(BadImage, match="is of one grey by its own window"):
+    with pytest.raises(BadImage, match="shows a single grey with its own window"):
         decode_file(tmp_path / "image.dcm")
 
 

@@ -66,7 +66,10 @@ def test_the_table_and_its_patients_are_known_in_any_case(own, column, capsys):
 def test_a_column_that_may_be_the_patient_is_asked_about(own, capsys):
     write_table(own, "file,label,patient_no\nTumor/Müller 1.PNG,1,1\nscans/b.jpeg,0,2\nc.tif,0,2\n")
     assert all(example.patient is None for example in task.examples(own))
-    assert "WARNING: labels.csv: is patient_no the patient? It is not read; call it patient" in capsys.readouterr().err
+    assert (
+        "WARNING: labels.csv: the column patient_no is not read; if it holds the patients, name it patient"
+        in capsys.readouterr().err
+    )
 
 
 def test_parts_of_a_split_go_by_their_usual_names(tmp_path):
@@ -85,7 +88,7 @@ def test_folders_inside_a_class_are_not_interpreted_as_patients_and_a_warning_sa
     write_images(tmp_path / label / f"patient {n} {label}" / "0.png" for label in ("cat", "dog") for n in range(2))
     found = list(task.examples(tmp_path))
     assert {(example.label, example.patient) for example in found} == {("cat", None), ("dog", None)}
-    assert "Folders inside the folder of a class, or around it, are not taken for patients" in capsys.readouterr().err
+    assert "Folders inside or around the folder of a class are not taken for patients" in capsys.readouterr().err
 
 
 def test_files_that_are_not_images_are_left_out_with_a_message(tmp_path, capsys):
@@ -94,7 +97,7 @@ def test_files_that_are_not_images_are_left_out_with_a_message(tmp_path, capsys)
         (tmp_path / "cat" / name).touch()
     assert len(list(task.examples(tmp_path))) == 2
     said = capsys.readouterr().err
-    assert "3 files are not images and are left out (2 .nii, 1 .docx), as cat/other.nii" in said
+    assert "3 files are not images and are left out (2 .nii, 1 .docx), e.g. cat/other.nii" in said
     assert "WARNING: images of these kinds are not read: 2 .nii; save them as PNG" in said
 
 

@@ -21,7 +21,7 @@ def own_table(root: Path, header: str, *lines: str) -> None:
 ALL = [f"{label}/{number}.png,{label}" for label in ("cat", "dog") for number in range(6)]
 BAD_TABLES = [
     ("file,class", ALL, "has no column label"),
-    ("file,label", ["cat/0.png"], "line 2: it has not as many fields"),
+    ("file,label", ["cat/0.png"], "line 2 does not have as many fields"),
     ("file,label", [*ALL, "cat/99.png,cat"], "line 14: there is no file 'cat/99.png'"),
     ("file,label", [*ALL, "../secret.png,cat"], "there is no file '../secret.png'"),
     ("file,label", ALL[:-1], r"dog/5.png and 0 more images have no line"),
@@ -31,11 +31,11 @@ BAD_TABLES = [
     (
         "file,label,patient",
         [*(f"{line},p1" for line in ALL[:-1]), f"{ALL[-1]},NaN"],
-        "dog/5.png has no patient but 'NaN'",
+        "dog/5.png has the patient 'NaN', which means unknown",
     ),
-    ("file,label,split", [f"{line},holdout" for line in ALL], "the split 'holdout' is none of"),
+    ("file,label,split", [f"{line},holdout" for line in ALL], "the split 'holdout' is not one of"),
     ("file,label,split", [f"{line},train" for line in ALL], "images for train, but none for val, test"),
-    ("file,label", [*ALL[:-1], "dog/5.PNG,dog"], "there is no file 'dog/5.PNG' in .*; is 'dog/5.png' meant"),
+    ("file,label", [*ALL[:-1], "dog/5.PNG,dog"], "there is no file 'dog/5.PNG' in .*; did you mean 'dog/5.png'"),
     ("file,label,Label", [f"{line},x" for line in ALL], r"2 columns of the label \(label, Label\); keep one"),
     (
         "file,label,patient,Patient_ID",
@@ -43,7 +43,7 @@ BAD_TABLES = [
         r"2 columns of the patient \(patient, Patient_ID",
     ),
     ("file,label", [*ALL[:-1], "dog/5.png,Dog"], "the classes Dog and dog differ in case only; give them one name"),
-    ("file,label", [line.replace(",dog", ",cat") for line in ALL], "holds the one class cat"),
+    ("file,label", [line.replace(",dog", ",cat") for line in ALL], "holds only the class cat"),
 ]
 
 
@@ -84,7 +84,7 @@ def test_a_table_in_a_subfolder_or_twice_is_refused(own):
 )
 def test_masks_are_not_counted_as_images(own, name):
     write_images([own / "cat" / name])
-    with pytest.raises(UserError, match=r"1 files of .*own are masks, as .* of 0.png: move them away"):
+    with pytest.raises(UserError, match=r"1 files of .*own are masks, such as .* of 0.png. Move them elsewhere"):
         load("folder", own)
 
 
@@ -102,7 +102,7 @@ def test_images_of_similar_names_are_no_masks(tmp_path):
     assert len(load("folder", tmp_path / "own")) == len(names)
     write_images([tmp_path / "own" / "masks" / "0.png"])
     with pytest.raises(
-        UserError, match=r"1 files of .* are masks, as .*masks/0.png of 0.png: .* list all images in a la"
+        UserError, match=r"1 files of .* are masks, such as .*masks/0.png of 0.png. .* list all images in a la"
     ):
         load("folder", tmp_path / "own")
     own_table(tmp_path / "own", "file,label", *(f"{name},{name[0]}" for name in [*names, "masks/0.png"]))
@@ -143,10 +143,10 @@ def test_images_outside_a_class_and_half_a_split_are_refused(own):
     (own / "stray.png").unlink()
     for part in ("train", "test"):
         write_images(own.parent / "split" / part / label / "0.png" for label in ("cat", "dog"))
-    with pytest.raises(UserError, match="has images for test, train, but none for val: move some there"):
+    with pytest.raises(UserError, match="has images for test, train, but none for val: move some"):
         load("folder", own.parent / "split")
     write_images([own.parent / "split" / "extra" / "0.png"])
-    with pytest.raises(UserError, match=r"extra is next to test, train: a class, or a part of a split"):
+    with pytest.raises(UserError, match=r"extra is next to test, train, so it is unclear whether"):
         load("folder", own.parent / "split")
     (own.parent / "split" / "extra").rename(own.parent / "split" / "val")
     with pytest.raises(UserError, match=r"0.png is not in the folder of a class in train, val or test"):
@@ -157,14 +157,14 @@ def test_two_files_whose_names_show_the_same_letters_are_refused(own):
     """Both are `é.png`, once with the accent as a letter of its own; one of the two would be lost."""
     write_images([own / "cat" / "\u00e9.png", own / "cat" / "e\u0301.png"])
     own_table(own, "file,label", *ALL, "cat/\u00e9.png,cat")
-    with pytest.raises(UserError, match="have the same name, whose letters Unicode stores in two ways"):
+    with pytest.raises(UserError, match="have the same name, which is stored in two Unicode forms"):
         load("folder", own)
 
 
 @pytest.mark.parametrize("mark", [b"PK\3\4\x14", b"\xd0\xcf\x11\xe0"])
 def test_a_spreadsheet_that_is_called_a_table_is_named(own, mark):
     (own / "labels.csv").write_bytes(mark + bytes(100))
-    with pytest.raises(UserError, match="is a spreadsheet file in spite of its name"):
+    with pytest.raises(UserError, match="is a spreadsheet file despite its name"):
         load("folder", own)
 
 

@@ -75,7 +75,7 @@ def test_folders_without_an_image_are_named(tmp_path, capsys, split):
     (tmp_path / parts[-1] / "notes" / "read.txt").touch()
     assert set(labels(folder.examples(tmp_path)).values()) == {"cat", "dog"}
     said = "test/notes, train/fox" if split else "fox, notes"
-    assert f"WARNING: 2 folders hold no image and become no class: {said}" in capsys.readouterr().err
+    assert f"WARNING: 2 folders hold no image and are not classes: {said}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,6 @@ def test_a_set_of_medmnist_that_is_not_covered_is_described_rightly(tmp_path, ki
 def test_parts_of_a_split_inside_the_classes_are_refused_with_what_to_do(tmp_path):
     write_images(tmp_path / label / part / "0.png" for label in ("cat", "dog") for part in ("train", "test"))
     with pytest.raises(
-        UserError, match=r"cat and dog hold the parts of a split \(test, train\). Put the parts outside"
+        UserError, match=r"cat and dog hold the parts of a split \(test, train\). Make the parts the outer"
     ):
         list(folder.examples(tmp_path))

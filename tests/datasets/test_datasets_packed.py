@@ -54,7 +54,7 @@ def test_a_tar_that_writes_outside_its_folder_or_holds_links_is_refused(tmp_path
     (tmp_path / "link").symlink_to("/etc/passwd")
     with tarfile.open(tmp_path / "links.tar", "w") as archive:
         archive.add(tmp_path / "link", "cat/link.png")
-    with pytest.raises(UserError, match=r"holds cat/link.png, neither file nor folder"):
+    with pytest.raises(UserError, match=r"holds cat/link.png, which is neither a file nor a folder"):
         load("folder", tmp_path / "links.tar")
 
 
@@ -67,7 +67,7 @@ def test_a_zip_with_links_is_refused(tmp_path):
 def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archive_module, "MIN_BOMB_BYTES", 1 << 20)
     path = make_zip(tmp_path / "bomb.zip", "cat/0.png", "dog/0.png", content=b"\0" * (2 << 20))
-    with pytest.raises(UserError, match="a zip bomb; refused"):
+    with pytest.raises(UserError, match="decompression bomb"):
         load("folder", path)
 
 

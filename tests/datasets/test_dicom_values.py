@@ -142,7 +142,7 @@ def test_colours_of_16_bits_are_refused(tmp_path):
     header.Rows = header.Columns = 6
     header.PixelData = colours.tobytes()
     header.save_as(tmp_path / "a.dcm")
-    with pytest.raises(BadImage, match="colours of 16 bits; 8 bits a channel are read"):
+    with pytest.raises(BadImage, match="colours of 16 bits; only 8 bits per channel are read"):
         decode_file(tmp_path / "a.dcm")
 
 

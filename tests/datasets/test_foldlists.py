@@ -116,9 +116,9 @@ def test_folders_above_those_of_the_data_do_not_matter(tmp_path, root):
 
 
 def test_a_path_that_may_be_several_images_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"im.png may be any of a/im.png, b/im.png; list it with its folder"):
+    with pytest.raises(UserError, match=r"im.png may be any of a/im.png, b/im.png; write it with its folder"):
         joined(tmp_path, named(["a/im.png", "b/im.png"]), ["im.png", "b/im.png"])
-    with pytest.raises(UserError, match=r"x.png may be any of x.jpg, x.tif; list it with its folder and suffix"):
+    with pytest.raises(UserError, match=r"x.png may be any of x.jpg, x.tif; write it with its folder and suffix"):
         joined(tmp_path, named(["x.jpg", "x.tif"]), ["x.png", "x.jpg"])
 
 

@@ -142,9 +142,9 @@ def test_groups_are_components_of_duplicates_and_patients():
 
 def test_duplicates_cannot_be_grouped_where_the_parts_are_given(tmp_path):
     given = toy([0, 1] * 3, splits=["train", "train", "val", "val", "test", "test"])
-    with pytest.raises(UserError, match="brings its own train, val and test, which --group-duplicates cannot change"):
+    with pytest.raises(UserError, match="its own train, val and test parts, which --group-duplicates cannot change"):
         make_folds(given, group_duplicates=True)
-    with pytest.raises(UserError, match="--group-duplicates makes its own folds, and --folds-dir"):
+    with pytest.raises(UserError, match="--group-duplicates makes its own folds, but --folds-dir"):
         fold_of(toy([0, 1] * 30), 1, folds_dir=tmp_path, group_duplicates=True)
 
 

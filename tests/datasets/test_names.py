@@ -65,13 +65,13 @@ def table(root, rows, header=("file", "label")):
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "NA", "n/a", "null", "-", "?", "N/A\u200b", "#N/A", "<NA>"])
 def test_a_label_that_means_unknown_is_no_class(tmp_path, label):
-    with pytest.raises(UserError, match=r"labels.csv, line 3: 1.png has no label but"):
+    with pytest.raises(UserError, match=r"labels.csv, line 3: 1.png has the label .*, which means unknown"):
         table(tmp_path, [("cat",), (label,), ("dog",)])
 
 
 def test_a_folder_whose_name_means_unknown_is_no_class(tmp_path):
     write_images(tmp_path / label / "0.png" for label in ("cat", "NA"))
-    with pytest.raises(UserError, match="a class called 'NA' says that there is none"):
+    with pytest.raises(UserError, match="the class name 'NA' means unknown"):
         list(task.examples(tmp_path))
 
 
@@ -88,7 +88,7 @@ def test_labels_and_patients_that_are_one_are_refused_by_name(tmp_path, one, oth
         table(tmp_path / "labels", [(one,), (other,), ("else",)])
     assert ascii(one)[1:-1] in str(error.value) and ascii(other)[1:-1] in str(error.value)
     rows = [("cat", one), ("dog", other), ("cat", "else")]
-    with pytest.raises(UserError, match=f"the patients .* differ in {how}.* only; write one patient in one way"):
+    with pytest.raises(UserError, match=f"the patients .* differ in {how}.* only; write each patient in one way"):
         table(tmp_path / "patients", rows, ("file", "label", "patient"))
 
 
@@ -148,8 +148,8 @@ def test_fold_lists_may_be_written_in_many_ways(tmp_path, train):
         ("path,class\na.png,0\n".encode("utf-16-le"), r"train_fold1.csv is not text in UTF-8 \(it holds zero bytes"),
         (b"", r"train_fold1.csv is empty; a header with path is expected"),
         (b"\n\n", r"train_fold1.csv is empty"),
-        (b"path,class\na.png,0,1\n", r"train_fold1.csv, line 2: it has not as many fields"),
-        (b"sep=;\npath;class\na.png\n", r"train_fold1.csv, line 3: it has not as many fields"),
+        (b"path,class\na.png,0,1\n", r"train_fold1.csv, line 2 does not have as many fields"),
+        (b"sep=;\npath;class\na.png\n", r"train_fold1.csv, line 3 does not have as many fields"),
         (b"file,class\na.png,0\n", r"train_fold1.csv has no column path; it has file, class"),
         (b'path,class\n"a.png,0\n', r"train_fold1.csv, line .* not a CSV file"),
     ],

@@ -9,12 +9,12 @@ _UNKNOWN = "unrecognized arguments: "  # argparse's own words
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are one message, which names the option nearest to a mistyped one."""
+    """An argument parser that reports a mistake as one message, with the option nearest to a mistyped one."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises UserError for a message of argparse."""
+        """Raises UserError with a message of argparse."""
         if message.startswith(_UNKNOWN):
             first, *_ = message.removeprefix(_UNKNOWN).split()
-            message = f"nothing takes the argument {first!r}{did_you_mean(first, self._option_string_actions)}"
+            message = f"unknown argument {first!r}{did_you_mean(first, self._option_string_actions)}"
         stop = "" if message.endswith("?") else "."
         raise UserError(f"{message}{stop} See: {self.prog} --help")

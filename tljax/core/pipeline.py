@@ -45,9 +45,10 @@ def stream(
         images, labels, mask = (jax.make_array_from_process_local_data(spread(mesh), part) for part in batch)
         return images, labels, mask
 
-    coming = next(batches, None)
-    ahead = None if coming is None else place(coming)
-    while ahead is not None:
-        current, coming = ahead, next(batches, None)
-        ahead = None if coming is None else place(coming)  # copied during the computation of the current batch
-        yield current
+    ahead = None
+    for batch in batches:
+        current, ahead = ahead, place(batch)  # copied to the devices while the current batch is computed
+        if current is not None:
+            yield current
+    if ahead is not None:
+        yield ahead

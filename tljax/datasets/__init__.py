@@ -3,8 +3,6 @@
 A task that needs no archive holds `examples(image_size)` instead.
 """
 
-import importlib
-import pkgutil
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
+from tljax.core import plugins
 from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
 from tljax.datasets import archives, cache_folders, store, tasks
@@ -66,7 +65,7 @@ def load(
                     prepare(task, data_dir, folder, target, size, progress)
     except OSError as error:  # a full disk, no permission
         raise UserError(
-            f"{name} cannot be prepared ({' '.join(str(error).split())}); fix that and try again (the cache is "
+            f"{name} cannot be prepared ({' '.join(str(error).split())}); fix this and try again (the cache is "
             f"{cache_home(cache_dir)}; --cache-dir names another)"
         ) from error
     return _open(task.CARD, target, skip_bad)
@@ -110,9 +109,8 @@ def _find_duplicates(folder: Path, progress: bool) -> list[DuplicatePair]:
 
 @cache
 def _tasks() -> dict[str, ModuleType]:
-    files = [file.name for file in pkgutil.iter_modules(tasks.__path__) if file.name[0] != "_"]
-    modules = (importlib.import_module(f"{tasks.__name__}.{file}") for file in files)
-    return {module.CARD.name: module for module in modules}
+    found = plugins.find(tasks.__name__, tasks.__path__)
+    return {module.CARD.name: module for module in found.values() if hasattr(module, "CARD")}
 
 
 def _task(name: str) -> ModuleType:

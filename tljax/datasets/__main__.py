@@ -12,7 +12,7 @@ from rich.text import Text
 from tljax import datasets
 from tljax.core.arguments import Parser
 from tljax.core.config import DatasetsConfig, parse
-from tljax.core.errors import UserError, first_few, run_command
+from tljax.core.errors import SHOWN, UserError, first_few, run_command
 from tljax.core.files import write_csv
 from tljax.core.progress import output
 from tljax.datasets import Dataset, archives
@@ -22,11 +22,9 @@ from tljax.datasets.duplicate_images import DuplicatePair
 from tljax.datasets.folds import make_folds, read_folds
 from tljax.datasets.leakage import COLUMNS, Leak, find_leaks, leak_rows, patients_in_several_classes
 
-SHOWN = 5
-
 
 def main() -> None:
-    """Run `get` if it is the first argument; else list the tasks, or check one."""
+    """Downloads an archive if the first argument is `get`; otherwise lists the tasks, or checks one."""
     if sys.argv[1:2] == ["get"]:
         get(sys.argv[2:])
         return
@@ -68,7 +66,7 @@ def get(arguments: list[str]) -> None:
     name, known = options.name, archives.archives()
     if name not in known and name in datasets.names() and datasets.card(name).needs_archive:
         raise UserError(
-            f"{name} cannot be downloaded by a program; get it from {datasets.card(name).source}, and give it with "
+            f"{name} cannot be downloaded automatically; get it from {datasets.card(name).source}, and give it with "
             "--data-dir"
         )
     place = archives.get(name, options.cache_dir)
@@ -82,7 +80,7 @@ def find_divisions(dataset: Dataset, folds_dir: Path | None, group_duplicates: b
     if group_duplicates and (folds_dir or dataset.splits):
         given = f"--folds-dir {folds_dir}" if folds_dir else "the archive's own split"
         raise UserError(
-            f"--group-duplicates makes its own folds, and {given} gives other folds; leave out one of the two"
+            f"--group-duplicates makes its own folds, but {given} gives other folds; leave out one of the two"
         )
     if folds_dir:
         return {f"folds of {folds_dir}": read_folds(folds_dir, dataset.card.name, dataset)}
@@ -136,7 +134,7 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
     if dataset.patients is None:
         output.print(f"{unit}s: unknown; folds cannot keep them apart")
     elif unit != "slide" and (several := patients_in_several_classes(dataset)):  # a tumour fills a part of its slide
-        output.print(f"{unit}s in more than one class: {len(several)}, as {first_few(several)}; are the labels right?")
+        output.print(f"{unit}s in several classes: {len(several)} ({first_few(several)}); check their labels")
 
 
 def show_duplicates(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:

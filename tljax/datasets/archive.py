@@ -1,4 +1,4 @@
-"""Opens the archive that a user names: a folder, or packed files, which are unpacked without trusting them."""
+"""Opens the archive that a user names: a folder, or packed files, which are checked before they are unpacked."""
 
 import contextlib
 import gzip
@@ -22,8 +22,8 @@ MIN_BOMB_BYTES = 1 << 30  # below this size a large ratio is harmless
 ZIP_SUFFIXES = (".zip", ".npz")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_SUFFIXES = (*ZIP_SUFFIXES, *TAR_SUFFIXES, ".gz")
-READING_SUFFIXES = frozenset({".txt", ".md", ".pdf", ".html", ".htm", ".rtf", ".docx", ".url", ".rst"})
-READING = ("README", "LICENSE", "LICENCE", "COPYING", "CITATION", "NOTICE", "CHANGELOG")
+DOCUMENT_SUFFIXES = frozenset({".txt", ".md", ".pdf", ".html", ".htm", ".rtf", ".docx", ".url", ".rst"})
+DOCUMENTS = ("README", "LICENSE", "LICENCE", "COPYING", "CITATION", "NOTICE", "CHANGELOG")
 VOLUME_SUFFIXES = frozenset({".npy", ".h5"})
 UTF8_FLAG = 1 << 11  # of a zip's member
 WINDOWS = 0  # in the zip's own numbering of systems
@@ -31,7 +31,7 @@ GZIP_BLOCK = 16 << 20
 
 
 def listing_hash(data_dir: Path) -> str:
-    """Returns a hash that identifies the archive: of names, sizes and times of its files, not of its place."""
+    """Returns a hash of the names, sizes and times of the archive's files. Its location does not matter."""
     paths = list_files(data_dir) if data_dir.is_dir() else [data_dir]
     digest = hashlib.sha256()
     for path in paths:
@@ -43,8 +43,7 @@ def listing_hash(data_dir: Path) -> str:
 def open_archive(data_dir: Path, scratch: Path, *, progress: bool = False) -> Path:
     """Returns the folder of the archive: `data_dir`, or the folder in `scratch` into which it was completely unpacked.
 
-    A folder of downloads (packed files, possibly with tables) is unpacked, too, and so are gzipped files inside a
-    packed file.
+    The packed files in a folder of downloads are unpacked, too, and so are gzipped files inside packed files.
     """
     packed = _packed_files(data_dir)
     if not packed:
@@ -84,23 +83,23 @@ def _packed_files(data_dir: Path) -> list[Path]:
     files = list_files(data_dir)
     packed = [path for path in files if path.name.lower().endswith(PACKED_SUFFIXES)]
     if packed and any(path.suffix.lower() in VOLUME_SUFFIXES or is_image(path) for path in files):
-        print(f"{packed[0]} stays packed, as there are unpacked data in {data_dir}", file=sys.stderr)
+        print(f"{packed[0]} is not unpacked, because {data_dir} also holds unpacked data", file=sys.stderr)
         return []
     return packed
 
 
 def _unwrapped(folder: Path) -> Path:
-    """Returns the folder or, if it only holds one folder and read-me files, that folder."""
+    """Returns the folder or, if it holds only one folder and documents, that folder."""
     while True:
         below = [path for path in folder.iterdir() if not is_hidden(path.name)]
-        others = [path for path in below if path.is_dir() or not _is_for_reading(path)]
+        others = [path for path in below if path.is_dir() or not _is_document(path)]
         if len(others) != 1 or not others[0].is_dir():
             return folder
         folder = others[0]
 
 
-def _is_for_reading(path: Path) -> bool:
-    return path.suffix.lower() in READING_SUFFIXES or (not path.suffix and path.name.upper().startswith(READING))
+def _is_document(path: Path) -> bool:
+    return path.suffix.lower() in DOCUMENT_SUFFIXES or (not path.suffix and path.name.upper().startswith(DOCUMENTS))
 
 
 def _is_gzip(path: Path) -> bool:
@@ -144,7 +143,10 @@ def _unpack_gzip(path: Path, target: Path) -> None:
         while block := source.read(GZIP_BLOCK):
             file.write(block)
             if file.tell() > limit:
-                raise UserError(f"{path} grows beyond {limit:,} bytes: a bomb; refused")
+                raise UserError(
+                    f"{path} unpacks to more than {limit:,} bytes: it may be a decompression bomb; if you trust it, "
+                    f"unpack it yourself"
+                )
 
 
 def _unpack_zip(archive: zipfile.ZipFile, target: Path, source: Path) -> None:
@@ -176,15 +178,18 @@ def _readable(name: str) -> str:
 
 def _unpack_tar(archive: tarfile.TarFile, target: Path, source: Path) -> None:
     members = archive.getmembers()
-    strange = next((member for member in members if not (member.isfile() or member.isdir())), None)
-    if strange:
-        raise UserError(f"{source} holds {strange.name}, neither file nor folder; unpack it yourself and look at it")
+    special = next((member for member in members if not (member.isfile() or member.isdir())), None)
+    if special:
+        raise UserError(
+            f"{source} holds {special.name}, which is neither a file nor a folder; unpack it yourself, look at it and "
+            f"give the folder"
+        )
     _check(((member.name, member.size) for member in members), source, target)
     archive.extractall(target, filter="data")
 
 
 def _check(members: Iterable[tuple[str, int]], source: Path, target: Path) -> None:
-    """Refuses names that lead outside the archive, and archives that grow suspiciously or exceed the disk."""
+    """Raises `UserError` for names that lead outside the archive, lost files, bombs, and a full disk."""
     total, seen = 0, set()
     for name, size in members:
         path = PurePosixPath(name.replace("\\", "/"))
@@ -202,7 +207,10 @@ def _check(members: Iterable[tuple[str, int]], source: Path, target: Path) -> No
             )
         total += size
     if total > MIN_BOMB_BYTES and total > MAX_RATIO * source.stat().st_size:
-        raise UserError(f"{source} would grow from {source.stat().st_size:,} to {total:,} bytes: a zip bomb; refused")
+        raise UserError(
+            f"{source} would grow from {source.stat().st_size:,} to {total:,} bytes: it may be a decompression bomb; "
+            f"if you trust it, unpack it yourself and give the folder"
+        )
     free = shutil.disk_usage(target).free
     if total > free:
         raise UserError(

@@ -1,8 +1,8 @@
 """Writes and reads every task as a TFDS data set, without tensorflow.
 
-It keeps the images as they are in the archive (PNG and JPEG byte for byte, everything else as a lossless PNG by the
-rules of `decode`), so that the archive is needed once and any image size can be made later. The result is a standard
-TFDS data set in ArrayRecord files: `tfds.builder_from_directory(...)` opens it.
+PNG and JPEG images are kept byte for byte; all others become lossless PNGs by the rules of `decode`. The archive is
+therefore needed only once, and every image size can be made later. The result is a standard TFDS data set in
+ArrayRecord files, which `tfds.builder_from_directory(...)` opens.
 """
 
 import contextlib
@@ -135,7 +135,7 @@ def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Exa
     builder = TaskBuilder(card, classes, kept, partial)
     try:
         builder.prepare()
-    except RuntimeError as error:  # how the writer reports a full disk
+    except RuntimeError as error:  # the writer reports a full disk in this way
         raise OSError(error) from error
     (partial / "skipped.json").write_text(json.dumps(skipped), encoding="utf-8")
     partial.rename(folder)
@@ -145,7 +145,10 @@ def write(folder: Path, card: Card, classes: tuple[str, ...], examples: list[Exa
 def _convert(
     examples: list[Example], folder: Path, title: str, progress: bool
 ) -> tuple[list[Path | None], dict[str, str]]:
-    """Yields one file to copy per example: the archive's own, or a PNG that is written to `folder`."""
+    """Returns the file to copy of each example: the archive's own, or a PNG that is written to `folder`.
+
+    It is None for images that cannot be used. The dictionary has their names and the reasons.
+    """
     skipped = {}
 
     def convert(index: int) -> Path | None:

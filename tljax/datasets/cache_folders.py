@@ -37,7 +37,7 @@ def version_of(card: Card) -> str:
 
 
 def prepared(card: Card, cache_dir: str | Path | None = None) -> list[Path]:
-    """Returns the folders of a task that the current rules prepared, in any image size; one per archive."""
+    """Returns the folders of a task that the current rules prepared, in any image size: one for each archive."""
     root, found = cache_home(cache_dir) / card.name, {}
     for version in reversed(_versions(card)):  # the current name is preferred to the old one
         for folder in root.glob(f"*{version}"):
@@ -75,7 +75,7 @@ def folder_of(card: Card, data_dir: str | Path | None, cache_dir: str | Path | N
 
 
 def source_hint(card: Card) -> str:
-    """Says where to get the archive of a task."""
+    """Returns where to get the archive of a task, for messages."""
     names = archives.of_task(card.name)
     if not names:
         return f"get it from {card.source}"
@@ -84,6 +84,6 @@ def source_hint(card: Card) -> str:
 
 
 def _versions(card: Card) -> list[str]:
-    """Returns the current version, and its name in 0.1.0."""
+    """Returns the current version and, if its pixels are those of 0.1.0, its name there."""
     present = version_of(card)
     return [present, LEGACY[card.name]] if present == LEGACY_VERSION and card.name in LEGACY else [present]

@@ -15,10 +15,11 @@ Pixels = Path | Callable[[], np.ndarray]
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a task before its archive is opened.
+    """The facts about a task that are known before its archive is opened.
 
-    `classes` is empty if the archive decides. `images`, `image_size` and `batch_size` are those of the paper.
-    `grouped_by` is what the paper kept together in a fold. `unit` is what `patients` holds.
+    `classes` is empty if the archive defines them. `images`, `image_size` and `batch_size` are those of the paper.
+    `grouped_by` says whether the paper kept the images of a patient in one part of a fold. `unit` says what
+    `Dataset.patients` names.
     """
 
     name: str

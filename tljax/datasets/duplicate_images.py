@@ -1,7 +1,7 @@
 """Finds duplicate images: the same pixels, or the same picture flipped, resized or compressed again.
 
 Near-duplicates are found by a perceptual hash (imagehash's pHash of 256 bits) of every thumbnail and of its flips, and
-kept if the thumbnails also agree pixel by pixel. Ultrasound images of one organ in two patients do not.
+kept if the thumbnails also agree pixel by pixel. Ultrasound images of the same organ of two patients do not agree.
 """
 
 import functools

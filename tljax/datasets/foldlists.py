@@ -1,4 +1,4 @@
-"""Joins the paths of fold lists that were written elsewhere to the images of a data set, exactly or not at all."""
+"""Reads fold lists that were written elsewhere, and finds the image of each path exactly or not at all."""
 
 import re
 import unicodedata
@@ -23,8 +23,8 @@ FINDING = re.compile(r"#\d+$")  # several findings in one image are separate row
 class Names:
     """Finds images by paths that were written on another machine.
 
-    The file's name must be the same, except for an image's suffix (`.png` for `.dcm`). If the images are known by their
-    folders, too, all folders that both names state must be the same.
+    The file's name must be the same, except for an image's suffix (`.png` for `.dcm`). Folders that both names state
+    must be the same.
     """
 
     def __init__(self, files: Sequence[str]):
@@ -41,7 +41,8 @@ class Names:
         wanted = _parts(path)
         files = [parts for parts in self._of_stem.get(_stem(wanted[-1]), []) if _agree(parts[:-1], wanted[:-1])]
         ranks = [(parts[-1] == wanted[-1], min(len(parts), len(wanted)), parts == wanted) for parts in files]
-        return [self._rows[parts] for parts, rank in zip(files, ranks, strict=True) if rank == max(ranks)]
+        best = max(ranks, default=None)
+        return [self._rows[parts] for parts, rank in zip(files, ranks, strict=True) if rank == best]
 
     def elsewhere(self, path: str) -> list[tuple[str, ...]]:
         """Returns files of that name in other folders."""
@@ -80,12 +81,12 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
             files = names.find(path)
             if len(files) > 1:
                 meant = first_few(_named(files, dataset))
-                raise UserError(f"{place}: {path} may be any of {meant}; list it with its folder and suffix")
+                raise UserError(f"{place}: {path} may be any of {meant}; write it with its folder and suffix")
             if not files:
                 missing.append(path)
                 continue
             rows = [row for row in files[0] if row < len(dataset)]
-            if not rows:  # it is unreadable, and --skip-bad left it out
+            if not rows:  # --skip-bad left out this unreadable image
                 continue
             row = max(rows, key=lambda row: (row not in listed, _is_class(dataset, row, label)))
             if listed.get(row, part) != part:

@@ -18,10 +18,10 @@ from tljax.datasets.leakage import refuse_shared_patients
 __all__ = ["FOLDS", "PARTS", "Fold", "fold_of", "load", "load_data", "make_folds", "read_fold", "read_folds"]
 
 FOLDS = 5
-HELD_OUT = 4  # into how many parts the paper's rule divides the patients that a fold holds out: 3 test, 1 validation
+HELD_OUT = 4  # parts of the patients that a fold of the paper's rule holds out: 3 for testing, 1 for validation
 PAPER_SEED = 2  # the authors' random_state
 RULES = {"paper": "paper", "grouped": "grouped", "honest": "grouped"}  # honest: an old name, still accepted
-GROUPED_HINT = "the grouped rule may do (--folds grouped)"
+GROUPED_HINT = "the grouped rule may work (--folds grouped)"
 
 Groups = Int64[np.ndarray, " n"] | None
 
@@ -43,8 +43,8 @@ def make_folds(dataset: Dataset, rule: str = "paper", *, group_duplicates: bool 
     if dataset.splits is not None:
         if group_duplicates:
             raise UserError(
-                f"{dataset.card.name} brings its own train, val and test, which --group-duplicates cannot change; "
-                f"leave one of the two out"
+                f"{dataset.card.name} has its own train, val and test parts, which --group-duplicates cannot change; "
+                f"leave out this option"
             )
         parts = np.array(dataset.splits)
         folds = [Fold(*(np.flatnonzero(parts == part) for part in PARTS))]
@@ -83,11 +83,11 @@ def load_data(config: TrainConfig, *, progress: bool = False) -> Dataset:
     card = datasets.card(config.dataset)
     if config.data_dir and not card.needs_archive:
         raise UserError(
-            f"{config.dataset} is generated and reads no --data-dir {config.data_dir}; is --dataset folder meant?"
+            f"{config.dataset} is generated and reads no --data-dir {config.data_dir}; did you mean --dataset folder?"
         )
     if config.data_dir is None and not card.classes:
         raise UserError(
-            f"--dataset {config.dataset}: give its images with --data-dir; those prepared before may be others"
+            f"--dataset {config.dataset}: give its images with --data-dir, because those prepared earlier may be others"
         )
     return datasets.load(
         config.dataset,
@@ -113,7 +113,7 @@ def fold_of(
     """
     if folds_dir is not None and group_duplicates:
         raise UserError(
-            f"--group-duplicates makes its own folds, and --folds-dir {folds_dir} lists other folds; "
+            f"--group-duplicates makes its own folds, but --folds-dir {folds_dir} lists other folds; "
             "leave out one of the two"
         )
     folds = make_folds(dataset, rule, group_duplicates=group_duplicates) if folds_dir is None else []
@@ -138,8 +138,8 @@ def _paper_folds(dataset: Dataset, together: Groups) -> Iterator[Fold]:
     if dataset.card.grouped_by == "patient" and groups is not None:
         if (patients := len(np.unique(groups))) < FOLDS * HELD_OUT:
             raise UserError(
-                f"the paper's rule needs at least {FOLDS * HELD_OUT} patients, {HELD_OUT} to hold out in every fold; "
-                f"there are {patients}; {GROUPED_HINT}"
+                f"the paper's rule needs at least {FOLDS * HELD_OUT} patients, {HELD_OUT} to hold out in every fold, "
+                f"but there are {patients}; {GROUPED_HINT}"
             )
         groups = groups if together is None else together
         fold_of = _group_kfold(groups, FOLDS)
@@ -186,8 +186,8 @@ def _describe_too_small(dataset: Dataset) -> str:
     count = int((dataset.labels == least).sum())
     return (
         f"{len(dataset)} images, {count} of them of the class {dataset.card.classes[least]}, are too few for {FOLDS} "
-        f"folds by this rule: the paper's rule needs about 25 images of every class; "
-        f"the grouped rule needs 10 (--folds grouped)"
+        f"folds by this rule: the paper's rule needs about 25 images of every class, and the grouped rule "
+        f"(--folds grouped) about 10"
     )
 
 
@@ -211,7 +211,9 @@ def _check_counts(dataset: Dataset) -> None:
     counts = np.bincount(dataset.labels, minlength=len(dataset.card.classes))
     for name, count in zip(dataset.card.classes, counts, strict=True):
         if count < FOLDS:
-            raise UserError(f"the class {name} has {count} images, fewer than the {FOLDS} folds; add images or drop it")
+            raise UserError(
+                f"the class {name} has {count} images, fewer than the {FOLDS} folds; add images, or remove the class"
+            )
     unit = dataset.card.unit
     if dataset.patients is not None and (patients := len(set(dataset.patients))) < 2 * FOLDS:
         raise UserError(f"{patients} {unit}s are too few for {FOLDS} folds that keep {unit}s apart")

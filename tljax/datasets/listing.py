@@ -15,10 +15,10 @@ MAX_DEPTH = 3  # how far a task's folders may be below the given one
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Returns all files under `folder`, sorted; hidden ones and those of the system are left out, links are followed.
+    """Returns all files under `folder`, sorted, without hidden files and those of the system. Follows links.
 
-    Raises `UserError` if one cannot be read, is not a file, has no UTF-8 name, or is a broken link, and if a link makes
-    a folder appear twice.
+    Raises `UserError` if a file cannot be read, is not a regular file, has a name that is not UTF-8, or is a broken
+    link, and if a link makes a folder appear twice.
     """
     found: list[Path] = []
     place_of = {folder.resolve(): folder}
@@ -39,7 +39,7 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def list_folders(folder: Path, depth: int) -> list[Path]:
-    """Returns the folders below `folder`, at most so many levels deep, sorted; those of the system are left out."""
+    """Returns the folders up to `depth` levels below `folder`, sorted, without those of the system."""
     if not depth:
         return []
     below = [path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)]
@@ -65,7 +65,7 @@ def check_file(path: Path) -> None:
 
 
 def files_in(folder: Path, suffix: str) -> list[Path]:
-    """Returns the files of one suffix in a folder. Raises UserError if there are none: the archive is incomplete."""
+    """Returns the files in a folder that have this suffix. Raises `UserError` if there are none."""
     found = [path for path in list_files(folder) if path.suffix.lower() == suffix]
     if not found:
         raise UserError(f"{folder} holds no {suffix} file. Is the archive completely unpacked?")
@@ -73,7 +73,10 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
 
 
 def find_folder(archive: Path, task: str, *names: str) -> Path:
-    """Returns the shallowest folder at or below `archive` with all `names` (or paths). Raises `UserError` if none."""
+    """Returns the shallowest folder, at or below `archive`, that holds all `names`, which may be paths.
+
+    Raises `UserError` if there is none.
+    """
     best: tuple[int, list[str], Path] = (0, list(names), archive)
     for folder in _folders(archive):
         missing = [name for name in names if not (folder / name).exists()]
@@ -97,14 +100,14 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def without_copies(paths: Iterable[Path]) -> list[Path]:
-    """Keeps the shallowest of files with the same name: some archives hold their folder twice, one inside the other.
+    """Returns the shallowest of the files with the same name: some archives hold a folder twice, one in the other.
 
     Raises `UserError` if two files of the same name differ in size.
     """
     kept: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         if kept.setdefault(path.name, path).stat().st_size != path.stat().st_size:
-            raise UserError(f"{kept[path.name]} and {path} have the same name but differ; keep the one that is meant")
+            raise UserError(f"{kept[path.name]} and {path} have the same name but differ; keep the right one")
     return sorted(kept.values())
 
 

@@ -1,4 +1,4 @@
-"""Compares names of classes and patients: which names are the same, and which mean that nothing is known.
+"""Compares the names of classes and patients: which names are the same, and which mean that nothing is known.
 
 The same rule applies to labels, patients and fold lists.
 """

@@ -1,4 +1,4 @@
-"""Prepares a task: converts its archive once to a TFDS data set, and that to a store of pixels per image size."""
+"""Prepares a task: converts its archive to a TFDS data set, once, and this to a store of pixels for each image size."""
 
 import shutil
 import sys
@@ -75,8 +75,8 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
         raise UserError(f"{data_dir}: unknown class {', '.join(unknown)}; {card.name} has {', '.join(classes)}")
     if len(classes) < 2:
         raise UserError(
-            f"{data_dir} holds the one class {', '.join(classes)}; at least two are needed "
-            f"(if {', '.join(classes)} holds the folders of the classes, give it with --data-dir)"
+            f"{data_dir} holds only the class {classes[0]}, but at least two are needed (if {classes[0]} holds the "
+            f"folders of the classes, give that folder with --data-dir)"
         )
     seen = set()
     for example in examples:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-SIDE = 64  # of a thumbnail; what the perceptual hash shrinks to by itself
+SIDE = 64  # of a thumbnail: the size to which the perceptual hash reduces an image
 DIGEST_BYTES = 16
 ROWS = 256  # of an image that are hashed at a time
 SIGNATURE = np.dtype([("digest", np.uint8, DIGEST_BYTES), ("thumbnail", np.uint8, (SIDE, SIDE))])
@@ -28,5 +28,5 @@ def _digest(image: Image.Image) -> UInt8[np.ndarray, " bytes"]:
 
 
 def _thumbnail(image: Image.Image) -> UInt8[np.ndarray, "side side"]:
-    averaged = image.convert("L") if image.mode == "1" else image  # of two values there is no mean
+    averaged = image.convert("L") if image.mode == "1" else image  # two values cannot be averaged
     return np.asarray(averaged.resize((SIDE, SIDE), Image.Resampling.BILINEAR).convert("L"))

@@ -161,7 +161,7 @@ def _join(partial: Path, blocks: list[range], source: Source, size: int) -> None
 
 
 def open_store(folder: Path) -> Store:
-    """Opens a finished store: the pixels memory-mapped and read-only."""
+    """Opens a finished store. Its pixels are memory-mapped and read-only. Raises `UserError` if it is damaged."""
     try:
         content = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
         images = np.load(folder / "images.npy", mmap_mode="r")

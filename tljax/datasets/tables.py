@@ -1,4 +1,4 @@
-"""Reads the CSV files of an archive strictly: errors name a missing file or column."""
+"""Reads the CSV files of an archive strictly: each mistake is an error that names the file and the line."""
 
 import codecs
 import csv
@@ -18,11 +18,18 @@ DELIMITER_LINE = re.compile(r'"?sep=(.)"?[ ]*\r?\n', re.IGNORECASE)
 def read_table(
     path: Path, columns: Sequence[str], aliases: Mapping[str, str] | None = None
 ) -> list[tuple[int, dict[str, str]]]:
-    """Returns the rows of a CSV file, each with the number of its (last) line; all values are text, stripped.
+    """Returns the rows of a CSV file, each with the number of its last line. All values are text without outer spaces.
 
-    Fields are separated by commas, semicolons or tabs, or by what a first line `sep=;` states. Empty rows are left out.
-    The `columns` are required. Their case and that of the `aliases` (lower case: the column's name) does not matter.
-    Raises `UserError` if the file or one of `columns` is missing, or if a row has another number of fields.
+    Fields are separated by commas, semicolons or tabs, or by the character that a first line such as `sep=;` states.
+    Empty rows are left out.
+
+    Args:
+        columns: the required columns; their case does not matter.
+        aliases: other names of columns, in lower case, and the names under which they are returned.
+
+    Raises:
+        UserError: the file or one of `columns` is missing, a row has another number of fields, or the file is not
+            text in UTF-8 or UTF-16.
     """
     known = {name.lower(): name for name in columns} | dict(aliases or {})
     text = _read(path)
@@ -49,12 +56,12 @@ def read_table(
     rows = [(line, row) for line, row in rows if not _is_empty(row)]
     for line, row in rows:
         if None in row or None in row.values():
-            raise UserError(f"{path}, line {line}: it has not as many fields as the header ({len(header)})")
+            raise UserError(f"{path}, line {line} does not have as many fields as the header ({len(header)})")
     return [(line, {name: value.strip() for name, value in row.items()}) for line, row in rows]
 
 
 def _read(path: Path) -> str:
-    """Returns the text of a file in UTF-8 or, with its mark, UTF-16, as spreadsheets save "Unicode text"."""
+    """Returns the text of a file in UTF-8, or in UTF-16 with a byte order mark (the "Unicode text" of spreadsheets)."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
@@ -62,7 +69,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
     if content.startswith(SPREADSHEETS):
-        raise UserError(f"{path} is a spreadsheet file in spite of its name; save the table as CSV in UTF-8")
+        raise UserError(f"{path} is a spreadsheet file despite its name; save the table as CSV in UTF-8")
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         text = content.decode(encoding)

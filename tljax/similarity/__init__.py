@@ -7,19 +7,18 @@ The file defines `measure(pair) -> Measurement`, which must be jittable, and may
     corrected(value, chance, rank1, rank2) -> float   # the value without the bias of few samples
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 
+from tljax.core import plugins
 from tljax.core.errors import require_known
 
 
 @cache
 def modules() -> dict[str, ModuleType]:
-    """Returns the module of every measure found in this folder, by name."""
-    found = {info.name: importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)}
+    """Returns the module of every measure, by name."""
+    found = plugins.find(__name__, __path__)
     return {name: module for name, module in sorted(found.items()) if hasattr(module, "measure")}
 
 

@@ -19,10 +19,10 @@ from tljax.core import devices
 from tljax.core.checkpoint import ResumePoint
 from tljax.core.config import TrainConfig
 from tljax.core.errors import Requeue, UserError
-from tljax.core.progress import Stopwatch, TrainingDisplay
 from tljax.core.signals import Termination
 from tljax.statistics import metrics
 from tljax.train import engine
+from tljax.train.display import Stopwatch, TrainingDisplay, traced
 from tljax.train.feed import Feed, make_feed
 from tljax.train.outcome import Predict, conclude, softmax
 from tljax.train.phases import Phase, Position, plan
@@ -107,7 +107,7 @@ def fit_phase(session: Session, phase: Phase, position: Position) -> tuple[Feed,
     feed = make_feed(setup.config.storage, graphs, recipe, kept, setup.data, setup.fold)
     session.display.phase(phase.scope, phase.epochs, position.epoch)
     for key, watch in _epochs(setup, phase, position):
-        with session.display.traced(writer.folder / "profile", setup.config.profile and position.epoch == 2):
+        with traced(writer.folder / "profile", setup.config.profile and position.epoch == 2):
             state, sums = feed.epoch(state, setup.fold.train, key)
             weights = engine.weights_of(state)
             sums, logits = jax.device_get((sums, feed.infer(weights, setup.fold.val)))  # the only wait of an epoch

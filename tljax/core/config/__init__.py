@@ -7,11 +7,11 @@ from tljax.core.config.parsing import load_config, parse, to_json
 from tljax.core.config.predict import PredictConfig
 from tljax.core.config.screen import ScreenConfig
 from tljax.core.config.study import SlurmConfig, StudyConfig
-from tljax.core.config.training import INCIDENTAL, SIGHT_AND_HOSTS, TrainConfig, completed
+from tljax.core.config.training import DISPLAY_AND_PROCESSES, INCIDENTAL, TrainConfig, completed
 
 __all__ = [
+    "DISPLAY_AND_PROCESSES",
     "INCIDENTAL",
-    "SIGHT_AND_HOSTS",
     "CompareConfig",
     "DatasetsConfig",
     "FeaturesConfig",

@@ -119,10 +119,10 @@ class TrainConfig:
 
 
 # Settings that do not change results: display, and processes.
-SIGHT_AND_HOSTS = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
+DISPLAY_AND_PROCESSES = ("quiet", "tensorboard", "profile", "distributed", "coordinator", "num_processes", "process_id")
 _PLACES = ("data_dir", "folds_dir", "weights_dir", "workdir", "cache_dir")
 # Settings that may change when a run is resumed: those above, locations, and storage, which only changes rounding.
-INCIDENTAL = (*_PLACES, "download", "storage", "allow_leakage", "save_seconds", *SIGHT_AND_HOSTS)
+INCIDENTAL = (*_PLACES, "download", "storage", "allow_leakage", "save_seconds", *DISPLAY_AND_PROCESSES)
 
 
 def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Detects damaged images that decoders accept: they fill missing parts, with a warning at most.
+"""Detects damaged images that decoders accept: they fill in missing parts, at most with a warning.
 
 Each check takes the bytes of one image and raises `BadImage` if they are incomplete. A few wrong bytes in the middle of
 an image without checksums cannot be detected.
@@ -37,7 +37,7 @@ ZEROS = 32  # zero bytes with which the data of a whole JPEG 2000 or lossless We
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The passes of an interlaced PNG: the first column and row, and the steps to the next ones."""
 
-_listening = threading.Lock()
+_capturing = threading.Lock()
 
 
 def check_png(content: bytes) -> None:
@@ -49,7 +49,7 @@ def check_png(content: bytes) -> None:
         if end + 4 > len(content):
             break
         if kind[:1].isupper() and zlib.crc32(content[position + 4 : end]) != struct.unpack_from(">I", content, end)[0]:
-            raise BadImage(f"is corrupt or truncated (the check sum of its chunk {kind.decode('latin-1')} is wrong)")
+            raise BadImage(f"is corrupt or truncated (the checksum of its chunk {kind.decode('latin-1')} is wrong)")
         if kind == b"IHDR":
             wanted = _png_bytes(*struct.unpack_from(">IIBBBBB", content, position + 8))
         elif kind == b"IDAT":
@@ -75,9 +75,7 @@ def check_jpeg(content: bytes, channels: int) -> None:
     """Decodes with libjpeg's warnings of corrupt data as errors, at an eighth of the size if possible."""
     header = read_jpeg_header(content)
     if header.process in JPEG_ARITHMETIC:
-        raise BadImage(
-            "is a JPEG of arithmetic coding, of which no decoder reports damage; save it with Huffman coding"
-        )
+        raise BadImage("is a JPEG with arithmetic coding, whose damage no decoder reports; save it with Huffman coding")
     if header.bits != 8 or header.process not in (*JPEG_SCALABLE, JPEG_LOSSLESS):
         return  # not read by Pillow either
     small: dict[str, Any] = {}  # a lossless one has one size only
@@ -92,9 +90,9 @@ def check_jpeg(content: bytes, channels: int) -> None:
 
 
 def _check_scans(content: bytes) -> None:
-    """Checks that the scans bring all coefficients of all channels in full.
+    """Checks that the scans contain all coefficients of all channels in full.
 
-    To libjpeg, a progressive JPEG that ends between two scans is a whole image.
+    libjpeg takes a progressive JPEG that ends between two scans for a whole image.
     """
     missing: set[tuple[int, int]] = set()
     for marker, body in jpeg_segments(content):
@@ -148,27 +146,27 @@ def check_lossless_jpeg(content: bytes) -> None:
 
 @contextmanager
 def warnings_of_libjpeg_as_errors(wanted: bool) -> Iterator[None]:
-    """Raises `BadImage` if a decoder writes libjpeg's warning to standard error and invents the rest.
+    """Raises `BadImage` if a decoder writes libjpeg's warning to standard error and makes up the missing pixels.
 
-    gdcm's decoders do so for lossless JPEG of 12 or 16 bits. Other text on standard error is passed on. Only one thread
-    at a time may use this.
+    gdcm's decoders do so for lossless JPEG of 12 or 16 bits. Other text on standard error is passed on. Threads wait
+    for each other.
     """
     if not wanted:
         yield
         return
-    with _listening, tempfile.TemporaryFile() as heard:
+    with _capturing, tempfile.TemporaryFile() as captured:
         sys.stderr.flush()
         usual = os.dup(2)
-        os.dup2(heard.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(usual, 2)
             os.close(usual)
-            heard.seek(0)
-            lines = heard.read().splitlines(keepends=True)
-            complaints = [line for line in lines if JPEG_DAMAGE.search(line.decode("utf-8", "replace"))]
-            os.write(2, b"".join(line for line in lines if line not in complaints))
-    if complaints:
-        reason = complaints[0].decode("utf-8", "replace").strip()
+            captured.seek(0)
+            lines = captured.read().splitlines(keepends=True)
+            warnings = [line for line in lines if JPEG_DAMAGE.search(line.decode("utf-8", "replace"))]
+            os.write(2, b"".join(line for line in lines if line not in warnings))
+    if warnings:
+        reason = warnings[0].decode("utf-8", "replace").strip()
         raise BadImage(f"is corrupt or truncated ({reason})")

@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from tljax.datasets.decoding.dicom_pixels import COLOURS, PIXELS, read_pixels
 from tljax.datasets.decoding.errors import BadImage
-from tljax.datasets.decoding.luts import apply_palette, read_table
+from tljax.datasets.decoding.luts import apply_palette, read_lut
 from tljax.datasets.decoding.scaling import ROWS, refuse_not_finite, scale, stretch
 
 NEEDED = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation")
@@ -56,10 +56,10 @@ def _decode(header: pydicom.Dataset) -> UInt8[np.ndarray, "..."]:
         raise BadImage(f"is a DICOM file without {', '.join(absent)}, which say what its pixels mean")
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
-        raise BadImage(f"is a DICOM file of {frames} frames; save the frame that is meant as a separate file")
+        raise BadImage(f"is a DICOM file of {frames} frames; save the right frame as a separate file")
     kind = header.PhotometricInterpretation
     if kind in COLOURS and header.BitsAllocated != 8:
-        raise BadImage(f"is a DICOM file with colours of {header.BitsAllocated} bits; 8 bits a channel are read")
+        raise BadImage(f"is a DICOM file with colours of {header.BitsAllocated} bits; only 8 bits per channel are read")
     if kind not in (*COLOURS, *PRESENTATION, "PALETTE COLOR"):
         raise BadImage(f"is a DICOM file of the photometric interpretation {kind}, which is not read")
     pixels = read_pixels(header)  # YBR colours are already RGB
@@ -77,19 +77,19 @@ def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.n
     slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
     slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
     if slope == 0:
-        raise BadImage("has a rescale slope of 0: every pixel would be the same")
+        raise BadImage("has a rescale slope of 0, so that all pixels would be equal")
     little = header.file_meta.TransferSyntaxUID.is_little_endian
     is_signed = pixels.dtype.kind != "u"
     if modality := _element(header, "ModalityLUTSequence"):
-        pixels = read_table(modality[0], little=little, is_signed=is_signed)(pixels)
+        pixels = read_lut(modality[0], little=little, is_signed=is_signed)(pixels)
         slope, intercept, is_signed = 1.0, 0.0, False
     if display := _element(header, "VOILUTSequence"):
-        table = read_table(display[0], little=little, is_signed=is_signed or slope < 0 or intercept < 0)
+        table = read_lut(display[0], little=little, is_signed=is_signed or slope < 0 or intercept < 0)
         values = pixels if (slope, intercept) == (1, 0) else pixels * slope + intercept
         grey = scale(table(values), 0.0, float(2**table.bits - 1))
         return _not_constant(grey, "VOI look-up table")
     view = _view(header)
-    if view is None:  # the stretch is that of the stored values, but for the sign
+    if view is None:  # stretching the rescaled values gives the same, except for the sign of the slope
         grey = stretch(pixels, seen)
         return 255 - grey if slope < 0 else grey
     refuse_not_finite(pixels)
@@ -99,7 +99,7 @@ def _grey(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.n
 def _view(header: pydicom.Dataset) -> pydicom.Dataset | None:
     """Returns only the file's first window, for a display of 0..255; None if the file has none."""
     centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
-    if centre is None or not width:  # some devices write a width of 0 if there is no window
+    if centre is None or not width:  # some devices write a width of 0 for no window
         return None
     function = _element(header, "VOILUTFunction") or "LINEAR"
     least = 1 if function == "LINEAR" else 0
@@ -124,7 +124,7 @@ def _windowed(
 
 def _not_constant(grey: UInt8[np.ndarray, "h w"], by: str) -> UInt8[np.ndarray, "h w"]:
     if grey.min() == grey.max():
-        raise BadImage(f"is of one grey by its own {by}: nothing to see")
+        raise BadImage(f"shows a single grey with its own {by}")
     return grey
 
 

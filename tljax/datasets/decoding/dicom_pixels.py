@@ -21,8 +21,8 @@ from tljax.datasets.decoding import damage
 from tljax.datasets.decoding.codestreams import Codestream, read_jpeg_2000_header, read_jpeg_header
 from tljax.datasets.decoding.errors import BadImage, NoDecoder
 
-GDCM = "`pip install python-gdcm` brings one"
-OTHER_DECODERS = "`pip install pylibjpeg pylibjpeg-openjpeg` may bring one"
+GDCM = "`pip install python-gdcm` installs one"
+OTHER_DECODERS = "`pip install pylibjpeg pylibjpeg-openjpeg` may install one"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
 UNCOMPRESSED_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422")
@@ -34,7 +34,7 @@ def read_pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
     """Returns the stored values (`h w`, or `h w 3` in RGB). Raises `BadImage` if they are damaged or contradictory."""
     syntax = header.file_meta.TransferSyntaxUID
     is_compressed = _is_compressed(syntax)
-    header.NumberOfFrames = 1  # the caller has refused several, and some devices write 0
+    header.NumberOfFrames = 1  # the caller refuses several frames, and some devices write 0
     _check_elements(header, syntax)
     stream = None
     if is_compressed:
@@ -42,7 +42,7 @@ def read_pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
     elif "PixelData" in header:
         _check_length(header)
     stored = header.get("BitsStored")
-    if stream and stream.bits > stored:  # so that bits that the header denies are not lost in silence
+    if stream and stream.bits > stored:  # otherwise bits that the header does not state would be lost
         header.BitsStored, header.HighBit = stream.bits, stream.bits - 1
     with damage.warnings_of_libjpeg_as_errors(syntax in JPEGTransferSyntaxes):
         try:
@@ -52,8 +52,8 @@ def read_pixels(header: pydicom.Dataset) -> Num[np.ndarray, "..."]:
             raise BadImage(f"is a DICOM file whose {syntax.name} image cannot be decoded ({reason})") from error
     if pixels.shape[:2] != (header.Rows, header.Columns):
         raise BadImage(
-            f"is a DICOM file of {len(pixels)} frames, though NumberOfFrames does not say so; save the frame that is "
-            f"meant as a separate file"
+            f"is a DICOM file of {len(pixels)} frames, but NumberOfFrames does not say so; save the right frame as a "
+            f"separate file"
         )
     if stream:
         _check_bits(pixels, header, stream, stored)
@@ -84,16 +84,16 @@ def _check_elements(header: pydicom.Dataset, syntax: UID) -> None:
     """Raises `BadImage` for elements that contradict each other."""
     kind, channels = header.PhotometricInterpretation, int(header.SamplesPerPixel)
     if channels != (3 if kind in COLOURS else 1):
-        raise BadImage(f"is a DICOM file of {kind} with {channels} samples per pixel: one of the two is wrong")
+        raise BadImage(f"is a DICOM file of {kind} with {channels} samples per pixel: these two contradict each other")
     if kind in COLOURS and (header.get("PixelRepresentation") or header.get("BitsStored", 8) != 8):
         sign = "signed" if header.get("PixelRepresentation") else "unsigned"
         raise BadImage(f"is a DICOM file with colours of {header.get('BitsStored')} {sign} bits; 8 unsigned are read")
     if syntax.is_encapsulated and syntax != RLELossless:
         return
     if kind in COLOURS and kind not in (RLE_COLOURS if syntax == RLELossless else UNCOMPRESSED_COLOURS):
-        raise BadImage(f"is a DICOM file of {kind} colours in the transfer syntax {syntax.name}, which cannot be")
+        raise BadImage(f"is a DICOM file of {kind} colours, which the transfer syntax {syntax.name} does not allow")
     if kind == "YBR_FULL_422" and header.Columns % 2:
-        raise BadImage(f"is a DICOM file of {kind} with {header.Columns} columns, which have to be even")
+        raise BadImage(f"is a DICOM file of {kind} with {header.Columns} columns, but their number must be even")
     bits, high = header.get("BitsStored"), header.get("HighBit")
     if "PixelData" in header and bits and high is not None and high != bits - 1:
         raise BadImage(f"is a DICOM file of {bits} bits whose high bit is {high}; only {bits - 1} is read")
@@ -112,8 +112,8 @@ def _check_length(header: pydicom.Dataset) -> None:
     end = math.ceil(wanted)
     if found >= wanted + row and any(header.PixelData[end:]):  # zeros are padding, of which pydicom would warn
         raise BadImage(
-            f"is a DICOM file of {found:,} bytes of pixels, where {header.Rows} rows of {header.Columns} are {end:,}: "
-            f"does it hold several frames, or are Rows and Columns wrong?"
+            f"is a DICOM file with {found:,} bytes of pixels, but {header.Rows} rows of {header.Columns} pixels have "
+            f"{end:,}: does it hold several frames, or are Rows and Columns wrong?"
         )
     header["PixelData"].value = header.PixelData[: end + end % 2]
 

@@ -1,7 +1,7 @@
 """Reads DICOM's look-up tables: modality tables, VOI tables, and colour palettes.
 
-pydicom's own functions read a table of more than 256 entries of 8 bits as 16-bit words, so that it wraps. Here a table
-is read by its descriptor (number of entries, value of the first one, bits per entry) and by its number of bytes.
+pydicom reads a table of more than 256 entries of 8 bits as 16-bit words, and gives wrong values. Here a table is read
+by its descriptor (number of entries, value of the first one, bits per entry) and by its number of bytes.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ PALETTES = ("Red", "Green", "Blue")
 
 
 @dataclass(frozen=True)
-class Table:
-    """A look-up table: `entries[0]` is for the value `first` and all below it, the last entry for all above."""
+class LookUpTable:
+    """A look-up table: `entries[0]` is for the value `first` and all values below it, the last entry for all above."""
 
     entries: Num[np.ndarray, " n"]
     first: int
     bits: int
-    """Bits of an entry: as declared. Many files declare 16 but use fewer: then the least usual depth that holds all."""
+    """Bits of an entry. Many files declare 16 but use fewer: then the smallest usual depth that holds all entries."""
 
     def __call__(self, values: Num[np.ndarray, "h w"]) -> Num[np.ndarray, "h w"]:
         return self.entries[np.clip(np.rint(values).astype(np.int64) - self.first, 0, len(self.entries) - 1)]
 
 
-def read_table(
+def read_lut(
     item: pydicom.Dataset,
     descriptor: str = "LUTDescriptor",
     data: str = "LUTData",
     *,
     little: bool,
     is_signed: bool,
-) -> Table:
+) -> LookUpTable:
     """Reads a look-up table, whose entries may be bytes or words. Raises `BadImage` if it is incomplete.
 
     little: whether the file is little-endian. is_signed: whether the values to look up may be negative; many files
@@ -47,7 +47,7 @@ def read_table(
     count, first, declared = (int(value) for value in item[descriptor].value)
     count = count % (1 << 16) or 1 << 16  # 0 means 65,536
     if not 1 <= declared <= 16:
-        raise BadImage(f"has a look-up table of {declared} bits an entry; 1 to 16 are possible")
+        raise BadImage(f"has a look-up table of {declared} bits per entry; 1 to 16 are possible")
     first -= 1 << 16 if is_signed and first >= 1 << 15 else 0
     value = item[data].value
     if isinstance(value, bytes):
@@ -64,7 +64,7 @@ def read_table(
         raise BadImage(f"has a look-up table of {len(entries)} entries where {count} are declared")
     entries = entries[:count].astype(np.uint16)
     needed = int(entries.max()).bit_length()
-    return Table(entries, first, next(bits for bits in (*DEPTHS, 16) if bits >= needed or bits == declared))
+    return LookUpTable(entries, first, next(bits for bits in (*DEPTHS, 16) if bits >= needed or bits == declared))
 
 
 def apply_palette(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UInt8[np.ndarray, "h w 3"]:
@@ -75,7 +75,7 @@ def apply_palette(pixels: Num[np.ndarray, "h w"], header: pydicom.Dataset) -> UI
         colours = apply_color_lut(pixels, header)
         return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     tables = [
-        read_table(
+        read_lut(
             header,
             f"{name}PaletteColorLookupTableDescriptor",
             f"{name}PaletteColorLookupTableData",

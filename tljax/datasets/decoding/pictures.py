@@ -13,9 +13,9 @@ from tljax.datasets.decoding.errors import BadImage
 from tljax.datasets.decoding.scaling import stretch
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")  # no format that starts a program, as EPS does
-PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
+PNG_DEPTH = 24  # the byte of a PNG file that states the bits per channel
 PNG_GREY_AND_ALPHA = 4  # possible values of the next byte
-MAX_PIXELS = 200_000_000  # a 14,000 x 14,000 image; a larger one is a bomb or a whole slide, and may not fit in memory
+MAX_PIXELS = 200_000_000  # 14,000 x 14,000; a larger image is a bomb or a whole slide, and may not fit in memory
 _opening = threading.Lock()
 
 
@@ -55,7 +55,7 @@ def _check_palette(image: Image.Image) -> None:
 
 
 def refuse_frames(count: int) -> None:
-    raise BadImage(f"holds {count} frames; keep the one that is meant")
+    raise BadImage(f"holds {count} frames; save the right one as a separate file")
 
 
 def refuse_too_large(width: int, height: int) -> None:
@@ -65,7 +65,7 @@ def refuse_too_large(width: int, height: int) -> None:
 
 
 def refuse_deep_colours(bits: int, what: str = "colours") -> None:
-    raise BadImage(f"has {what} of {bits} bits, of which only the upper 8 could be read; save it with 8 bits a channel")
+    raise BadImage(f"has {what} of {bits} bits, of which only 8 would be read; save it with 8 bits per channel")
 
 
 def _check(image: Image.Image, content: bytes) -> None:
@@ -81,7 +81,7 @@ def _check(image: Image.Image, content: bytes) -> None:
 
 
 def _bits(image: Image.Image, content: bytes) -> int:
-    """Returns the bits of a channel, for formats that can have more than 8."""
+    """Returns the bits per channel, for formats that can have more than 8."""
     if image.format == "PNG":
         return content[PNG_DEPTH]
     if image.format == "JPEG2000":

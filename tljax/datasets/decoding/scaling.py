@@ -6,13 +6,17 @@ from jaxtyping import Bool, Float, Num, UInt8
 from tljax.datasets.decoding.errors import BadImage
 
 Number = int | float
-ROWS = 256  # pixels scaled at a time, so that a large image is not in memory as floats
+ROWS = 256  # rows scaled at a time, so that a large image is not in memory as floats
 
 
 def stretch(pixels: Num[np.ndarray, "..."], seen: Bool[np.ndarray, "..."] | None = None) -> UInt8[np.ndarray, "..."]:
-    """Maps the least value to 0 and the greatest to 255, of the pixels that are `seen`, by default all.
+    """Maps the smallest value to 0 and the largest to 255, linearly. Values outside of 0..255 are clipped.
 
-    Raises `BadImage` for a constant or non-finite image.
+    Args:
+        seen: the pixels whose smallest and largest values count; by default all.
+
+    Raises:
+        BadImage: the image is constant, or not finite.
     """
     counted = pixels if seen is None or not seen.any() else pixels[seen]
     refuse_not_finite(counted)

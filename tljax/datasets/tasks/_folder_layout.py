@@ -26,7 +26,8 @@ def from_folders(archive: Path, paths: Sequence[Path], classes: Classes | None) 
     has_splits = "train" in split_of.values()
     if has_splits and (others := sorted(names - split_of.keys())):
         raise UserError(
-            f"{archive / others[0]} is next to {', '.join(sorted(split_of))}: a class, or a part of a split?"
+            f"{archive / others[0]} is next to {', '.join(sorted(split_of))}, so it is unclear whether it is a class "
+            f"or a part of a split; move it elsewhere, or rename it to train, val or test"
         )
     place = has_splits + (classes == "inner")
     if classes is None:
@@ -42,9 +43,9 @@ def from_folders(archive: Path, paths: Sequence[Path], classes: Classes | None) 
 
 
 def _refuse_recurring(archive: Path, parts: Sequence[tuple[str, ...]]) -> None:
-    """Refuses hospitals, patients or folds that each hold the folders of the classes: they are not classes.
+    """Raises `UserError` for folders, such as hospitals or patients, that each hold the folders of the classes.
 
-    A folder that directly holds images is taken as a class.
+    A folder that directly holds images is a class.
     """
     inner: dict[str, set[str]] = defaultdict(set)
     for outer, *rest in (names[:-1] for names in parts if len(names) > 1):
@@ -59,13 +60,13 @@ def _refuse_recurring(archive: Path, parts: Sequence[tuple[str, ...]]) -> None:
     one, other = sorted(holders[recurring[0]])[:2]
     if set(recurring) <= SPLIT_OF.keys():
         raise UserError(
-            f"{archive}: {one} and {other} hold the parts of a split ({', '.join(recurring)}). Put the parts outside, "
-            f"as {recurring[-1]}/{one}, or name them in the column split of a {TABLE}"
+            f"{archive}: {one} and {other} hold the parts of a split ({', '.join(recurring)}). Make the parts the "
+            f"outer folders, such as {recurring[-1]}/{one}, or name them in the column split of a {TABLE}"
         )
     raise UserError(
         f"{archive}: {one} and {other} hold folders of the same names ({', '.join(recurring[:SHOWN])}). If these are "
-        f"the classes, use --dataset folder-inner; if {one} and {other} are, --dataset folder-outer. A {TABLE} "
-        f"(file,label,patient) says it, too, and can name the patients"
+        f"the classes, use --dataset folder-inner; if {one} and {other} are the classes, use --dataset folder-outer. "
+        f"You can also write a {TABLE} (file,label,patient), which can name the patients"
     )
 
 
@@ -75,4 +76,4 @@ def _warn_of_empty(archive: Path, paths: Sequence[Path], depth: int) -> None:
     folders = [folder.relative_to(archive) for folder in list_folders(archive, depth)]
     if empty := [folder.as_posix() for folder in folders if folder.parts not in full]:
         shown = first_few(empty)
-        print(f"WARNING: {len(empty)} folders hold no image and become no class: {shown}", file=sys.stderr)
+        print(f"WARNING: {len(empty)} folders hold no image and are not classes: {shown}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Refuses masks among the images: a mask in the folder of a class, or below it, is not an image of that class."""
+"""Refuses masks among the images, because a mask in the folder of a class is not an image of that class."""
 
 import re
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ MASKS = re.compile(DRAWN.replace("seg|", ""), re.IGNORECASE)  # seg is a class o
 
 
 def refuse_masks(archive: Path, images: Sequence[Path], table: str) -> None:
-    """Raises `UserError` if a file is the mask of another by its name or its folder.
+    """Raises `UserError` if the name or the folder of a file says that it is the mask of another file.
 
-    table: the name of the table that may list masks as images.
+    table: the name of the table in which a user can list files as images in spite of their names.
     """
     apart = {path for path in images if any(map(_holds_masks, _folders(path, archive)))}
     image_of = {path.stem: path for path in images if path not in apart}
@@ -22,9 +22,9 @@ def refuse_masks(archive: Path, images: Sequence[Path], table: str) -> None:
     if found := [(path, stem) for path, stem in stems if stem in image_of]:
         mask, stem = found[0]
         raise UserError(
-            f"{len(found)} files of {archive} are masks, as {mask} of {image_of[stem].name}: move them away, or they "
-            f"would be images of their class (the task breast leaves those of BUSI out by itself); if they are no "
-            f"masks, list all images in a {table}"
+            f"{len(found)} files of {archive} are masks, such as {mask} of {image_of[stem].name}. Move them elsewhere, "
+            f"because they would count as images of their class (the task breast leaves out the masks of BUSI). If "
+            f"they are not masks, list all images in a {table}"
         )
 
 

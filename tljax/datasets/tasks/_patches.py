@@ -1,8 +1,8 @@
 """Reads PatchCamelyon, and draws patches with a fixed seed.
 
-It is read from its HDF5 files, from a prepared TFDS `patch_camelyon`, or from PNG files `<number>_label=<0|1>.png`, as
-the authors exported them; only these have the names of the published fold lists. Slides are known from the three tables
-next to the HDF5 files. They are the groups of the grouped folds.
+It is read from its HDF5 files, from a prepared TFDS `patch_camelyon`, or from the authors' PNG files
+`<number>_label=<0|1>.png`. Only these have the names of the published fold lists. The three tables next to the HDF5
+files name the slides, which are the groups of the grouped folds.
 """
 
 import re

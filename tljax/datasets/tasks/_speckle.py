@@ -1,10 +1,10 @@
 """Simulates B-mode ultrasound of a lesion in tissue: fully developed speckle from a point-spread function.
 
-Scatterers of Gaussian amplitude and random phase, weighted by the echogenicity of their surroundings, are convolved
-with the point-spread function (a Gaussian along the beam, a wider one across it; at baseband, where the carrier is a
-phase of the scatterers). The envelope of the echo is log-compressed to 8 bits.
+Scatterers have Gaussian amplitude and random phase. They are weighted by the echogenicity of their surroundings, and
+convolved with the point-spread function: a Gaussian along the beam and a wider one across it, at baseband, where the
+carrier is a phase of the scatterers. The envelope of the echo is log-compressed to 8 bits.
 
-Lengths are fractions of the image's side, so that an image size changes the sampling and not the scene.
+Lengths are fractions of the image's side, so that another image size changes the sampling but not the scene.
 """
 
 from dataclasses import dataclass, field
@@ -118,7 +118,7 @@ def _gaussian(sigma: float) -> Float[np.ndarray, " taps"]:
 
 
 def _compress(magnitude: Float[np.ndarray, "grid grid"]) -> Float[np.ndarray, "grid grid"]:
-    """Decibels under the brightest speckle (the 99.5th percentile), as grey values 0..255."""
+    """Returns grey values 0..255 from the decibels below the brightest speckle (the 99.5th percentile)."""
     reference = np.percentile(magnitude, 99.5)
     level = 20 * np.log10(np.maximum(magnitude, 1e-6 * reference) / reference) - HEADROOM
     return np.clip(255 * (1 + level / DYNAMIC_RANGE), 0, 255).astype(np.float32)

@@ -1,7 +1,7 @@
 """Pneumonia in chest X-rays of children (Kermany et al. 2018). The archive's own split is pooled, as in the paper.
 
-Kaggle's copy has taken a `val` out of `train`. The originals at Mendeley Data have none, and the third version there
-has other names: the disease, the patient, the number of the image.
+In Kaggle's copy, some images of `train` are in `val`. The originals at Mendeley Data have no `val`. The third version
+there names files by the disease, the patient and the number of the image.
 """
 
 import re
@@ -32,7 +32,7 @@ PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2-)?IM-(\d+)-|(?:NORMAL|BACTERIA|VI
 
 def examples(archive: Path) -> Iterator[Example]:
     needed = (f"{part}/{label}" for part in ("train", "test") for label in CARD.classes)
-    root = find_folder(archive, CARD.name, *needed)  # with classes: retinal scans next to them have these parts
+    root = find_folder(archive, CARD.name, *needed)  # needs the classes, as a set of retinal scans has the same parts
     for part in (part for part in ("train", "val", "test") if (root / part).is_dir()):
         for label in CARD.classes:
             for path in files_in(root / part / label, ".jpeg"):
@@ -43,7 +43,7 @@ def _patient(path: Path) -> str:
     found = PATIENT.match(path.name)
     if not found:
         raise UserError(
-            f"{path} is not named as in the archive (person1_virus_2.jpeg, IM-0001-0001.jpeg, VIRUS-1-0001.jpeg): "
-            f"whose is it?"
+            f"{path} is not named as in the archive (person1_virus_2.jpeg, IM-0001-0001.jpeg, VIRUS-1-0001.jpeg), so "
+            f"its patient is unknown; rename it or move it elsewhere"
         )
     return next(patient for patient in found.groups() if patient)

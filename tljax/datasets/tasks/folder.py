@@ -80,16 +80,16 @@ def _describe_nothing(archive: Path, others: Sequence[Path]) -> str:
 def _report(archive: Path, others: Sequence[Path]) -> None:
     if others:
         first = others[0].relative_to(archive)
-        print(f"{len(others)} files are not images and are left out ({_kinds(others)}), as {first}", file=sys.stderr)
+        print(f"{len(others)} files are not images and are left out ({_kinds(others)}), e.g. {first}", file=sys.stderr)
     if unread := [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES]:
         print(f"WARNING: images of these kinds are not read: {_kinds(unread)}; save them as PNG", file=sys.stderr)
 
 
 def _check_names(labels: Set[str], archive: Path) -> None:
-    """Refuses names of classes that are the same or mean unknown, and warns of one that looks like several."""
+    """Raises `UserError` for names that are the same or mean unknown, and warns of one that looks like several."""
     for label in sorted(labels):
         if comparable(label) in MISSING:
-            raise UserError(f"{archive}: a class called {label!r} says that there is none; give it another name")
+            raise UserError(f"{archive}: the class name {label!r} means unknown; give the class another name")
         if len(label.splitlines()) > 1:
             raise UserError(f"{archive}: the class {label!r} has a line break in its name; give it another name")
     if clash := first_clash(labels):
@@ -100,8 +100,8 @@ def _check_names(labels: Set[str], archive: Path) -> None:
         )
     if several := several_in_one(labels):
         print(
-            f"WARNING: the class {several} looks like several labels of one image; every image has one class here, so "
-            f"that {several} is a class of its own. Keep one label per image if that is not meant",
+            f"WARNING: the class {several} looks like several labels of one image. Every image has one class here, so "
+            f"{several} is a class of its own. If you do not want this, keep one label per image",
             file=sys.stderr,
         )
 
@@ -109,16 +109,16 @@ def _check_names(labels: Set[str], archive: Path) -> None:
 def _check_splits(split: Set[str], archive: Path) -> None:
     if absent := [name for name in SPLITS if name not in split]:
         raise UserError(
-            f"{archive} has images for {', '.join(sorted(split))}, but none for {', '.join(absent)}: move some there "
-            f"(whole patients), or leave the split out, so that folds are made of all images"
+            f"{archive} has images for {', '.join(sorted(split))}, but none for {', '.join(absent)}: move some (all of "
+            f"a patient) there, or leave out the split, so that folds are made of all images"
         )
 
 
 def _warn_of_patients(nested: bool) -> None:
-    folders = " Folders inside the folder of a class, or around it, are not taken for patients." if nested else ""
+    folders = " Folders inside or around the folder of a class are not taken for patients." if nested else ""
     print(
-        f"WARNING: it is unknown which images are of the same patient. If a patient has several, their similarity "
-        f"leaks from training into testing, and every score is too good. Name the patients in {TABLE} "
+        f"WARNING: it is unknown which images are of the same patient. If some patients have several images, "
+        f"information leaks from training into testing, and every score is too good. Name the patients in a {TABLE} "
         f"(file,label,patient).{folders}",
         file=sys.stderr,
     )

@@ -1,7 +1,7 @@
 """Skin lesions of seven kinds (ISIC 2018, task 3). Lesions, if known, are the groups of the grouped folds.
 
-The same images are also called HAM10000, with their classes in the column `dx` of its metadata. It is read if the
-challenge's table is absent, in the order of that table.
+The same images are also published as HAM10000, with their classes in the column `dx` of its metadata. The metadata are
+read if the challenge's table is absent, and their rows are brought into the order of that table.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ CARD = Card(
     unit="lesion",
 )
 
-FOLDERS = ("isic2018_task3_training_input", "ham10000_images_part_")  # other images may be next to them
+FOLDERS = ("isic2018_task3_training_input", "ham10000_images_part_")  # images in other folders are ignored
 TRUTH = "ISIC2018_Task3_Training_GroundTruth.csv"
 METADATA = "HAM10000_metadata"  # of doi:10.7910/DVN/DBW86T; .csv, .tab or no suffix
 MARKS = {"1": True, "1.0": True, "0": False, "0.0": False}
-LESIONS = {  # tables of lesions, none of them part of the archive: the columns of the image and of its lesion
+LESIONS = {  # tables that are not part of the archive: their columns of the image and of its lesion
     "ISIC2018_Task3_Training_LesionGroupings": ("image", "lesion_id"),  # from the challenge's page
     METADATA: ("image_id", "lesion_id"),
 }
@@ -48,13 +48,16 @@ def examples(archive: Path) -> Iterator[Example]:
         if name in named:
             raise UserError(f"{table}, line {line}: {name} is in an earlier line already; keep one of the two")
         if lesions and name not in lesions:
-            raise UserError(f"{name} is in {table}, but not in the table of lesions next to it")
+            raise UserError(
+                f"{name} is in {table}, but not in the table of lesions; fetch that table again, or remove it"
+            )
         named.add(name)
         path = images[name]
         yield Example(path.relative_to(archive).as_posix(), label, path, lesions.get(name))
     if unnamed := sorted(images.keys() - named):
         raise UserError(
-            f"{images[unnamed[0]]} and {len(unnamed) - 1} more images have no line in {table}: which class?"
+            f"{images[unnamed[0]]} and {len(unnamed) - 1} more images have no line in {table}, so that their class is "
+            f"unknown"
         )
 
 
@@ -88,7 +91,7 @@ def _images(files: list[Path]) -> dict[str, Path]:
 
 
 def _lesions(files: list[Path]) -> dict[str, str]:
-    """Returns image to lesion, if one of the tables of lesions is there."""
+    """Returns the lesion of each image from the table of lesions; empty if there is no such table."""
     for path in files:
         if path.stem in LESIONS:
             image, lesion = LESIONS[path.stem]

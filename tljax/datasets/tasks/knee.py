@@ -61,7 +61,7 @@ def _from_volumes(archive: Path) -> Iterator[Example]:
             )
         if unlabelled := sorted(volumes.keys() - table):
             path = volumes[unlabelled[0]]
-            raise UserError(f"{path} has no line in train-{name}.csv or valid-{name}.csv: which class?")
+            raise UserError(f"{path} has no line in train-{name}.csv or valid-{name}.csv, so its class is unknown")
     for patient, path in volumes.items():
         tear = next((tear for tear in TEARS if labels[tear][patient]), None)
         if tear is None and labels["abnormal"][patient]:
@@ -73,7 +73,7 @@ def _from_volumes(archive: Path) -> Iterator[Example]:
 
 
 def _labels(archive: Path, name: str) -> dict[str, bool]:
-    """Returns patient to label, from the two tables without a header (`0000,1`)."""
+    """Returns the label of each patient, from the two tables without a header (`0000,1`)."""
     labels = {}
     for part in ("train", "valid"):
         table = next((path for path in list_files(archive) if path.name == f"{part}-{name}.csv"), None)

@@ -1,7 +1,7 @@
 """Full mammograms (CBIS-DDSM), one row per finding: an image with two findings appears twice, as in the paper.
 
-`BENIGN_WITHOUT_CALLBACK` is benign. The images are TCIA's DICOM tree. A view without a DICOM file may have a PNG or
-JPEG file in its place, in a folder named after the series, as Kaggle has them, or named after its first folder.
+`BENIGN_WITHOUT_CALLBACK` is benign. The images are TCIA's DICOM files. For a view without one, a PNG or JPEG file is
+read: in a folder named after the series, as in Kaggle's copy, or named after the first folder of its path.
 """
 
 from collections import Counter, defaultdict
@@ -54,7 +54,7 @@ def examples(archive: Path) -> Iterator[Example]:
                     )
                 case several:
                     raise UserError(
-                        f"{view} has {len(several)} images, as {several[0]} and {several[1]}; keep the complete one"
+                        f"{view} has {len(several)} images, e.g. {several[0]} and {several[1]}; keep the complete one"
                     )
 
 

@@ -41,8 +41,9 @@ def graded_examples(archive: Path) -> Iterator[tuple[Example, str | None]]:
         grade = _grade(cases[patient])
         label = GRADES[grade[0]] if grade else "benign"
         yield Example(path.relative_to(archive).as_posix(), label, path, patient), grade
-    for patient in sorted(cases.keys() - {path.stem.split("_")[0] for path in images}):
-        raise UserError(f"{cases[patient]} describes a case of which there is no image {patient}_1.jpg")
+    if missing := sorted(cases.keys() - {path.stem.split("_")[0] for path in images}):
+        patient = missing[0]
+        raise UserError(f"{cases[patient]} describes a case, but there is no image {patient}_1.jpg of it")
 
 
 def _number(path: Path) -> tuple[int, ...]:
@@ -58,7 +59,7 @@ def _grade(path: Path) -> str | None:
     except ElementTree.ParseError as error:
         raise UserError(f"{path} is not the XML of a case ({error}); fetch the archive again") from error
     if len(grades) > 1:
-        raise UserError(f"{path} has several TI-RADS grades ({', '.join(grades)}); keep the one that is meant")
+        raise UserError(f"{path} has several TI-RADS grades ({', '.join(grades)}); keep the right one")
     if grades and grades[0][0] not in GRADES:
         raise UserError(f"{path}: unknown TI-RADS grade {grades[0]!r}; 1, 2, 3, 4a, 4b, 4c or 5 is expected")
     return grades[0] if grades else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tljax
-from tljax.core.config import SIGHT_AND_HOSTS, TrainConfig, to_json
+from tljax.core.config import DISPLAY_AND_PROCESSES, TrainConfig, to_json
 from tljax.report.analysis.study import Study
 from tljax.report.wording.names import init_name
 
@@ -50,7 +50,7 @@ def _train_command(settings: Mapping[str, Any]) -> str:
     for name, default in to_json(TrainConfig()).items():
         value = settings.get(name, default)
         needed = value != default or name in ("dataset", "init", "fold", "seed")
-        if name in SIGHT_AND_HOSTS or value is None or not needed:
+        if name in DISPLAY_AND_PROCESSES or value is None or not needed:
             continue
         flag = name.replace("_", "-")
         words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
