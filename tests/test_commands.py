@@ -157,3 +157,26 @@ def test_a_mistake_is_one_message(here, command, said):
 def test_a_warning_is_a_message_and_no_line_of_code(here):
     code = "import warnings; from tljax.core.errors import run_command; run_command(lambda: warnings.warn('mind this'))"
     assert run(here, "-c", code).stderr == "WARNING: mind this\n"
+
+
+INTERRUPTED = """
+import os, signal, threading
+import jax, jax.numpy as jnp
+from tljax.core.errors import run_command
+
+products = jax.jit(lambda x, count: jax.lax.fori_loop(0, count, lambda _, x: x @ x / jnp.max(x), x))
+x = jnp.ones((300, 300))
+products(x, 1).block_until_ready()
+
+def main():
+    running = products(x, 10**6)  # takes minutes
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    jax.device_get(running)
+
+run_command(main)
+"""
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_the_device(here):
+    stopped = run(here, "-c", INTERRUPTED)
+    assert (stopped.returncode, stopped.stderr) == (130, "interrupted; run the same command again to continue\n")

@@ -1,6 +1,5 @@
 """Manages the devices of a run: processes, mesh, precision, memory, compilation cache."""
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tljax.core.cache import cache_home
 from tljax.core.config import TrainConfig
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, end_at_once
 
 RESIDENT_SHARE = 0.5  # share of a device's memory that a data set may use
 JOIN_SECONDS = 300  # longest time that a process waits for the others to start
@@ -93,9 +92,7 @@ def leave(code: int) -> NoReturn:
     processes that may have ended, or that wait for this one.
     """
     if jax.distributed.is_initialized():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_at_once(code)
     sys.exit(code)
 
 

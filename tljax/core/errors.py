@@ -1,11 +1,13 @@
 """Reports a user's mistake as one message instead of a traceback."""
 
 import difflib
+import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
+from typing import NoReturn
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -25,7 +27,7 @@ class Requeue(Exception):
 def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exit) -> None:
     """Runs the `main` of a command. Exits with 2 after a `UserError`, 75 after `Requeue`, and 130 after Ctrl-C.
 
-    leave: ends the process after a mistake or Ctrl-C; it takes the exit code.
+    leave: ends the process after a mistake; it takes the exit code.
     """
     _escape_what_cannot_be_printed()
     try:
@@ -39,13 +41,20 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
         sys.exit(EXIT_REQUEUE)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
-        leave(EXIT_INTERRUPTED)
+        end_at_once(EXIT_INTERRUPTED)  # else Python would wait for a program on the device, or crash with it
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:  # a full disk, or a folder without write permission
         print(f"error: {error}; fix this and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """Ends the process without the work that Python and jax do at exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
