@@ -1,13 +1,14 @@
-"""Do the intervals of a single AUC cover? Simulations with a known truth.
+"""How often do the intervals of a single AUC contain the true value? Simulations with a known true value.
 
-    python benchmarks/auc_intervals.py [PART ...] [--trials 1000]
+    python -m benchmarks.auc_intervals [PART ...] [--trials 1000]
 
 Parts: run, classes, probe; all of them by default.
 
 run: one run's AUC of two classes. Scores are normal; images of a patient have a correlation of 0.7.
 classes: the same with three classes or more, where the AUC is one-vs-rest weighted by prevalence.
 probe: the corrected resampled t interval of a linear probe's AUC over five folds, as `tljax screen` reports it. Two
-normal classes differ by `separation` along one direction. The truth is the AUC on new images, in closed form.
+normal classes differ by `separation` along one direction. The true value is the AUC on new images, in
+closed form.
 """
 
 import argparse
@@ -30,7 +31,7 @@ RUNS = (
 def run_coverage(
     patients: int, images: int, positives: int | None, auc: float, trials: int, seed: int = 0
 ) -> dict[str, float]:
-    """Coverage and mean length of one run's AUC interval; images of a patient have a correlation of 0.7."""
+    """Returns coverage and mean length of one run's AUC interval; images of a patient have a correlation of 0.7."""
     rng = np.random.default_rng(seed)
     shift, shared = norm.ppf(auc) * np.sqrt(2), 0.7 if images > 1 else 0.0
     names = np.repeat(np.arange(patients).astype(str), images).tolist()
@@ -77,7 +78,7 @@ CLASSES = (
 def classes_coverage(
     patients: int, images: int, prevalences: tuple[float, ...], distance: float, trials: int, seed: int = 0
 ) -> tuple[float, float, float]:
-    """The AUC of a large sample, and the coverage of its interval by patient and by image."""
+    """Returns the AUC of a large sample, and the coverage of its interval by patient and by image."""
     rng, count = np.random.default_rng(seed), len(prevalences)
     shared = 0.7 if images > 1 else 0.0
 
@@ -113,7 +114,7 @@ PROBES = ((200, 20, 1.0), (200, 100, 2.0), (400, 50, 1.2), (400, 100, 2.5))  # i
 
 
 def probe_coverage(images: int, features: int, separation: float, trials: int, seed: int = 0) -> dict[str, float]:
-    """Coverage of the AUC on new images: of the probes of all trials, and of the five of this trial."""
+    """Returns the coverage of the AUC on new images: of the probes of all trials, and of the five of the same trial."""
     from sklearn.model_selection import StratifiedKFold
 
     rng, found = np.random.default_rng(seed), []

@@ -1,16 +1,16 @@
-"""Which level by chance is right where a patient has several images? Real images, each moved thirty or ten times.
+"""Which chance level of a similarity is right if patients have several images? Real images, each warped many times.
 
-    python benchmarks/chance.py --data-dir BREAST [--weights-dir WEIGHTS] [--first imagenet] [--second random]
+    python -m benchmarks.chance --data-dir BREAST [--weights-dir WEIGHTS] [--first imagenet] [--second random]
 
-A patient is one picture of the task; its images are warps of that picture, drawn as in training. So the images of a
-patient resemble each other. Two networks see all images; a mismatched pair joins an image in the first to another image
-in the second. "value" is the measure on the pairs that belong together. The levels by chance are those of three rules:
+A simulated patient is one image of the task, and the images of the patient are copies of it, warped as in training.
+They therefore resemble each other. Two networks see all images. A mismatched pair is an image in the first network and
+another image in the second. "value" is the measure of matching pairs. Three rules give the mismatched pairs:
 
     neighbour      the next image in a shuffled block; a block holds whole patients, and may be one patient
-    tljax          whole patients with other patients, slot by slot (`tljax.compare.pairing.mismatch`)
-    all rotations  the mean, and the standard deviation, over moving all patients on by one, two, ... places
+    tljax          whole patients with other patients, image by image (`tljax.compare.pairing.mismatch`)
+    all rotations  mean and standard deviation over rotations of the patients by one, two, ... places
 
-The last is the reference: every rotation pairs each patient with another one, and no rotation is preferred.
+The last is the reference: every rotation pairs each patient with another one, and none is preferred.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def warped(options: Options, patients: int, each: int) -> np.ndarray:
-    """Returns uint8 images `n h w 3`, patient by patient: `each` warps of every one of `patients` pictures."""
+    """Returns uint8 images `n h w 3`, patient by patient: `each` warped copies of each of `patients` images."""
     data = datasets.load("breast", options.data_dir, options.image_size)
     rows = np.random.default_rng(options.seed).choice(len(data.labels), patients, replace=False)
     stacked = jnp.asarray(np.repeat(np.asarray(data.images[np.sort(rows)]), each, axis=0))
@@ -93,7 +93,7 @@ def activations(network: networks.Network, pictures: np.ndarray) -> dict[str, np
 
 
 def chance(function, x: np.ndarray, y: np.ndarray, patients: int, each: int, seed: int) -> list[str]:
-    """Returns, written out, the value of the pairs that belong together, and the level by chance of each rule."""
+    """Returns the value of matching pairs and the chance level by each rule, as text."""
 
     def value(partner: np.ndarray) -> float:
         return float(function(x.reshape(-1, x.shape[-1]), y[partner].reshape(-1, y.shape[-1])))

@@ -1,6 +1,8 @@
-"""Time and memory peak of converting weights files: `python benchmarks/conversion_memory.py FILE...`.
+"""Measures the time and the peak of memory of converting weights files.
 
-Each file is converted without and with --verify, one command after the other, into a folder that is thrown away.
+    python -m benchmarks.conversion_memory FILE...
+
+Each file is converted without and with --verify, each time by a separate command, into a temporary folder.
 """
 
 import os

@@ -1,8 +1,11 @@
-"""python -m benchmarks.cost: what three studies cost on one chip, eight and a cluster.
+"""Estimates what three studies cost on one chip, on eight and on a cluster.
 
-Training images times epochs over a throughput: that of a ResNet50 epoch at 224 px in bfloat16, with augmentation, which
-`benchmarks/gpu.sh` measured on one H200. Data sets of small batches have the lower one. Smaller images cost less in
-proportion to their area. Every run is taken to use all its epochs.
+    python -m benchmarks.cost [--large 6267] [--small 2587]
+
+The cost is the number of training images times the number of epochs, divided by a throughput. The throughput is that of
+a ResNet50 epoch at 224 px in bfloat16, with augmentation, which `benchmarks/gpu.sh` measured on one H200. Data sets
+with small batches have the lower one. Smaller images cost less in proportion to their area. Every run uses all its
+epochs.
 """
 
 import argparse

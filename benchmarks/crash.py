@@ -1,10 +1,11 @@
-"""Kill a training at random moments, run the same command again, and compare the end with an uninterrupted run.
+"""Kills a training at random moments, runs the same command again, and compares the end with an uninterrupted run.
 
-    python benchmarks/crash.py [--kills 200] [--seed 0]
+    python -m benchmarks.crash [--kills 200] [--seed 0]
 
-Two phases on phantom at 32 px, killed with SIGKILL at moments drawn evenly over the length of a whole run, start and
-checkpoint writes included, until it finishes; then the next run. Every attempt must start, and every run must end in
-the weights, predictions and epochs of the uninterrupted one, bit for bit.
+The trainings have two phases on `phantom` at 32 px. Each is killed with SIGKILL at moments that are drawn evenly over
+the length of a whole run, which includes its start and the writing of checkpoints. When a run has finished, the next
+one begins. Every attempt must start, and every run must end in the weights, predictions and epochs of the uninterrupted
+one, bit for bit.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ class Tally:
 
     runs: int = 0  # finished, and found equal
     kills: int = 0
-    in_save: int = 0  # kills that left a checkpoint half written
+    in_save: int = 0  # kills that left an incomplete checkpoint
     in_training: int = 0  # kills of an attempt that had written an epoch
 
     def __str__(self) -> str:
@@ -61,7 +62,7 @@ class Tally:
 
 
 def start(config: TrainConfig) -> multiprocessing.Process:
-    """The command in a process of its own, forked from one that has done the imports but has not touched a device."""
+    """Starts the command in a process that is forked from one with all imports done but no device in use."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tljax.train.loop", "orbax.checkpoint", "sklearn.metrics"])
     process = context.Process(target=_command, args=(config,))
@@ -70,7 +71,7 @@ def start(config: TrainConfig) -> multiprocessing.Process:
 
 
 def _command(config: TrainConfig) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in a shell's background ignores
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
     run_command(lambda: train(config))
 
 
@@ -79,7 +80,7 @@ def folder_of(config: TrainConfig) -> Path:
 
 
 def complete(config: TrainConfig) -> float:
-    """Trains without interruption; the seconds it took."""
+    """Trains without interruption, and returns the seconds."""
     began = time.perf_counter()
     process = start(config)
     process.join()
@@ -88,7 +89,7 @@ def complete(config: TrainConfig) -> float:
 
 
 def assert_same(run: Path, reference: Path) -> None:
-    """Weights, predictions and epochs of two runs are the same to the bit."""
+    """Checks that the weights, predictions and epochs of two runs are equal bit for bit."""
     ours, theirs = (weights.load(folder / runs.CHECKPOINT)[0] for folder in (run, reference))
     assert ours.keys() == theirs.keys()
     for name in ours:
@@ -106,7 +107,7 @@ def _epochs(run: Path) -> list[dict]:
 def kill_and_resume(config: TrainConfig, reference: Path, seconds: float, kills: int, seed: int) -> Tally:
     """Kills runs under `config.workdir` until `kills` is reached and the last of them has finished.
 
-    seconds: the longest that an attempt may live. Raises AssertionError where an attempt fails or a run ends otherwise.
+    seconds: the longest time of an attempt. Raises AssertionError if an attempt fails, or if a run ends differently.
     """
     moments, tally = random.Random(seed), Tally()
     while tally.kills < kills:
@@ -123,7 +124,7 @@ def kill_and_resume(config: TrainConfig, reference: Path, seconds: float, kills:
                 tally.kills += 1
                 tally.in_save += any(folder.glob(f"{runs.RESUME}/*tmp*"))
                 tally.in_training += epochs_written(folder) != before
-        if process.exitcode:  # killed after the result was there: the next attempt has nothing left to do
+        if process.exitcode:  # killed after the result was written: the next attempt has nothing left to do
             complete(current)
         assert_same(folder, reference)
         tally.runs += 1

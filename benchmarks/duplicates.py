@@ -1,9 +1,9 @@
-"""Are planted near-duplicates found? Flips, resizes and JPEG re-encodings of real ultrasound images, or of phantoms.
+"""Are near-duplicates found? Copies of ultrasound images are flipped, resized or compressed again, and added.
 
-    python benchmarks/duplicates.py [--data-dir BREAST] [--planted 200]
+    python -m benchmarks.duplicates [--data-dir BREAST] [--planted 200]
 
-Recall: the share of planted copies that are paired with their original. Precision: the share of right pairs among all
-pairs with a copy; a pair of the copy with a near-duplicate that its original had before (BUSI has many) is right too.
+Recall: the share of the copies that are paired with their original. Precision: the share of right pairs among all pairs
+with a copy. A pair of a copy with an earlier near-duplicate of its original is also right (BUSI has many).
 """
 
 import argparse
@@ -22,7 +22,7 @@ FLIPS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image
 
 
 def disguise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Flipped, resized by 0.5 to 1.5 (its sides by 10 % unequally), compressed at quality 40 to 95: any of them."""
+    """Returns the image flipped, resized (by 0.5 to 1.5, the sides unequally by 10 %), compressed again, or several."""
     flipped, resized, compressed = rng.random(3) < 0.5
     if flipped:
         image = image.transpose(FLIPS[rng.integers(3)])

@@ -1,11 +1,11 @@
-"""A training step and inference of a family's network, ours and a PyTorch library's in turns in one process.
+"""Times a training step and inference of a family's network, by tljax and by a PyTorch library.
 
     OMP_WAIT_POLICY=passive python -m benchmarks.families [--network vit_small_patch16_224] [--batch-size 8]
 
-For a CPU. The library is timm, or torchvision for DenseNets and Inception V3, whose auxiliary classifier is left out.
-timm's transformers compute attention by torch's `scaled_dot_product_attention`. A step is forward, backward and Adam in
-float32; inference gives the features of a batch. Figures are seconds of CPU time, medians over the rounds, the first
-one left out.
+This is for a CPU. The library is timm, or torchvision for DenseNets and Inception V3, without its auxiliary classifier.
+timm's transformers compute attention by torch's `scaled_dot_product_attention`. A step is a forward pass, a backward
+pass and Adam, in float32. Inference gives the features of a batch. tljax and the library take turns in one process. The
+values are seconds of CPU time: medians over the rounds, without the first one.
 """
 
 import jax

@@ -6,9 +6,9 @@
 #   STEPS="training study" CASES=224x16 benchmarks/gpu.sh OUT      # some of the steps, and of training some cases
 #
 # Every step writes its findings to OUT/gpu.md and OUT/gpu.json as soon as it has them, and its log to OUT/gpu.log.
-# A step that fails, or that runs out of its time, does not stop the next one. The steps stand in the order of their worth:
-# those for which the nine minutes do not suffice are named, for a second call with STEPS.
-# Real images are found in .gpu/ (breast/, folds/, imagenet_resnet50.pth, cca_core.py) or in $TLJAX_GPU_DATA;
+# A step that fails, or that runs out of its time, does not stop the next one. The most important steps come first. Those
+# for which no time is left are named, for a second call with STEPS.
+# Real images are read from .gpu/ (breast/, folds/, imagenet_resnet50.pth, cca_core.py) or in $TLJAX_GPU_DATA;
 # without them the steps use generated images.
 set -u
 [ $# -ge 1 ] || { sed -n '2,12p' "$0"; exit 2; }

@@ -1,14 +1,14 @@
-"""Do the intervals cover, and how often are the verdict's tests wrong? Simulations with a known truth.
+"""How often do intervals contain the true value, and how often is a verdict wrong? Simulations with a known true value.
 
-    python benchmarks/intervals.py [PART ...] [--trials 1000] [--published RESULTS_FOLDER]
+    python -m benchmarks.intervals [PART ...] [--trials 1000] [--published RESULTS_FOLDER]
 
 Parts: studies, multiplicity, mcnemar, gaps, published; all of them by default. `published` needs the folder of the
 authors' result tables. Every table states its trials. Intervals of a single AUC are simulated in `auc_intervals.py`.
 
-studies: every trial draws a new data set and, for each initialisation, new features of every image: one carries
-signal, the others noise. A linear discriminant is fitted on five folds as the paper cuts them (80 % train, 16 % test).
-With about as many features as images it overfits, as a fine-tuned network does, and what it learns depends on the
-fold. The truth that an interval should cover is the mean over all trials (zero for equal initialisations, by symmetry).
+studies: every trial draws a new data set and, for each initialisation, new features of every image. One feature carries
+signal, the others noise. A linear discriminant is fitted on five folds, divided as in the paper (80 % train, 16 %
+test). With about as many features as images it overfits, as a fine-tuned network does, and what it learns depends on
+the fold. The true value is the mean over all trials (zero for equal initialisations, by symmetry).
 """
 
 import argparse
@@ -33,7 +33,7 @@ from tljax.statistics.over_folds import corrected_t
 
 @dataclass(frozen=True)
 class Scenario:
-    """A kind of study: its size, how much the features overfit, and the signal that each initialisation's carry."""
+    """A kind of study: its size, its number of features, and the signal of each initialisation."""
 
     images: int
     features: int
@@ -51,7 +51,7 @@ STABLE = (Scenario(400, 10, (1.5, 1.5)), Scenario(800, 10, (2.0, 1.5)))
 
 
 def discriminant(features, labels):
-    """Weights of a ridge-regularised linear discriminant."""
+    """Returns the weights of a ridge-regularised linear discriminant."""
     means = [features[labels == c].mean(axis=0) for c in (0, 1)]
     centred = features - np.where(labels[:, None] == 1, means[1], means[0])
     scatter = centred.T @ centred / len(labels)
@@ -59,7 +59,7 @@ def discriminant(features, labels):
 
 
 def simulate(scenario: Scenario, rng) -> Evidence:
-    """One cross-validated study of every initialisation on the same images."""
+    """Returns one cross-validated study of every initialisation on the same images."""
     labels = (rng.random(scenario.images) < 0.4).astype(int)
     features = {}
     for number, signal in enumerate(scenario.signals):
@@ -79,7 +79,7 @@ def simulate(scenario: Scenario, rng) -> Evidence:
 
 
 def run(scenario: Scenario, trials: int, seed: int = 0) -> dict[str, float]:
-    """Coverage and error rates of one scenario, as shares of its trials."""
+    """Returns coverage and error rates of one scenario, as shares of its trials."""
     rng = np.random.default_rng(seed)
     studies = [simulate(scenario, rng) for _ in range(trials)]
     aucs = np.array([[study.aucs[init] for init in study.aucs] for study in studies])  # trial, init, fold
@@ -118,7 +118,7 @@ class TaskTests:
     """Pairs of equal initialisations."""
 
     def false(self, adjusted: Mapping[PairOf, float], both_tests: bool) -> bool:
-        """Whether any difference is shown between equal ones."""
+        """Returns whether any difference between equal initialisations is shown."""
         candidates = self.equal & self.confirmed if both_tests else self.equal
         return any(adjusted[pair] < SIGNIFICANCE for pair in candidates)
 
@@ -144,7 +144,7 @@ def per_report(tasks: Sequence[TaskTests], _: bool) -> list[dict[PairOf, float]]
 
 
 def multiplicity_table(trials: int) -> None:
-    """Reports of several tasks are drawn from one pool of simulated tasks."""
+    """Prints how often reports contain a false difference; they are drawn from one pool of simulated tasks."""
     print(f"\nAny false difference in a report, {trials} simulated tasks each, 1000 reports drawn from them\n")
     print(
         "| initialisations | tasks | 5 % per task, t alone | and DeLong (the verdict) "
@@ -178,7 +178,7 @@ def _any_false(report: Sequence[TaskTests], rule: Callable, both_tests: bool) ->
 
 
 def mcnemar_table(trials: int) -> None:
-    """Two equally accurate networks: how often p < 0.05."""
+    """Prints how often p < 0.05 for two equally accurate networks."""
     print(f"\nMcNemar's test of equal accuracy, {trials} trials\n\n| patients | images each | by patient | by image |")
     print("|---|---|---|---|")
     for patients, images in ((100, 1), (100, 5), (60, 20), (30, 50), (10, 30)):
@@ -195,7 +195,7 @@ def mcnemar_table(trials: int) -> None:
 
 
 def gaps_table(trials: int) -> None:
-    """Differences that the t-test over five folds shows: too large on average, the more so the lower the power."""
+    """Prints how much too large the differences are that the t-test over five folds shows, by power."""
     print(f"\nShown differences, {trials} trials of five folds\n")
     print("| true difference, in standard errors | power | shown difference over true | corrected over true |")
     print("|---|---|---|---|")
@@ -212,7 +212,7 @@ def gaps_table(trials: int) -> None:
 
 
 def published_table(results: Path) -> None:
-    """What both rules leave of the differences in the published AUC table, by the t-test alone."""
+    """Prints how many differences of the published AUCs both rules show, by the t-test alone."""
     with (results / "AUC.csv").open() as file:
         rows = list(csv.DictReader(file))
     print(
@@ -271,6 +271,8 @@ def main() -> None:
     for part in arguments.parts or PARTS:
         if part in PARTS:
             PARTS[part](arguments.trials)
+    if "published" in arguments.parts and not arguments.published:
+        parser.error("the part published needs --published RESULTS_FOLDER")
     if arguments.published:
         published_table(arguments.published)
 

@@ -1,11 +1,11 @@
 """Converts files that other libraries write, and compares every layer of the two networks, at two image sizes.
 
-    python benchmarks/parity.py [vit dinov3 ...] [--architecture vit_small_patch16_224 ...] [--tiny] [--clones DIR]
+    python -m benchmarks.parity [vit dinov3 ...] [--architecture vit_small_patch16_224 ...] [--tiny] [--clones DIR]
 
-A row takes a network of the library with random weights, none of them trivial, converts the file that the library saves
-of it, and gives the largest difference of the features and of any layer, relative to the largest value there.
-`benchmarks/peers/` holds the libraries' networks, one file a family. --clones: a folder of clones of the authors'
-repositories, for rows whose source is no package; without it such rows are left out.
+For each row of the table, a library makes a network with random weights, none of which are trivial, and saves it. The
+file is converted. The row shows the largest difference in the features and in any layer, relative to the largest value
+there. `benchmarks/peers/` holds the libraries' networks, one file per family. --clones: a folder with clones of the
+authors' repositories, for sources that are not packages; without it, these rows are left out.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("families", nargs="*")
     parser.add_argument("--architecture", nargs="*", help="only these")
     parser.add_argument("--source", nargs="*", help="only sources whose name has one of these in it")
-    parser.add_argument("--tiny", action="store_true", help="the tiny configuration of each source alone")
+    parser.add_argument("--tiny", action="store_true", help="only the tiny configuration of each source")
     parser.add_argument("--clones", type=Path, help="a folder of clones of the authors' repositories")
     options = parser.parse_args()
     worst = 0.0

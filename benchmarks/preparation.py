@@ -1,9 +1,9 @@
-"""How fast is an archive prepared and loaded, and in how much memory?
+"""Measures how fast an archive is prepared and loaded, and the memory that this needs.
 
-    python benchmarks/preparation.py [--images 10000] [--side 450] [--image-size 112]
+    python -m benchmarks.preparation [--images 10000] [--side 450] [--image-size 112]
 
-Writes JPEG files of ISIC's kind (600 x 450 by default), prepares them as the task `folder`, and loads them again in a
-new process. Peak memory is that of the preparing process.
+It writes JPEG files like those of ISIC (600 x 450 by default), prepares them as the task `folder`, and loads them again
+in a new process. The peak of memory is that of the process that prepares them.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Measures how long a report takes and how large it is.
 
-    python benchmarks/report.py                  # 350 runs: the paper's grid, seven tasks, with two seeds
-    python benchmarks/report.py --runs 30000     # a grid of that many runs of the same tasks, or --runs 3000, ...
+    python -m benchmarks.report                  # 350 runs: the paper's grid, seven tasks, with two seeds
+    python -m benchmarks.report --runs 30000     # a grid of that many runs of the same tasks, or --runs 3000, ...
 
 The runs are simulated (predictions, learning curves and comparisons; no networks), in folders as training and study
 write them. `--analysis` stops before the page is drawn.

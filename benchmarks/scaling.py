@@ -1,9 +1,9 @@
-"""One training on 1, 2, 4 and 8 devices: the same parameters, and what the devices say to each other in a step.
+"""Trains on 1, 2, 4 and 8 devices, and compares the parameters and the data that the devices exchange in a step.
 
-    python benchmarks/scaling.py [--backbone resnet50] [--variant torch_v1.5] [--image-size 64] [--float64]
+    python -m benchmarks.scaling [--backbone resnet50] [--variant torch_v1.5] [--image-size 64] [--float64]
 
-On CPU the devices are forced (`--xla_force_host_platform_device_count`): this shows that sharding is right and what it
-communicates, not how fast it is.
+On a CPU the devices are forced (`--xla_force_host_platform_device_count`). This shows whether sharding is right and
+what it communicates, but not how fast it is.
 """
 
 import math
@@ -27,12 +27,12 @@ BYTES = {"f64": 8, "s64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, 
 
 
 def force_devices(count: int) -> None:
-    """Before jax first looks for devices."""
+    """Makes jax show this many CPU devices. Call it before jax first looks for devices."""
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
 
 
 def collective_bytes(program: str) -> int:
-    """Bytes that the results of all collectives in a compiled program hold, on each device."""
+    """Returns the bytes of the results of all collectives in a compiled program, on each device."""
     shapes = [shape for line in COLLECTIVE.findall(program) for shape in re.findall(r"(\w+)\[([\d,]*)\]", line)]
     return sum(BYTES[kind] * math.prod(int(size) for size in sizes.split(",") if size) for kind, sizes in shapes)
 
@@ -40,7 +40,7 @@ def collective_bytes(program: str) -> int:
 def train(
     count: int, backbone: str, image_size: int, steps: int, variant: str = "torch_v1.5"
 ) -> tuple[dict[str, np.ndarray], int, int]:
-    """Tensors after some steps on `count` devices, the collective bytes of a step, and the bytes of the parameters."""
+    """Returns the tensors after some steps, the collective bytes of a step, and the bytes of the parameters."""
     mesh = Mesh(np.array(jax.devices()[:count]), ("data",))
     recipe = engine.Recipe(NORMALISATIONS["imagenet"], True, True, 1e-5, BATCH, "all", mesh, WARMUP_STEPS, WEIGHT_DECAY)
     double = jax.config.jax_enable_x64
@@ -67,20 +67,20 @@ def train(
 
 
 def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
-    """The largest difference of a tensor relative to its norm.
+    """Returns the largest difference of a tensor relative to its norm.
 
-    Biases of convolutions are left out: BatchNorm takes them away, so that their gradients are rounding errors alone,
-    which Adam scales up to whole steps.
+    Biases of convolutions are left out. BatchNorm cancels them, so that their gradients are only rounding errors, which
+    Adam scales up to whole steps.
     """
     names = [name for name in one if not ("conv" in name and name.endswith(".bias"))]
     return max(float(np.linalg.norm(one[name] - other[name]) / np.linalg.norm(one[name])) for name in names)
 
 
 def difference_at_once(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
-    """The difference of all tensors as one vector relative to its norm.
+    """Returns the difference of all tensors as one vector, relative to its norm.
 
-    In a network as deep as ResNet50 the gradients of single tensors are uncertain in float32 whatever the number of
-    devices: biases that begin at zero then move by Adam's whole steps one way or the other.
+    In a network as deep as ResNet50, the gradients of single tensors are uncertain in float32 for any number of
+    devices. Biases that begin at zero then move by whole steps of Adam in either direction.
     """
     apart = sum(float(np.square(one[name] - other[name]).sum()) for name in one)
     return math.sqrt(apart / sum(float(np.square(tensor).sum()) for tensor in one.values()))
@@ -94,7 +94,7 @@ def main(
     float64: bool = False,
 ) -> None:
     jax.config.update("jax_enable_x64", float64)
-    force_devices(8)  # of the CPU alone: GPUs are taken as they are
+    force_devices(8)  # only of the CPU; GPUs are used as they are
     devices.use_compilation_cache()
     precision = "float64" if float64 else "float32"
     print(f"{backbone}, batch {BATCH}, {image_size} px, {steps} steps, {precision}, jax {jax.__version__}")

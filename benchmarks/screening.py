@@ -1,4 +1,4 @@
-"""Which rule finds a good pre-training? Every score, shortlist size, baseline and chance on published results.
+"""Which rule finds a good pre-training? Evaluates every score and shortlist size, and chance, on published results.
 
     python -m benchmarks.screening [FOLDER]
 
@@ -6,12 +6,13 @@ FOLDER (default ../shared/reference/transferability) holds the tables of github.
 imaging (commit 7e308c4, MIT): fine-tuned test AUC of 15 sources (ResNet18) and of 9 architectures (ImageNet) on 11
 MedMNIST targets, and the scores of eight methods for the same pairs. A target's own source is left out.
 
-Regret at k: by how much AUC the best of the k candidates ranked first falls short of the best of all. In brackets: 95 %
-intervals by a bootstrap over targets. There are only 11 targets, and the default rule was chosen after seeing them.
+Regret at k: the best AUC of all candidates minus the best AUC of the k candidates that are ranked first. In brackets:
+95 % intervals by a bootstrap over targets. There are only 11 targets, and the default rule was chosen after seeing
+them.
 
-The ceiling is a score that knows the AUCs but for the sampling noise of their test images, as a second fine-tuning that
-is tested on other images would (Hanley & McNeil 1982; half of the noise is shared, as all are tested on the same
-images). The noise of the training comes on top; it is not known, as each AUC is of one run.
+The ceiling is a score that knows the AUCs apart from the sampling noise of their test images, like a second fine-tuning
+that is tested on other images (Hanley & McNeil 1982; half of the noise is shared, because all are tested on the same
+images). The noise of the training is not included. It is not known, because each AUC is of one run.
 """
 
 import argparse
@@ -48,12 +49,12 @@ Rule = Callable[[str, list[str]], np.ndarray]  # target, candidates -> values, h
 
 
 def read(folder: Path, name: str, kind: str) -> pd.DataFrame:
-    """One of the tables: sources by targets."""
+    """Reads one of the tables: sources by targets."""
     return pd.read_csv(folder / f"{name}_{kind}.csv", index_col=1).drop(columns="Unnamed: 0")
 
 
 def rules(folder: Path, kind: str) -> dict[str, Rule]:
-    """Every rule by its name; those that draw at random are drawn again at each call."""
+    """Returns every rule by its name. Random rules draw again at each call."""
     tables = {name: read(folder, short, kind) for name, short in SCORES.items()}
     found: dict[str, Rule] = {
         name: lambda target, sources, table=table: table.loc[sources, target].to_numpy()
@@ -76,13 +77,13 @@ def rules(folder: Path, kind: str) -> dict[str, Rule]:
 
 
 def noisy(aucs: np.ndarray, target: str, rng: np.random.Generator) -> np.ndarray:
-    """AUCs with the sampling noise of a test set of the target's size."""
+    """Returns AUCs with the sampling noise of a test set of the target's size."""
     _, images, classes = MEDMNIST[target]
     positives = images / classes
     first, second = aucs / (2 - aucs), 2 * aucs**2 / (1 + aucs)
     variance = aucs * (1 - aucs) + (positives - 1) * (first - aucs**2) + (images - positives - 1) * (second - aucs**2)
     error = np.sqrt(variance / (positives * (images - positives)) / (1 if classes == 2 else classes))
-    return aucs + error * np.sqrt(0.5) * rng.normal(size=len(aucs))  # the shared half moves all alike
+    return aucs + error * np.sqrt(0.5) * rng.normal(size=len(aucs))  # the shared half changes all AUCs equally
 
 
 def _as_share(aucs: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ def _as_share(aucs: np.ndarray) -> np.ndarray:
 
 
 def evaluate(rule: Rule, aucs: pd.DataFrame, targets: list[str], repeats: int) -> dict[str, np.ndarray]:
-    """For each target: taus, and regret at each size, averaged over repeats."""
+    """Returns taus and the regret at each size for each target, averaged over repeats."""
     found: dict[str, list] = {"tau": [], "weighted": [], **{f"regret{k}": [] for k in SIZES}}
     for target in targets:
         sources = [name for name in aucs.index if name != target and not np.isnan(aucs.loc[name, target])]
@@ -109,7 +110,7 @@ def evaluate(rule: Rule, aucs: pd.DataFrame, targets: list[str], repeats: int) -
 
 
 def interval(values: np.ndarray, rng: np.random.Generator) -> str:
-    """The mean over targets, and its bootstrap interval."""
+    """Returns the mean over targets with its bootstrap interval, as text."""
     means = values[rng.integers(0, len(values), (2000, len(values)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     digits = 4 if np.abs(values).max() < 0.2 else 2

@@ -1,10 +1,10 @@
-"""What a screening of ten candidates costs: five networks and random weights of each.
+"""Measures what a screening of ten candidates costs: five networks, and random weights of each.
 
     python -m benchmarks.screening_speed --data-dir DIR [--folds-dir DIR] [--image-size 224] [--weights-dir DIR]
 
 The networks are a ResNet18, a ResNet50, a DenseNet121, a ViT-S/16 and a ConvNeXt-T. Weights that --weights-dir lacks
 are drawn at random, which costs the same. The screening runs twice. The second time, all features are in the cache, so
-that the time is that of reading them, and of all scores, folds and draws. It prints seconds of CPU time and in all, and
+the time is that of reading them, and of all scores, folds and draws. The script prints the CPU time, the whole time and
 the peak of memory.
 """
 
@@ -55,7 +55,7 @@ def main(
 
 
 def _folder(root: Path, name: str, weights_dir: Path | None) -> Path:
-    """The folder of a network's weights: that of --weights-dir, or random ones written to `root`."""
+    """Returns the folder of a network's weights: that in --weights-dir, or random ones, written to `root`."""
     given = weights_dir / name if weights_dir else None
     if given and given.is_dir():
         return given

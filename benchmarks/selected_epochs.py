@@ -1,6 +1,6 @@
 """What does the selection of an epoch change? Reads the finished runs of a study.
 
-    python benchmarks/selected_epochs.py STUDY
+    python -m benchmarks.selected_epochs STUDY
 
 A row is an initialisation under one condition: mean and standard deviation of the AUC over folds. "selected" is the
 epoch that the run kept, "last" is its last epoch. "held-out" is over validation and test images together, as the

@@ -1,8 +1,8 @@
-"""Which rule should keep an epoch's weights? Test AUC under each rule, on the same training runs.
+"""Which rule should choose the epoch whose weights are kept? Prints the test AUC by each rule, for the same trainings.
 
-    python benchmarks/selection.py [--dataset breast --data-dir DIR --init DIR --image-size 64 ...]
+    python -m benchmarks.selection [--dataset breast --data-dir DIR --init DIR --image-size 64 ...]
 
-Every epoch's validation and test scores are computed, which no real run does; the rules then choose among the epochs.
+It computes the validation and test scores of every epoch, which no real run does. The rules then choose an epoch.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ class Config(TrainConfig):
 
 
 def epochs(config: Config) -> list[dict[str, float]]:
-    """Every epoch's validation loss, validation AUC and test AUC, as `tljax.train` trains."""
+    """Trains as `tljax.train` does, and returns the validation loss, validation AUC and test AUC of every epoch."""
     setup = prepare(config)
     data, fold = setup.data, setup.fold
     (phase,) = plan(setup.config, data.labels[fold.val])
@@ -72,7 +72,7 @@ def chosen(rows: list[dict[str, float]], rule: str) -> dict[str, float]:
 
 
 def main() -> None:
-    config = parse(Config, "python benchmarks/selection.py")
+    config = parse(Config, "python -m benchmarks.selection")
     devices.use_compilation_cache(config.cache_dir)
     if config.freeze:
         raise UserError("--freeze: the rules choose among the epochs of one phase; leave it out")

@@ -1,10 +1,14 @@
-"""python benchmarks/similarity.py --peer PATH/cca_core.py: time, error and memory of canonical correlations.
+"""Measures the time, error and memory of canonical correlations, against google/svcca and plain torch.
 
-The peer is google/svcca (Apache-2.0), which is not part of this project:
+    python -m benchmarks.similarity --peer PATH/cca_core.py
+
+google/svcca (Apache-2.0) is not part of this project. Download it with
+
     curl -LO https://raw.githubusercontent.com/google/svcca/master/cca_core.py
-The third is a plain torch implementation, below. Same data, same process, taking turns; the best of the repeats counts,
-after a first run of ours that compiles. Errors are against a QR in float64. On a machine that others use too, compare
-CPU time (--clock cpu, with OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1, as threads that wait count as busy).
+
+All methods take turns on the same data in one process. The best of the repeats counts, after a first run of tljax that
+compiles. Errors are computed against a singular value decomposition in float64. If other programs use the machine,
+compare CPU time: --clock cpu with OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1, because threads that wait count as busy.
 """
 
 import argparse
@@ -26,14 +30,14 @@ SIZES = [(n, d) for d in (64, 512, 2048) for n in (10_000, 100_000)]
 
 
 def plain(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rectified features of a shared signal, float32."""
+    """Returns two views `n d` of rectified features with a shared signal, float32."""
     rng = np.random.default_rng(seed)
     x = np.maximum(rng.standard_normal((n, d), np.float32), 0)
     return x, np.maximum(x + rng.standard_normal((n, d), np.float32), 0)
 
 
 def hardened(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same with a tenth of the channels dead, a tenth nearly copies, scales over six decades and large means."""
+    """Returns the same with some channels constant, some near copies, scales over six decades, and large means."""
     rng, tenth = np.random.default_rng(1), d // 10
 
     def harden(view: np.ndarray) -> np.ndarray:
@@ -55,7 +59,7 @@ def ours64(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def plain_torch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Covariances, inverse square roots by eigh, singular values; float32."""
+    """Computes the correlations by covariances, inverse square roots by eigh, and singular values; float32."""
     x, y = (torch.from_numpy(view) - torch.from_numpy(view).mean(0) for view in (x, y))
 
     def whitener(view: torch.Tensor) -> torch.Tensor:
@@ -67,7 +71,7 @@ def plain_torch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def load_peer(path: Path) -> Callable:
-    """google/svcca's `get_cca_similarity`, with the settings of the paper."""
+    """Returns google/svcca's `get_cca_similarity`, with the settings of the paper."""
     spec = importlib.util.spec_from_file_location("cca_core", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -79,7 +83,7 @@ def load_peer(path: Path) -> Callable:
 
 
 def reference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Correlations in float64 from QR and SVD of the samples; the rank that float32 inputs can bear."""
+    """Returns the correlations in float64 from SVDs of the samples, with the rank that float32 inputs allow."""
 
     def basis(view: np.ndarray) -> np.ndarray:
         centred = view.astype(np.float64) - view.mean(0, dtype=np.float64)
@@ -128,7 +132,7 @@ def compare_errors(methods: dict[str, Callable], n: int, d: int) -> None:
 
 
 def peak_memory(n: int, d: int) -> float:
-    """MiB at the peak of this process, samples made a batch at a time, as a network makes them."""
+    """Returns the peak of memory of this process in MiB, with samples made in batches, as a network makes them."""
     import jax.numpy as jnp
 
     from tljax.similarity import moments
@@ -144,14 +148,14 @@ def peak_memory(n: int, d: int) -> float:
 
 
 def compare_memory(samples: tuple[int, ...]) -> None:
-    """Before all else: a process inherits the peak of the one that starts it."""
+    """Prints the peak of memory by number of samples. Call it first: a process inherits the peak of its parent."""
     print("| n at d = 512 | peak memory, MiB |\n|---|---|", flush=True)
     for n in samples:
         subprocess.run([sys.executable, __file__, "--memory-of", str(n)], check=True)
 
 
 def print_comparison_memory(count: int) -> None:
-    """The full protocol: every two of `count` ResNet50 of random weights, 120 images of 64 px."""
+    """Prints the memory of the full protocol for every two of `count` random ResNet50s, with 120 images of 64 px."""
     from tljax.compare import compare, full
     from tljax.weights import networks
 
@@ -177,9 +181,9 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, help="cca_core.py of google/svcca")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    parser.add_argument("--largest", type=int, default=10**9, help="leave out sizes of more numbers (n d) than this")
-    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)  # this script calls itself: a process a size
-    parser.add_argument("--networks", type=int, help="print instead the memory that comparing so many ResNet50 takes")
+    parser.add_argument("--largest", type=int, default=10**9, help="leave out sizes with more numbers (n d) than this")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)  # of a process per size
+    parser.add_argument("--networks", type=int, help="print instead the memory of comparing this many ResNet50s")
     arguments = parser.parse_args()
     if arguments.memory_of:
         print(f"| {arguments.memory_of:,} | {peak_memory(arguments.memory_of, 512):.0f} |")

@@ -1,16 +1,17 @@
-"""What do the intervals of the similarity measures cover? Simulated features of a known population.
+"""What do the intervals of the similarity measures cover? Simulates features of a known population.
 
-    python benchmarks/similarity_intervals.py [--trials 200] [--scenario NUMBER ...]
+    python -m benchmarks.similarity_intervals [--trials 200] [--scenario NUMBER ...]
 
-Every image has several positions. Features of a position have a part that all positions of its image share (`alike`,
-a share of the variance), and may have a part that this position has in every image (`common`, a variance next to 1),
-as at the borders of images. Two views have known canonical correlations. Ten blocks of images give the interval, as
-in the full protocol. "covers: mean" is the share of intervals that contain the mean of the estimate at this number of
-images; "population" is the share that contain the value for all images.
+Every image has several positions. The features of a position have a part that all positions of its image share
+(`alike`, a share of the variance). They may also have a part that this position has in every image, as at the borders
+of images (`common`, its variance; that of the rest is 1). Two views have known canonical correlations. Ten blocks of
+images give the interval, as in the full protocol. "covers: mean" is the share of intervals that contain the mean of the
+estimate at this number of images. "population" is the share that contain the value for all images.
 
 Three corrections follow, each with its mean and the share of its intervals that contain the value for all images.
 "jackknife": B v - (B - 1) mean(v without a block). "halves": 2 v(n) - mean v(n / 2). Both remove a bias of 1/n.
-"corrected": `r2_cca.corrected`, which `tljax compare --pool gap` offers; of positions it is shown to say why not there.
+"corrected": `r2_cca.corrected`, which `tljax compare --pool gap` offers; for positions it is shown to explain why it is
+not offered there.
 """
 
 import argparse

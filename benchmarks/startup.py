@@ -1,6 +1,6 @@
-"""From the command to the end of its first epoch, with an empty and with a filled cache of compiled programs.
+"""Measures the time from the command to the end of its first epoch, with an empty and a filled cache of programs.
 
-python benchmarks/startup.py [--backbone resnet50] [--image-size 64]
+python -m benchmarks.startup [--backbone resnet50] [--image-size 64]
 """
 
 import json
@@ -18,7 +18,7 @@ from tljax.core import runs
 
 
 def train_one_epoch(workdir: Path, cache: Path, backbone: str, image_size: int) -> tuple[float, float]:
-    """Seconds from the command to the end of the run, of wall and of CPU time, with one epoch of training."""
+    """Trains one epoch, and returns the seconds from the command to the end of the run: all, and of CPU time."""
     flags = f"--backbone {backbone} --image-size {image_size} --epochs 1 --batch-size 480 --quiet"
     before, began = os.times(), time.perf_counter()
     subprocess.run(

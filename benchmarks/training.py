@@ -1,13 +1,13 @@
-"""ResNet50: a training step, an inference batch and an epoch with augmentation, ours and PyTorch's in turns.
+"""Times a training step, an inference batch and an epoch with augmentation of ResNet50, by tljax and by PyTorch.
 
     OMP_WAIT_POLICY=passive python -m benchmarks.training [--image-size 64] [--batch-size 16] [--rounds 5]
     OMP_WAIT_POLICY=passive python -m benchmarks.training --no-epoch --image-size 112 --batch-size 8
 
-For a CPU; `benchmarks/gpu.sh` measures a GPU. PyTorch is written as an expert would (`benchmarks/gpu/torch_peer.py`).
-Its epoch gathers and augments in memory; a second one feeds the same step from DataLoader workers with torchvision.
-A step is timed within a run of as many as an epoch has, on one batch. --images: a multiple of the batch size.
-Figures are seconds of CPU time (threads that spin while they wait would count: hence the policy), medians over the
-rounds, the first one left out.
+This is for a CPU; `benchmarks/gpu.sh` measures a GPU. The PyTorch code is written as an expert would write it
+(`benchmarks/gpu/torch_peer.py`). Its epoch gathers and augments in memory. A second one feeds the same step from
+DataLoader workers with torchvision. A step is timed within a sequence of as many steps as an epoch has, on one batch.
+--images: a multiple of the batch size. The values are seconds of CPU time: medians over the rounds, without the first
+one. OMP_WAIT_POLICY=passive is needed because threads that spin while they wait would count.
 """
 
 import statistics
@@ -24,7 +24,7 @@ from benchmarks.gpu.torch_peer import Theirs, has_torchvision, resnet
 
 
 def in_turns(rounds: int, works: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Median CPU seconds of each work, taken in turns so that whatever else the machine does meets them all."""
+    """Returns the median CPU seconds of each work. They take turns, so that other load affects all of them equally."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds + 1):
         for name, work in works.items():

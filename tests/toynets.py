@@ -37,6 +37,11 @@ def network(seed: int, **options) -> Network:
     return Network(f"toy:{seed}", ToyNet(seed, **options), card)
 
 
+def activations(net: Network, layer: str, images: np.ndarray) -> np.ndarray:
+    """The activations `n h w c` of a layer, computed at once."""
+    return np.asarray(net.model.features(net.normalisation(jnp.asarray(images, jnp.float32)), (layer,))[1][layer])
+
+
 def pictures(count: int, seed: int = 0) -> np.ndarray:
     """Smooth random images, uint8 `count 16 16 3`."""
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3))
