@@ -58,7 +58,7 @@ def test_datasets_lists_the_tasks_and_checks_one(here):
     assert "malignant" in ran(here, "-m", "tljax.datasets", "phantom", "--image-size", "32")
 
 
-def test_train_writes_a_whole_run_and_leaves_it_alone_the_second_time(here, trained):
+def test_train_writes_a_complete_run_and_leaves_it_unchanged_the_second_time(here, trained):
     result = json.loads((trained / "result.json").read_text())
     assert 0 <= result["test"]["auc"] <= 1 and result["epoch"] == 1
     with open(trained / "predictions.csv", newline="") as lines:
@@ -77,7 +77,7 @@ def test_another_setting_never_overwrites_a_run(here, trained):
     assert "seed was 0, is now 1" in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_a_run_leaves_jax_and_comes_back_the_same(here, trained):
+def test_an_exported_run_is_converted_back_unchanged(here, trained):
     pytest.importorskip("torch")
     ran(here, ROOT / "tools/convert_weights.py", trained, "--to", "torch", "--out", "run.pth")
     ran(here, ROOT / "tools/convert_weights.py", "run.pth", "--out", "back", "--variant", "keras_v1")
@@ -116,7 +116,7 @@ def test_predict_names_the_classes(here, trained):
     np.testing.assert_allclose(ours, theirs, atol=1e-6)  # other batches: another order of sums
 
 
-def test_compare_writes_a_layer_a_row(here, trained):
+def test_compare_writes_one_row_per_layer(here, trained):
     ran(here, "-m", "tljax.compare", trained, "random:1", "--dataset", "phantom", "--out", "similarity.csv")
     with open(here / "similarity.csv", newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -154,7 +154,7 @@ def test_a_mistake_is_one_message(here, command, said):
     assert said in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_a_warning_is_a_message_and_no_line_of_code(here):
+def test_a_warning_is_printed_without_a_line_of_code(here):
     code = "import warnings; from tljax.core.errors import run_command; run_command(lambda: warnings.warn('mind this'))"
     assert run(here, "-c", code).stderr == "WARNING: mind this\n"
 

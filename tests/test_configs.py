@@ -1,4 +1,4 @@
-"""Every config file is one typed object that says how to run it and means what it says."""
+"""Every config file is a valid study, says how to run it, and has the grid that it describes."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def path(request) -> Path:
     return request.param
 
 
-def test_each_opens_with_its_command_and_the_result_to_expect(path):
+def test_each_begins_with_its_command_and_the_result_to_expect(path):
     text = path.read_text()
     docstring = text.split('"""')[1]
     assert f"tljax study --config {path.stem}" in docstring
@@ -35,14 +35,14 @@ def test_the_grid_has_as_many_runs_as_the_config_says(name, runs, everything_pre
     config = load_config(CONFIGS[0].with_name(f"{name}.py"), StudyConfig)
     grid = make_grid(config)
     assert not grid.left_out
-    assert len(grid.runs) == len({cell.folder for cell in grid.runs}) == runs
+    assert len(grid.runs) == len({run.folder for run in grid.runs}) == runs
 
 
-def test_the_demo_wants_nothing_from_the_network():
+def test_the_demo_downloads_nothing():
     config = load_config(CONFIGS[0].with_name("demo.py"), StudyConfig)
     grid = make_grid(config)
     assert not grid.left_out
-    assert all(not datasets.card(cell.config.dataset).needs_archive for cell in (*grid.pretrain, *grid.runs))
+    assert all(not datasets.card(run.config.dataset).needs_archive for run in (*grid.pretrain, *grid.runs))
 
 
 @pytest.fixture

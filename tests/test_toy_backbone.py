@@ -61,7 +61,7 @@ class Original(nn.Module):
 
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory):
-    """What installing a package with these entry points leaves behind."""
+    """Installs a package with these entry points, as far as Python can see."""
     place = tmp_path_factory.mktemp("site")
     (place / "toy-1.0.dist-info").mkdir()
     points = "".join(
@@ -109,7 +109,7 @@ def test_it_is_converted_exactly(converted, original):
     assert found.keys() == {*LAYERS, "logits"} and max(found.values()) < 1e-5, found
 
 
-def test_faults_are_named_and_the_way_back_is_the_identity(converted, original, tmp_path):
+def test_faults_are_named_and_an_export_equals_the_original(converted, original, tmp_path):
     call(command.main, converted, "--to", "torch", "--out", tmp_path / "back.pt")
     state = torch.load(tmp_path / "back.pt", weights_only=True)
     assert state.keys() == original.state_dict().keys()

@@ -19,7 +19,7 @@ from tljax.report.sections.agreement import published_table
 from tljax.report.sections.auc import scores_table
 from tljax.report.wording.claim import checklist
 from tljax.report.wording.methods import methods_paragraph
-from tljax.report.wording.names import condition_name
+from tljax.report.wording.names import condition_name, plain, signed
 from tljax.report.wording.notes import warnings, what_is_missing
 from tljax.report.wording.verdict import details, headline, study_headline
 
@@ -140,6 +140,20 @@ def test_one_patient_and_one_run_are_written_in_the_singular(tmp_path):
     study = analyse(tmp_path)
     assert "not disjoint by patient; 1 patient is in more than one part of a fold." in methods_paragraph(study)
     assert "1 run is left out because its classes are not benign and malignant." in " ".join(what_is_missing(study))
+
+
+def test_initialisations_with_different_settings_are_not_said_to_be_unfinished(tmp_path):
+    for fold in (1, 2):
+        write_run(tmp_path, init="imagenet", fold=fold, freeze=True)
+        write_run(tmp_path, init="random", fold=fold)
+    (task,) = analyse(tmp_path).tasks
+    assert headline(task.verdict) == "No verdict: no two initialisations were trained under the same condition."
+    assert "Train it and ImageNet with the same settings" in details(task.verdict)[1]
+
+
+def test_a_difference_of_zero_has_no_sign():
+    assert [signed(value) for value in (-0.0, 0.0004, -0.001)] == ["0.000", "0.000", "−0.001"]
+    assert [plain(value) for value in (-0.0, -0.0004, -0.001)] == ["0.000", "0.000", "−0.001"]
 
 
 def share_a_patient(folder, patient):

@@ -37,7 +37,7 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
 
 
 def why_not() -> str:
-    """Why there can be no SLURM here; empty where there can."""
+    """Returns why SLURM cannot run here; empty if it can."""
     absent = [program for program in PROGRAMS if not shutil.which(program)]
     if absent:
         return f"no {', '.join(absent)}: tests/slurm/run.sh installs them"
@@ -46,7 +46,7 @@ def why_not() -> str:
 
 @contextmanager
 def one_node(folder: Path) -> Iterator[None]:
-    """A SLURM to which the commands find by $SLURM_CONF."""
+    """Starts a SLURM that the commands find by $SLURM_CONF, and stops it at the end."""
     for name in ("state", "spool"):
         (folder / name).mkdir()
     conf = folder / "slurm.conf"

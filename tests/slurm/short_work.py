@@ -1,4 +1,4 @@
-"""Work of a second, in a module that a job imports in no time."""
+"""Work that lasts one second, in a module that a job imports quickly."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from tljax.core.errors import Requeue
 
 
 def work_a_second(folder: Path, number: int, is_stopped_once: bool) -> None:
-    """Lasts a second, and ends once as a training that was told to stop: with its state saved."""
+    """Lasts one second; if `is_stopped_once`, it ends once like a training that was told to stop."""
     if (folder / f"done-{number}").exists():
         return
     time.sleep(1)

@@ -1,4 +1,4 @@
-"""The SLURM launcher on a real SLURM: the same tables as the local one, and a pre-empted run goes on."""
+"""The SLURM launcher on a real SLURM: it writes the tables of the local one, and continues a pre-empted run."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ def cluster(tmp_path_factory):
 
 
 @pytest.mark.timeout(1800)
-def test_both_launchers_make_the_same_tables_and_a_pre_empted_run_goes_on(cluster, tmp_path, monkeypatch):
+def test_both_launchers_write_the_same_tables_and_a_pre_empted_run_continues(cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("TLJAX_CACHE", str(tmp_path / "cache"))
     train = dataclasses.replace(TINY, epochs=8)
     slurm = SlurmConfig(partition="all", minutes=30, memory="1G", cpus=1)
@@ -55,7 +55,7 @@ ITEMS = 1000
 
 @pytest.mark.timeout(3600)
 def test_a_thousand_short_items_in_packs_all_finish_though_half_were_pre_empted(cluster, tmp_path, monkeypatch):
-    """Every second item ends once as a training that was told to stop: its job is queued again."""
+    """Every second item ends once like a training that was told to stop, and its job is queued again."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for the jobs
     items = [
         WorkItem(str(number), functools.partial(work_a_second, tmp_path, number, number % 2 == 0))
@@ -71,7 +71,7 @@ def test_a_thousand_short_items_in_packs_all_finish_though_half_were_pre_empted(
 
 
 def preempt_after(run: Path, epochs: int) -> None:
-    """Tells the job of a run to stop, as SLURM tells a job that it pre-empts, once it has trained a little."""
+    """Tells the job of a run to stop after some epochs, as SLURM tells a job that it pre-empts."""
     deadline = time.monotonic() + 300
     while len(runs.read_run(run).metrics) < epochs and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -37,6 +37,8 @@ class Evidence:
     """What `units` counts: patients, lesions, slides or images."""
     left_out: Sequence[str] = ()
     """Initialisations that share too few of these folds to be compared."""
+    elsewhere: Sequence[str] = ()
+    """Initialisations that have finished runs under other conditions only."""
 
     @property
     def folds(self) -> int:
@@ -99,6 +101,7 @@ def compare_task(task: TaskRuns) -> tuple[dict[Condition, ConditionResult], list
             units=task.facts.units,
             unit=task.facts.unit,
             left_out=[arm.init for arm in left_out],
+            elsewhere=sorted({arm.init for arm in task.arms} - {arm.init for arm in arms}),
         )
         results[condition] = ConditionResult(evidence, folds, tuple(adjust(compare_pairs(evidence))))
         found += [TooFewFolds(arm.arm) for arm in left_out]

@@ -33,8 +33,8 @@ class ScreeningScore:
 
 
 @dataclass(frozen=True)
-class Place:
-    """One place of the shortlist."""
+class ShortlistEntry:
+    """One network of the shortlist."""
 
     rank: str
     network: str
@@ -85,7 +85,7 @@ class Screening:
     """The screening of one task."""
 
     scores: tuple[ScreeningScore, ...]
-    shortlist: tuple[Place, ...]
+    shortlist: tuple[ShortlistEntry, ...]
     layers: tuple[ProbeScore, ...]
     """By network and layer, from input to output."""
     redundancy: dict[tuple[str, str], float]
@@ -115,10 +115,10 @@ def read_screening(workdir: Path, task: TaskRuns, one_task: bool, notes: list[No
     if not (folder / "screen.csv").exists():
         return None
     scores = tuple(_scores(folder / "screen.csv", notes))
-    shortlist: tuple[Place, ...] = ()
-    if (folder / "shortlist.csv").exists():
-        rows = read_table(folder / "shortlist.csv", notes)
-        shortlist = tuple(Place(row.get("rank", ""), row.get("network", ""), row.get("reason", "")) for row in rows)
+    shortlist = tuple(
+        ShortlistEntry(row.get("rank", ""), row.get("network", ""), row.get("reason", ""))
+        for row in _rows(folder / "shortlist.csv", notes)
+    )
     arms = [arm for arm in task.arms if arm.condition == task.condition]
     candidates = {score.network for score in scores}
     pairs = _rows(folder / "redundancy.csv", notes)
@@ -164,11 +164,11 @@ def _scores(path: Path, notes: list[Note]) -> Iterator[ScreeningScore]:
 
 
 def regret(
-    arms: Sequence[ArmResult], candidates: set[str], shortlist: Sequence[Place], test_to_train: float
+    arms: Sequence[ArmResult], candidates: set[str], shortlist: Sequence[ShortlistEntry], test_to_train: float
 ) -> Regret | None:
     """Compares the best fine-tuned candidate with the best one of the shortlist, on the folds that both finished."""
     known = sorted((arm for arm in arms if arm.init in candidates and arm.aucs), key=lambda arm: -arm.mean.value)
-    kept = {place.network for place in shortlist}
+    kept = {entry.network for entry in shortlist}
     chosen = next((arm for arm in known if arm.init in kept), None)
     if len(known) < 2 or chosen is None:
         return None

@@ -19,7 +19,7 @@ def draw(gallery: Gallery, task: Task, found: Screening) -> Drawing | None:
     networks = [name for name in found.networks if name in probe]
     if not networks:
         return None
-    kept = {place.network for place in found.shortlist}
+    kept = {entry.network for entry in found.shortlist}
     tuned = {arm.init: arm.mean.value for arm in task.under(task.condition)}
     styles = styles_of(networks)
     figure, axes = new_figure(4.2, 0.6 + 0.3 * len(networks))

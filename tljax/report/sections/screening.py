@@ -30,7 +30,7 @@ def make(study: Study, gallery: Gallery) -> Section:
 
 def shortlist_table(task: Task, found: Screening) -> Table:
     """Returns the candidates that were kept, with the reason for each."""
-    rows = [[place.rank, init_name(place.network), place.reason] for place in found.shortlist]
+    rows = [[entry.rank, init_name(entry.network), entry.reason] for entry in found.shortlist]
     caption = f"The shortlist for {task.name}."
     return Table(f"shortlist-{task.name}", caption, ("rank", "start from", "reason"), rows, words=3)
 

@@ -95,12 +95,17 @@ def sentence(text: str) -> str:
 
 def signed(value: float) -> str:
     """Returns a difference with its sign and three decimals; a dash if it is undefined."""
-    return NONE if value != value else f"{value:+.3f}".replace("-", "−")
+    return NONE if value != value else _typeset(f"{value:+.3f}")
 
 
 def plain(value: float) -> str:
-    """Returns a number with three decimals and a minus sign (U+2212); a dash if it is undefined."""
-    return NONE if value != value else f"{value:.3f}".replace("-", "−")
+    """Returns a number with three decimals; a dash if it is undefined."""
+    return NONE if value != value else _typeset(f"{value:.3f}")
+
+
+def _typeset(number: str) -> str:
+    """Returns a formatted number with a minus sign (U+2212); zero has no sign."""
+    return number.replace("-", "−") if float(number) else number.lstrip("+-")
 
 
 def mean_sd(values: Sequence[float]) -> str:

@@ -87,6 +87,8 @@ def headline(verdict: Verdict) -> str:
     match verdict.reason:
         case "no fold":
             return "No verdict: no fold has a defined AUC."
+        case "one initialisation" if evidence.elsewhere:
+            return "No verdict: no two initialisations were trained under the same condition."
         case "one initialisation":
             return f"No verdict: only {leaders[0]} has finished runs."
         case "no common folds":
@@ -137,6 +139,10 @@ def details(verdict: Verdict) -> list[str]:
     match verdict.reason:
         case "no fold":
             return []
+        case "one initialisation" if evidence.elsewhere:
+            others = listed([init_phrase(init) for init in evidence.elsewhere])
+            advice = f"Train it and {others} with the same settings (head first or not, layers, preprocessing, tag)."
+            return [_alone(verdict), advice]
         case "one initialisation":
             return [_alone(verdict), "Train a second initialisation on the same folds."]
         case "no common folds":
