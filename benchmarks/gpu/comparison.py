@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """The second run's: the first one compiles."""
+    """Returns the seconds of the second run; the first one compiles."""
     work()
     began = time.perf_counter()
     work()

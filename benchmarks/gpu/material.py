@@ -1,4 +1,4 @@
-"""What the steps train on: real breast images, fold lists and weights where they are packed, else generated images."""
+"""Provides what the steps train on: real breast images, fold lists and weights if present, else generated ones."""
 
 import os
 from pathlib import Path
@@ -12,24 +12,24 @@ WEIGHTS = Path(os.environ.get("TLJAX_CACHE", "/tmp/tljax-gpu")) / "weights"
 
 
 def has_images() -> bool:
-    """Whether the real images and their fold lists are there."""
+    """Returns whether the real images and their fold lists are there."""
     return (PACKED / "breast").is_dir() and (PACKED / "folds" / "breast").is_dir()
 
 
 def settings(toy: bool) -> dict[str, Any]:
-    """The data of a run, as fields of `TrainConfig`."""
+    """Returns the data of a run, as fields of `TrainConfig`."""
     if toy or not has_images():
         return {"dataset": "phantom"}
     return {"dataset": "breast", "data_dir": PACKED / "breast", "folds_dir": PACKED / "folds"}
 
 
 def network(toy: bool) -> dict[str, Any]:
-    """The network of a run, as fields of `TrainConfig`."""
+    """Returns the network of a run, as fields of `TrainConfig`."""
     return {"backbone": "resnet_tiny", "variant": "torch_v1.5"} if toy else {}
 
 
 def imagenet() -> Path | None:
-    """The folder that holds `imagenet/`, converted from the packed checkpoint if need be; None without one."""
+    """Returns the folder that holds `imagenet/`, converted if necessary; None without a checkpoint."""
     checkpoint = PACKED / "imagenet_resnet50.pth"
     if (WEIGHTS / "imagenet").is_dir():
         return WEIGHTS

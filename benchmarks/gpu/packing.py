@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _processes(work: Path, number: int, toy: bool) -> float:
-    """Images a second of all processes together, over the epochs after the first."""
+    """Returns the images per second of all processes together, in the epochs after the first."""
     settings = {"image_size": 32 if toy else 224, "epochs": 3 if toy else 6, "batch_size": 16, "select": "last"}
     settings |= material.settings(toy) | material.network(toy)
     environment = os.environ | {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / number:.3f}"}
@@ -55,7 +55,7 @@ def _processes(work: Path, number: int, toy: bool) -> float:
 
 
 def _stacked(number: int, toy: bool) -> float:
-    """Images a second of `number` networks that one program trains at once."""
+    """Returns the images per second of `number` networks that one program trains at once."""
     from benchmarks.gpu.ours import LEARNING_RATE, NORMALISATION
     from tljax import models
     from tljax.core import devices

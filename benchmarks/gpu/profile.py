@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _kernels(folder: Path) -> Counter[str]:
-    """Seconds by kernel: events of the device, or on a CPU of the threads that compute."""
+    """Returns the seconds by kernel: events of the device, or on a CPU those of the threads that compute."""
     spent: Counter[str] = Counter()
     for path in folder.rglob("*.trace.json.gz"):
         events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]

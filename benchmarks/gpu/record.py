@@ -1,4 +1,4 @@
-"""Where the steps write what they measure: one line each in `gpu.md`, and the figures behind it in `gpu.json`."""
+"""Writes what the steps measure: a sentence in `gpu.md`, and its values in `gpu.json`."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ class Record:
         self._append(f"\n## {step}\n\n")
 
     def say(self, text: str, **figures: Any) -> None:
-        """Write one finding: a sentence for a reader, and its figures by name."""
+        """Writes one finding: a sentence for a reader, and its values by name."""
         self._append(f"* {text}\n")
         path = self._out / "gpu.json"
         known = json.loads(path.read_text()) if path.exists() else []

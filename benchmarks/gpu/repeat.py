@@ -1,4 +1,4 @@
-"""Step 3: is a run the same to the bit when it is run twice, and when it is stopped and resumed?"""
+"""Step 3: does a run give the same bits if it is run twice, and if it is stopped and continued?"""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def _train(workdir: Path, toy: bool) -> Path:
 
 
 def _stop(workdir: Path, toy: bool) -> int:
-    """End a training after its first epochs; how many it saved."""
+    """Ends a training after its first epochs, and returns how many it saved."""
     process = subprocess.Popen(_command(workdir, toy))
     while process.poll() is None and not _epochs(workdir):
         time.sleep(0.02)

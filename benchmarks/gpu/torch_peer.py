@@ -1,4 +1,4 @@
-"""The same step and epoch in PyTorch, written as an expert would: the peer of the speed comparisons.
+"""The same step and epoch in PyTorch, written as an expert would write them, for the speed comparisons.
 
 channels_last and fused Adam; on a GPU autocast to bfloat16 and torch.compile. Images lie on the device as bytes, and
 the affine augmentation runs there; a second epoch feeds the step from DataLoader workers with torchvision.
@@ -121,7 +121,7 @@ def _augmented(rows: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
 
 
 def has_torchvision() -> bool:
-    """Whether torchvision's transforms can be imported: its builds need the PyTorch that they were made for."""
+    """Returns whether torchvision's transforms can be imported: each build needs the PyTorch it was made for."""
     try:
         from torchvision.transforms import v2  # noqa: F401
     except (ImportError, RuntimeError):
@@ -130,7 +130,7 @@ def has_torchvision() -> bool:
 
 
 def resnet(toy: bool = False) -> nn.Module:
-    """A ResNet50 of torchvision's layout that gives logits; toy: one small block a stage."""
+    """A ResNet50 of torchvision's layout that gives logits; toy: one small block per stage."""
     from tljax.weights.resnet import reference_torch
 
     class Logits(reference_torch.ResNet):

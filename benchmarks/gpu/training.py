@@ -35,7 +35,7 @@ def _count(batch: int) -> int:
 
 
 def _compare(record: Record, size: int, batch: int, mode: str, toy: bool, *, first: bool = False) -> None:
-    """Take the step in turns. first: also the price of repeatability, and whole epochs with augmentation."""
+    """Times the step in turns. first: also repeatable against other kernels, and whole epochs with augmentation."""
     theirs = Worker(
         "benchmarks.gpu.torch_peer", "make", "resnet50", _count(batch), size, batch, None if toy else mode, toy
     )
@@ -93,7 +93,7 @@ def _tell_epoch(record: Record, size: int, batch: int, epochs: dict[str, float],
 
 
 def _chip() -> str:
-    """The name of the device, as PyTorch has it."""
+    """Returns PyTorch's name of the device."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

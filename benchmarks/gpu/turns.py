@@ -1,4 +1,4 @@
-"""Two workers, one of JAX and one of PyTorch, that take turns on one device, each in a process of its own."""
+"""Two workers, one of JAX and one of PyTorch, that take turns on one device, each in its own process."""
 
 import multiprocessing
 import statistics
@@ -19,7 +19,7 @@ class Worker:
         self._process.start()
 
     def ready(self) -> None:
-        """Wait until the object is made. Raises RuntimeError with the worker's traceback where that failed."""
+        """Wait until the object is made. Raises RuntimeError with the worker's traceback if that failed."""
         self._answer()
 
     def start(self, method: str) -> None:
@@ -27,11 +27,11 @@ class Worker:
         self._pipe.send(method)
 
     def result(self) -> tuple[float, Any]:
-        """The seconds of the method that was started, and what it returned."""
+        """Returns the seconds of the method that was started, and its result."""
         return self._answer()
 
     def run(self, method: str) -> tuple[float, Any]:
-        """Call a method; its seconds, and what it returns."""
+        """Calls a method, and returns its seconds and its result."""
         self.start(method)
         return self.result()
 
@@ -67,7 +67,7 @@ def _serve(pipe: Connection, module: str, kind: str, arguments: Sequence[Any], o
 
 
 def in_turns(rounds: int, works: dict[str, tuple[Worker, str]]) -> dict[str, float]:
-    """Median seconds of each work over the rounds. Before them each runs once, to compile: workers at the same time."""
+    """Returns the median seconds of each work over the rounds. All run once before, at the same time, to compile."""
     _together(works)
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):

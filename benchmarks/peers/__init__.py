@@ -1,4 +1,4 @@
-"""Networks of other libraries, for comparisons: one file a family, which lists its rows in ROWS."""
+"""Networks of other libraries, for comparisons: one file per family, which lists its rows in ROWS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -16,4 +16,10 @@ def make(study: Study, gallery: Gallery) -> Section:
         for condition in task.conditions
         for drawing in learning_curves.draw(gallery, task, condition)
     ]
-    return section("learning", "How did training go?", drawings)
+    return section(
+        "learning",
+        "How did training go?",
+        drawings,
+        "The validation images decide which epoch of a run is kept. If the validation AUC still rises in the last "
+        "epochs, longer training may help.",
+    )
