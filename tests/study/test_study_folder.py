@@ -245,6 +245,13 @@ def test_weights_are_removed_only_after_the_runs_that_are_copied_from_them(confi
     assert str(paper) in removal.needs
 
 
+@pytest.mark.parametrize(("backbone", "same"), [("resnet_tiny", True), ("densenet_tiny", False)])
+def test_a_random_network_is_copied_only_if_its_native_input_is_the_papers(config, backbone, same):
+    train = dataclasses.replace(TRAIN, backbone=backbone)
+    both = dataclasses.replace(config, train=train, preprocessings=("native", "paper"), folds=(4,))
+    assert [repeats.has_same_input(run) for run in make_grid(both).runs] == [same, same]
+
+
 def test_without_its_weights_a_repeated_run_is_trained(config):
     both = dataclasses.replace(config, preprocessings=("native", "paper"), folds=(1,))
     native, paper = make_grid(both).runs

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tljax import weights
+from tljax import models, weights
 from tljax.core import runs
 from tljax.core.errors import UserError
 from tljax.core.files import write_text
@@ -30,13 +30,14 @@ def originals(planned: Sequence[PlannedRun]) -> dict[Path, PlannedRun]:
 
 def has_same_input(run: PlannedRun) -> bool:
     """Returns whether the native input of a run's initialisation is the paper's; False if it is not known yet."""
-    if networks.is_random(run.config.init):
-        return True
+    config, papers = run.config, NORMALISATIONS["caffe"]
+    if networks.is_random(config.init):
+        variant = config.variant or models.default_variant(config.backbone)
+        return models.normalisation_of(config.backbone, variant) == papers
     try:
-        card = weights.read_card(networks.locate(run.config.init, run.config.weights_dir))
+        return weights.read_card(networks.locate(config.init, config.weights_dir)).normalisation == papers
     except UserError:
         return False
-    return card.normalisation == NORMALISATIONS["caffe"]
 
 
 def copy(run: PlannedRun, original: PlannedRun) -> bool:
