@@ -76,7 +76,7 @@ def test_another_file_than_the_stated_one_is_refused(offer, content, tmp_path):
     assert archives.downloaded("medmnist", tmp_path) is None
 
 
-def test_a_download_of_several_files_goes_on_where_it_ended(server, offer, tmp_path):
+def test_a_download_of_several_files_continues_where_it_ended(server, offer, tmp_path):
     offer("whole", "absent")
     with pytest.raises(UserError, match=r"pneumoniamnist/absent.npz .*404.* put it into .* run the same command again"):
         archives.get(NAME, tmp_path, quiet=True)
@@ -108,7 +108,7 @@ def test_of_several_archives_one_must_be_named(tmp_path):
     ("name", "message"),
     [("knee", "cannot be downloaded automatically; get it from http"), ("kneee", "there is no archive 'kneee'")],
 )
-def test_what_nobody_may_download_is_said(name, message):
+def test_an_archive_that_cannot_be_downloaded_is_explained(name, message):
     with pytest.raises(UserError, match=message):
         command.get([name])
 

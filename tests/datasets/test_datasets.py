@@ -169,7 +169,7 @@ def test_own_folder_gives_what_the_breast_task_gives(shared, tmp_path):
     np.testing.assert_array_equal(ours.labels[order] == 1, theirs.labels == 1)
 
 
-def test_folder_warns_loudly_that_patients_are_unknown(tmp_path, capsys):
+def test_folder_warns_that_patients_are_unknown(tmp_path, capsys):
     list(folder_task.examples(ARCHIVES["folder"][1](tmp_path)))
     assert "WARNING: it is unknown which images" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Bad input: each kind is named with its file and reason, and none is ever replaced in silence."""
+"""Bad input: each kind is refused with its file and the reason."""
 
 import os
 from collections.abc import Callable
@@ -226,7 +226,7 @@ BAD_ARCHIVES: list[tuple[str, Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("name", "spoil", "message"), BAD_ARCHIVES)
-def test_a_spoiled_archive_is_refused(tmp_path, name, spoil, message):
+def test_a_faulty_archive_is_refused(tmp_path, name, spoil, message):
     task, make = archives.ARCHIVES[name]
     root = make(tmp_path / "archive")
     spoil(root)
@@ -262,7 +262,7 @@ def test_links_in_a_users_folder_are_followed(own, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["cat", "../own", "."])
-def test_a_folder_that_a_link_brings_in_twice_is_refused(own, target):
+def test_a_link_that_makes_a_folder_appear_twice_is_refused(own, target):
     (own / "fox").symlink_to(target)
     with pytest.raises(UserError, match=r"fox is a link to .*, which is also in the data: .* twice; remove the link"):
         load("folder", own)

@@ -1,4 +1,4 @@
-"""`python -m tljax.datasets`: duplicates however they are disguised, what leaks between folds, and the command."""
+"""`python -m tljax.datasets`: changed duplicates, leaks between the parts of a fold, and the command."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ def pairs_of(images: list[Image.Image]) -> list[DuplicatePair]:
     return find_duplicates(signatures["thumbnail"], signatures["digest"])
 
 
-DISGUISES = {
+CHANGES = {
     "as it is": lambda image: jpeg(image.resize((150, 120), Image.Resampling.BICUBIC)),
     "mirrored": lambda image: jpeg(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
     "upside down": lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize((64, 64)),
@@ -49,9 +49,9 @@ DISGUISES = {
 }
 
 
-@pytest.mark.parametrize("how", DISGUISES)
-def test_a_disguised_copy_is_found_and_nothing_else(originals, how):
-    assert pairs_of([*originals, DISGUISES[how](originals[5])]) == [DuplicatePair(5, len(originals), how)]
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_changed_copy_is_found_and_nothing_else(originals, how):
+    assert pairs_of([*originals, CHANGES[how](originals[5])]) == [DuplicatePair(5, len(originals), how)]
 
 
 def test_identical_images_are_distinguished_from_similar_ones_and_found_in_every_colour(originals):
@@ -62,14 +62,12 @@ def test_identical_images_are_distinguished_from_similar_ones_and_found_in_every
 
 
 def test_duplicates_are_found_across_the_parts_that_are_compared_at_a_time(originals, monkeypatch):
-    images = [*originals, *(disguise(originals[row]) for row, disguise in enumerate(DISGUISES.values()))]
+    images = [*originals, *(change(originals[row]) for row, change in enumerate(CHANGES.values()))]
     found = pairs_of(images)
     monkeypatch.setattr(duplicate_images, "BLOCK", 5)
     monkeypatch.setattr(duplicate_images, "WIDTH", 3)
     assert (
-        pairs_of(images)
-        == found
-        == [DuplicatePair(row, len(originals) + row, how) for row, how in enumerate(DISGUISES)]
+        pairs_of(images) == found == [DuplicatePair(row, len(originals) + row, how) for row, how in enumerate(CHANGES)]
     )
 
 
@@ -82,7 +80,7 @@ def test_hashes_of_many_images_are_compared_in_little_memory():
 
 
 def test_duplicates_are_the_same_at_every_image_size(originals, tmp_path):
-    for number, image in enumerate([*originals, *(disguise(originals[5]) for disguise in DISGUISES.values())]):
+    for number, image in enumerate([*originals, *(change(originals[5]) for change in CHANGES.values())]):
         path = tmp_path / "own" / ("cat", "dog")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
@@ -110,7 +108,7 @@ def leaky() -> Dataset:
     )
 
 
-def test_leaks_are_pictures_and_patients_on_both_sides(leaky):
+def test_leaks_are_pictures_and_patients_in_two_parts(leaky):
     fold = Fold(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
     within, across = DuplicatePair(0, 1, "as it is"), DuplicatePair(1, 4, "mirrored")
     assert find_leaks(leaky, [fold], [within, across]) == [Leak(1, ("train", "test"), (across,), ("p",))]
@@ -185,7 +183,7 @@ def test_a_contact_sheet_that_cannot_be_written_is_a_clear_error(monkeypatch, ca
         run(monkeypatch, capsys, "folder", *options, "--figure", str(tmp_path / "sheet"))
 
 
-def test_what_is_kept_together_is_called_by_its_name(monkeypatch, capsys, tmp_path):
+def test_the_report_names_lesions_instead_of_patients(monkeypatch, capsys, tmp_path):
     archives.isic_with_lesions(tmp_path / "isic")
     options = ("--data-dir", str(tmp_path / "isic"), "--image-size", "16", "--cache-dir", str(tmp_path / "cache"))
     with pytest.warns(UserWarning, match="validation AUC is undefined"):

@@ -77,13 +77,13 @@ def test_a_photograph_is_turned_upright(tmp_path):
     np.testing.assert_allclose(decoded(tmp_path / "photo.jpg").astype(int), np.rot90(lines, -1), atol=3)
 
 
-def test_the_preview_in_a_photograph_is_no_second_frame(tmp_path):
+def test_the_preview_in_a_photograph_does_not_count_as_a_frame(tmp_path):
     photo, preview = (Image.fromarray(pixels(seed, (side, side, 3))) for seed, side in ((0, 20), (1, 8)))
     photo.save(tmp_path / "photo.jpg", format="MPO", save_all=True, append_images=[preview])
     assert decoded(tmp_path / "photo.jpg").shape == (20, 20, 3)
 
 
-def test_no_file_starts_a_program(tmp_path):
+def test_postscript_is_refused_because_it_would_start_a_program(tmp_path):
     (tmp_path / "image.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     with pytest.raises(BadImage, match="is a PostScript file"):
         decode_file(tmp_path / "image.png")
@@ -121,7 +121,7 @@ def test_a_slope_below_zero_inverts_with_a_window_and_without(tmp_path):
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("stored", [pixels(0).astype(np.uint16) * 250, pixels(0, (600, 4)).astype(np.uint16) * 4])
-def test_the_function_of_the_window_is_heeded(tmp_path, function, stored):
+def test_each_function_of_a_window_is_applied(tmp_path, function, stored):
     write_dicom(tmp_path / "mr.dcm", stored, WindowCenter=500, WindowWidth=700, VOILUTFunction=function)
     expected = apply_voi_lut(stored, pydicom.dcmread(tmp_path / "mr.dcm")) / 65535 * 255
     np.testing.assert_allclose(decoded(tmp_path / "mr.dcm"), expected, atol=0.51)
@@ -208,7 +208,7 @@ LOSSLESS_JPEG = (
 
 
 @pytest.mark.parametrize("name", LOSSLESS_JPEG)
-def test_lossless_jpeg_is_decoded_or_says_what_it_needs(name, monkeypatch):
+def test_lossless_jpeg_is_decoded_or_says_what_it_needs(name):
     path = Path(get_testdata_file(name, download=False))
     if get_decoder(pydicom.dcmread(path).file_meta.TransferSyntaxUID).is_available:
         plain = decoded(Path(get_testdata_file("SC_rgb_rle.dcm", download=False)))

@@ -62,7 +62,7 @@ def test_a_folder_inside_a_folder_of_its_name_counts_once(tmp_path, task):
         load(task, tmp_path / "doubled")
 
 
-def test_knee_zip_with_the_doubles_of_macos(tmp_path):
+def test_extra_files_of_macos_in_a_zip_are_ignored(tmp_path):
     root = archives.knee_volumes(tmp_path / "stanford").parent
     doubles_of_macos(root, root / "MRNet-v1.0")
     assert len(load("knee", zipped(tmp_path / "MRNet-v1.0.zip", root))) == 270

@@ -1,4 +1,4 @@
-"""Bring your own: tables however they were written, folders however they were nested and named."""
+"""A user's own images: tables written in many ways, folders nested and named in many ways."""
 
 import unicodedata
 from pathlib import Path
@@ -50,20 +50,20 @@ def test_a_table_may_be_written_in_many_ways(own, kind):
     assert labels(own) == NAMED
 
 
-def test_a_table_of_excel_may_begin_with_a_byte_order_mark(own):
+def test_a_table_may_begin_with_a_byte_order_mark_as_excel_writes_it(own):
     write_table(own, TABLES["semicolons"], "utf-8-sig")
     assert labels(own) == NAMED
 
 
 @pytest.mark.parametrize("column", ["patient", "Patient", "patient_id", "Patient ID", "PatientID"])
-def test_the_table_and_its_patients_are_known_in_any_case(own, column, capsys):
+def test_the_case_of_the_table_and_of_its_columns_does_not_matter(own, column, capsys):
     table = f"file,label,{column}\nTumor/Müller 1.PNG,1,p\nscans/b.jpeg,0,q\nc.tif,0,q\n"
     (own / "Labels.CSV").write_text(table, encoding="utf-8")
     assert [example.patient for example in task.examples(own)] == ["p", "q", "q"]
     assert capsys.readouterr().err == ""
 
 
-def test_a_column_that_may_be_the_patient_is_asked_about(own, capsys):
+def test_a_column_that_may_hold_the_patients_is_warned_of(own, capsys):
     write_table(own, "file,label,patient_no\nTumor/Müller 1.PNG,1,1\nscans/b.jpeg,0,2\nc.tif,0,2\n")
     assert all(example.patient is None for example in task.examples(own))
     assert (
@@ -72,7 +72,7 @@ def test_a_column_that_may_be_the_patient_is_asked_about(own, capsys):
     )
 
 
-def test_parts_of_a_split_go_by_their_usual_names(tmp_path):
+def test_parts_of_a_split_may_have_their_usual_names(tmp_path):
     for part in ("Training", "valid", "TEST"):
         write_images(tmp_path / part / label / "0.png" for label in ("cat", "dog"))
     assert {example.split for example in task.examples(tmp_path)} == {"train", "val", "test"}
@@ -107,7 +107,7 @@ def test_jfif_and_webp_are_images(tmp_path):
     assert len(dataset) == 6 and not dataset.skipped
 
 
-def test_dicom_without_suffix_is_an_image_and_the_index_of_a_medium_is_none(tmp_path):
+def test_dicom_without_suffix_is_an_image_but_the_index_of_a_medium_is_not(tmp_path):
     write_images([tmp_path / "dog" / "0.png"])
     for name in ("IM00001", "1.2.840.113", "DICOMDIR"):
         write_dicom(tmp_path / "cat" / name, pixels(0).astype(np.uint16))

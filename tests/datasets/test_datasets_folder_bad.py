@@ -88,7 +88,7 @@ def test_masks_are_not_counted_as_images(own, name):
         load("folder", own)
 
 
-def test_images_of_similar_names_are_no_masks(tmp_path):
+def test_images_of_similar_names_are_not_masks(tmp_path):
     """Nor are those that a table lists."""
     names = [
         "seg/0.png",
@@ -162,7 +162,7 @@ def test_two_files_whose_names_show_the_same_letters_are_refused(own):
 
 
 @pytest.mark.parametrize("mark", [b"PK\3\4\x14", b"\xd0\xcf\x11\xe0"])
-def test_a_spreadsheet_that_is_called_a_table_is_named(own, mark):
+def test_a_spreadsheet_with_the_name_of_a_table_is_refused(own, mark):
     (own / "labels.csv").write_bytes(mark + bytes(100))
     with pytest.raises(UserError, match="is a spreadsheet file despite its name"):
         load("folder", own)

@@ -1,4 +1,4 @@
-"""The archives as places other than the first one hand them out: other folders, other names, the same images."""
+"""The archives as other sites offer them: other folders, other names, the same images."""
 
 import shutil
 from collections import Counter
@@ -87,7 +87,7 @@ def test_chest_of_mendeley_has_no_val(tmp_path, capsys):
     assert sorted(dataset.files) == sorted(whole.files) and sorted(dataset.patients) == sorted(whole.patients)
 
 
-def test_chest_of_the_third_version_lies_beside_retinal_scans_and_is_named_anew(tmp_path):
+def test_the_third_version_of_chest_has_other_names_and_retinal_scans_next_to_it(tmp_path):
     for part, first in (("train", 1), ("test", 101)):
         folder = tmp_path / "CellData" / "OCT" / part
         write_images(folder / name / f"{name}-{first}-1.jpeg" for name in ("CNV", "NORMAL"))

@@ -1,4 +1,4 @@
-"""Folders as people have them: hospitals around classes, empty folders, what storage systems leave, several zips."""
+"""Users' folders: hospitals around classes, empty folders, files of storage systems, several zips."""
 
 import zipfile
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_names_that_recur_in_case_only_recur(tmp_path):
         list(folder.examples(tmp_path))
 
 
-def test_a_folder_with_images_of_its_own_is_a_class_whatever_lies_inside(tmp_path):
+def test_a_folder_that_directly_holds_images_is_a_class(tmp_path):
     write_images(tmp_path / name for name in ("cat/0.png", "cat/other/1.png", "dog/2.png", "dog/other/3.png"))
     assert set(labels(folder.examples(tmp_path)).values()) == {"cat", "dog"}
 
@@ -83,7 +83,7 @@ def test_folders_without_an_image_are_named(tmp_path, capsys, split):
     ["@eaDir/0.png/SYNOFILE_THUMB_M.jpg", "$RECYCLE.BIN/old.png", "lost+found/1.png", "System Volume Information/2.png",
      ".Trash-1000/files/3.png", "__MACOSX/cat/._0.png", "cat/@eaDir/0.png", "#recycle/cat/0.png", "cat/Thumbs.db"],
 )  # fmt: skip
-def test_what_a_storage_system_leaves_is_no_image_and_no_class(tmp_path, junk, capsys):
+def test_files_of_a_storage_system_are_neither_images_nor_classes(tmp_path, junk, capsys):
     write_images(tmp_path / label / "0.png" for label in ("cat", "dog"))
     (tmp_path / junk).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / junk).write_bytes((tmp_path / "cat" / "0.png").read_bytes())
@@ -112,7 +112,7 @@ def zipped(path: Path, names: dict[bytes, bytes], readme: str = "") -> Path:
 
 
 @pytest.mark.parametrize("readme", ["README", "readme.txt", "LICENSE.md"])
-def test_a_zip_with_something_to_read_next_to_its_folder(tmp_path, readme):
+def test_documents_next_to_the_folder_in_a_zip_are_ignored(tmp_path, readme):
     write_images(tmp_path / name for name in ("0.png", "1.png"))
     content = [(tmp_path / name).read_bytes() for name in ("0.png", "1.png")]
     path = zipped(tmp_path / "a.zip", {b"pets/cat/0.png": content[0], b"pets/dog/1.png": content[1]}, readme)
@@ -122,7 +122,7 @@ def test_a_zip_with_something_to_read_next_to_its_folder(tmp_path, readme):
 @pytest.mark.parametrize(
     ("encoding", "classes"), [("gbk", ("良性", "恶性")), ("utf-8", ("Käse", "良性")), ("cp437", ("Größe", "Käse"))]
 )
-def test_names_in_a_zip_that_does_not_say_their_encoding(tmp_path, encoding, classes):
+def test_names_in_a_zip_that_does_not_state_their_encoding_are_decoded(tmp_path, encoding, classes):
     write_images(tmp_path / name for name in ("0.png", "1.png"))
     names = {f"{label}/{number}.png".encode(encoding): number for number, label in enumerate(classes)}
     path = zipped(tmp_path / "a.zip", {name: (tmp_path / f"{n}.png").read_bytes() for name, n in names.items()})
@@ -144,7 +144,7 @@ MEDMNIST = [
 
 
 @pytest.mark.parametrize(("kind", "change", "message"), MEDMNIST)
-def test_a_set_of_medmnist_that_is_not_covered_is_described_rightly(tmp_path, kind, change, message):
+def test_a_set_of_medmnist_that_is_not_covered_is_described(tmp_path, kind, change, message):
     import archives
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Packed archives are not trusted: what leads out of them, bombs, links, files cut off."""
+"""Packed archives are not trusted: paths that lead outside, bombs, links, incomplete files."""
 
 import gzip
 import stat
@@ -81,7 +81,7 @@ def test_an_archive_cut_off_or_of_another_kind_is_refused(tmp_path):
         load("folder", tmp_path / "archive.rar")
 
 
-def test_what_is_wrong_in_an_archive_is_said_of_the_archive_and_leaves_nothing(tmp_path):
+def test_a_mistake_in_an_archive_names_the_archive_and_leaves_no_files(tmp_path):
     path = make_zip(tmp_path / "other.zip", "readme.txt")
     with pytest.raises(UserError, match=r"/other.zip is not the complete archive of breast: there is no benign"):
         load("breast", path)

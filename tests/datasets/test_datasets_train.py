@@ -73,7 +73,7 @@ def test_a_leak_that_the_users_table_states_is_refused_or_recorded(cache, tmp_pa
     assert read_json(folder / "config.json")["config"]["allow_leakage"] is True
 
 
-def test_settings_that_an_earlier_version_recorded_are_the_same_settings_now(tmp_path):
+def test_settings_recorded_by_an_earlier_version_are_still_the_same_settings(tmp_path):
     new = to_json(TrainConfig(folds="grouped"))
     old = {name: value for name, value in new.items() if name not in ("group_duplicates", "allow_leakage")}
     runwriter._refuse_other_settings(tmp_path, old | {"folds": "honest"}, new)

@@ -81,7 +81,7 @@ def test_a_presentation_shape_that_says_the_same_changes_nothing(tmp_path):
         ({"PixelPresentation": "COLOR"}, "pixel presentation COLOR"),
     ],
 )
-def test_what_else_changes_the_display_is_refused(tmp_path, tags, message):
+def test_other_elements_that_change_the_display_are_refused(tmp_path, tags, message):
     with pytest.raises(BadImage, match=message):
         grey(tmp_path / "a.dcm", **tags)
 
@@ -104,12 +104,12 @@ def test_a_table_in_a_big_endian_file_is_read_in_its_order(tmp_path):
     np.testing.assert_allclose(np.asarray(decode_file(tmp_path / "a.dcm")), RAMP * 255.0 / 4095, atol=0.51)
 
 
-def test_a_table_that_shows_one_grey_is_refused_as_a_window_is(tmp_path):
+def test_a_table_that_shows_a_single_grey_is_refused(tmp_path):
     with pytest.raises(BadImage, match="a single grey with its own VOI look-up table"):
         grey(tmp_path / "a.dcm", VOILUTSequence=table(5000, np.arange(4096)))
 
 
-def test_a_window_in_a_private_sequence_is_not_the_files(tmp_path):
+def test_a_window_in_a_private_sequence_is_ignored(tmp_path):
     private, group, shared = Dataset(), Dataset(), Dataset()
     private.WindowCenter, private.WindowWidth = 9, 9
     group.add_new(0x20050010, "LO", "Some Company")
@@ -160,7 +160,7 @@ def test_zeros_behind_the_pixels_and_no_frames_are_harmless(tmp_path):
     np.testing.assert_array_equal(padded, expected)
 
 
-def test_a_second_compressed_frame_is_noticed(tmp_path):
+def test_a_second_compressed_frame_is_refused(tmp_path):
     frame = simplejpeg.encode_jpeg(COLOURS, 95, "RGB", "444")
     compressed(tmp_path / "a.dcm", frame, JPEGBaseline8Bit, PhotometricInterpretation="YBR_FULL")
     file = pydicom.dcmread(tmp_path / "a.dcm")

@@ -120,7 +120,7 @@ def test_window_and_rescale_are_read_in_functional_groups(tmp_path, groups):
     np.testing.assert_allclose(found, shown(RAMP * 2.0 - 500, -200.5, 199.5), atol=0.51)
 
 
-def test_the_groups_of_the_frame_go_before_the_shared_ones_and_those_before_the_top(tmp_path):
+def test_groups_of_the_frame_precede_shared_groups_and_these_precede_the_top_level(tmp_path):
     def windows(centre: int) -> Sequence:
         return Sequence([item(FrameVOILUTSequence=Sequence([item(WindowCenter=centre, WindowWidth=401)]))])
 
@@ -160,7 +160,7 @@ def test_padding_that_is_written_without_its_sign_is_padding(tmp_path, limit):
     np.testing.assert_array_equal(found[:, 5:], stretch(padded[:, 5:]))
 
 
-def test_a_window_of_no_width_is_no_window_and_an_impossible_one_is_refused(tmp_path):
+def test_a_window_of_width_0_is_ignored_and_an_impossible_one_is_refused(tmp_path):
     found = decoded(tmp_path / "a.dcm", RAMP, WindowCenter=500, WindowWidth=0)
     np.testing.assert_array_equal(found, stretch(RAMP))
     for width, function in ((0.5, "LINEAR"), (-20, "SIGMOID")):
@@ -191,7 +191,7 @@ def test_floating_point_pixels_are_pixels(tmp_path, name, kind):
             decode_file(write(numbers, **tags))
 
 
-def test_what_lies_above_the_stored_bits_is_no_part_of_the_value(tmp_path):
+def test_bits_above_the_stored_ones_are_ignored(tmp_path):
     """Old files keep an overlay there."""
     plain = pixels(0).astype(np.uint16) * 16
     found = decoded(tmp_path / "a.dcm", plain | 0x8000 * (plain > 2000).astype(np.uint16), BitsStored=12, HighBit=11)
@@ -210,7 +210,7 @@ def test_an_unknown_photometric_interpretation_is_refused_by_name(tmp_path):
         decoded(tmp_path / "b.dcm", RAMP, RescaleSlope=0, RescaleIntercept=5)
 
 
-def test_what_is_missing_or_no_number_is_named(tmp_path):
+def test_missing_elements_are_named(tmp_path):
     write_dicom(tmp_path / "a.dcm", RAMP)
     header = pydicom.dcmread(tmp_path / "a.dcm")
     del header.PhotometricInterpretation
@@ -222,6 +222,6 @@ def test_what_is_missing_or_no_number_is_named(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
-def test_a_slope_that_is_no_number_is_refused(tmp_path):
+def test_a_slope_that_is_not_a_number_is_refused(tmp_path):
     with pytest.raises(BadImage, match="whose RescaleSlope is nan"):
         decoded(tmp_path / "a.dcm", RAMP, RescaleSlope="nan", RescaleIntercept="0")

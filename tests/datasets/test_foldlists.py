@@ -89,7 +89,7 @@ UIDS = [f"1.2.840.113619.2.{number}" for number in range(100, 118)]
 
 
 @pytest.mark.parametrize("files", [UIDS, [f"{uid}.dcm" for uid in UIDS], [f"cat/{uid}" for uid in UIDS]])
-def test_the_last_number_of_a_uid_is_no_suffix(tmp_path, files):
+def test_the_last_number_of_a_uid_is_not_a_suffix(tmp_path, files):
     order = np.random.default_rng(0).permutation(18).tolist()
     listed = [f"../data/cat/{UIDS[row]}" for row in order]
     found = joined(tmp_path, named(files), listed[:10], tuple(listed[10:]))
@@ -122,7 +122,7 @@ def test_a_path_that_may_be_several_images_is_refused(tmp_path):
         joined(tmp_path, named(["x.jpg", "x.tif"]), ["x.png", "x.jpg"])
 
 
-def test_the_suffix_tells_apart_where_it_can_and_else_does_not_matter(tmp_path):
+def test_the_suffix_matters_only_where_names_are_otherwise_equal(tmp_path):
     dataset = named(["a.png", "a.jpg", "b.dcm"])
     found = joined(tmp_path, dataset, ["x/a.jpg"], ("a.png", "x/b.png"))
     assert (found["train"], found["val"]) == ([1], [0, 2])

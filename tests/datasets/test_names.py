@@ -1,4 +1,4 @@
-"""Names that are one, or none: in tables, in folders, in fold lists."""
+"""Names that count as the same or as unknown: in tables, in folders, in fold lists."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from tljax.datasets.tasks import folder as task
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ONE = [
+SAME = [
     ("1", "1.0"), ("1", "01"), ("7", "７"), ("0.5", ".50"), ("benign", "benign\u200b"), ("benign", "\ufeffbenign"),
     ("benign", "be\u00adnign"), ("benign", " Benign\u00a0"), ("two words", "two  words"), ("Käse", "Ka\u0308se"),
     ("straße", "STRASSE"),
@@ -27,8 +27,8 @@ ONE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("one", "other"), ONE)
-def test_names_that_look_the_same_are_one_name(one, other):
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_names_that_look_the_same_are_the_same_name(one, other):
     assert comparable(one) == comparable(other) and set(first_clash([one, "third", other])) == {one, other}
 
 
@@ -64,12 +64,12 @@ def table(root, rows, header=("file", "label")):
 
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "NA", "n/a", "null", "-", "?", "N/A\u200b", "#N/A", "<NA>"])
-def test_a_label_that_means_unknown_is_no_class(tmp_path, label):
+def test_a_label_that_means_unknown_is_not_a_class(tmp_path, label):
     with pytest.raises(UserError, match=r"labels.csv, line 3: 1.png has the label .*, which means unknown"):
         table(tmp_path, [("cat",), (label,), ("dog",)])
 
 
-def test_a_folder_whose_name_means_unknown_is_no_class(tmp_path):
+def test_a_folder_whose_name_means_unknown_is_not_a_class(tmp_path):
     write_images(tmp_path / label / "0.png" for label in ("cat", "NA"))
     with pytest.raises(UserError, match="the class name 'NA' means unknown"):
         list(task.examples(tmp_path))
@@ -83,7 +83,7 @@ def test_a_folder_whose_name_means_unknown_is_no_class(tmp_path):
         ("benign", "Benign", "case"),
     ],
 )
-def test_labels_and_patients_that_are_one_are_refused_by_name(tmp_path, one, other, how):
+def test_labels_and_patients_that_differ_only_in_spelling_are_refused(tmp_path, one, other, how):
     with pytest.raises(UserError, match=f"the classes .* differ in {how}.* only; give them one name") as error:
         table(tmp_path / "labels", [(one,), (other,), ("else",)])
     assert ascii(one)[1:-1] in str(error.value) and ascii(other)[1:-1] in str(error.value)

@@ -1,4 +1,4 @@
-"""Pictures that decoders complete in silence are refused, and so are files that are no pictures, by their kind."""
+"""Pictures that decoders would fill in without an error are refused, and so are other kinds of files, by name."""
 
 import io
 import struct
@@ -36,7 +36,7 @@ def png(rows: np.ndarray, depth: int, colour: int, interlace: int = 0, more: byt
 @pytest.mark.parametrize(
     ("depth", "colour", "bytes_per_row"), [(8, 0, 16), (1, 0, 2), (4, 0, 8), (8, 2, 48), (8, 6, 64)]
 )
-def test_a_png_has_to_have_all_of_its_rows(depth, colour, bytes_per_row):
+def test_a_png_without_all_of_its_rows_is_refused(depth, colour, bytes_per_row):
     """Its checksums are right, and Pillow shows black for the rest."""
     rows = pixels(1, (16, bytes_per_row))
     decode_bytes(png(rows, depth, colour))
@@ -44,7 +44,7 @@ def test_a_png_has_to_have_all_of_its_rows(depth, colour, bytes_per_row):
         decode_bytes(png(rows[:12], depth, colour))
 
 
-def test_an_interlaced_png_is_whole_with_all_of_its_passes():
+def test_an_interlaced_png_needs_all_of_its_passes():
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = [row for x, y, dx, dy in passes for row in GREY[y::dy, x::dx]]
     np.testing.assert_array_equal(np.asarray(decode_bytes(png(rows, 8, 0, interlace=1))), GREY)
@@ -111,6 +111,6 @@ def test_deep_colours_in_jpeg_2000_are_refused():
         (b"some text", "is not an image"),
     ],
 )
-def test_a_file_that_is_no_picture_is_named_by_its_kind(content, message):
+def test_the_kind_of_a_file_that_is_not_a_picture_is_named(content, message):
     with pytest.raises(BadImage, match=message):
         decode_bytes(content)

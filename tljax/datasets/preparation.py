@@ -73,10 +73,11 @@ def check_examples(card: Card, examples: list[Example], data_dir: str | Path) ->
         )
     if unknown := sorted(labels - set(classes)):
         raise UserError(f"{data_dir}: unknown class {', '.join(unknown)}; {card.name} has {', '.join(classes)}")
-    if len(classes) < 2:
+    if len(labels) == 1:
+        (only,) = labels
         raise UserError(
-            f"{data_dir} holds only the class {classes[0]}, but at least two are needed (if {classes[0]} holds the "
-            f"folders of the classes, give that folder with --data-dir)"
+            f"{data_dir} holds only the class {only}, but at least two are needed (if {only} holds the folders of the "
+            f"classes, give that folder with --data-dir)"
         )
     seen = set()
     for example in examples:
