@@ -1,14 +1,18 @@
 """Rules for all tests: strict dtypes and ranks, checked shapes in annotations, and real data only if it is present."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("MPLBACKEND", "agg")
-# Tests compile many programs that run once. Without optimisation, compiling them takes less time.
-os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
+# Tests compile many programs that run once. With these flags, compiling them takes less time.
+FLAGS = ["--xla_backend_optimization_level=0"]
+if version("jaxlib").startswith("0.10."):
+    FLAGS += ["--xla_cpu_use_fusion_emitters=false"]  # jaxlib 0.11 has no such flag
+os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")]).strip()
 
 from jaxtyping import install_import_hook
 
@@ -43,8 +47,17 @@ def own(tmp_path) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepared images and compiled programs outlive the test, and the session."""
-    os.environ.setdefault("TLJAX_CACHE", str(config.cache.mkdir("tljax")))
-    from tljax.core.devices import use_compilation_cache
+    """Prepared images and compiled programs outlive the test, and the session.
 
-    use_compilation_cache()
+    All workers and the processes that they start share the programs. With a size limit, jax locks the folder, so that
+    no process reads a program that another one is writing.
+    """
+    os.environ.setdefault("TLJAX_CACHE", str(config.cache.mkdir("tljax")))
+    settings = {
+        "jax_compilation_cache_dir": f"{os.environ['TLJAX_CACHE']}/xla",
+        "jax_compilation_cache_max_size": 4 * 1024**3,
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
+    for name, value in settings.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
