@@ -73,10 +73,15 @@ def test_large_images_are_decoded_a_few_at_a_time(own, monkeypatch):
     assert [store.workers(memory) for memory in (0, 10_000, 100_000_000, 10_000_000_000)] == [16, 16, 4, 1]
 
 
-def test_a_damaged_cache_is_named(own):
+@pytest.mark.parametrize("kept", [0, 50, -100])
+def test_a_damaged_cache_is_named(own, kept):
     dataset = load("folder", own)
     path = Path(dataset.images.filename)
-    path.write_bytes(path.read_bytes()[:-100])
+    signatures = path.with_name("looks.npy")
+    signatures.write_bytes(signatures.read_bytes()[:kept])
+    with pytest.raises(UserError, match=r"the prepared data in .* is damaged .* delete that folder"):
+        datasets.duplicates(dataset)
+    path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(UserError, match=r"the prepared data in .* is damaged .* delete that folder"):
         load("folder", own)
 

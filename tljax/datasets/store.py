@@ -169,13 +169,20 @@ def open_store(folder: Path) -> Store:
         if len(images) != len(rows):
             raise ValueError(f"{len(images)} images, {len(rows)} rows")
         return Store(images, rows, tuple(content["classes"]), content["skipped"], content["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder") from error
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
 
 
 def open_signatures(folder: Path) -> Shaped[np.ndarray, " n"]:
-    """Returns the thumbnail and the digest of each original (`SIGNATURE`)."""
-    return np.load(folder / "looks.npy", mmap_mode="r")
+    """Returns the thumbnail and the digest of each original (`SIGNATURE`). Raises `UserError` if they are damaged."""
+    try:
+        return np.load(folder / "looks.npy", mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    return UserError(f"the prepared data in {folder} is damaged ({error}); delete that folder")
 
 
 def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> Int32[np.ndarray, " n"]:
