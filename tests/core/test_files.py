@@ -11,9 +11,15 @@ import pytest
 from tljax.core import files, locks
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT = (
-    "import sys, time; from pathlib import Path; from tljax.core import locks\nwith locks.exclusive(Path(sys.argv[1])):"
-)
+HOLD = """
+import sys, time
+from pathlib import Path
+from tljax.core import locks
+
+with locks.exclusive(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_file_whose_writing_fails_is_left_as_it_was(tmp_path):
@@ -42,17 +48,17 @@ def test_arrays_are_written_under_exactly_this_name(tmp_path):
 
 def test_a_held_lock_names_its_holder_and_is_free_afterwards(tmp_path):
     path = tmp_path / ".lock"
-    with locks.exclusive(path):
-        with pytest.raises(locks.Held, match=f"process {os.getpid()} on "), locks.exclusive(path):
-            pass
+    refused = pytest.raises(locks.Held, match=f"process {os.getpid()} on ")
+    with locks.exclusive(path), refused, locks.exclusive(path):
+        pass
     with locks.exclusive(path):
         pass
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path):
     path = tmp_path / ".lock"
-    code = f"{WAIT}\n    print('held', flush=True)\n    time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, stdout=subprocess.PIPE) as holder:
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(locks.Held, match=f"process {holder.pid} on "), locks.exclusive(path):
             pass
