@@ -23,7 +23,7 @@ from tljax.predict.__main__ import main as predict_command
 from tljax.report.__main__ import main as report_command
 from tljax.study.run import run_study
 from tljax.train.loop import train
-from tljax.weights import command, networks, verify
+from tljax.weights import convert_command, networks, verify
 
 LAYERS = ["encoder00", "encoder01", "encoder02", "encoder03"]
 TRAIN = TrainConfig(backbone="toy_transformer", image_size=32, epochs=1, augment="none", learning_rate=1e-2)
@@ -89,7 +89,7 @@ def converted(original, tmp_path_factory) -> Path:
     """Its file, converted by the command."""
     folder = tmp_path_factory.mktemp("toy")
     torch.save({"state_dict": {f"module.{name}": value for name, value in original.state_dict().items()}}, folder / "t")
-    call(command.main, folder / "t", "--out", folder / "toy")
+    call(convert_command.main, folder / "t", "--out", folder / "toy")
     return folder / "toy"
 
 
@@ -110,7 +110,7 @@ def test_it_is_converted_exactly(converted, original):
 
 
 def test_faults_are_named_and_an_export_equals_the_original(converted, original, tmp_path):
-    call(command.main, converted, "--to", "torch", "--out", tmp_path / "back.pt")
+    call(convert_command.main, converted, "--to", "torch", "--out", tmp_path / "back.pt")
     state = torch.load(tmp_path / "back.pt", weights_only=True)
     assert state.keys() == original.state_dict().keys()
     assert all(torch.equal(state[name], value) for name, value in original.state_dict().items())

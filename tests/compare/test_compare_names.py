@@ -17,7 +17,7 @@ from tljax.core.config import CompareConfig
 from tljax.core.errors import UserError
 from tljax.core.paper import CCA_COLUMNS
 from tljax.weights import networks
-from tljax.weights.naming import names_of, place_of
+from tljax.weights.labels import names_of, place_of
 
 
 @pytest.fixture(scope="module")

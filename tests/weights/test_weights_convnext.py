@@ -22,8 +22,8 @@ from tljax.models.convnext import ARCHITECTURES
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.weights import convert, reference, save, verify
 from tljax.weights.catalogue import checkpoint
+from tljax.weights.convnext.reference import KERAS_NETWORKS
 from tljax.weights.export import export
-from tljax.weights.formats import keras_convnext as format_of_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writing HDF5
 
@@ -269,7 +269,7 @@ def test_verification_runs_keras_own_network(kind, keras_networks, tmp_path, mon
     size = ARCHITECTURES["convnext_micro"]
     micro = partial(keras_convnext.ConvNeXt, size.blocks, size.widths, name="convnext_micro")
     monkeypatch.setattr(keras.applications, "ConvNeXtMicro", micro, raising=False)
-    monkeypatch.setitem(format_of_keras.NETWORKS, "convnext_micro", "ConvNeXtMicro")
+    monkeypatch.setitem(KERAS_NETWORKS, "convnext_micro", "ConvNeXtMicro")
     path = written(keras_networks[kind], tmp_path / "file.keras")
     conversion = convert(path)
     with keras_network.loosened():

@@ -14,7 +14,7 @@ from weight_files import SMALL, in_format, random_tensors, write_torch
 from tljax import weights
 from tljax.core.errors import UserError
 from tljax.models.resnet import ARCHITECTURES, VARIANTS
-from tljax.weights import command, verify
+from tljax.weights import convert_command, verify
 from tljax.weights.export import TARGETS, export
 
 
@@ -78,7 +78,7 @@ def test_an_existing_file_is_kept(tmp_path):
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, arguments)])
-    command.main()
+    convert_command.main()
 
 
 def test_the_command_prints_a_short_table_and_verifies(tmp_path, monkeypatch, capsys):

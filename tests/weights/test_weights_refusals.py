@@ -20,7 +20,7 @@ from weight_files import SMALL, in_format, random_tensors, to_torch, write_hdf5,
 from tljax import weights
 from tljax.core.errors import UserError
 from tljax.models.resnet import ARCHITECTURES
-from tljax.weights import command
+from tljax.weights import convert_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -361,14 +361,14 @@ def test_keras_3_files_without_layer_names_are_refused(tmp_path):
     assert "names of the layers" in refusal(path)
 
 
-def convert_command(*arguments):
+def command_line(*arguments):
     return [sys.executable, str(ROOT / "tools" / "convert_weights.py"), *map(str, arguments)]
 
 
 def test_a_refusal_of_the_command_is_one_line_and_leaves_nothing(tmp_path, state):
     del state["bn1.bias"]
     path = write_torch(tmp_path / "w.pth", state)
-    done = subprocess.run(convert_command(path, "--out", tmp_path / "out"), capture_output=True, text=True)
+    done = subprocess.run(command_line(path, "--out", tmp_path / "out"), capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert sorted(tmp_path.iterdir()) == [path]
@@ -384,7 +384,7 @@ def test_a_folder_that_cannot_be_written_is_reported(to, state, tmp_path, monkey
     monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, options), "--out", str(tmp_path / "file" / "w")])
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UserError, match=r"cannot write .*another place"):
-        command.main()
+        convert_command.main()
     assert sorted(tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "mine"
 
 
@@ -402,9 +402,7 @@ def test_a_killed_conversion_leaves_no_complete_folder(tmp_path):
         tmp_path / "w.pth", in_format(random_tensors("resnet_tiny", "torch_v1.5"), "torchvision", "resnet_tiny")
     )
     out = tmp_path / "weights" / "imagenet"
-    process = subprocess.Popen(
-        convert_command(path, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command_line(path, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and not out.parent.exists():
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)

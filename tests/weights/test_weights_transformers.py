@@ -13,9 +13,10 @@ from tljax.core.errors import UserError
 from tljax.models import vit
 from tljax.models.normalisation import NORMALISATIONS
 from tljax.models.transformer import Architecture
-from tljax.weights import convert, save, sinusoids, verify
+from tljax.weights import convert, save, verify
 from tljax.weights.export import export
-from tljax.weights.transformer import TIMM
+from tljax.weights.transformer import positions as fixed
+from tljax.weights.transformer.names import TIMM
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "transformers.npz")
 SOURCES = sources(GOLDEN)
@@ -129,8 +130,8 @@ def test_the_narrow_network_of_moco_v3_has_more_heads():
     angles = 1 / 10000 ** (np.arange(96) / 96)
     grid = [wave(x[:, None] * angles) for x in (row, column) for wave in (np.sin, np.cos)]
     positions = np.concatenate([np.zeros((1, 384)), np.concatenate(grid, axis=1)])
-    assert sinusoids.describe(positions[None], "mae", has_head=False).variant == "moco_v3_small"
-    assert sinusoids.describe(positions[None] + 0.01, "mae", has_head=False).variant is None
+    assert fixed.described(positions[None], "mae", has_head=False).variant == "moco_v3_small"
+    assert fixed.described(positions[None] + 0.01, "mae", has_head=False).variant is None
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tljax.datasets import Dataset
 from tljax.datasets.folds import fold_of
 from tljax.similarity import measures
 from tljax.weights import networks
-from tljax.weights.naming import names_of, place_of
+from tljax.weights.labels import names_of, place_of
 from tljax.weights.networks import Network
 
 PRINTED_WIDTH = 140  # characters, where the output is not a terminal

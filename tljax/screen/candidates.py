@@ -13,7 +13,7 @@ from tljax.core.config import ScreenConfig
 from tljax.core.errors import UserError
 from tljax.weights import catalogue, networks
 from tljax.weights.folder import is_whole
-from tljax.weights.naming import names_of
+from tljax.weights.labels import names_of
 from tljax.weights.networks import Network
 
 

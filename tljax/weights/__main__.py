@@ -76,10 +76,9 @@ def _get(arguments: list[str]) -> None:
 
 
 def _convert(arguments: list[str]) -> None:
-    from tljax.weights.command import main as convert
+    from tljax.weights.convert_command import main as convert
 
-    sys.argv = ["tljax weights convert", *arguments]
-    convert()
+    convert(arguments)
 
 
 def _export(arguments: list[str]) -> None:

@@ -17,7 +17,7 @@ from tljax.weights.formats import Description
 from tljax.weights.heads import Head, find_head
 from tljax.weights.keras.input import layers_before
 from tljax.weights.match import Match
-from tljax.weights.names import Layout, Shape, Where, in_file, our_shape, some, their_shapes, to_ours
+from tljax.weights.names import Layout, Shape, Where, all_in_file, in_file, our_shape, some, their_shapes, to_ours
 from tljax.weights.recognise import recognise
 from tljax.weights.shards import lesson_for_one
 
@@ -141,7 +141,7 @@ def _whole_match(source: Source) -> Match:
 
 def _aside(source: Source, match: Match, names: Mapping[str, Where], head: Head) -> tuple[str, ...]:
     """Returns the tensors that are not part of the network, counters last. Raises UserError for an unknown tensor."""
-    rest = set(source.tensors) - {theirs for where in names.values() for theirs in in_file(where)}
+    rest = set(source.tensors) - all_in_file(names)
     unknown = sorted(rest - head.aside - {name for name in rest if match.is_aside(name) or match.is_outside(name)})
     if unknown:
         raise UserError(

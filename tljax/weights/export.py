@@ -9,10 +9,10 @@ from tljax import models
 from tljax.core.errors import UserError
 from tljax.core.files import replacing
 from tljax.weights.card import WeightsCard
-from tljax.weights.files import CARD_KEY
 from tljax.weights.folder import is_whole, load, writing
 from tljax.weights.formats import Format, exporting
 from tljax.weights.names import to_theirs
+from tljax.weights.torch_files import CARD_KEY
 
 TARGETS = ("torch", "safetensors")
 
@@ -27,10 +27,9 @@ def export(folder: Path, out: Path, to: str) -> list[str]:
         raise UserError(f"{out} exists already; remove it or name another file")
     run = folder / "checkpoint"
     tensors, card = load(run if is_whole(run) else folder)
-    try:
-        _, form = exporting(models.family_of(card.backbone))
-    except StopIteration:
-        raise UserError(f"{card.backbone} cannot be exported: there is no format for its PyTorch files") from None
+    form = exporting(models.family_of(card.backbone))
+    if form is None:
+        raise UserError(f"{card.backbone} cannot be exported: there is no format for its PyTorch files")
     state = in_format(tensors, card.backbone, card.variant, form)
     with writing(out), replacing(out) as partial:
         _write(state, partial, to, card.to_json())

@@ -1,6 +1,6 @@
 """Finds the head in a file: the format's own, or the one with which a user replaced it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from tljax import models
@@ -8,7 +8,7 @@ from tljax.models import HEAD
 from tljax.weights.files import Source
 from tljax.weights.keras import head as described
 from tljax.weights.match import Match
-from tljax.weights.names import Where, dense_leaves, in_file, our_shape, some
+from tljax.weights.names import Where, all_in_file, dense_leaves, in_file, our_shape, some
 
 
 @dataclass(frozen=True)
@@ -29,38 +29,38 @@ def find_head(source: Source, match: Match) -> Head:
     if not head.names:
         return head
     kernel, *_ = in_file(head.names[f"{HEAD}kernel"])
-    own = {theirs.split("/")[-2] for where in match.body.values() for theirs in in_file(where) if "/" in theirs}
+    own = {theirs.split("/")[-2] for theirs in all_in_file(match.body) if "/" in theirs}
     fault = described.fault(source.models, kernel.split("/")[-2], own) if "/" in kernel else None
-    if fault is None:
-        return head
-    parts = frozenset(theirs for where in head.names.values() for theirs in in_file(where))
-    return Head({}, parts, (f"head left out, {fault}: {some(sorted(parts))}",))
+    return head if fault is None else _left_out(all_in_file(head.names), fault)
+
+
+def _left_out(parts: Collection[str], fault: str, shown: Collection[str] = ()) -> Head:
+    """Returns that there is no classification head. shown: names for the message; empty: those of the parts."""
+    return Head({}, frozenset(parts), (f"head left out, {fault}: {some(sorted(shown or parts))}",))
 
 
 def _by_tensors(source: Source, match: Match) -> Head:
     """Returns the head, found by the shapes of its layers."""
     if match.has_head:
         names = {ours: where for ours, where in match.names.items() if ours.startswith(HEAD)}
-        if match.form.projects and not source.card and _is_zero(source, names[f"{HEAD}bias"]):
-            parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
-            return Head(
-                {}, parts, (f"head left out, as its bias is zero, as a projection's is: {some(sorted(parts))}",)
-            )
-        if match.form.exclusive or source.card:
+        if source.card:
             return Head(names)
-        parts = frozenset(theirs for where in names.values() for theirs in in_file(where))
-        fault = "as its outputs are findings that do not exclude each other (sigmoids) instead of classes"
-        return Head({}, parts, (f"head left out, {fault}: {some(sorted(parts))}",))
-    network = {theirs for where in match.body.values() for theirs in in_file(where)}
+        if match.form.projects and _is_zero(source, names[f"{HEAD}bias"]):
+            return _left_out(all_in_file(names), "as its bias is zero, as a projection's is")
+        if not match.form.exclusive:
+            fault = "as its outputs are findings that do not exclude each other (sigmoids) instead of classes"
+            return _left_out(all_in_file(names), fault)
+        return Head(names)
+    network = all_in_file(match.body)
     left = {name for name in source.tensors if name not in network and not match.is_aside(name)}
     features = models.shapes(match.backbone, match.variant, 1)[f"{HEAD}kernel"][0]
     layers = _layers_on(features, dict(_dense_layers(source, match, left)))
-    parts = frozenset(_parts(source, match, left, layers))
+    parts = set(_parts(source, match, left, layers))
     if not parts:
         return Head({})
     fault = _fault(match, left, layers, features)
     if fault:
-        return Head({}, parts, (f"head left out, {fault}: {some(sorted(layers or parts))}",))
+        return _left_out(parts, fault, layers)
     (layer,) = layers
     names = {HEAD + ours: layer + theirs for ours, theirs in dense_leaves(match.form.layout).items()}
     return Head(names, remarks=(f"'{layer}' is assumed to be the head, as it is the only layer next to the network",))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tljax.models import HEAD
 from tljax.weights.formats import Format
-from tljax.weights.names import Where, in_file
+from tljax.weights.names import Where, all_in_file
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Match:
 
     def is_within(self, name: str) -> bool:
         """Returns whether a tensor is in one of the network's own modules."""
-        own = {self._module(theirs) for where in self.body.values() for theirs in in_file(where)}
+        own = set(map(self._module, all_in_file(self.body)))
         return self._module(name) in own
 
     def _module(self, name: str) -> str:
@@ -70,8 +70,7 @@ class Match:
 
     def shares_tensors(self, other: "Match") -> bool:
         """Returns whether two matches are of the same network."""
-        theirs = {name for where in other.names.values() for name in in_file(where)}
-        return any(name in theirs for where in self.names.values() for name in in_file(where))
+        return not all_in_file(self.names).isdisjoint(all_in_file(other.names))
 
 
 def is_aside(name: str, form: Format, prefix: str = "") -> bool:

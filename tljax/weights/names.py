@@ -75,6 +75,11 @@ def in_file(where: Where) -> tuple[str, ...]:
     return tuple(part.name for part in parts_of(where) if part.name is not None)
 
 
+def all_in_file(names: Names) -> set[str]:
+    """Returns the names of the file's tensors from which ours are made."""
+    return {theirs for where in names.values() for theirs in in_file(where)}
+
+
 def renamed(names: Names, rename: Callable[[str], str]) -> dict[str, Where]:
     """Returns the same description, with `rename` applied to every name in the file."""
 

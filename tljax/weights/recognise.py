@@ -8,10 +8,10 @@ from tljax.core.errors import UserError
 from tljax.models import HEAD
 from tljax.weights.files import Source
 from tljax.weights.formats import COUNTERS, Format, NotConvertible, formats
+from tljax.weights.incomplete import nearly_complete
 from tljax.weights.match import Match, is_aside
-from tljax.weights.names import in_file, renamed, some
-from tljax.weights.nearest import nearly
-from tljax.weights.others import kind_of, lacking
+from tljax.weights.names import all_in_file, in_file, renamed, some
+from tljax.weights.unsupported import kind_of, unsupported
 
 
 def recognise(source: Source) -> Match:
@@ -39,7 +39,7 @@ def _refusal(source: Source, candidates: list[Match | NotConvertible]) -> str:
     unknown = next((other for other in candidates if isinstance(other, NotConvertible)), None)
     if unknown:
         return f"{source.path} holds {unknown}"
-    if (lacked := lacking(source.tensors)) is None and (short := nearly(source)):
+    if (lacked := unsupported(source.tensors)) is None and (short := nearly_complete(source)):
         family, missing = short
         return f"{source.path} holds most of a network of the family {family}, but lacks {some(missing)}"
     nearest = max((match for match in candidates if isinstance(match, Match)), key=lambda m: m.present, default=None)
@@ -92,9 +92,9 @@ def _match(
     backbone, variant = form.identify(inner)
     names = renamed(form.names(backbone, variant), lambda theirs: old.get(prefix + theirs, prefix + theirs))
     head = {ours: where for ours, where in names.items() if ours.startswith(HEAD)}
-    wanted = {theirs for ours, where in names.items() if ours not in head for theirs in in_file(where)}
+    wanted = all_in_file({ours: where for ours, where in names.items() if ours not in head})
     here = {theirs for theirs in wanted if theirs in source.tensors and not is_aside(theirs, form, prefix)}
-    of_head = {theirs for where in head.values() for theirs in in_file(where)}
+    of_head = all_in_file(head)
     has_head = bool(head) and all(theirs in source.tensors for theirs in of_head) and _classes(source, head) > 1
     rest = set(source.tensors) - here - (of_head if has_head else set())
     return Match(

@@ -19,8 +19,8 @@ from tljax.weights.keras.graph import (
     refuse_difference,
     relu,
 )
+from tljax.weights.keras.own_layers import model_with, own_layers
 from tljax.weights.match import Match
-from tljax.weights.names import in_file
 
 
 def describe(source: Source, match: Match) -> Description:
@@ -28,8 +28,8 @@ def describe(source: Source, match: Match) -> Description:
 
     Raises UserError, which names the first layer that differs from ours.
     """
-    layers = {ours.rpartition(".")[0]: in_file(theirs)[0].split("/")[-2] for ours, theirs in match.body.items()}
-    model = next((model for model in source.models if layers["conv1"] in model), None)
+    layers = own_layers(match)
+    model = model_with(source, layers["conv1"])
     if model is None:
         return Description()
     for difference in differences(model, *_expected(layers, ARCHITECTURES[match.backbone])):

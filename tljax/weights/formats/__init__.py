@@ -211,6 +211,6 @@ def formats() -> dict[str, Format]:
     return {name.replace("_", "-"): module.FORMAT for name, module in plugins.find(__name__, __path__).items()}
 
 
-def exporting(family: str) -> tuple[str, Format]:
-    """Returns the format in which a family is exported, and its name. Raises StopIteration if there is none."""
-    return next((name, form) for name, form in formats().items() if form.family == family and form.exports)
+def exporting(family: str) -> Format | None:
+    """Returns the format in which a family is exported; None if there is none."""
+    return next((form for form in formats().values() if form.family == family and form.exports), None)

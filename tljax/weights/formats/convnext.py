@@ -6,8 +6,8 @@ DINOv3's repository has the same names. Its files hold the last LayerNorm a seco
 from dataclasses import replace
 from functools import partial
 
+from tljax.weights.convnext.names import Layers, rule
 from tljax.weights.formats import TRAINING, timm_convnext, torchvision_convnext
-from tljax.weights.formats.torchvision_convnext import Layers, rule
 
 LAYERS = Layers(
     stem="downsample_layers.0.0",

@@ -6,7 +6,7 @@ Files that hold only the backbone have the same names as timm's supervised netwo
 from dataclasses import replace
 
 from tljax.weights.formats import Shapes, require, timm_vit
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, TIMM, rule
 
 BACKBONE = "backbone."
 LAYERS = TIMM.below(BACKBONE)

@@ -6,7 +6,7 @@
 from dataclasses import replace
 
 from tljax.weights.formats import TRAINING, Format, Shapes, renaming, require, timm_dinov2
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, TIMM, rule
 
 # of a training checkpoint: all but the teacher, which is the network that its authors evaluate and publish
 BESIDE_TEACHER = (

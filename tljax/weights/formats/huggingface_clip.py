@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from tljax.weights.formats import timm_clip
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, rule
-from tljax.weights.transformer_reference import by_transformers
+from tljax.weights.transformer.names import CLASS_TOKEN, OPENAI, Layers, rule
+from tljax.weights.transformer.reference import by_transformers
 
 LAYERS = Layers(
     patch="embeddings.patch_embedding",

@@ -6,8 +6,8 @@ patches.
 
 from tljax.weights.formats import Format, Shapes, renaming, require, timm_dinov2
 from tljax.weights.formats.huggingface_vit import ATTENTION
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TRANSFORMERS, rule
-from tljax.weights.transformer_reference import by_transformers
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, TRANSFORMERS, rule
+from tljax.weights.transformer.reference import by_transformers
 
 
 def identify(shapes: Shapes) -> tuple[str, str]:

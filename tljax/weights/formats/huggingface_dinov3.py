@@ -4,8 +4,8 @@ from functools import partial
 
 from tljax.models import dinov3
 from tljax.weights.formats import Format, renaming
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, rule
-from tljax.weights.transformer_reference import by_transformers
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, Layers, rule
+from tljax.weights.transformer.reference import by_transformers
 
 LAYERS = Layers(
     family=dinov3,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
+from tljax.weights.convnext.names import Layers, rule
 from tljax.weights.formats import huggingface_convnext, renaming
-from tljax.weights.formats.torchvision_convnext import Layers, rule
 
 LAYERS = Layers(
     stem="stages.0.downsample_layers.0",

@@ -6,7 +6,7 @@ A `ViTMAEModel` alone has the names of a ViT, and is read as one.
 from dataclasses import replace
 
 from tljax.weights.formats import Shapes, huggingface_vit, mae, require
-from tljax.weights.transformer import IMAGENET, MEAN, rule
+from tljax.weights.transformer.names import IMAGENET, MEAN, rule
 
 ENCODER = "vit."
 LAYERS = huggingface_vit.LAYERS.below(ENCODER)

@@ -5,14 +5,12 @@ memory, transformers 5 names the same layer `layers.0.attention.q_proj`.
 """
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-from tljax.weights import sinusoids
-from tljax.weights.formats import Description, Format, Shapes, renaming, require
-from tljax.weights.match import Match
-from tljax.weights.names import in_file
-from tljax.weights.transformer import CLASS_TOKEN, TRANSFORMERS, rule
-from tljax.weights.transformer_reference import by_transformers
+from tljax.weights.formats import Format, Shapes, renaming, require
+from tljax.weights.transformer import positions
+from tljax.weights.transformer.names import CLASS_TOKEN, TRANSFORMERS, rule
+from tljax.weights.transformer.reference import by_transformers
 
 LAYERS = replace(
     TRANSFORMERS, norm1="layernorm_before", norm2="layernorm_after", up="intermediate.dense", down="output.dense"
@@ -39,12 +37,6 @@ def identify(shapes: Shapes) -> tuple[str, str]:
     return LAYERS.identify(shapes, "transformers_no_qkv_bias" if LAYERS.without_qkv_bias(shapes) else "transformers")
 
 
-def describe(source: Any, match: Match) -> Description:
-    """Returns what fixed positions tell."""
-    (positions,) = in_file(match.names["positions"])
-    return sinusoids.describe(source.tensors[positions], "mae_transformers", has_head=match.has_head)
-
-
 FORMAT = Format(
     title="Hugging Face transformers, ViT",
     family="vit",
@@ -63,7 +55,7 @@ FORMAT = Format(
         "--normalisation imagenet",
     ),
     licence="Apache-2.0 for Google's and Meta's weights",
-    describe=describe,
+    describe=partial(positions.describe, "mae_transformers"),
     reference=by_transformers("ViTModel", "ViTConfig"),
     aside=(r"(^|\.)pooler\.", r"(^|\.)mask_token$", r"^decoder\.0\."),  # the last: of ViTForMaskedImageModeling
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tljax.weights.formats import Shapes, require, timm_vit
-from tljax.weights.transformer import IMAGENET, MEAN, TIMM, rule
+from tljax.weights.transformer.names import IMAGENET, MEAN, TIMM, rule
 
 LAYERS = replace(TIMM, head=None)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from tljax.weights.formats import timm_clip
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, Layers, rule
+from tljax.weights.transformer.names import CLASS_TOKEN, OPENAI, Layers, rule
 
 LAYERS = Layers(
     patch="conv1",

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from tljax.weights.formats import Shapes, require, timm_clip
 from tljax.weights.reference import by_torch
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, rule
-from tljax.weights.transformer_reference import timm_vit_network
+from tljax.weights.transformer.names import CLASS_TOKEN, OPENAI, TIMM, rule
+from tljax.weights.transformer.reference import timm_vit_network
 
 TRUNK = "visual.trunk."
 LAYERS = TIMM.below(TRUNK)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tljax.weights.formats import Shapes, require, timm_vit
-from tljax.weights.transformer import CLASS_TOKEN, OPENAI, TIMM, rule
+from tljax.weights.transformer.names import CLASS_TOKEN, OPENAI, TIMM, rule
 
 PROJECTION = "the projection to the space shared with texts, and the text encoder, are left out"
 

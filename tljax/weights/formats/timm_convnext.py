@@ -1,14 +1,11 @@
 """timm's ConvNeXts, including DINOv3's (https://huggingface.co/timm/convnext_tiny.dinov3_lvd1689m)."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from tljax.models.convnext import ARCHITECTURES
-from tljax.weights.card import WeightsCard
+from tljax.weights.convnext import reference
+from tljax.weights.convnext.names import Layers, rule
 from tljax.weights.formats import NotConvertible, Shapes, torchvision_convnext
-from tljax.weights.formats.torchvision_convnext import STAGES, Layers, last_epsilon, rule
-from tljax.weights.reference import Original, View, by_torch
+from tljax.weights.reference import by_torch
 
 LAYERS = Layers(
     stem="stem.0",
@@ -32,21 +29,7 @@ def identify(shapes: Shapes) -> tuple[str, str]:
     return LAYERS.identify(shapes, "torch")
 
 
-def _original(card: WeightsCard, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> Original:
-    from timm.models.convnext import ConvNeXt  # pyright: ignore[reportMissingImports]
-
-    size = ARCHITECTURES[card.backbone]
-    network: Any = ConvNeXt(
-        depths=size.blocks,
-        dims=size.widths,
-        num_classes=len(tensors.get("head.fc.bias", ())),
-    )
-    network.head.norm.eps = last_epsilon(card)
-    views = {"stem": View("stem")} | {f"stage{stage + 1}": View(f"stages.{stage}") for stage in range(STAGES)}
-    return Original(f"timm's {card.backbone}", network, views)
-
-
-REFERENCE = by_torch("timm", _original, LAYERS.names)
+REFERENCE = by_torch("timm", reference.of_timm, LAYERS.names)
 
 FORMAT = replace(
     torchvision_convnext.FORMAT,

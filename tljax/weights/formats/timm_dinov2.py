@@ -3,8 +3,8 @@
 import math
 
 from tljax.weights.formats import TRAINING, Format, Shapes, require
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
-from tljax.weights.transformer_reference import BY_TIMM
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, TIMM, rule
+from tljax.weights.transformer.reference import BY_TIMM
 
 LICENCE = "Apache-2.0 for Meta's weights"
 

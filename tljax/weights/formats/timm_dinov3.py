@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from tljax.models import dinov3
 from tljax.weights.formats import Shapes, huggingface_dinov3, require
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, TIMM, rule
-from tljax.weights.transformer_reference import BY_TIMM_DINOV3
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, TIMM, rule
+from tljax.weights.transformer.reference import BY_TIMM_DINOV3
 
 LAYERS = replace(
     TIMM,

@@ -1,13 +1,11 @@
 """timm's supervised vision transformers, and others with the same names: DINO, DeiT, the encoder of MAE."""
 
-from typing import Any
+from functools import partial
 
-from tljax.weights import sinusoids
-from tljax.weights.formats import TRAINING, Description, Format, Shapes, require
-from tljax.weights.match import Match
-from tljax.weights.names import in_file
-from tljax.weights.transformer import CLASS_TOKEN, TIMM, rule
-from tljax.weights.transformer_reference import BY_TIMM
+from tljax.weights.formats import TRAINING, Format, Shapes, require
+from tljax.weights.transformer import positions
+from tljax.weights.transformer.names import CLASS_TOKEN, TIMM, rule
+from tljax.weights.transformer.reference import BY_TIMM
 
 OTHERS = r"blocks\.0\.ls1\.|norm_pre\.|mask_token|decoder_|head\.(mlp|last_layer)\."  # names of other pre-trainings
 
@@ -16,12 +14,6 @@ def identify(shapes: Shapes) -> tuple[str, str]:
     require(shapes, not_has=OTHERS)
     variant = "timm_no_qkv_bias" if TIMM.without_qkv_bias(shapes) else "timm"
     return TIMM.identify(shapes, "timm_reg" if "reg_token" in shapes else variant)
-
-
-def describe(source: Any, match: Match) -> Description:
-    """Returns what fixed positions tell."""
-    (positions,) = in_file(match.names["positions"])
-    return sinusoids.describe(source.tensors[positions], "mae", has_head=match.has_head)
 
 
 FORMAT = Format(
@@ -43,6 +35,6 @@ FORMAT = Format(
     licence="Apache-2.0 for timm's own weights",
     reference=BY_TIMM,
     aside=TRAINING,
-    describe=describe,
+    describe=partial(positions.describe, "mae"),
     exports=True,
 )

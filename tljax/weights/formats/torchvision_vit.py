@@ -3,7 +3,7 @@
 from functools import partial
 
 from tljax.weights.formats import TRAINING, Format, renaming
-from tljax.weights.transformer import CLASS_TOKEN, IMAGENET, Layers, rule
+from tljax.weights.transformer.names import CLASS_TOKEN, IMAGENET, Layers, rule
 
 LAYERS = Layers(
     patch="conv_proj",

@@ -23,8 +23,8 @@ from tljax.weights.keras.graph import (
     relu,
     scaled_add,
 )
+from tljax.weights.keras.own_layers import model_with, own_layers
 from tljax.weights.match import Match
-from tljax.weights.names import in_file
 
 
 def describe(
@@ -34,8 +34,8 @@ def describe(
 
     Raises UserError, which names the first layer that differs from ours.
     """
-    layers = {ours.rpartition(".")[0]: in_file(theirs)[0].split("/")[-2] for ours, theirs in match.body.items()}
-    model = next((model for model in source.models if layers["stem.0.conv"] in model), None)
+    layers = own_layers(match)
+    model = model_with(source, layers["stem.0.conv"])
     if model is None:
         return Description()
     expected = _Expected(layers)

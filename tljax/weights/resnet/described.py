@@ -8,6 +8,7 @@ from tljax.weights.formats import Description
 from tljax.weights.keras.epsilon import common_epsilon
 from tljax.weights.keras.graph import INPUT, add, batch_norm, convolution, max_pool, refuse_difference, relu
 from tljax.weights.keras.graph import differences as differences_of
+from tljax.weights.keras.own_layers import model_with, own_layers
 from tljax.weights.match import Match
 
 
@@ -17,8 +18,8 @@ def describe(source: Source, match: Match, epsilon: float | None = None) -> Desc
     epsilon: that of a file without a description. Raises UserError, which names the first layer that differs, if the
     described network differs from every variant of ours.
     """
-    layers = {ours.rpartition(".")[0]: str(theirs).split("/")[-2] for ours, theirs in match.body.items()}
-    model = next((model for model in source.models if layers["conv1"] in model), None)
+    layers = own_layers(match)
+    model = model_with(source, layers["conv1"])
     if model is None:
         return Description(epsilon=epsilon)
     size = ARCHITECTURES[match.backbone]

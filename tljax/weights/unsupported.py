@@ -7,7 +7,7 @@ import numpy as np
 
 DEPTHWISE = "an EfficientNet, a MobileNet or another network of depthwise convolutions"
 
-OTHERS = {  # pattern of a tensor's name -> the network that has it, which tljax lacks; the first match counts
+UNSUPPORTED = {  # pattern of a tensor's name -> the network that has it, which tljax lacks; the first match counts
     r"^(?!.*layers\.\d).*(blocks\.0\.attn\.relative_position|layer\.0\.attention\..*relative_position_bias)": "a BEiT, "
     "or a relative of it",
     r"relative_position_bias_table$|\.cpb_mlp\.|continuous_position_bias_mlp": "a Swin transformer, or a "
@@ -25,7 +25,7 @@ OTHERS = {  # pattern of a tensor's name -> the network that has it, which tljax
     r"\.se_module\.": "a network with squeeze-and-excitation (SE) blocks",
     r"^(.*[./])?(features\.\d+\.(weight|bias)$|block\d_conv\d[./])": "a VGG, an AlexNet or a relative of them",
 }
-FAMILIES = {  # patterns of names that networks of tljax's families also have
+PERHAPS = {  # patterns of names that networks of tljax's families have too
     r"depthwise|conv_dw|sepconv|block1\.rep\.": "a network of depthwise convolutions",
     r"denselayer": "a DenseNet",
     r"patch_embed|class_token|class_embedding|cls_token": "a vision transformer",
@@ -36,12 +36,12 @@ def kind_of(tensors: Mapping[str, np.ndarray]) -> str | None:
     """Returns the kind of network that has tensors with such names; None if it is unknown."""
     if any(tensor.ndim == 5 for tensor in tensors.values()):
         return "a network with kernels of three dimensions, as for volumes or videos"
-    return _found(OTHERS | FAMILIES, tensors)
+    return _found(UNSUPPORTED | PERHAPS, tensors)
 
 
-def lacking(tensors: Mapping[str, np.ndarray]) -> str | None:
+def unsupported(tensors: Mapping[str, np.ndarray]) -> str | None:
     """Returns the kind of network that tljax lacks and that has such names; None if tljax may have the network."""
-    return _found(OTHERS, tensors)
+    return _found(UNSUPPORTED, tensors)
 
 
 def _found(kinds: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> str | None:

@@ -3,7 +3,7 @@
 import argparse
 import ctypes
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -26,9 +26,10 @@ CONVERTING = ("variant", "normalisation", "verify", "images", "all_tensors")  # 
 TENSOR_BYTES = 1 << 17  # blocks of memory above this size hold tensors
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command. arguments: those after `tljax weights convert`; None: those of the program."""
     _spare_memory()
-    parser = Parser(description=__doc__)
+    parser = Parser(prog=None if arguments is None else "tljax weights convert", description=__doc__)
     parser.add_argument(
         "source", type=Path, metavar="SOURCE", help="a weights file; with --to, a run or a weights folder"
     )
@@ -45,10 +46,10 @@ def main() -> None:
     )
     parser.add_argument("--all-tensors", action="store_true", help="print one line per tensor instead of one per stage")
     parser.add_argument("--to", choices=TARGETS, help="write a PyTorch file of this kind instead")
-    arguments = parser.parse_args()
-    for remark in _export(arguments) if arguments.to else _convert(arguments):
+    options = parser.parse_args(arguments)
+    for remark in _export(options) if options.to else _convert(options):
         print(f"note: {remark}")
-    print(f"wrote {arguments.out}")
+    print(f"wrote {options.out}")
 
 
 def _spare_memory() -> None:
@@ -69,32 +70,32 @@ def _release_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _export(arguments: argparse.Namespace) -> Iterable[str]:
-    given = [f"--{option.replace('_', '-')}" for option in CONVERTING if getattr(arguments, option)]
+def _export(options: argparse.Namespace) -> Iterable[str]:
+    given = [f"--{option.replace('_', '-')}" for option in CONVERTING if getattr(options, option)]
     if given:
         raise UserError(f"{', '.join(given)} cannot be combined with --to, which writes the weights unchanged")
-    return export(arguments.source, arguments.out, arguments.to)
+    return export(options.source, options.out, options.to)
 
 
-def _convert(arguments: argparse.Namespace) -> tuple[str, ...]:
-    if arguments.out.exists():
-        raise UserError(f"{arguments.out} exists already; remove it or name another folder")
-    conversion = convert(arguments.source, variant=arguments.variant, normalisation=arguments.normalisation)
+def _convert(options: argparse.Namespace) -> tuple[str, ...]:
+    if options.out.exists():
+        raise UserError(f"{options.out} exists already; remove it or name another folder")
+    conversion = convert(options.source, variant=options.variant, normalisation=options.normalisation)
     card = conversion.card
-    print(f"{arguments.source}: {card.format}, {card.backbone} {card.variant}\n")
-    for line in _table(conversion, folded=not arguments.all_tensors):
+    print(f"{options.source}: {card.format}, {card.backbone} {card.variant}\n")
+    for line in _table(conversion, folded=not options.all_tensors):
         print(line)
     if conversion.aside:
         print(f"left out: {some(conversion.aside)}")
     print()
-    for line in _check(arguments.source, conversion, against_original=arguments.verify):
+    for line in _check(options.source, conversion, against_original=options.verify):
         print(line)
-    if arguments.images:
+    if options.images:
         print()
-        audit_command.run(_network(conversion), arguments.images, audit_command.IMAGE_SIZE)
+        audit_command.run(_network(conversion), options.images, audit_command.IMAGE_SIZE)
         print()
-    with writing(arguments.out):
-        save(arguments.out, conversion.tensors, card)
+    with writing(options.out):
+        save(options.out, conversion.tensors, card)
     return conversion.remarks
 
 

@@ -11,7 +11,7 @@ from tljax.weights.names import in_file
 MOSTLY = 0.9  # share of a network's tensors; a file with fewer holds something else
 
 
-def nearly(source: Source) -> tuple[str, list[str]] | None:
+def nearly_complete(source: Source) -> tuple[str, list[str]] | None:
     """Returns the family of a network of which the file lacks few tensors, and these tensors; None if there is none.
 
     A format recognises a network by its first kernel and a few other tensors, while this function uses all names. It

@@ -1,0 +1,1 @@
+"""Holds code for ConvNeXts only: tensor names, Keras' descriptions, and reference networks."""

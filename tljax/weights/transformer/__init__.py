@@ -1,0 +1,1 @@
+"""Holds code for vision transformers only: tensor names, fixed positions, and reference networks."""
