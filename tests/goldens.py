@@ -18,12 +18,17 @@ def sources(golden: Mapping[str, np.ndarray]) -> list[str]:
     return sorted({key.rpartition("|")[0] for key in golden if key.endswith("|names")})
 
 
-def golden_file(golden: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
-    """Random tensors with the names and shapes of a file that the source's library saved."""
+def golden_file(golden: Mapping[str, np.ndarray], source: str, *, positive: bool = False) -> dict[str, np.ndarray]:
+    """Random tensors with the names and shapes of a file that the source's library saved.
+
+    positive: whether all values are positive, as the variances of BatchNorm must be.
+    """
     rng, found = np.random.default_rng(0), {}
     for line in golden[f"{source}|names"]:
         name, _, shape = line.partition(" ")
-        found[name] = rng.standard_normal([int(size) for size in re.findall(r"\d+", shape)]).astype(np.float32)
+        sizes = [int(size) for size in re.findall(r"\d+", shape)]
+        values = rng.uniform(0.5, 1.5, sizes) if positive else rng.standard_normal(sizes)
+        found[name] = values.astype(np.float32)
     return found
 
 

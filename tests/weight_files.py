@@ -1,20 +1,24 @@
 """Random weights with statistics that matter, and files of every format written from them."""
 
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import h5py
 import jax
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 from safetensors.torch import save_file
 
 from tljax import models
+from tljax.core.errors import UserError
 from tljax.models import inception_v3
 from tljax.models.resnet import Architecture
-from tljax.weights import export, verify
+from tljax.weights import Conversion, convert, export, verify
 from tljax.weights.formats import formats
 
 SMALL = Architecture((2, 1, 1, 1), 8)  # every kind of block: with and without a projection
@@ -101,3 +105,35 @@ def outputs(tensors: dict[str, np.ndarray], backbone: str, variant: str, x: np.n
     found = _forward(backbone, variant, model.head.bias.shape[0])(nnx.state(model), x)
     logits = {"logits": np.asarray(found.logits)} if "head.bias" in tensors else {}
     return {name: np.asarray(found.activations[name]) for name in model.named_layers} | logits
+
+
+def refusal(path: Path, **options: Any) -> str:
+    """The message with which a file is refused."""
+    with pytest.raises(UserError) as caught:
+        convert(path, **options)
+    return str(caught.value)
+
+
+def assert_same_tensors(conversion: Conversion, tensors: dict[str, np.ndarray]) -> None:
+    """Every converted tensor equals the given one; only those of the head may be left out."""
+    for name, tensor in conversion.tensors.items():
+        np.testing.assert_array_equal(tensor, tensors[name], err_msg=name)
+    assert set(tensors) - set(conversion.tensors) <= {"head.kernel", "head.bias"}
+
+
+def assert_same_outputs(conversion: Conversion, theirs: dict[str, np.ndarray], images: np.ndarray) -> None:
+    """The converted small ResNet gives the outputs of the original network."""
+    ours = outputs(conversion.tensors, "small", conversion.card.variant, images)
+    found = verify.differences(ours, {layer: theirs[layer] for layer in ours})
+    assert {"conv1", "block1", "block2", "block3", "block4"} <= found.keys()
+    assert max(found.values()) < 1e-4, found
+
+
+class Malicious:
+    """An object whose pickle makes a folder when it is opened."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.trace),)

@@ -10,7 +10,6 @@ from weight_files import SMALL, in_format, outputs, random_tensors, write_hdf5
 from tljax import weights
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.models.resnet import ARCHITECTURES
 from tljax.weights import verify
 from tljax.weights.formats.keras import LAYERS as KERAS_LAYERS
 from tljax.weights.keras import files as keras_files
@@ -23,8 +22,7 @@ SIZE = IMAGES.shape[1:]
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
+def loosened(small):
     with keras_network.loosened():
         yield
 

@@ -3,19 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from weight_files import SMALL, in_format, random_tensors, to_torch, write_hdf5, write_torch
+from weight_files import assert_same_tensors, in_format, random_tensors, to_torch, write_hdf5, write_torch
 
 from tljax import weights
 from tljax.core.errors import UserError
 from tljax.models.normalisation import NORMALISATIONS
-from tljax.models.resnet import ARCHITECTURES
+
+pytestmark = pytest.mark.usefixtures("small")
 
 FEATURES = 256  # of the small network
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "small", SMALL)
 
 
 @pytest.fixture
@@ -42,11 +38,6 @@ def dense(name, inputs, outputs):
     return {f"{name}.weight": np.ones((outputs, inputs), np.float32), f"{name}.bias": np.ones(outputs, np.float32)}
 
 
-def assert_tensors(conversion, tensors):
-    for name, tensor in conversion.tensors.items():
-        np.testing.assert_array_equal(tensor, tensors[name], err_msg=name)
-
-
 @pytest.mark.parametrize(
     ("body", "head", "found"),
     [
@@ -61,7 +52,7 @@ def test_a_head_is_found_under_any_name(body, head, found, tmp_path, tensors, st
     state = {head + n.removeprefix("fc.") if n.startswith("fc.") else body + n: value for n, value in state.items()}
     second = {head.replace("0.", "3.") + "weight": np.ones((2, 3), np.float32)}
     conversion = weights.convert(write_torch(tmp_path / "weights", state | ({} if found else second)))
-    assert_tensors(conversion, tensors)
+    assert_same_tensors(conversion, tensors)
     assert ("head.kernel" in conversion.tensors) == found
     assert conversion.card.classes == (("class 0", "class 1", "class 2") if found else None)
     assert found or {f"{head}weight", *second} <= set(conversion.aside)
@@ -87,7 +78,7 @@ def test_a_head_with_one_output_is_left_out(tmp_path, state):
 @pytest.mark.parametrize("prefix", ["", "backbone."])
 def test_a_head_that_is_not_for_classes_is_left_out(prefix, layers, why, tmp_path, tensors, body):
     conversion = weights.convert(write_torch(tmp_path / "w", behind(prefix, body) | layers))
-    assert_tensors(conversion, tensors)
+    assert_same_tensors(conversion, tensors)
     assert conversion.card.classes is None and layers.keys() <= set(conversion.aside)
     assert [why in remark for remark in conversion.remarks if "head left out" in remark] == [True]
 
@@ -129,7 +120,7 @@ def test_a_contrastive_projection_is_not_a_head(tmp_path, body):
 def test_averaged_weights_next_to_the_network_are_left_out(averaged, tmp_path, tensors, state):
     copy = {name: value * 2 for name, value in state.items()}
     conversion = weights.convert(write_torch(tmp_path / "w", behind("model.", state) | behind(averaged, copy)))
-    assert_tensors(conversion, tensors)
+    assert_same_tensors(conversion, tensors)
     assert f"{averaged}conv1.weight" in conversion.aside
     assert f"read from 'model.', not from '{averaged}'" in conversion.remarks
 
@@ -138,14 +129,14 @@ def test_averaged_weights_under_another_key_are_left_out(tmp_path, tensors, stat
     copy = {name: value * 2 for name, value in state.items()}
     torch.save({"params_ema": to_torch(copy), "params": to_torch(state), "net": {"depth": 50}}, tmp_path / "w")
     conversion = weights.convert(tmp_path / "w")
-    assert_tensors(conversion, tensors)
+    assert_same_tensors(conversion, tensors)
     assert "read from 'params', not from 'params_ema'" in conversion.remarks
 
 
 @pytest.mark.parametrize("prefix", ["target_encoder.", "my_teacher.", "module.ema_model.", "projection."])
 def test_the_only_network_is_read_under_any_prefix(prefix, tmp_path, tensors, state):
     conversion = weights.convert(write_torch(tmp_path / "w", behind(prefix, state)))
-    assert_tensors(conversion, tensors)
+    assert_same_tensors(conversion, tensors)
     assert len(conversion.card.classes) == 3 and all("num_batches" in name for name in conversion.aside)
 
 

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
+import goldens
 import h5py
 import numpy as np
 import pytest
-from goldens import sources
 from weight_files import NARROW, in_format, random_tensors, write_hdf5, write_safetensors
 
 from tljax.core.errors import UserError
@@ -20,7 +20,7 @@ from tljax.weights.keras.files import Layer
 from tljax.weights.keras.graph import Graph
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "inception.npz")
-SOURCES = sources(GOLDEN)
+SOURCES = goldens.sources(GOLDEN)
 KERAS_2 = "{layer}/{layer}/{leaf}:0"
 
 
@@ -34,12 +34,7 @@ def of(start: str) -> str:
 
 
 def golden_file(source: str) -> dict[str, np.ndarray]:
-    """Random tensors with the names and shapes of a file that the source's library saved."""
-    rng, found = np.random.default_rng(0), {}
-    for line in GOLDEN[f"{source}|names"]:
-        name, _, shape = line.partition(" ")
-        found[name] = rng.uniform(0.5, 1.5, [int(size) for size in re.findall(r"\d+", shape)]).astype(np.float32)
-    return found
+    return goldens.golden_file(GOLDEN, source, positive=True)
 
 
 def written(path: Path, source: str, file: dict[str, np.ndarray]) -> Path:

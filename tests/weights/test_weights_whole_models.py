@@ -1,15 +1,13 @@
 """Files that hold a whole pickled network, as TorchXRayVision publishes them: read without any of its code."""
 
 import datetime
-import os
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from weight_files import in_format, random_tensors, to_torch
+from weight_files import Malicious, in_format, random_tensors, to_torch
 
 from tljax.core.errors import UserError
 from tljax.weights import convert
@@ -63,14 +61,6 @@ def test_a_whole_pickled_model_is_read_without_its_code(is_zip, library, tmp_pat
             np.testing.assert_array_equal(found.tensors[name], tensor)
     assert {"op_threshs", "classifier.weight"} <= set(found.aside)
     assert "whose code was not run" in found.card.note and "sigmoids" in found.card.note
-
-
-class Malicious:
-    def __init__(self, trace: Path):
-        self.trace = trace
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.trace),)
 
 
 @pytest.mark.parametrize("is_zip", [True, False])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import platform
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -57,6 +58,13 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path, tensors, monkeypatch)
 
     monkeypatch.setattr(WeightsCard, "to_json", full_disk)  # the last file that is written
     with pytest.raises(OSError, match="no space"):
+        weights.save(tmp_path / "w", tensors, CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_reported(tmp_path, tensors, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10, 10))
+    with pytest.raises(OSError, match="No space left"):
         weights.save(tmp_path / "w", tensors, CARD)
     assert list(tmp_path.iterdir()) == []
 
