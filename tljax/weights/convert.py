@@ -47,7 +47,7 @@ def convert(
     """
     source = read(path)
     match = _whole_match(source)
-    _refuse_other(source, match, backbone, variant, normalisation)
+    _refuse_options(source, match, backbone, variant, normalisation)
     head = find_head(source, match)
     names = match.body | dict(head.names)
     aside = _aside(source, match, names, head)
@@ -82,7 +82,7 @@ def convert(
     return Conversion(tensors, card, origin, aside, remarks, described.epsilon)
 
 
-def _refuse_other(
+def _refuse_options(
     source: Source, match: Match, backbone: str | None, variant: str | None, normalisation: str | None
 ) -> None:
     """Raises UserError if the options do not fit the network."""

@@ -28,7 +28,7 @@ class Match:
     @property
     def fits(self) -> bool:
         """Whether the file holds at least half of the network, and no other tensors than the format allows."""
-        return self.present >= max(len(self.missing), 1) and self.is_bare >= self.form.bare
+        return self.present >= max(len(self.missing), 1) and (self.is_bare or not self.form.bare)
 
     @property
     def rank(self) -> tuple[int, int, int]:

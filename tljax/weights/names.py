@@ -63,6 +63,11 @@ def norm(layout: Layout, ours: str, theirs: str, *, statistics: bool) -> dict[st
     return {f"{ours}.{leaf}": theirs + leaves[leaf] for leaf in wanted}
 
 
+def conv_norm(layout: Layout, conv: str, their_conv: str, batch_norm: str, their_norm: str) -> dict[str, Where]:
+    """Returns the names of a convolution without bias and of the BatchNorm that follows it."""
+    return kernel(layout, conv, their_conv, bias=False) | norm(layout, batch_norm, their_norm, statistics=True)
+
+
 def parts_of(where: Where) -> tuple[Part, ...]:
     """Returns the parts of one of our tensors, in their order."""
     if isinstance(where, Joined):

@@ -35,8 +35,8 @@ def read_torch(path: Path) -> dict:
         with warnings.catch_warnings(action="ignore"):
             state, remarks = _loaded(torch, path)
     except pickle.UnpicklingError as error:
-        asked = _asked(error)
-        fact = f"would run code when it is opened ({asked})" if asked else "is damaged or holds more than tensors"
+        needed = _forbidden(error)
+        fact = f"would run code when it is opened ({needed})" if needed else "is damaged or holds more than tensors"
         raise UserError(f"{path} {fact}, so it was not opened; {SAVE_TENSORS}") from error
     tensors = {str(name): _array(str(name), path, partial(_from_torch, tensor)) for name, tensor in state.items()}
     return {"tensors": tensors, "remarks": remarks}
@@ -57,7 +57,7 @@ def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
         with torch.serialization.safe_globals(_plain_values()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if not is_known(_asked(error) or ""):
+        if not is_known(_forbidden(error) or ""):
             raise
         content, objects = read_with_objects(path)
         state, remarks = _state_dict(content, path)
@@ -65,7 +65,7 @@ def _loaded(torch: ModuleType, path: Path) -> tuple[Mapping, tuple[str, ...]]:
     return _state_dict(content, path)
 
 
-def _asked(error: pickle.UnpicklingError) -> str | None:
+def _forbidden(error: pickle.UnpicklingError) -> str | None:
     """Returns the class or function that a pickle needs but that is not allowed."""
     found = re.search(r"GLOBAL (\S+)", str(error))
     return found[1] if found else None
@@ -82,17 +82,17 @@ def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
     """Returns the tensors of a checkpoint, which may be under a key, and remarks on other keys."""
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds a {type(content).__name__} instead of tensors by name; {SAVE_TENSORS}")
-    if _is_table(content):
+    if _is_state_dict(content):
         return content, ()
-    tables = [key for key in WRAPPERS if _holds_tensors(content.get(key))]
-    if not tables:
-        tables = [key for key, value in content.items() if _is_table(value)]
-        if len(tables) > 1:
-            raise UserError(f"{path} holds a network under each of {some(tables)}; save only the one that you want")
-    if tables:
-        state, remarks = _state_dict(content[tables[0]], path)
-        left = ", ".join(f"'{key}'" for key in tables[1:])
-        return state, (*remarks, *([f"read from '{tables[0]}', not from {left}"] if left else []))
+    under = [key for key in WRAPPERS if _holds_tensors(content.get(key))]
+    if not under:
+        under = [key for key, value in content.items() if _is_state_dict(value)]
+        if len(under) > 1:
+            raise UserError(f"{path} holds a network under each of {some(under)}; save only the one that you want")
+    if under:
+        state, remarks = _state_dict(content[under[0]], path)
+        left = ", ".join(f"'{key}'" for key in under[1:])
+        return state, (*remarks, *([f"read from '{under[0]}', not from {left}"] if left else []))
     tensors = {key: value for key, value in content.items() if _is_tensor(value)}
     if not tensors:
         raise UserError(f"{path} holds no tensors by name, only {some(content) or 'nothing'}; {SAVE_TENSORS}")
@@ -100,11 +100,13 @@ def _state_dict(content: object, path: Path) -> tuple[Mapping, tuple[str, ...]]:
     return tensors, (f"left out, because they are not tensors: {', '.join(map(repr, others))}",)
 
 
-def _is_table(value: object) -> bool:
+def _is_state_dict(value: object) -> bool:
+    """Returns whether a value is a mapping of tensors alone."""
     return isinstance(value, Mapping) and len(value) > 0 and all(_is_tensor(member) for member in value.values())
 
 
 def _holds_tensors(value: object) -> bool:
+    """Returns whether a value is a tensor or has tensors at any depth."""
     return _is_tensor(value) or (isinstance(value, Mapping) and any(map(_holds_tensors, value.values())))
 
 

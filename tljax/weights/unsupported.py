@@ -1,4 +1,4 @@
-"""Names networks that tljax lacks by the names of their tensors, for the message that refuses them."""
+"""Recognises networks that tljax lacks by the names of their tensors, for the message that refuses their files."""
 
 import re
 from collections.abc import Mapping

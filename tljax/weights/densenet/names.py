@@ -9,7 +9,7 @@ import numpy as np
 from tljax.models.densenet import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import NotConvertible, Shapes
-from tljax.weights.names import Layout, Names, kernel, norm, our_shape
+from tljax.weights.names import Layout, Names, conv_norm, kernel, norm, our_shape
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,25 @@ class Layers:
 
     def stem(self) -> tuple[str, ...]:
         """Returns the tensors of the first convolution and BatchNorm, the kernel first."""
-        found = kernel(self.layout, "", self.stem_conv, bias=False) | norm(
-            self.layout, "", self.stem_norm, statistics=True
-        )
-        return tuple(map(str, found.values()))
+        return tuple(map(str, conv_norm(self.layout, "", self.stem_conv, "", self.stem_norm).values()))
 
     def names(self, architecture: str, variant: str) -> Names:
         """Returns where a file keeps each of our tensors."""
-        found = self._pair("conv1", "bn1", self.stem_conv, self.stem_norm)
+        found = conv_norm(self.layout, "conv1", self.stem_conv, "bn1", self.stem_norm)
         for block, count in enumerate(ARCHITECTURES[architecture].blocks):
             number = block + self.first_block
             for layer in range(count):
                 ours, theirs = f"blocks.{block}.{layer}", self.layer.format(block=number, layer=layer + 1)
                 for part, (normalisation, convolution) in (("narrow", self.narrow), ("grow", self.grow)):
-                    found |= self._pair(
-                        f"{ours}.{part}.conv", f"{ours}.{part}.norm", theirs + convolution, theirs + normalisation
-                    )
+                    conv, bn = f"{ours}.{part}.conv", f"{ours}.{part}.norm"
+                    found |= conv_norm(self.layout, conv, theirs + convolution, bn, theirs + normalisation)
             if block > 0:
                 ours, theirs = f"transitions.{block - 1}", self.transition.format(block=number - 1)
                 normalisation, convolution = self.between
-                found |= self._pair(f"{ours}.conv", f"{ours}.norm", theirs + convolution, theirs + normalisation)
+                conv, bn = f"{ours}.conv", f"{ours}.norm"
+                found |= conv_norm(self.layout, conv, theirs + convolution, bn, theirs + normalisation)
         found |= norm(self.layout, "bn2", self.last_norm, statistics=True)
         return found | (kernel(self.layout, "head", self.head) if self.head else {})
-
-    def _pair(self, conv: str, bn: str, their_conv: str, their_norm: str) -> dict:
-        return kernel(self.layout, conv, their_conv, bias=False) | norm(self.layout, bn, their_norm, statistics=True)
 
     def architecture(self, shapes: Shapes) -> str:
         """Returns the architecture in a file.

@@ -13,7 +13,9 @@ from tljax.weights.reference import by_torch
 def describe(source: Any, match: Match) -> Description:
     """Returns the input of MONAI's networks, which have names of their own."""
     if any(".layers.norm1." in name for name in source.tensors):
-        return Description(normalisation="grey", remarks=("but these are MONAI's names: grey values in 0..1",))
+        return Description(
+            normalisation="grey", remarks=("these are MONAI's names, so the input is grey values in 0..1",)
+        )
     return Description()
 
 

@@ -11,7 +11,7 @@ from tljax.models.inception import STEM, Branched, Part, Unit, Variant
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import Description, NotConvertible, Shapes
 from tljax.weights.keras.epsilon import fit_epsilon
-from tljax.weights.names import Layout, Names, kernel, norm
+from tljax.weights.names import Layout, Names, conv_norm
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def places(stages: Sequence[Sequence[Part]]) -> Iterator[Place]:
 
 def unit(layout: Layout, ours: str, conv: str, batch_norm: str, variant: Variant) -> Names:
     """Returns the names of a convolution and its BatchNorm."""
-    found = kernel(layout, f"{ours}.conv", conv, bias=False)
-    found |= norm(layout, f"{ours}.norm", batch_norm, statistics=True)
+    found = conv_norm(layout, f"{ours}.conv", conv, f"{ours}.norm", batch_norm)
     if not variant.norm_scale:
         del found[f"{ours}.norm.scale"]
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tljax.models.resnet import ARCHITECTURES, VARIANTS, Architecture
 from tljax.weights.formats import NotConvertible, Shapes
-from tljax.weights.names import Layout, Names, kernel, norm, some
+from tljax.weights.names import Layout, Names, conv_norm, kernel, norm, some
 
 STAGES = 4
 RELATIVES = {  # pattern of a tensor's name -> the network that has it
@@ -43,10 +43,7 @@ class Layers:
 
     def stem(self) -> tuple[str, ...]:
         """Returns the tensors of the first convolution and BatchNorm, the kernel first."""
-        layers = kernel(self.layout, "", self.stem_conv, bias=False) | norm(
-            self.layout, "", self.stem_norm, statistics=True
-        )
-        return tuple(map(str, layers.values()))
+        return tuple(map(str, conv_norm(self.layout, "", self.stem_conv, "", self.stem_norm).values()))
 
     def names(self, architecture: str, variant: str) -> Names:
         """Returns where a file keeps each of our tensors."""

@@ -98,9 +98,9 @@ class Layers:
         """Raises NotConvertible for transformers whose tokens or perceptrons are others than ours."""
         block = self.block.split("{}")[0]
         if other := next((n for n in shapes if n.startswith(block) and re.search(GATED, n)), None):
-            raise NotConvertible(f"a vision transformer with gated perceptrons (SwiGLU), which is not known: '{other}'")
+            raise NotConvertible(f"a vision transformer with gated perceptrons (SwiGLU), which tljax lacks: '{other}'")
         if other := next((n for n in shapes if n.endswith(("dist_token", "distillation_token"))), None):
-            raise NotConvertible(f"a distilled vision transformer (DeiT), which is not known: '{other}'")
+            raise NotConvertible(f"a distilled vision transformer (DeiT), which tljax lacks: '{other}'")
         if placed is None:
             return
         tokens = _of_rank(shapes, self.positions, 2 if self.vectors else 3)[-2]
@@ -111,7 +111,7 @@ class Layers:
         if sides[0] ** 2 != tokens:
             raise NotConvertible(f"a vision transformer of {grid}, which are no square grid and {placed} more")
         kind = "whose class token has no position (DeiT III)" if self.class_token in shapes else "without class token"
-        raise NotConvertible(f"a vision transformer {kind}, which is not known: it has {grid}, {sides[0]} squared")
+        raise NotConvertible(f"a vision transformer {kind}, which tljax lacks: it has {grid}, {sides[0]} squared")
 
     def names(self, architecture: str, variant: str) -> Names:
         """Returns where a file keeps each of our tensors."""

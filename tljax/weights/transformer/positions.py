@@ -57,12 +57,13 @@ def described(positions: np.ndarray, encoder_of_mae: str, *, has_head: bool) -> 
     origin = origin_of(positions)
     if origin == "mae" and not has_head:
         remark = (
-            "but its positions are MAE's fixed ones: taken for the encoder of MAE, whose features are the mean over "
+            "the positions are MAE's fixed ones, so this is taken for the encoder of MAE: features are the mean over "
+            f"the patches, {IMAGENET}"
         )
-        return Description(encoder_of_mae, normalisation="imagenet", remarks=(f"{remark}the patches, {IMAGENET}",))
+        return Description(encoder_of_mae, normalisation="imagenet", remarks=(remark,))
     if origin == "moco_v3":
         narrow = positions.shape[1] == NARROW
-        heads = ", with heads of 32 channels" if narrow else ""
-        remark = f"but its positions are MoCo v3's fixed ones: taken for its network{heads}, {IMAGENET}"
+        heads = "heads of 32 channels, " if narrow else ""
+        remark = f"the positions are MoCo v3's fixed ones, so this is taken for its network: {heads}{IMAGENET}"
         return Description("moco_v3_small" if narrow else None, normalisation="imagenet", remarks=(remark,))
     return Description()
