@@ -123,6 +123,16 @@ def test_a_run_does_not_go_on_with_other_folds(uninterrupted, tmp_path):
         train(dataclasses.replace(config_of(folder), folds_dir=tmp_path))
 
 
+def test_a_fold_list_without_images_is_refused(tmp_path):
+    data = datasets.load("phantom", image_size=32)
+    rows = [(file, data.card.classes[label]) for file, label in zip(data.files, data.labels, strict=True)]
+    (tmp_path / "phantom").mkdir()
+    for part, listed in {"train": rows[::2], "val": [], "test": rows[1::2]}.items():
+        write_csv(tmp_path / f"phantom/{part}_fold1.csv", ["path", "class"], listed)
+    with pytest.raises(UserError, match="fold 1 has no val images; list at least one in --folds-dir"):
+        train(dataclasses.replace(QUICK, folds_dir=tmp_path, allow_leakage=True, workdir=tmp_path))
+
+
 def test_second_process_on_a_run_folder_is_refused(tmp_path):
     with (
         RunWriter(tmp_path),

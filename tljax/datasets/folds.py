@@ -66,10 +66,13 @@ def read_folds(folds_dir: str | Path, task: str, dataset: Dataset) -> list[Fold]
 def load(config: TrainConfig, *, progress: bool = False) -> tuple[Dataset, Fold]:
     """Loads the data of a run and its fold.
 
-    Raises `UserError` if a patient that the task keeps together is in two parts of the fold, unless `allow_leakage`.
+    Raises `UserError` if a part of the fold has no image, or if a patient that the task keeps together is in two parts
+    of the fold, unless `allow_leakage`.
     """
     data = load_data(config, progress=progress)
     fold = fold_of(data, config.fold, config.folds, config.folds_dir, group_duplicates=config.group_duplicates)
+    if empty := [part for part in PARTS if not len(getattr(fold, part))]:
+        raise UserError(f"fold {config.fold} has no {' and no '.join(empty)} images; list at least one in --folds-dir")
     if not config.allow_leakage:
         refuse_shared_patients(data, fold, config.fold)
     return data, fold
