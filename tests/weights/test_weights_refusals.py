@@ -130,6 +130,7 @@ def test_another_resnet_is_described(network, blocks, convolutions, tmp_path):
         ("features.1.conv.0.0.weight", "an EfficientNet, a MobileNet"),
         ("features.0.weight", "a VGG"),
         ("inception3a.branch1.conv.weight", "a GoogLeNet"),
+        ("storage_tokens", "a DINOv3 with the names of its authors"),
     ],
 )
 def test_a_file_without_a_known_network_is_refused(name, network, tmp_path):

@@ -89,7 +89,8 @@ def of_files(config: FeaturesConfig, network: Network) -> dict[str, np.ndarray]:
             if files:
                 outputs = jax.device_get(forward(jax.device_put(pixels, devices.spread(forward.mesh))))
                 parts.append({name: array[: len(files)] for name, array in outputs.items()})
-            good, bad = good + files, bad + faults
+            good += files
+            bad += faults
             advance(len(files) + len(faults))
     refuse_bad(bad, bool(good), config.skip_bad)
     if bad:

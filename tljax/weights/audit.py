@@ -29,8 +29,8 @@ DRAWS, SURE = 200, 0.95  # bootstrap draws of the images, and the share in which
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """An input normalisation, and its distance."""
+class ScoredInput:
+    """A candidate for the input normalisation, and its distance."""
 
     names: tuple[str, ...]  # several, if they are the same on these images
     normalisation: Normalisation
@@ -38,20 +38,20 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditVerdict:
     """The candidates, nearest first, and how sure the audit is.
 
     `alike` holds the first candidate and all that give nearly the same values for these images. No audit can
     distinguish them.
     """
 
-    candidates: tuple[Candidate, ...]
-    alike: tuple[Candidate, ...]
+    candidates: tuple[ScoredInput, ...]
+    alike: tuple[ScoredInput, ...]
     sure: float  # share of bootstrap draws of the images in which one of `alike` is nearest
     margin: float  # distance of the nearest other candidate, divided by that of the first
 
     @property
-    def found(self) -> tuple[Candidate, ...]:
+    def found(self) -> tuple[ScoredInput, ...]:
         """The inputs of which one is the network's own; empty if the images do not decide."""
         return self.alike if self.sure >= SURE else ()
 
@@ -64,7 +64,7 @@ class Verdict:
         return f"{names} ({detail})" if self.found else f"cannot tell. {names}: {detail}"
 
 
-def audit(network: networks.Network, images: UInt8[np.ndarray, "n h w 3"]) -> Verdict:
+def audit(network: networks.Network, images: UInt8[np.ndarray, "n h w 3"]) -> AuditVerdict:
     """Scores every candidate input of a network with images of any domain.
 
     Raises UserError for a network without batch normalisation, which keeps no statistics, and for fewer than four
@@ -111,14 +111,14 @@ def distinct(inputs: Mapping[str, Normalisation], pixels: Float[Array, "n h w 3"
 
 def judge(
     kinds: Sequence[Kind], distances: Float[np.ndarray, "kinds draws"], pixels: Float[Array, "n h w 3"]
-) -> Verdict:
+) -> AuditVerdict:
     """Returns the verdict on inputs with these distances.
 
     The first column is of the images themselves, the others are of bootstrap draws.
     """
     order = np.argsort(distances[:, 0])
     found = [
-        Candidate(tuple(name for name, _ in kinds[number]), kinds[number][0][1], float(distances[number, 0]))
+        ScoredInput(tuple(name for name, _ in kinds[number]), kinds[number][0][1], float(distances[number, 0]))
         for number in order
     ]
     first = np.asarray(found[0].normalisation(pixels))
@@ -126,7 +126,7 @@ def judge(
     sure = float(np.isin(distances[:, 1:].argmin(axis=0), order[near]).mean())
     margin = min((each.distance for each, is_near in zip(found, near, strict=True) if not is_near), default=math.inf)
     alike = tuple(each for each, is_near in zip(found, near, strict=True) if is_near)
-    return Verdict(tuple(found), alike, sure, margin / max(found[0].distance, 1e-12))
+    return AuditVerdict(tuple(found), alike, sure, margin / max(found[0].distance, 1e-12))
 
 
 def _difference(one: Float[np.ndarray, "n h w c"], other: Float[np.ndarray, "n h w c"]) -> float:

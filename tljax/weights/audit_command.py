@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tljax.core.errors import UserError
 from tljax.core.progress import output
-from tljax.weights.audit import IMAGES, Verdict, audit, keeps_statistics
+from tljax.weights.audit import IMAGES, AuditVerdict, audit, keeps_statistics
 from tljax.weights.audit_probe import audit_by_probe
 from tljax.weights.networks import Network
 
@@ -63,7 +63,7 @@ def _read(files: list[Path], size: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         yield image
 
 
-def _show(network: Network, verdict: Verdict, count: int, measure: str) -> None:
+def _show(network: Network, verdict: AuditVerdict, count: int, measure: str) -> None:
     table = Table("input", measure, box=None)
     for candidate in verdict.candidates[:SHOWN]:
         table.add_row(" = ".join(candidate.names), f"{candidate.distance:.3f}")

@@ -12,13 +12,15 @@ from tljax.core.errors import UserError
 from tljax.models.forward import Forward
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 from tljax.statistics.metrics import auc
-from tljax.weights.audit import DRAWS, Verdict, distinct, judge
+from tljax.weights.audit import DRAWS, AuditVerdict, distinct, judge
 from tljax.weights.networks import Network
 
 FOLDS, STRENGTH = 5, 0.1  # of the probe; the strength is the inverse L2 penalty (scikit-learn's C)
 
 
-def audit_by_probe(network: Network, images: UInt8[np.ndarray, "n h w 3"], labels: Int[np.ndarray, " n"]) -> Verdict:
+def audit_by_probe(
+    network: Network, images: UInt8[np.ndarray, "n h w 3"], labels: Int[np.ndarray, " n"]
+) -> AuditVerdict:
     """Scores the known inputs of a network by the AUC of a linear probe on its features, over five folds.
 
     labels: class numbers from 0. The draws of the verdict are bootstrap draws of the images. Raises UserError for fewer

@@ -37,7 +37,7 @@ Tensors = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class View:
+class Hook:
     """Where one of our layers is in a PyTorch network."""
 
     module: str
@@ -54,7 +54,7 @@ class Original:
     title: str
     """The name in messages: 'torchvision.models.densenet121'."""
     network: Any
-    layers: Mapping[str, View]
+    layers: Mapping[str, Hook]
     """Our named layers. If the file holds a head, `logits` are added from the network's output."""
     run: Callable[[Any], Any] | None = None
     """Computes logits `b k` from images `b c h w`; None: call the network itself."""
@@ -172,20 +172,20 @@ def _run(original: Original, images: np.ndarray, *, has_head: bool) -> dict[str,
     seen: dict[str, Any] = {}
 
     def keep(layer: str, of_input: bool) -> Callable:
-        def hook(_module: Any, given: tuple, named: dict, output: Any) -> None:
+        def kept(_module: Any, given: tuple, named: dict, output: Any) -> None:
             found = (*given, *named.values())[0] if of_input else output
             found = found[0] if isinstance(found, tuple) else found
             seen[layer] = found.clone()  # later code may change it in place
 
-        return hook
+        return kept
 
     handles = [
-        original.network.get_submodule(view.module).register_forward_hook(keep(layer, view.of_input), with_kwargs=True)
-        for layer, view in original.layers.items()
+        original.network.get_submodule(hook.module).register_forward_hook(keep(layer, hook.of_input), with_kwargs=True)
+        for layer, hook in original.layers.items()
     ]
     with torch.no_grad():
         logits = (original.run or original.network)(torch.from_numpy(images).permute(0, 3, 1, 2))
-        found = {layer: view.change(seen[layer]) for layer, view in original.layers.items()}
+        found = {layer: hook.change(seen[layer]) for layer, hook in original.layers.items()}
     for handle in handles:
         handle.remove()
     found |= {LOGITS: logits} if has_head else {}

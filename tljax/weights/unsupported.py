@@ -19,6 +19,8 @@ UNSUPPORTED = {  # pattern of a tensor's name -> the network that has it, which 
     r"features\.\d+\.squeeze\.": "a SqueezeNet",
     r"trunk_output\.|\bs1\.b1\.conv": "a RegNet, or a relative of it",
     r"mlp_tokens\.": "an MLP-Mixer",
+    r"storage_tokens$|rope_embed\.periods$": "a DINOv3 with the names of its authors' repository, of which tljax reads "
+    "the files of timm and of transformers",
     r"stage2\.0\.(branches|fuse_layers)\.": "an HRNet",
     r"(conv_stem|_conv_stem)[./]|_depthwise[./]|expand_conv": DEPTHWISE,
     r"features\.\d+\.(conv\.0\.0|\d+\.block\.0\.0|block\.0\.0)\.": DEPTHWISE,

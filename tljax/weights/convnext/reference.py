@@ -14,7 +14,7 @@ from tljax.weights.convnext.keras_names import LAYERS as KERAS
 from tljax.weights.convnext.keras_names import rename
 from tljax.weights.convnext.names import STAGES
 from tljax.weights.files import Source
-from tljax.weights.reference import LOGITS, Original, View, tensors_by
+from tljax.weights.reference import LOGITS, Hook, Original, tensors_by
 
 Tensors = Mapping[str, np.ndarray]
 KERAS_NETWORKS = {  # -> the function in keras.applications
@@ -33,8 +33,8 @@ def of_torchvision(card: WeightsCard, tensors: Tensors, shape: tuple[int, ...]) 
     stages = [CNBlockConfig(*stage) for stage in zip(size.widths, following, size.blocks, strict=True)]
     network: Any = ConvNeXt(stages, num_classes=len(tensors.get("classifier.2.bias", [0])))
     network.classifier[0].eps = _last_epsilon(card)
-    views = _views("features.0", [f"features.{2 * stage + 1}" for stage in range(STAGES)])
-    return Original(f"torchvision's {card.backbone}", network, views, unread=("classifier.2.",))
+    hooks = _hooks("features.0", [f"features.{2 * stage + 1}" for stage in range(STAGES)])
+    return Original(f"torchvision's {card.backbone}", network, hooks, unread=("classifier.2.",))
 
 
 def of_timm(card: WeightsCard, tensors: Tensors, shape: tuple[int, ...]) -> Original:
@@ -45,8 +45,8 @@ def of_timm(card: WeightsCard, tensors: Tensors, shape: tuple[int, ...]) -> Orig
     classes = len(tensors.get("head.fc.bias", ()))
     network: Any = ConvNeXt(depths=size.blocks, dims=size.widths, num_classes=classes)
     network.head.norm.eps = _last_epsilon(card)
-    views = _views("stem", [f"stages.{stage}" for stage in range(STAGES)])
-    return Original(f"timm's {card.backbone}", network, views)
+    hooks = _hooks("stem", [f"stages.{stage}" for stage in range(STAGES)])
+    return Original(f"timm's {card.backbone}", network, hooks)
 
 
 def of_transformers(card: WeightsCard, tensors: Tensors, shape: tuple[int, ...]) -> Original:
@@ -59,13 +59,13 @@ def of_transformers(card: WeightsCard, tensors: Tensors, shape: tuple[int, ...])
     )
     config.num_labels = len(tensors.get("classifier.bias", ()))
     network: Any = transformers.ConvNextForImageClassification(config)
-    views = _views("convnext.embeddings", [f"convnext.encoder.stages.{stage}" for stage in range(STAGES)])
-    return Original("transformers.ConvNextForImageClassification", network, views, lambda x: network(x).logits)
+    hooks = _hooks("convnext.embeddings", [f"convnext.encoder.stages.{stage}" for stage in range(STAGES)])
+    return Original("transformers.ConvNextForImageClassification", network, hooks, lambda x: network(x).logits)
 
 
-def _views(stem: str, stages: Sequence[str]) -> dict[str, View]:
+def _hooks(stem: str, stages: Sequence[str]) -> dict[str, Hook]:
     """Returns where our layers are. stem, stages: the names of the library's modules."""
-    return {"stem": View(stem)} | {f"stage{number}": View(stage) for number, stage in enumerate(stages, start=1)}
+    return {"stem": Hook(stem)} | {f"stage{number}": Hook(stage) for number, stage in enumerate(stages, start=1)}
 
 
 def _last_epsilon(card: WeightsCard) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tljax.models.densenet import ARCHITECTURES, VARIANTS
 from tljax.weights.card import WeightsCard
-from tljax.weights.reference import LOGITS, Original, View
+from tljax.weights.reference import LOGITS, Hook, Original
 
 KERAS_NETWORKS = {"densenet121": "DenseNet121", "densenet169": "DenseNet169"}  # -> the function in keras.applications
 
@@ -26,7 +26,7 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
     def last(y: torch.Tensor) -> torch.Tensor:
         return (torch.relu(y) if has_relu else y).permute(0, 2, 3, 1)
 
-    return Original(title, network, _views(card.backbone, last), unread=("classifier.",))
+    return Original(title, network, _hooks(card.backbone, last), unread=("classifier.",))
 
 
 def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
@@ -41,15 +41,15 @@ def original_grey(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: t
     def last(y: torch.Tensor) -> torch.Tensor:
         return torch.relu(y).permute(0, 2, 3, 1)
 
-    views = _views(card.backbone, last)
-    return Original("torchxrayvision.models.DenseNet", network, views, unread=("classifier.",))
+    hooks = _hooks(card.backbone, last)
+    return Original("torchxrayvision.models.DenseNet", network, hooks, unread=("classifier.",))
 
 
-def _views(backbone: str, last: Callable) -> dict[str, View]:
+def _hooks(backbone: str, last: Callable) -> dict[str, Hook]:
     """Returns where our layers are in torchvision's modules. last: applied to the output of the last BatchNorm."""
     count = len(ARCHITECTURES[backbone].blocks)
-    blocks = {f"block{block}": View(f"features.denseblock{block}") for block in range(1, count)}
-    return {"conv1": View("features.relu0"), **blocks, f"block{count}": View("features.norm5", last)}
+    blocks = {f"block{block}": Hook(f"features.denseblock{block}") for block in range(1, count)}
+    return {"conv1": Hook("features.relu0"), **blocks, f"block{count}": Hook("features.norm5", last)}
 
 
 def keras_layers(backbone: str) -> dict[str, str]:

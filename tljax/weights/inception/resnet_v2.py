@@ -13,7 +13,7 @@ from tljax.weights.formats import Shapes
 from tljax.weights.inception import layers, numbered
 from tljax.weights.inception.layers import places, unit
 from tljax.weights.names import Names, kernel
-from tljax.weights.reference import LOGITS, Original, View
+from tljax.weights.reference import LOGITS, Hook, Original
 
 TITLE = "an Inception-ResNet-V2"
 STEM = ("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a")
@@ -107,5 +107,5 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
 
     network = timm.create_model("inception_resnet_v2", num_classes=len(tensors.get("classif.bias", [0])))
     ends = {"conv1": STEM[0], "block1": STEM[-1], "block2": "repeat", "block3": "repeat_1", "block4": "conv2d_7b"}
-    views = {layer: View(module) for layer, module in ends.items()}
-    return Original("timm's inception_resnet_v2", network, views, unread=("classif.",))
+    hooks = {layer: Hook(module) for layer, module in ends.items()}
+    return Original("timm's inception_resnet_v2", network, hooks, unread=("classif.",))

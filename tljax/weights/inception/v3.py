@@ -12,7 +12,7 @@ from tljax.weights.formats import Shapes
 from tljax.weights.inception import layers, numbered
 from tljax.weights.inception.layers import Place, places, unit
 from tljax.weights.names import Names, kernel
-from tljax.weights.reference import LOGITS, Original, View
+from tljax.weights.reference import LOGITS, Hook, Original
 
 TITLE = "an Inception V3"
 STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
@@ -99,5 +99,5 @@ def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[
     classes = len(tensors.get("fc.bias", [0]))
     network = Inception3(classes, aux_logits=False, transform_input=False, init_weights=False)
     ends = {"conv1": STEM[0], "block1": STEM[-1], "block2": "Mixed_5d", "block3": "Mixed_6e", "block4": "Mixed_7c"}
-    views = {layer: View(module) for layer, module in ends.items()}
-    return Original("torchvision.models.inception_v3", network, views, unread=("fc.",))
+    hooks = {layer: Hook(module) for layer, module in ends.items()}
+    return Original("torchvision.models.inception_v3", network, hooks, unread=("fc.",))

@@ -140,7 +140,7 @@ class Layers:
         patterns = [_pattern(template) for template in (self.conv, self.norm)]
         found = set()
         for name in shapes:
-            layer = re.split(r"[./](?!.*[./])", name)[0]
+            layer = re.sub(r"[./][^./]*$", "", name)
             for pattern in patterns:
                 if match := pattern.fullmatch(layer):
                     found.add(self._place(match.groupdict()))

@@ -12,13 +12,13 @@ from tljax.models import dinov3, vit
 from tljax.models.transformer import Architecture, Variant
 from tljax.weights.card import WeightsCard
 from tljax.weights.formats import formats
-from tljax.weights.reference import Original, View, by_torch
+from tljax.weights.reference import Hook, Original, by_torch
 
 Shape = tuple[int, ...]
 Tensors = Mapping[str, np.ndarray]
 
 
-def _views(card: WeightsCard, shape: Shape, size: Architecture, kind: Variant, block: str) -> dict[str, View]:
+def _hooks(card: WeightsCard, shape: Shape, size: Architecture, kind: Variant, block: str) -> dict[str, Hook]:
     """Returns where our named layers are. block: the name of a block's module, in which `{}` is its number."""
     _, height, width, _ = shape
 
@@ -27,8 +27,8 @@ def _views(card: WeightsCard, shape: Shape, size: Architecture, kind: Variant, b
 
     named = nnx.eval_shape(lambda: models.build(card.backbone, card.variant, 1, seed=None)).named_layers
     blocks = [int(name.removeprefix("block")) for name in named if name.startswith("block")]
-    found = {"embedding": View(block.format(0), grid, of_input=True)}
-    return found | {f"block{number}": View(block.format(number - 1), grid) for number in blocks}
+    found = {"embedding": Hook(block.format(0), grid, of_input=True)}
+    return found | {f"block{number}": Hook(block.format(number - 1), grid) for number in blocks}
 
 
 def timm_vit_network(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
@@ -53,7 +53,7 @@ def timm_vit_network(card: WeightsCard, tensors: Tensors, shape: Shape) -> Origi
         act_layer="quick_gelu" if kind.gelu == "quick" else None,
         dynamic_img_size=True,
     )
-    return Original("timm's VisionTransformer", network, _views(card, shape, size, kind, "blocks.{}"))
+    return Original("timm's VisionTransformer", network, _hooks(card, shape, size, kind, "blocks.{}"))
 
 
 def _timm_dinov3(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
@@ -71,7 +71,7 @@ def _timm_dinov3(card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
         num_heads=size.heads,
         dynamic_img_size=True,
     )
-    return Original(f"timm's {name} of these sizes", network, _views(card, shape, size, kind, "blocks.{}"))
+    return Original(f"timm's {name} of these sizes", network, _hooks(card, shape, size, kind, "blocks.{}"))
 
 
 def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, shape: Shape) -> Original:
@@ -108,7 +108,7 @@ def _transformers(model: str, config: str, card: WeightsCard, tensors: Tensors, 
     return Original(
         f"transformers.{model}",
         network,
-        _views(card, shape, size, kind, block),
+        _hooks(card, shape, size, kind, block),
         run=run,
         unread=("pooler.", "embeddings.mask_token"),
         names={theirs: own for own, theirs in canonical.items()},
