@@ -46,7 +46,7 @@ def test_shift_fills_with_the_nearest_edge(images):
     np.testing.assert_array_equal(warped[:, :, :5], np.repeat(images[:, :, :1], 5, axis=2))
 
 
-def test_drawn_matrices_fill_the_papers_ranges_and_not_more(drawn):
+def test_drawn_matrices_fill_the_ranges_of_the_paper_and_no_more(drawn):
     zoom_x = np.hypot(drawn[:, 0, 0], drawn[:, 1, 0])
     zoom_y = np.hypot(drawn[:, 0, 1], drawn[:, 1, 1])
     mirror = np.sign(drawn[:, 0, 0])
@@ -67,7 +67,7 @@ def test_drawn_matrices_fill_the_papers_ranges_and_not_more(drawn):
         assert abs(values.mean() - (low + high) / 2) < 0.03 * width
 
 
-def test_half_of_the_images_are_mirrored_where_flips_are_allowed(drawn):
+def test_half_of_the_images_are_mirrored_if_flips_are_allowed(drawn):
     assert 0.46 < (drawn[:, 0, 0] < 0).mean() < 0.54
     unflipped = random_matrices(jax.random.key(0), 100, (40, 60), flip=False)
     assert (unflipped[:, 0, 0] > 0).all()

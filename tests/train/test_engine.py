@@ -1,4 +1,4 @@
-"""One step's mathematics; masks, batches, storage and frozen parts make the difference they should and no other."""
+"""The mathematics of one step; masks, batches, storage and frozen parts have no other effects than they should."""
 
 import jax
 import jax.numpy as jnp
@@ -41,8 +41,8 @@ def plain():
     return after_epoch(recipe())
 
 
-def test_lowered_for_a_gpu_it_adds_in_a_fixed_order_and_in_full_precision(monkeypatch):
-    """Of a scatter or a pooling's gradient, and of float32 products, a GPU makes something else unless told not to."""
+def test_a_program_for_a_gpu_adds_in_a_fixed_order_and_in_full_precision(monkeypatch):
+    """By default, a GPU adds scatters and gradients of pooling in any order, and rounds products of float32."""
     chosen = recipe(augment=True)
     graphs, state = split(chosen)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
@@ -84,7 +84,7 @@ def test_head_step_is_adam_on_the_gradient_of_the_mean_cross_entropy():
 
 
 def test_rows_that_only_fill_a_batch_change_nothing():
-    """Neither the gradient (in Adam's moments), nor BatchNorm's statistics, nor the scores."""
+    """They change neither the gradient (in Adam's moments), nor BatchNorm's statistics, nor the scores."""
     graphs, state = split(recipe())
     step = engine.make_step(graphs[0], recipe())
     whole, whole_sums = step(state, jnp.asarray(IMAGES[:5]), jnp.asarray(LABELS[:5]), jnp.ones(5, bool), KEY)
@@ -93,12 +93,12 @@ def test_rows_that_only_fill_a_batch_change_nothing():
     assert_close((whole.optimiser, whole.stats, whole_sums), (filled.optimiser, filled.stats, filled_sums), 1e-4)
 
 
-def test_streamed_epoch_equals_the_one_on_the_device(plain):
+def test_a_streamed_epoch_equals_one_on_the_device(plain):
     streamed = after_epoch(recipe(), stream_feed)
     assert_close(plain, streamed)
 
 
-def test_same_key_same_bits_other_key_other_order(plain):
+def test_the_same_key_gives_the_same_bits_and_another_key_another_order(plain):
     again = after_epoch(recipe())
     jax.tree.map(np.testing.assert_array_equal, leaves(plain), leaves(again))
     graphs, state = split(recipe())
@@ -106,14 +106,14 @@ def test_same_key_same_bits_other_key_other_order(plain):
     assert any((leaves(other)[name] != value).any() for name, value in leaves(plain).items())
 
 
-def test_everything_moves_where_nothing_is_frozen(plain):
+def test_all_tensors_change_if_nothing_is_frozen(plain):
     _, before = split(recipe())
     after = leaves(plain[0])
     still = [name for name, value in leaves(before).items() if (value == after[name]).all()]
     assert not still
 
 
-def test_frozen_backbone_stays_to_the_bit():
+def test_a_frozen_backbone_does_not_change():
     chosen = recipe(scope="head")
     _, before = split(chosen)
     after, _ = after_epoch(chosen)
@@ -124,7 +124,7 @@ def test_frozen_backbone_stays_to_the_bit():
     assert all((leaves(before.trained)[name] != value).any() for name, value in leaves(after.trained).items())
 
 
-def test_last10_moves_the_top_and_its_statistics_only():
+def test_last10_changes_only_the_top_and_its_statistics():
     chosen = recipe(scope="last10")
     _, before = split(chosen)
     after, _ = after_epoch(chosen)
@@ -148,7 +148,7 @@ def test_features_of_a_frozen_backbone_train_the_same_head():
     assert_close(on_images, on_features)
 
 
-def test_inference_depends_on_no_batch():
+def test_inference_does_not_depend_on_the_batch():
     rows = np.array([3, 19, 0, 7, 7, 12, 5])
     graphs, state = split(recipe())
     weights = engine.weights_of(state)
@@ -160,7 +160,7 @@ def test_inference_depends_on_no_batch():
         np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_bfloat16_computes_but_keeps_state_and_loss_in_float32(plain):
+def test_with_bfloat16_state_and_loss_stay_in_float32(plain):
     state, sums = after_epoch(recipe(warmup_steps=2, weight_decay=0.05), dtype=jnp.bfloat16)
     kept = {name: value for name, value in leaves((state, sums)).items() if value.dtype.kind != "i"}
     assert {value.dtype for value in kept.values()} == {np.dtype("float32")}
@@ -168,7 +168,7 @@ def test_bfloat16_computes_but_keeps_state_and_loss_in_float32(plain):
     np.testing.assert_allclose(sums["loss"], plain[1]["loss"], rtol=0.05)
 
 
-def test_augmentation_reaches_training_and_not_inference(plain):
+def test_augmentation_changes_training_but_not_inference(plain):
     chosen = recipe(augment=True)
     augmented = after_epoch(chosen)
     assert augmented[1]["loss"] != plain[1]["loss"]

@@ -22,7 +22,7 @@ def gradients(shape: tuple[int, ...]) -> list[np.ndarray]:
 
 
 def ours(optimiser: optax.GradientTransformation, start: dict) -> dict:
-    """Parameters after all steps, the gradients being the same for all of them."""
+    """Returns the parameters after all steps, with the same gradients for every optimiser."""
     parameters, state = jax.tree.map(jnp.asarray, start), None
     state = optimiser.init(parameters)
     with jax.numpy_dtype_promotion("standard"):
@@ -59,7 +59,7 @@ START = {"kernel": np.random.default_rng(1).standard_normal((8, 4)).astype(np.fl
     ],
     ids=["adam", "warm-up", "decay", "both"],
 )
-def test_equals_keras_over_several_steps(settings, reference):
+def test_adam_equals_that_of_keras_over_several_steps(settings, reference):
     theirs = reference()
     if settings.get("weight_decay"):
         theirs.exclude_from_weight_decay(var_names=["bias"])
@@ -71,7 +71,7 @@ def test_equals_keras_over_several_steps(settings, reference):
         assert moved > 1e-4
 
 
-def test_epsilon_in_the_place_where_optax_has_it_would_differ():
+def test_epsilon_where_optax_adds_it_would_give_other_parameters():
     expected, found = (ours(optimiser, START)["kernel"] for optimiser in (adam(1e-3), optax.adam(1e-3, eps=EPSILON)))
     assert np.abs(found - expected).max() > 0.05 * np.abs(expected - START["kernel"]).max()
 

@@ -1,4 +1,4 @@
-"""Whole runs: what a user gets wrong, what a scheduler does, and what a crash leaves."""
+"""Whole runs: mistakes of a user, signals of a scheduler, several processes, and crashes."""
 
 import csv
 import dataclasses
@@ -35,7 +35,7 @@ def child(function, *args):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """(folder of a finished two-phase run, seconds that one takes with everything compiled)."""
+    """The folder of a finished run of two phases, and the seconds that one takes if everything is compiled."""
     config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path_factory.mktemp("uninterrupted"), tensorboard=True)
     crash.complete(config)
     again = dataclasses.replace(config, workdir=tmp_path_factory.mktemp("again"))
@@ -45,7 +45,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def wait_for_first_epoch(folder, process):
-    """Until a training is about to run or compile its first epoch: it has just made a new metrics.jsonl."""
+    """Waits until a training has made a new metrics.jsonl, just before it compiles or runs its first epoch."""
     path = folder / runs.METRICS
     before = path.stat().st_ino if path.exists() else None
     while not path.exists() or path.stat().st_ino == before:
@@ -57,7 +57,7 @@ def config_of(folder):
     return dataclasses.replace(crash.SETTINGS, workdir=folder.parents[2])
 
 
-def test_run_folder_is_whole(uninterrupted):
+def test_the_folder_of_a_finished_run_is_complete(uninterrupted):
     folder, _ = uninterrupted
     run = runs.read_run(folder)
     assert run.status == "finished"
@@ -78,7 +78,7 @@ def test_the_result_tells_what_the_last_epoch_would_have_scored(tmp_path):
     assert results["val_loss"]["epoch"] != 3 and results["val_loss"]["test"] != scores["test"]
 
 
-def test_finished_run_is_left_alone_and_other_settings_are_refused(uninterrupted):
+def test_a_finished_run_is_not_changed_and_other_settings_are_refused(uninterrupted):
     folder, _ = uninterrupted
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != runs.LOCK}
     assert train(config_of(folder)) == folder
@@ -88,7 +88,7 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(uninterrupted
 
 
 @pytest.mark.timeout(900)
-def test_kills_change_nothing(uninterrupted, tmp_path):
+def test_a_killed_run_ends_with_the_same_result(uninterrupted, tmp_path):
     reference, seconds = uninterrupted
     config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
     tally = crash.kill_and_resume(config, reference, seconds, kills=2, seed=0)
@@ -133,7 +133,7 @@ def test_a_fold_list_without_images_is_refused(tmp_path):
         train(dataclasses.replace(QUICK, folds_dir=tmp_path, allow_leakage=True, workdir=tmp_path))
 
 
-def test_second_process_on_a_run_folder_is_refused(tmp_path):
+def test_a_second_process_on_a_run_folder_is_refused(tmp_path):
     with (
         RunWriter(tmp_path),
         pytest.raises(UserError, match=f"process {os.getpid()} on .* is training"),
@@ -147,7 +147,7 @@ def _train_on_full_disk(config):
     run_command(lambda: train(config))
 
 
-def test_full_disk_is_a_message_and_the_run_can_go_on(uninterrupted, tmp_path, capfd):
+def test_a_full_disk_gives_a_message_and_the_run_can_continue(uninterrupted, tmp_path, capfd):
     config = dataclasses.replace(crash.SETTINGS, workdir=tmp_path)
     process = child(_train_on_full_disk, config)
     process.join()
@@ -235,7 +235,7 @@ def test_eight_devices_train_what_one_trains_and_reduce_the_gradient_once():
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_bad_settings_are_one_message(changes, message, tmp_path):
+def test_wrong_settings_give_one_message(changes, message, tmp_path):
     with pytest.raises(UserError, match=message):
         train(dataclasses.replace(TrainConfig(image_size=32, quiet=True, workdir=tmp_path), **changes))
 
@@ -262,7 +262,7 @@ def test_selection_keeps_the_best_epoch_and_settles_ties_by_loss(rule, epoch):
     assert after(phase, (0.9, 0.5), (0.5, 0.7), (0.8, 0.9), (0.7, 0.9), (0.6, 0.8)).epoch == epoch
 
 
-def test_a_phase_stops_after_its_patience_and_never_where_the_last_epoch_is_wanted():
+def test_a_phase_stops_after_its_patience_but_never_if_the_last_epoch_is_kept():
     (phase,) = planned(select="val_loss", patience=3)
     assert [phase.exhausted(epoch, Selection(risen=4)) for epoch in (6, 7)] == [False, True]
     (phase,) = planned(select="last", patience=3)
@@ -289,13 +289,13 @@ def test_the_head_that_is_handed_on_is_the_best_or_as_in_the_paper_the_last(sele
     assert head.exhausted(5, selection)
 
 
-def test_without_two_classes_to_validate_on_the_loss_selects_and_is_named_as_the_rule():
+def test_with_one_class_to_validate_on_the_loss_selects_and_is_named_as_the_rule():
     (phase,) = planned(select="val_auc", classes=(1, 1, 1))
     assert phase.rule == phase.monitor == "val_loss"
     assert after(phase, (0.9, np.nan), (0.5, np.nan), (0.7, np.nan)).epoch == 2
 
 
-def test_warm_up_and_decay_are_of_the_main_phase_alone():
+def test_warm_up_and_decay_apply_only_to_the_main_phase():
     head, main = planned(freeze=True, warmup_epochs=5, weight_decay=0.05)
     assert (head.warmup_epochs, head.weight_decay) == (0, 0)
     assert (main.warmup_epochs, main.weight_decay) == (5, 0.05)

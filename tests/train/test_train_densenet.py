@@ -22,7 +22,7 @@ densenet.ARCHITECTURES["densenet_micro"] = densenet.Architecture((2,), 4)  # com
 
 
 @pytest.mark.parametrize("scope", ["all", "head"])
-def test_a_scope_moves_its_tensors_and_no_other(scope):
+def test_a_scope_changes_its_tensors_and_no_others(scope):
     """Only training of all layers moves BatchNorm's statistics."""
     chosen = recipe(scope=scope)
     graphs, state = engine.split(models.build("densenet_micro", "torch", 3, dropout=0.0), chosen)

@@ -24,7 +24,7 @@ inception_resnet_v2.ARCHITECTURES["inception_resnet_v2_micro"] = inception_resne
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 75, 75, 3), dtype=np.uint8)
 
 
-def test_training_of_the_head_moves_nothing_else():
+def test_training_of_the_head_changes_nothing_else():
     chosen = recipe(scope="head")
     graphs, state = engine.split(models.build("inception_v3_micro", "torch", 3, dropout=0.0), chosen)
     before = leaves((state.trained, state.frozen))

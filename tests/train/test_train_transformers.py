@@ -21,7 +21,7 @@ NETWORKS = [("vit_tiny", "dinov2_reg"), ("convnext_micro", "torch")]
 
 
 def after_step(network: tuple[str, str], scope: str, dtype=np.float32):
-    """(state before, after one step, sums) of a small network."""
+    """Returns the state of a small network before and after one step, and the sums of the step."""
     model = models.build(*network, 3, dropout=0.0, dtype=np.dtype(dtype))
     chosen = recipe(scope=scope)
     graphs, state = engine.split(model, chosen)
@@ -34,7 +34,7 @@ def after_step(network: tuple[str, str], scope: str, dtype=np.float32):
 
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 @pytest.mark.parametrize("scope", ["all", "head"])
-def test_a_scope_moves_its_tensors_and_no_other(network, scope):
+def test_a_scope_changes_its_tensors_and_no_others(network, scope):
     before, after, _ = after_step(network, scope)
     moved = {name for name, value in before.items() if (value != after[name]).any()}
     assert moved == {name for name in before if scope == "all" or "'head'" in name}
