@@ -102,6 +102,28 @@ def test_an_interrupted_pass_continues_without_repetition(tmp_path, passes, monk
     assert not list(tmp_path.rglob("blocks"))
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_features_are_never_without_their_facts(number, tmp_path, monkeypatch):
+    """The process is stopped before one of the files of facts and arrays is written."""
+    count = 0
+
+    def stopping(write):
+        def written(path, *content):
+            nonlocal count
+            count += 1
+            if count == number:
+                raise KeyboardInterrupt
+            write(path, *content)
+
+        return written
+
+    for name in ("write_text", "write_arrays"):
+        monkeypatch.setattr(cache, name, stopping(getattr(cache, name)))
+    with pytest.raises(KeyboardInterrupt):
+        extract(NETWORK, DATA, layers=("conv1",), cache_dir=tmp_path)
+    assert extract(NETWORK, DATA, layers=("conv1",), cache_dir=tmp_path).facts["multiply_adds"] > 0
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "other"])
 def test_a_damaged_file_is_named_and_computed_again(tmp_path, passes, damage):
     whole = extract(NETWORK, DATA, layers=("conv1",), cache_dir=tmp_path)

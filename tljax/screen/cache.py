@@ -45,9 +45,9 @@ class FeatureFolder:
     def write(self, arrays: Mapping[str, Float[np.ndarray, "_n _c"]], facts: Mapping[str, Any]) -> None:
         """Writes finished arrays and facts about them, and removes the blocks from which they were made."""
         with explained(self.path):
+            write_text(self.path / "facts.json", json.dumps(facts, indent=1) + "\n")  # first: arrays are never without
             for name, array in arrays.items():
-                self._save(self._file(name), {name: array})
-            write_text(self.path / "facts.json", json.dumps(facts, indent=1) + "\n")
+                write_arrays(self._file(name), {name: array})
         shutil.rmtree(self.path / "blocks", ignore_errors=True)
 
     def facts(self) -> dict[str, Any]:
@@ -67,17 +67,13 @@ class FeatureFolder:
     def write_block(self, start: int, arrays: Mapping[str, Float[np.ndarray, "_n _c"]]) -> None:
         """Writes one block of a pass that is not complete yet."""
         with explained(self.path):
-            self._save(self._block(start), arrays)
+            write_arrays(self._block(start), arrays)
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name.replace(':', '-')}.npz"
 
     def _block(self, start: int) -> Path:
         return self.path / "blocks" / f"{start:08d}.npz"
-
-    @staticmethod
-    def _save(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-        write_arrays(file, arrays)
 
     @staticmethod
     def _read(file: Path, name: str, rows: int, *, absent_is_damage: bool = True) -> np.ndarray | None:
