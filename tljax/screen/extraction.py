@@ -30,6 +30,10 @@ BLOCK = 512  # number of images after which a pass is saved, so that an interrup
 POOLED = "features"
 
 
+class NotFinite(UserError):
+    """Raised if a network gives NaN or infinity for an image."""
+
+
 @dataclass(frozen=True)
 class Features:
     """The features that one network computes from `n` images."""
@@ -63,7 +67,8 @@ def extract(
         cache_dir: default $TLJAX_CACHE, then ~/.cache/tljax. The features are saved in its folder `features`.
 
     Raises:
-        UserError: a layer is unknown, features are not finite, or the disk is full.
+        UserError: a layer is unknown, or the disk is full.
+        NotFinite: a feature is NaN or infinite.
     """
     layers = tuple(network.model.named_layers if layers is None else dict.fromkeys(layers))
     require_layers(network, layers)
@@ -186,11 +191,12 @@ def _one_ahead(batches: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]
 
 
 def _require_finite(block: Arrays, dataset: Dataset, rows: Int[np.ndarray, " n"], label: str) -> None:
+    """Raises NotFinite, which names the first image."""
     for name, array in block.items():
         broken = np.flatnonzero(~np.isfinite(array).all(axis=1))
         if len(broken):
             first = dataset.files[rows[broken[0]]]
-            raise UserError(
+            raise NotFinite(
                 f"{name} of {label} hold NaN or infinity for {len(broken)} of {len(array)} images, the first of which "
                 f"is {first}: check the weights and the image, or compute with --precision float32"
             )

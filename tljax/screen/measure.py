@@ -11,10 +11,9 @@ from jaxtyping import Float
 
 from tljax import models
 from tljax.core.config import ScreenConfig
-from tljax.core.errors import UserError
 from tljax.screen import probe, scores
 from tljax.screen.candidates import Entry, load
-from tljax.screen.extraction import Features, extract
+from tljax.screen.extraction import Features, NotFinite, extract
 from tljax.screen.setting import DRAWS, SHARES, Setting
 from tljax.statistics import metrics
 from tljax.statistics.auc_interval import auc_interval
@@ -43,9 +42,7 @@ def measure(entry: Entry, config: ScreenConfig, setting: Setting, wanted: Sequen
             cache_dir=config.cache_dir,
             progress=not config.quiet,
         )
-    except UserError as error:
-        if "NaN or infinity" not in str(error):
-            raise
+    except NotFinite as error:
         return about | {"failed": str(error)}
     if (found.pooled == found.pooled[:1]).all():
         return about | {"failed": f"{entry.name} gives all images the same features"}
@@ -92,7 +89,10 @@ def _scores(
     entry: Entry,
     source: Float[np.ndarray, "n s"] | None,
 ) -> dict[str, dict[str, Any]]:
-    """Returns, by score, its values by fold and the seconds that they took."""
+    """Returns, by score, its values by fold and the seconds that they took.
+
+    The scores of a fold share its principal components, whose time is counted for the first score that needs them.
+    """
     found: dict[str, dict[str, Any]] = {}
     by_fold = []
     for name in wanted:
@@ -104,7 +104,7 @@ def _scores(
             found[name] |= _over_folds(name, points, config, setting)
         elif "source" not in needs or source is not None:
             by_fold.append(name)
-    for fold in setting.folds:  # all scores of a fold in turn, as they share its principal components
+    for fold in setting.folds:
         rows = fold.train
         features, labels = points[rows], setting.data.labels[rows]
         for name in by_fold:
