@@ -1,11 +1,24 @@
 """Config files, the present and the former name of their module, and mistakes in files and on the command line."""
 
+import ast
 import sys
+from pathlib import Path
 
 import pytest
 
+from tljax.core import config
 from tljax.core.arguments import Parser
-from tljax.core.config import ScreenConfig, StudyConfig, TrainConfig, examples, load_config, parse
+from tljax.core.config import (
+    CompareConfig,
+    DatasetsConfig,
+    PredictConfig,
+    ScreenConfig,
+    StudyConfig,
+    TrainConfig,
+    examples,
+    load_config,
+    parse,
+)
 from tljax.core.errors import UserError
 
 OLD = """\
@@ -86,3 +99,27 @@ def test_an_example_config_is_found_by_name_and_copied_once(tmp_path):
         examples.copy("my_images", tmp_path)
     with pytest.raises(UserError, match=r"no example of that name; examples are .*paper"):
         examples.find("papers")
+
+
+@pytest.mark.parametrize(
+    ("kind", "usage"),
+    [
+        (DatasetsConfig, ("datasets [-h] [OPTIONS] [NAME]", "`tljax datasets get NAME` downloads")),
+        (CompareConfig, ("[OPTIONS] NETWORK NETWORK ...",)),
+        (PredictConfig, ("[OPTIONS] NETWORK IMAGE_OR_FOLDER ...",)),
+        (StudyConfig, ("`tljax study --init-config NAME` copies",)),
+    ],
+)
+def test_the_help_names_the_arguments_and_what_else_a_command_does(capsys, kind, usage):
+    with pytest.raises(SystemExit):
+        parse(kind, f"tljax {kind.__name__.removesuffix('Config').lower()}", ["--help"])
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in usage)
+
+
+@pytest.mark.parametrize("source", sorted(Path(config.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_an_option_is_explained_in_one_line_of_source(source):
+    """A second line would also break the line of the help."""
+    classes = [node for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef)]
+    options = [node.value for each in classes for node in each.body[1:] if isinstance(node, ast.Expr)]
+    assert [text for text in map(ast.literal_eval, options) if "\n" in text] == []

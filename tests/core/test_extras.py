@@ -1,5 +1,7 @@
 """Optional packages, and the console script that runs every command."""
 
+import importlib
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -40,3 +42,21 @@ def test_the_console_script_lists_and_runs_the_commands():
     unknown = _tljax("trian")
     assert unknown.returncode == 2 and "no command 'trian'" in unknown.stderr
     assert _tljax("report", "nowhere").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "package"),
+    [
+        ("compare", "random random:1 --out similarity.csv", "matplotlib"),
+        ("datasets", "phantom --figure sheet.png", "matplotlib"),
+        ("train", "--tensorboard", "tensorboardX"),
+    ],
+)
+def test_a_missing_package_is_named_before_the_images_are_read(monkeypatch, command, arguments, package):
+    for name in ("tljax.datasets.load", "tljax.train.setup.load"):
+        monkeypatch.setattr(name, lambda *_, **__: pytest.fail("the images are read"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else object())
+    monkeypatch.setattr(sys, "argv", ["tljax", *arguments.split()])
+    main = importlib.import_module(f"tljax.{command}.__main__").main
+    with pytest.raises(UserError, match=f"tljax needs {package}: pip install"):
+        main()

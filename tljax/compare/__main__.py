@@ -17,7 +17,7 @@ from tljax.compare.activations import unique_labels
 from tljax.compare.plot import draw
 from tljax.compare.row import coverage_notes
 from tljax.compare.table import authors_path, require_place, write_authors, write_rows
-from tljax.core import devices
+from tljax.core import devices, extras
 from tljax.core.config import CompareConfig, parse
 from tljax.core.errors import UserError, require_seed, run_command
 from tljax.datasets import Dataset
@@ -37,6 +37,7 @@ def main() -> None:
         raise UserError("name at least two networks, e.g. tljax compare random random:1")
     require_seed(config.seed)
     if config.out:
+        extras.require("matplotlib", to="draw the figure of a comparison")
         require_place(config.out, config.dataset)
     devices.use_compilation_cache(config.cache_dir)
     data = datasets.load(config.dataset, config.data_dir, config.image_size, cache_dir=config.cache_dir)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tljax.compare.row import Row, coverage_notes
-from tljax.core import extras
 from tljax.core.files import replacing
 from tljax.core.measures import measure_title
 
@@ -18,7 +17,6 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
     The suffix of the path gives the format.
     """
-    extras.require("matplotlib", to="draw the figure of a comparison")
     compared = [(row.measure, row.model1, row.model2, row.layer1) for row in rows]
     crossed = len(set(compared)) < len(compared)
     figure = heat_maps(rows) if crossed else over_layers(rows)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tljax import datasets
+from tljax.core import extras
 from tljax.core.arguments import Parser
 from tljax.core.config import DatasetsConfig, parse
 from tljax.core.errors import SHOWN, UserError, first_few, run_command
@@ -32,8 +33,10 @@ def main() -> None:
     if config.name is None:
         show_tasks(config.cache_dir)
         return
-    if config.figure and config.figure.suffix.lower() != ".png":
-        raise UserError(f"--figure {config.figure}: the contact sheet is a PNG file; give a name that ends in .png")
+    if config.figure:
+        extras.require("matplotlib", to="draw a contact sheet")
+        if config.figure.suffix.lower() != ".png":
+            raise UserError(f"--figure {config.figure}: the contact sheet is a PNG file; give a name that ends in .png")
     dataset = datasets.load(
         config.name, config.data_dir, config.image_size, cache_dir=config.cache_dir, skip_bad=config.skip_bad
     )

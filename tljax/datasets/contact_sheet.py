@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import extras
 from tljax.core.errors import UserError
 from tljax.core.files import replacing
 from tljax.datasets.dataset import Dataset
@@ -15,7 +14,6 @@ ROW = 1.25  # inches: an image below the line that names its class
 
 def draw_sheet(dataset: Dataset, path: Path) -> None:
     """Draws a PNG file with one row of images per class, evenly picked. Raises `UserError` if it cannot be written."""
-    extras.require("matplotlib", to="draw a contact sheet")
     import matplotlib
 
     matplotlib.use("agg")

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tljax import weights
-from tljax.core import extras, runs
+from tljax.core import runs
 from tljax.core.checkpoint import ResumePoint
 from tljax.core.config import completed
 from tljax.core.devices import is_writer, meet
@@ -30,8 +30,6 @@ class RunWriter:
     """Writes a run folder in one process; the other processes of the same run only resume from it."""
 
     def __init__(self, folder: Path, tensorboard: bool = False):
-        if tensorboard:
-            extras.require("tensorboardX", to="write TensorBoard files")
         self.folder, self._wants_events = folder, tensorboard
         self._open, self._events = ExitStack(), None
 

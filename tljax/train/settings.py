@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from tljax import datasets, models
-from tljax.core import devices
+from tljax.core import devices, extras
 from tljax.core.config import TrainConfig
 from tljax.core.errors import UserError, require_at_least, require_seed
 from tljax.datasets.folds import RULES
@@ -14,7 +14,9 @@ DROPOUT = 0.5  # in the paper's pre-trained models; its random model had none
 
 
 def check(config: TrainConfig) -> None:
-    """Raises UserError for a value outside its range."""
+    """Raises UserError for a value outside its range, and for a missing optional package."""
+    if config.tensorboard:
+        extras.require("tensorboardX", to="write TensorBoard files")
     require_at_least(1, config, "epochs", "batch_size", "image_size", "head_epochs", "patience", "head_patience")
     require_at_least(0, config, "warmup_epochs")
     require_seed(config.seed)

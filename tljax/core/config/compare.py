@@ -2,16 +2,16 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 
 @dataclasses.dataclass(frozen=True)
 class CompareConfig:
     """Compare how networks represent the images of a task, layer by layer."""
 
-    networks: Positional[tuple[str, ...]]
+    networks: Annotated[Positional[tuple[str, ...]], arg(metavar="NETWORK NETWORK ...")]
     """two or more names that `tljax weights list` shows | random | random:SEED | weights folders | run folders"""
     dataset: str = "phantom"
     """the task whose images the networks are run on"""
@@ -24,8 +24,7 @@ class CompareConfig:
     measures: tuple[str, ...] = ("cca", "debiased_cka")
     """names of measures (files of tljax/similarity), or all"""
     layers: Literal["named", "all"] = "named"
-    """named: the main layers (of a ResNet, conv1 and the four stages), each with its counterpart; all: every pair of
-    blocks"""
+    """named: main layers (of a ResNet, conv1 and the stages), each with its counterpart; all: every pair of blocks"""
     pool: Literal["none", "gap"] = "none"
     """none: each position of an image is a sample; gap: each image is a sample, averaged over its positions"""
     preprocessing: Literal["native", "paper"] = "native"

@@ -2,15 +2,19 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetsConfig:
-    """List the data sets, or check one: counts, sizes, duplicates, folds and leakage between their parts."""
+    """List the data sets, or check one: counts, sizes, duplicates, folds and leakage between their parts.
 
-    name: Positional[str | None] = None
+    `tljax datasets get NAME` downloads the archive of a data set.
+    """
+
+    name: Annotated[Positional[str | None], arg(metavar="[NAME]")] = None
     """the data set to check; without it, all data sets are listed"""
     data_dir: Path | None = None
     """its archive or the unpacked folder"""

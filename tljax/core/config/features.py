@@ -2,18 +2,18 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 
 @dataclasses.dataclass(frozen=True)
 class FeaturesConfig:
     """Write the features that a network computes from images, as a NumPy file."""
 
-    network: Positional[str]
+    network: Annotated[Positional[str], arg(metavar="NETWORK")]
     """a name that `tljax weights list` shows | random | random:SEED | a weights folder | a run folder"""
-    images: Positional[tuple[Path, ...]] = ()
+    images: Annotated[Positional[tuple[Path, ...]], arg(metavar="[IMAGE_OR_FOLDER ...]")] = ()
     """image files, or folders of image files; or name a task with --dataset"""
     out: Path = Path("features.npz")
     """the file to write: `features` (n c, float32), `files`, with --dataset `labels`, with --layers `layer:<name>`"""
@@ -26,8 +26,7 @@ class FeaturesConfig:
     image_size: int | None = None
     """side of the images in pixels; default the task's or the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """for image files. squash: resize to a square by the nearest pixel, as in training; crop: scale the shorter side to
-    8/7 of the size and take the centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
+    """for image files. squash: resize to a square, as in training (default for runs); crop: centre (for weights)"""
     preprocessing: Literal["native", "paper"] = "native"
     """native: the input normalisation of the weights' own pre-training; paper: BGR minus the ImageNet mean"""
     backbone: str = "resnet50"

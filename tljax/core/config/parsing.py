@@ -4,6 +4,7 @@ A config file is plain Python that ends in one typed object named `config`.
 """
 
 import dataclasses
+import inspect
 import itertools
 import runpy
 import sys
@@ -76,7 +77,7 @@ def parse(kind: type[T], program: str, args: list[str] | None = None) -> T:
             break
     options = dict(_options(kind))
     _refuse_commas(options, args)
-    settings: dict[str, Any] = {"prog": program, "description": f"{kind.__doc__}\n\n{about}", **given}
+    settings: dict[str, Any] = {"prog": program, "description": f"{inspect.getdoc(kind)}\n\n{about}", **given}
     found, unknown = tyro.cli(kind, args=args, return_unknown_args=True, **settings)
     if unknown and not any(word.startswith("-") for word in unknown):
         raise UserError(f"{_misplaced(unknown[0], options, args)}. See: {program} --help")

@@ -2,18 +2,18 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig:
     """Predict the class probabilities of images with a run or with converted weights."""
 
-    network: Positional[str]
+    network: Annotated[Positional[str], arg(metavar="NETWORK")]
     """a name that `tljax weights list` shows | a weights folder | a run folder; it must have a classification head"""
-    images: Positional[tuple[Path, ...]]
+    images: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE_OR_FOLDER ...")]
     """image files, or folders of image files"""
     out: Path | None = None
     """write all probabilities to this CSV file"""
@@ -22,8 +22,7 @@ class PredictConfig:
     image_size: int | None = None
     """side of the images in pixels; default the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """squash: resize to a square by the nearest pixel, as in training; crop: scale the shorter side to 8/7 of the size
-    and take the centre, as ImageNet weights are tested. Default squash for runs, crop for weights"""
+    """squash: resize to a square, as in training (default for runs); crop: the centre (default for weights)"""
     batch_size: int = 32
     skip_bad: bool = False
     """leave out unreadable images instead of stopping"""

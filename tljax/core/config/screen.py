@@ -2,23 +2,21 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 
 @dataclasses.dataclass(frozen=True)
 class ScreenConfig:
     """Rank pre-trained networks for a task by their frozen features, and propose a shortlist to fine-tune."""
 
-    networks: Positional[tuple[str, ...]] = ()
-    """names that `tljax weights list` shows | random | random:SEED | weights folders | run folders; default all weights
-    in --weights-dir. A random network of each architecture is always added"""
+    networks: Annotated[Positional[tuple[str, ...]], arg(metavar="[NETWORK ...]")] = ()
+    """names from `tljax weights list`, weights folders or runs; default all in --weights-dir. random is always added"""
     dataset: str = "phantom"
     """a task that `tljax datasets` lists"""
     out: Path = Path("screening")
-    """the folder for the tables: screen.csv, shortlist.csv, layers.csv, redundancy.csv, efficiency.csv,
-    equivalence.csv, duplicates.csv, cost.csv"""
+    """the folder for the tables: screen.csv, shortlist.csv, layers.csv and others"""
     keep: int = 3
     """largest number of candidates in the shortlist"""
 

@@ -32,14 +32,14 @@ class StudyConfig:
     """Run a grid of fine-tunings and all comparisons, and write their tables.
 
     The grid is tasks x folds x seeds x preprocessings x recipes x inits x freezes; a random backbone is never frozen.
+    `tljax study --init-config NAME` copies an example config into the current folder.
     """
 
     # The grid
     tasks: tuple[str, ...] = ("phantom",)
     """data sets that `tljax datasets` lists"""
     inits: tuple[str, ...] = ("imagenet", "radimagenet", "random")
-    """as --init of `tljax train`, or the data set of a run in `pretrain`; shortlist (as the only value): the networks
-    that the screening of each task selects from all weights in train.weights_dir and random networks"""
+    """as --init of `tljax train`, or the data set of a run in `pretrain`; shortlist, alone: what screening selects"""
     screen: bool = False
     """first screen the initialisations of each task by their frozen features, and write screening/<task>/"""
     freezes: tuple[bool, ...] = (False, True)
@@ -71,11 +71,9 @@ class StudyConfig:
     workdir: Path = Path("study")
     """the folder for runs, comparisons and tables; an interrupted study continues there"""
     keep: Literal["best", "none"] = "best"
-    """best: keep the weights of each run's selected epoch; none: remove them after the comparisons, so that no
-    protocol, measure or initialisation can be added later"""
+    """best: keep the weights of each run; none: remove them after the comparisons, which then cannot be extended"""
     only: str = ""
-    """run only a part of the grid, e.g. 'breast,imagenet,fold1'; words: task, init, freeze, nofreeze, fold<k>, seed<n>,
-    tag"""
+    """run only a part of the grid: a task, init, freeze, nofreeze, fold<k>, seed<n>, tag, e.g. 'breast,fold1'"""
     dry_run: bool = False
     """print the grid and an estimate of time and disk, and stop"""
     launcher: Literal["local", "slurm"] = "local"

@@ -54,8 +54,7 @@ class TrainConfig:
 
     # The data
     folds: Literal["paper", "grouped", "honest"] = "paper"
-    """the rule for folds without --folds-dir. paper: the paper's; grouped: stratified, patients together, every image
-    tested once (honest is its old name)"""
+    """without --folds-dir. paper: the paper's folds; grouped (formerly honest): stratified, patients together"""
     group_duplicates: bool = False
     """keep duplicate images in the same part of a fold; `tljax datasets` shows the duplicates"""
     allow_leakage: bool = False
@@ -91,8 +90,7 @@ class TrainConfig:
     head_select: Literal["val_accuracy", "last"] = "val_accuracy"
     """the epoch from which the second phase takes the head: the best one, or the last one as in the paper"""
     select: Literal["val_auc", "val_loss", "last"] = "val_auc"
-    """the epoch whose weights are kept: the best by validation AUC or loss, or the last. This score also stops the
-    training early. The paper uses val_loss"""
+    """which epoch is kept, and what stops the training early: validation AUC or loss; or the last; paper: val_loss"""
     precision: Literal["float32", "bfloat16"] | None = None
     """precision of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
 
