@@ -40,11 +40,10 @@ def server(content: bytes) -> Iterator[Server]:
 def point_at(server: Server, monkeypatch: pytest.MonkeyPatch):
     """Returns a function that gives the row of the table other addresses and another hash."""
 
-    def point(*paths: str, hash: str = "", gate: str = "", architecture: str = "resnet_tiny") -> None:
+    def point(*paths: str, architecture: str = "resnet_tiny", **columns: str) -> None:
         urls = tuple(path if "://" in path else f"{server.address}/{path}.pth" for path in paths)
-        row = dataclasses.replace(
-            catalogue.checkpoint(NAME), urls=urls, hash=hash, gate=gate, architecture=architecture
-        )
+        given = {"hash": "", "gate": "", "architecture": architecture} | columns
+        row = dataclasses.replace(catalogue.checkpoint(NAME), urls=urls, **given)
         monkeypatch.setattr(catalogue, "checkpoints", lambda: {NAME: row})
 
     return point
@@ -75,6 +74,17 @@ def test_a_checkpoint_is_downloaded_and_converted_once(path, server, point_at, c
     assert {entry.name for entry in tmp_path.iterdir() if not entry.name.startswith(".")} == {NAME, "downloads.json"}
     asked = len(server.asked)
     assert download.get(NAME, tmp_path, quiet=True) == folder and len(server.asked) == asked
+
+
+def test_the_input_that_the_table_states_replaces_that_of_the_format(point_at, tmp_path):
+    point_at("whole", normalisation="inception")
+    _, card = weights.load(download.get(NAME, tmp_path, quiet=True))
+    assert card.normalisation == weights.NORMALISATIONS["inception"]
+
+
+def test_rad_dino_has_its_own_input():
+    """Its file has the names of DINOv2 in transformers, whose format implies ImageNet's input."""
+    assert catalogue.checkpoint("rad-dino").normalisation == "rad_dino"
 
 
 def test_the_next_mirror_is_tried_if_one_fails(server, point_at, tmp_path):
