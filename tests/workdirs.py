@@ -7,6 +7,7 @@ import numpy as np
 
 from tljax.core import runs
 from tljax.core.files import write_csv
+from tljax.core.predictions import PREDICTION_COLUMNS
 from tljax.statistics import metrics
 
 CLASSES = ("benign", "malignant")
@@ -108,7 +109,7 @@ def write_run(
     if finished:
         rows = np.flatnonzero(splits != "train")
         body = [[files[i], names[i], splits[i], *map(repr, map(float, probabilities[i]))] for i in rows]
-        write_csv(folder / runs.PREDICTIONS, [*runs.PREDICTION_COLUMNS, *classes], body)
+        write_csv(folder / runs.PREDICTIONS, [*PREDICTION_COLUMNS, *classes], body)
         result = {"epoch": epochs, "select": "val_auc", "test": scores("test"), "val": scores("val"), "seconds": 40.0}
         (folder / runs.RESULT).write_text(json.dumps(result))
     return folder

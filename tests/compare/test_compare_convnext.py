@@ -6,7 +6,7 @@ import pytest
 
 from tljax import models
 from tljax.compare import compare, saliency
-from tljax.core.runs import Predictions
+from tljax.core.predictions import Predictions
 from tljax.datasets import load
 from tljax.models import convnext
 from tljax.weights import networks

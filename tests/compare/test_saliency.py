@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax.compare import saliency
-from tljax.core.runs import Predictions
+from tljax.core.predictions import Predictions
 from tljax.datasets.dataset import Dataset
 from tljax.datasets.tasks.phantom import CARD
 from tljax.weights import networks

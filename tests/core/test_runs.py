@@ -9,6 +9,7 @@ from workdirs import write_run
 
 from tljax.core import runs
 from tljax.core.errors import UserError
+from tljax.core.predictions import PREDICTION_COLUMNS, class_columns, classes_of_columns
 
 
 def find_runs(workdir: Path) -> list[runs.Run]:
@@ -145,16 +146,16 @@ def test_an_undefined_auc_is_read(tmp_path):
 
 def test_columns_of_predictions_have_one_name_each_and_give_the_classes_back():
     classes = ("file", "label", "a", "a (class 4)", "a (class 4)", "split", "a", "b (class 9)")
-    columns = runs.class_columns(classes, runs.PREDICTION_COLUMNS)
-    assert len({*columns, *runs.PREDICTION_COLUMNS}) == len(classes) + 3
+    columns = class_columns(classes, PREDICTION_COLUMNS)
+    assert len({*columns, *PREDICTION_COLUMNS}) == len(classes) + 3
     assert columns[2] == "a" and columns[0] == "file (class 0)" and columns[7] == "b (class 9)"
-    assert runs.classes_of_columns(columns) == classes
+    assert classes_of_columns(columns) == classes
 
 
 def test_a_class_called_like_a_column_is_read_back(tmp_path):
     folder = write_run(tmp_path, classes=("file", "split"))
     header, *rows = (folder / runs.PREDICTIONS).read_text().splitlines()
-    columns = ",".join([*runs.PREDICTION_COLUMNS, *runs.class_columns(("file", "split"), runs.PREDICTION_COLUMNS)])
+    columns = ",".join([*PREDICTION_COLUMNS, *class_columns(("file", "split"), PREDICTION_COLUMNS)])
     (folder / runs.PREDICTIONS).write_text("\n".join([columns, *rows]) + "\n")
     assert runs.read_run(folder).predictions.classes == ("file", "split")
     (folder / runs.PREDICTIONS).write_text("\n".join([header, *rows]) + "\n")  # as earlier versions wrote it

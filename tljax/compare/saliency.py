@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
-from tljax.core.runs import Predictions
+from tljax.core.predictions import Predictions
 from tljax.datasets import Dataset
 from tljax.models.normalisation import Normalisation
 from tljax.weights.networks import Network

@@ -14,8 +14,9 @@ from tljax.core.config import PredictConfig, parse
 from tljax.core.devices import use_compilation_cache
 from tljax.core.errors import UserError, require_at_least, run_command
 from tljax.core.files import write_csv
+from tljax.core.predictions import class_columns
 from tljax.core.progress import output
-from tljax.core.runs import class_columns, run_at
+from tljax.core.runs import run_at
 from tljax.datasets.imagefiles import find_images, refuse_bad
 from tljax.predict.probabilities import predict
 from tljax.weights import networks

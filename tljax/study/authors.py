@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tljax.core import paper, runs
 from tljax.core.files import write_csv
+from tljax.core.predictions import read_predictions
 from tljax.statistics import metrics
 from tljax.study.planned import PlannedRun
 
@@ -66,7 +67,7 @@ def _test_auc(run: PlannedRun) -> float | None:
 
 
 def _held_out_auc(run: PlannedRun) -> float:
-    found = runs.read_predictions(run.folder / runs.PREDICTIONS)  # of validation and test images
+    found = read_predictions(run.folder / runs.PREDICTIONS)  # of validation and test images
     return metrics.auc(found.labels, found.probabilities)
 
 

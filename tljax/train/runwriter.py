@@ -22,6 +22,7 @@ from tljax.core.devices import is_writer, meet
 from tljax.core.errors import UserError
 from tljax.core.files import write_csv, write_text
 from tljax.core.locks import Held, exclusive
+from tljax.core.predictions import PREDICTION_COLUMNS, class_columns
 from tljax.datasets import Dataset
 from tljax.datasets.folds import PARTS, Fold
 
@@ -110,7 +111,7 @@ class RunWriter:
         self, data: Dataset, parts: Mapping[str, tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n k"]]]
     ) -> None:
         """Writes the predictions. parts: for `val` and `test`, the rows and their class probabilities."""
-        header = [*runs.PREDICTION_COLUMNS, *runs.class_columns(data.card.classes, runs.PREDICTION_COLUMNS)]
+        header = [*PREDICTION_COLUMNS, *class_columns(data.card.classes, PREDICTION_COLUMNS)]
         lines = (
             [data.files[row], data.card.classes[data.labels[row]], part, *(f"{p:.9g}" for p in values)]
             for part, (rows, probabilities) in parts.items()

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from tljax.core.errors import UserError
-from tljax.core.runs import CONFIG, Predictions, Run, SplitRow, Status, iterate_runs
+from tljax.core.predictions import Predictions
+from tljax.core.runs import CONFIG, Run, SplitRow, Status, iterate_runs
 from tljax.report.analysis.conditions import Arm, Condition, recipe_of
 from tljax.statistics import metrics, scores
 from tljax.statistics.auc_interval import auc_interval

@@ -10,6 +10,7 @@ import numpy as np
 from tljax.core import runs
 from tljax.core.config import TrainConfig
 from tljax.core.files import write_csv
+from tljax.core.predictions import Predictions
 from tljax.statistics.agreement import Agreement, agreement
 from tljax.study import authors, repeats
 from tljax.study.plan import Plan
@@ -97,7 +98,7 @@ def _agreements(finished: Sequence[PlannedRun]) -> Iterator[tuple]:
                 yield *place, *astuple(found)
 
 
-def _test(planned: PlannedRun) -> tuple[runs.Predictions, list[str] | None]:
+def _test(planned: PlannedRun) -> tuple[Predictions, list[str] | None]:
     """Returns the test predictions, ordered by file name, and the patients; None if patients are unknown."""
     run = runs.read_run(planned.folder)
     test = run.predictions.of_split("test")
@@ -105,5 +106,5 @@ def _test(planned: PlannedRun) -> tuple[runs.Predictions, list[str] | None]:
     files = tuple(test.files[row] for row in order)
     patient_of = {row.file: row.patient for row in run.split}
     patients = [patient_of[file] for file in files]
-    found = runs.Predictions(files, test.labels[order], test.splits, test.probabilities[order], test.classes)
+    found = Predictions(files, test.labels[order], test.splits, test.probabilities[order], test.classes)
     return found, patients if all(patients) else None
