@@ -34,6 +34,13 @@ def test_an_empty_workdir_is_refused(tmp_path):
         analyse(tmp_path)
 
 
+def test_a_run_folder_is_refused_by_naming_its_workdir(tmp_path):
+    write_run(tmp_path)
+    (config,) = tmp_path.rglob(runs.CONFIG)
+    with pytest.raises(UserError, match=rf"is the folder of one run; name the --workdir that it is in: {tmp_path}$"):
+        analyse(config.parent)
+
+
 def test_initialisations_are_compared_on_common_folds_and_test_images(tmp_path):
     for fold in (1, 2, 3, 4):
         write_run(tmp_path, init="imagenet", fold=fold)

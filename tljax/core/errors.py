@@ -46,7 +46,8 @@ def run_command(main: Callable[[], None], leave: Callable[[int], None] = sys.exi
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:  # a full disk, or a folder without write permission
-        print(f"error: {error}; fix this and run the same command again", file=sys.stderr)
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"error: {what}; fix this and run the same command again", file=sys.stderr)
         leave(EXIT_USER_ERROR)
 
 

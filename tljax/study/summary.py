@@ -37,17 +37,25 @@ def _aucs(runs: Mapping[Name, list[Row]]) -> Table:
     return table
 
 
-def _before_after(runs: Mapping[Name, list[Row]], representations: Iterable[Row]) -> Iterator[Table]:
-    """Yields mean CCA before and after fine-tuning, by the first protocol; one table per set of layers."""
+def _before_after(runs: Mapping[Name, list[Row]], representations: Iterable[Row]) -> Iterator[Table | str]:
+    """Yields mean CCA before and after fine-tuning, by the first protocol; one table per set of layers.
+
+    Values with a flag are left out; a last line names their layers.
+    """
     init_of = {name: rows[0]["init"] for name, rows in runs.items()}
     found: dict[Name, dict[str, list[str]]] = {}  # to the values of each layer
+    flagged: dict[str, None] = {}  # an ordered set
     protocol = None
     for row in representations:
-        if row["measure"] != "cca" or row["flag"]:
+        name = (row["task"], row["model1"])
+        if row["measure"] != "cca" or init_of.get(name) != row["model2"]:
             continue
         protocol = protocol or row["protocol"]
-        name = (row["task"], row["model1"])
-        if row["protocol"] == protocol and init_of.get(name) == row["model2"]:
+        if row["protocol"] != protocol:
+            continue
+        if row["flag"]:
+            flagged.setdefault(f"{row['layer1']} ({row['flag']})")
+        else:
             found.setdefault(name, {}).setdefault(row["layer1"], []).append(row["value"])
     for layers in dict.fromkeys(tuple(values) for values in found.values()):
         table = _table("Mean CCA before and after fine-tuning", layers)
@@ -55,6 +63,8 @@ def _before_after(runs: Mapping[Name, list[Row]], representations: Iterable[Row]
             if name in found and tuple(found[name]) == layers:
                 table.add_row(*name, *map(_spread, found[name].values()))
         yield table
+    if flagged:
+        yield f"CCA of these layers is flagged in representations.csv, and not shown: {', '.join(flagged)}"
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:

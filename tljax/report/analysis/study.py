@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tljax.core.errors import UserError
-from tljax.core.runs import Status, read_json
+from tljax.core.runs import CONFIG, Status, read_json
 from tljax.report.analysis.comparisons import ConditionResult, compare_task
 from tljax.report.analysis.conditions import FREEZE, PREPROCESSING, Arm, Axis, Condition
 from tljax.report.analysis.contrasts import Contrast, contrasts
@@ -113,6 +113,8 @@ def analyse(workdir: Path) -> Study:
     workdir = Path(workdir)
     runs, trials = read_trials(workdir)
     if not runs:
+        if (workdir / CONFIG).is_file() and len(parents := workdir.resolve().parents) > 2:
+            raise UserError(f"{workdir} is the folder of one run; name the --workdir that it is in: {parents[2]}")
         raise UserError(
             f"{workdir} holds no run folder (<task>/<init>-<freeze|nofreeze>/fold<k>): run a training or a study with "
             f"--workdir {workdir} first"
