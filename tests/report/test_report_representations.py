@@ -203,7 +203,9 @@ def test_networks_of_two_families_are_placed_by_relative_depth(tmp_path):
         for j, other in enumerate(encoder)
     ]
     rows += encoder_rows(resnet, "imagenet", "random")
-    write_csv(tmp_path / "results" / "representations.csv", COLUMNS, rows)
+    pools = ["gap" if row[3] == "mine" else "none" for row in rows]
+    rows = [(*row, pool) for row, pool in zip(rows, pools, strict=True)]
+    write_csv(tmp_path / "results" / "representations.csv", (*COLUMNS, "pool"), rows)
     (task,) = analyse(tmp_path).tasks
     (found,) = task.representations
     mixed = next(pair for pair in found.values if pair.second.init == "mine")
@@ -215,4 +217,5 @@ def test_networks_of_two_families_are_placed_by_relative_depth(tmp_path):
     with (gallery := Watched(tmp_path / "figures")).style():
         (figure,) = layer_curves.draw(gallery, task)
     assert "the layer at the nearest relative depth" in figure.caption
+    assert "Averaged over the positions of an image: ImageNet – mine." in figure.caption
     assert gallery.figure.axes[0].get_xlabel().startswith("relative depth")

@@ -112,11 +112,17 @@ def test_each_condition_has_its_own_rows(tmp_path, monkeypatch):
 def planned(config, monkeypatch):
     """Writes comparisons of fold 1 with a similarity of 0.5; those by the full protocol have one more column."""
 
-    def compared(networks, images, pairs, protocol, measures, patients):
+    def compared(networks, images, pairs, protocol, measures, pool, patients):
         more = {"covers": "this n"} if protocol == "full" else {}
         return [
             SimpleNamespace(
-                protocol=protocol, model1=networks[one], model2=networks[other], measure=measure, value=0.5, **more
+                protocol=protocol,
+                model1=networks[one],
+                model2=networks[other],
+                measure=measure,
+                value=0.5,
+                pool=pool,
+                **more,
             )
             for one, other in pairs
             for measure in measures
@@ -144,6 +150,21 @@ def test_rows_with_other_columns_keep_each_value_in_its_column(planned):
         ("paper", "0.5", ""),
         ("full", "0.5", "this n"),
     }
+
+
+def test_networks_of_different_backbones_are_compared_with_pooled_images(config, planned, monkeypatch):
+    """Their positions do not correspond. The paper's protocol, which compares positions, leaves them out."""
+    write_run(config.workdir, "phantom", "imagenet", image_size=32, augment="none")
+    monkeypatch.setattr("tljax.study.grid._need_weights", lambda *_: None)
+    group = comparable(make_grid(dataclasses.replace(config, inits=("imagenet", "random"), folds=(1,))).runs)[0]
+    monkeypatch.setattr(compare, "architecture", lambda run: (run.label, ""))
+    compare.compare_group(group, ("paper", "full"), ("cca",))
+    found = {(row["protocol"], row["pool"]): set() for row in rows_of(compare.table_path(group[0]))}
+    for row in rows_of(compare.table_path(group[0])):
+        found[row["protocol"], row["pool"]].add((row["model1"].split("-")[0], row["model2"].split("-")[0]))
+    own = {("imagenet", "imagenet"), ("random", "random"), ("random", "random:1")}
+    assert found == {("paper", "none"): own, ("full", "none"): own, ("full", "gap"): {("imagenet", "random")}}
+    assert not compare.missing(group, ("paper", "full"), ("cca",))
 
 
 def test_missing_weights_of_a_run_say_how_to_train_it_again(config):

@@ -10,13 +10,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from tljax import datasets, models, weights
+from tljax import datasets, models
 from tljax.core import runs
 from tljax.core.config import StudyConfig, TrainConfig
 from tljax.datasets.folds import load_data
+from tljax.study.architectures import architecture
 from tljax.study.checks import data_settings
 from tljax.study.planned import PlannedRun
-from tljax.weights import networks
 
 TRAINING = 3  # cost of a training step, in forward passes
 TRAIN_SHARE = 0.8  # share of the images that are training images in a fold
@@ -86,17 +86,8 @@ def _device() -> tuple[str, float]:
     return f"{count} x {jax.devices()[0].device_kind}", count * ACCELERATOR
 
 
-def _network(run: PlannedRun) -> tuple[str, str]:
-    """Returns backbone and variant."""
-    config = run.config
-    if run.source or networks.is_random(config.init):
-        return config.backbone, config.variant or models.default_variant(config.backbone)
-    card = weights.read_card(networks.locate(config.init, config.weights_dir))
-    return card.backbone, card.variant
-
-
 def _bytes(run: PlannedRun) -> int:
-    return 4 * sum(math.prod(shape) for shape in _shapes(*_network(run)).values())
+    return 4 * sum(math.prod(shape) for shape in _shapes(*architecture(run)).values())
 
 
 @cache
@@ -106,7 +97,7 @@ def _shapes(backbone: str, variant: str) -> dict[str, tuple[int, ...]]:
 
 def _operations(run: PlannedRun) -> float:
     size = run.config.image_size or datasets.card(run.config.dataset).image_size
-    return _forward_operations(*_network(run), size)
+    return _forward_operations(*architecture(run), size)
 
 
 @cache

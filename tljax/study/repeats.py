@@ -12,6 +12,7 @@ from tljax.core import runs
 from tljax.core.errors import UserError
 from tljax.core.files import write_text
 from tljax.models.normalisation import NORMALISATIONS
+from tljax.study.architectures import architecture
 from tljax.study.planned import PlannedRun
 from tljax.weights import networks
 
@@ -32,8 +33,7 @@ def has_same_input(run: PlannedRun) -> bool:
     """Returns whether the native input of a run's initialisation is the paper's; False if it is not known yet."""
     config, papers = run.config, NORMALISATIONS["caffe"]
     if networks.is_random(config.init):
-        variant = config.variant or models.default_variant(config.backbone)
-        return models.normalisation_of(config.backbone, variant) == papers
+        return models.normalisation_of(*architecture(run)) == papers
     try:
         return weights.read_card(networks.locate(config.init, config.weights_dir)).normalisation == papers
     except UserError:

@@ -61,6 +61,8 @@ class Representations:
     """Whether representations of the task were compared under any other condition."""
     values: Mapping[NetworkPair, tuple[LayerSimilarity, ...]]
     """Those without a flag."""
+    pooled: frozenset[NetworkPair]
+    """Pairs that were compared with each image averaged over its positions."""
     flagged: tuple[tuple[str, str], ...]
     """Layers and flags of the values that are left out."""
     layers: Mapping[ComparedNetwork, Layers]
@@ -165,6 +167,7 @@ class _Reader:
         self._recorded = recorded
         self._preprocessings = preprocessings
         self._groups: dict[tuple[str, ...], dict[NetworkPair, list[LayerSimilarity]]] = {}
+        self._pooled: dict[tuple[str, ...], set[NetworkPair]] = defaultdict(set)
         self._flagged: dict[tuple[str, ...], dict[tuple[str, str], None]] = defaultdict(dict)
         self._layers: dict[str, dict[ComparedNetwork, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
         self._covers: dict[tuple[str, ...], str] = {}
@@ -187,7 +190,10 @@ class _Reader:
             networks, layers = (networks[1], networks[0]), (layers[1], layers[0])
         numbers = (cell(row, name) for name in ("value", "low", "high", "chance"))
         fold = row.get("fold", "").removeprefix("fold")
-        values.setdefault(NetworkPair(*networks), []).append(LayerSimilarity(layers, fold, *numbers))
+        pair = NetworkPair(*networks)
+        values.setdefault(pair, []).append(LayerSimilarity(layers, fold, *numbers))
+        if row.get("pool") == "gap":
+            self._pooled[key].add(pair)
 
     def _condition(self, task: str, tag: str) -> tuple[str, str]:
         """Returns preprocessing and recipe: as the runs recorded them, else as the tag says."""
@@ -216,6 +222,7 @@ class _Reader:
                     other_preprocessings=frozenset(kind for kind, _ in others) - {preprocessing},
                     other_conditions=bool(others),
                     values={pair: tuple(of_pair) for pair, of_pair in values.items()},
+                    pooled=frozenset(self._pooled[key]),
                     flagged=tuple(self._flagged[key]),
                     layers={network: self._ordered(task, network) for network in self._layers[task]},
                     covers=self._covers.get(key, ""),

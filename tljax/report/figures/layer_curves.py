@@ -91,6 +91,8 @@ def _figure(
     caption = f"{heading}. Similarity of representations, layer by layer. {_bars(found, curves)}"
     if not ticks:
         caption += " The networks have different layers: each is compared with the layer at the nearest relative depth."
+    if pooled := [name for pair, name in zip(curves, names, strict=True) if pair in found.pooled]:
+        caption += f" Averaged over the positions of an image: {listed(pooled)}."
     caption += " Dotted: the chance level, measured on mismatched images." if by_chance else ""
     caption += " Hollow diamonds: published means." if compared else ""
     if found.flagged:

@@ -14,6 +14,7 @@ from tljax.core.errors import UserError
 from tljax.core.files import csv_header, read_csv, write_csv
 from tljax.datasets.folds import load
 from tljax.study import authors
+from tljax.study.architectures import architecture
 from tljax.study.plan import Plan
 from tljax.study.planned import PlannedRun, comparable
 from tljax.study.work import WorkItem
@@ -42,6 +43,9 @@ class NetworkState:
         return self.freeze is None and networks.is_random(self.init)
 
 
+Pair = tuple[NetworkState, NetworkState]
+
+
 def after_tuning(run: PlannedRun) -> NetworkState:
     """Returns the network of a finished run."""
     return NetworkState(run.variant, run.label, run.config.freeze, run)
@@ -59,7 +63,7 @@ def states(group: Sequence[PlannedRun]) -> list[NetworkState]:
     return after + sorted(before.values(), key=lambda state: state.is_random)
 
 
-def pairs(found: Sequence[NetworkState]) -> list[tuple[NetworkState, NetworkState]]:
+def pairs(found: Sequence[NetworkState]) -> list[Pair]:
     """Returns the pairs of the paper's tables, and the corresponding pairs for random initialisation."""
     wanted = [pair for pair in itertools.combinations(found, 2) if _wanted(*pair)]
     return wanted + [(state, _another_random(state)) for state in found if state.name == "random"]
@@ -99,6 +103,7 @@ def work(plan: Plan, earlier: Sequence[WorkItem]) -> Iterator[WorkItem]:
 def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], measures: Sequence[str]) -> None:
     """Makes the missing comparisons between the networks of the finished runs of a group.
 
+    Networks of different backbones are compared by the full protocol, with each image averaged over its positions.
     Raises UserError if no run is finished.
     """
     from tljax.compare import compare
@@ -114,7 +119,7 @@ def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], me
     data, fold = load(config)
     patients = None if data.patients is None else [data.patients[row] for row in fold.test]
     table = read(group)
-    for protocol, wanted in todo.items():
+    for protocol, backbone, wanted in _by_backbone(todo):
         each = list(dict.fromkeys(state for pair in wanted for state in pair))
         position = {state: number for number, state in enumerate(each)}
         rows = compare(
@@ -123,6 +128,7 @@ def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], me
             pairs=[(position[one], position[other]) for one, other in wanted],
             protocol=protocol,
             measures=measures,
+            pool="none" if backbone else "gap",
             patients=patients,
         )
         about = {"task": config.dataset, "fold": str(config.fold), "split": "test"}
@@ -131,6 +137,22 @@ def compare_group(group: Sequence[PlannedRun], protocols: Sequence[Protocol], me
         table = [row for row in table if _key(row) not in replaced] + new
     columns = dict.fromkeys(key for row in table for key in row)  # older rows may have fewer
     write_csv(table_path(group[0]), columns, ([row.get(key, "") for key in columns] for row in table))
+
+
+def _common_backbone(one: NetworkState, other: NetworkState) -> str:
+    """Returns the backbone of two networks; empty if they differ, so that their positions need not correspond."""
+    backbones = {architecture(state.run)[0] for state in (one, other)}
+    return backbones.pop() if len(backbones) == 1 else ""
+
+
+def _by_backbone(todo: Mapping[Protocol, Sequence[Pair]]) -> Iterator[tuple[Protocol, str, list[Pair]]]:
+    """Yields the pairs that can be compared together: protocol, common backbone (empty if it differs), pairs."""
+    for protocol, wanted in todo.items():
+        groups: dict[str, list[Pair]] = {}
+        for pair in wanted:
+            groups.setdefault(_common_backbone(*pair), []).append(pair)
+        for backbone, chosen in groups.items():
+            yield protocol, backbone, chosen
 
 
 def network_of(state: NetworkState) -> networks.Network:
@@ -158,14 +180,18 @@ def table_path(run: PlannedRun) -> Path:
 
 def missing(
     group: Sequence[PlannedRun], protocols: Sequence[Protocol], measures: Sequence[str]
-) -> dict[Protocol, list[tuple[NetworkState, NetworkState]]]:
-    """Returns the pairs that have not been compared yet, by protocol."""
+) -> dict[Protocol, list[Pair]]:
+    """Returns the pairs that have not been compared yet, by protocol.
+
+    The paper's protocol compares positions, and therefore only networks of one backbone.
+    """
     done = {_key(row) for row in read(group)}
-    todo: dict[Protocol, list[tuple[NetworkState, NetworkState]]] = {
+    todo: dict[Protocol, list[Pair]] = {
         protocol: [
             (one, other)
             for one, other in pairs(states(group))
             if not all((protocol, one.name, other.name, measure) in done for measure in measures)
+            and (protocol == "full" or _common_backbone(one, other))
         ]
         for protocol in protocols
     }
