@@ -18,6 +18,12 @@ FORMAT = replace(
     title="MAE, fine-tuned",
     identify=identify,
     names=LAYERS.names,
-    rule=rule("timm's names with `fc_norm`", f"{MEAN}, then its LayerNorm", "1e-6", IMAGENET),
+    rule=rule(
+        "timm's names with `fc_norm` are assumed to be those of MAE or RETFound",
+        f"{MEAN}, then its LayerNorm",
+        "1e-6",
+        IMAGENET,
+        "if it is timm's EVA, use --normalisation clip",
+    ),
     reference=None,
 )

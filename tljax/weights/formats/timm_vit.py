@@ -29,8 +29,8 @@ FORMAT = Format(
         CLASS_TOKEN,
         "1e-6",
         "input RGB in -1..1, as for timm's `augreg` weights",
-        "if it is DINO's, use --variant dino --normalisation imagenet; if it is the encoder of MAE, use --variant mae "
-        "--normalisation imagenet",
+        "if it is DeiT's, use --normalisation imagenet; if it is DINO's, use --variant dino --normalisation imagenet; "
+        "if it is the encoder of MAE, use --variant mae --normalisation imagenet",
     ),
     licence="Apache-2.0 for timm's own weights",
     reference=BY_TIMM,
