@@ -132,6 +132,7 @@ def lists(folder, train: bytes, val: bytes = b"path,class\nb.png,1\n", test: byt
         "\ufeffpath;class\na.png;00\n".encode(),
         "path\tclass\r\na.png\t0\r\n".encode("utf-16"),
         b"sep=;\r\npath;class\r\na.png;0\r\n",
+        b"path;class\ra.png;0\r",
         b",path,class\n7,a.png,0\n\n",
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tljax
-from tljax.core.errors import EXIT_USER_ERROR, did_you_mean
+from tljax.core.errors import UserError, did_you_mean, run_command
 
 ROOT = Path(tljax.__file__).parent
 ABOUT = {
@@ -32,6 +32,10 @@ def names() -> Iterator[str]:
 
 def main() -> None:
     """Runs the command that the first argument names."""
+    run_command(_run)
+
+
+def _run() -> None:
     known = list(names())
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
@@ -44,5 +48,4 @@ def main() -> None:
         runpy.run_module(f"tljax.{name}", run_name="__main__")
     else:
         hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
-        print(f"error: tljax has no command {name!r}{hint}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        raise UserError(f"tljax has no command {name!r}{hint}")

@@ -88,7 +88,7 @@ def _is_empty(row: dict[str | None, str | list[str] | None]) -> bool:
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
     """Returns the delimiter that separates the wanted columns; a comma if none does."""
-    header = text.split("\n", 1)[0]
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     for delimiter in DELIMITERS:
         if {name.lower() for name in columns} <= {name.strip(' "\r').lower() for name in header.split(delimiter)}:
             return delimiter
