@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
@@ -33,6 +34,15 @@ def test_every_optional_package_is_in_the_stated_extra():
 def _tljax(*arguments: str) -> subprocess.CompletedProcess:
     script = "from tljax.core.commands import main; main()"
     return subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_closed_pipe_ends_the_list_of_commands_without_a_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", "from tljax.core.commands import main; main()"]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 0 and not done.stderr
 
 
 def test_the_console_script_lists_and_runs_the_commands():
