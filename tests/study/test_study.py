@@ -14,7 +14,6 @@ from PIL import Image
 from studies import TINY, Inline, fail, phantom_study, rows_of, without_clock, work_of
 
 from tljax.core import runs
-from tljax.core.cache import cache_home
 from tljax.core.errors import UserError
 from tljax.study.grid import make_grid
 from tljax.study.run import alone, run_study
@@ -36,10 +35,7 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def own_study(images, tmp_path, monkeypatch):
-    """A real archive of a user's images."""
-    monkeypatch.setenv(
-        "JAX_COMPILATION_CACHE_DIR", str(cache_home() / "xla")
-    )  # for other processes; the images are new
+    """A study of a user's images, which are prepared in a cache of their own."""
     monkeypatch.setenv("TLJAX_CACHE", str(tmp_path / "cache"))
     train = dataclasses.replace(TINY, data_dir=images, batch_size=8)
     return phantom_study(tmp_path / "study", tasks=("folder",), train=train, protocols=("paper",), measures=("cca",))
