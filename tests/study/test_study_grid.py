@@ -268,3 +268,9 @@ def save_network(folder: Path, name: str, seed: int) -> None:
     network = networks.resolve("random", backbone="resnet_tiny", variant="torch_v1.5", seed=seed)
     tensors = models.flatten(network.model)
     weights.save(folder, tensors, dataclasses.replace(network.card, name=name, sha256=models.digest(tensors)))
+
+
+def test_a_folder_of_own_images_that_does_not_exist_is_named(tmp_path):
+    train = dataclasses.replace(TINY, data_dir=tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"nowhere: there is no such file or folder; give a folder that holds one fold"):
+        make_grid(StudyConfig(tasks=("folder",), inits=("random",), train=train, workdir=tmp_path))

@@ -92,3 +92,11 @@ def test_the_umask_decides_who_may_read_the_file(target, tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_cannot_be_exported_is_explained(tmp_path):
+    with pytest.raises(UserError, match=r"there is no network '.*nowhere'"):
+        export(tmp_path / "nowhere", tmp_path / "w.pth", "torch")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds no finished weights; run its training command again"):
+        export(tmp_path, tmp_path / "w.pth", "torch")

@@ -75,7 +75,9 @@ def folder_of(card: Card, data_dir: str | Path | None, cache_dir: str | Path | N
 
 
 def source_hint(card: Card) -> str:
-    """Returns where to get the archive of a task, for messages."""
+    """Returns where to get the archive of a task, or what the user's own images are like, for messages."""
+    if not card.source.startswith("http"):
+        return f"give {card.source}"
     names = archives.of_task(card.name)
     if not names:
         return f"get it from {card.source}"

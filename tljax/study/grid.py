@@ -11,6 +11,7 @@ from tljax import datasets, weights
 from tljax.core import runs
 from tljax.core.config import StudyConfig
 from tljax.core.errors import UserError
+from tljax.datasets.cache_folders import source_hint
 from tljax.datasets.folds import load_data, make_folds, read_fold
 from tljax.datasets.leakage import refuse_shared_patients
 from tljax.study.checks import SHORTLIST, checked, refuse_other_settings, refuse_shared_folders, settings_of_task
@@ -174,12 +175,12 @@ def _need_data(config: StudyConfig, task: str) -> None:
     if not card.needs_archive or (run.data_dir and run.data_dir.exists()):
         return
     if run.data_dir:
-        raise _Absent(f"there is no {run.data_dir}; get it from {card.source}")
+        raise _Absent(f"{run.data_dir}: there is no such file or folder; {source_hint(card)}")
     where = f"--train.data-dir, or overrides[{task!r}]['data_dir'] in the config file"
     if not card.classes:  # images that were prepared before may be other ones
         raise _Absent(f"the folder of the images is not stated: set {where}")
     if not datasets.prepared(task, run.cache_dir):
-        raise _Absent(f"there is no archive: set {where}; get it from {card.source}")
+        raise _Absent(f"there is no archive: set {where}; {source_hint(card)}")
 
 
 def _need_weights(config: StudyConfig, init: str, pretrain: Mapping[str, PlannedRun]) -> None:

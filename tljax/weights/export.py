@@ -8,6 +8,7 @@ import numpy as np
 from tljax import models
 from tljax.core.errors import UserError
 from tljax.core.files import replacing
+from tljax.weights import networks
 from tljax.weights.card import WeightsCard
 from tljax.weights.folder import is_whole, load, writing
 from tljax.weights.formats import Format, exporting
@@ -26,7 +27,8 @@ def export(folder: Path, out: Path, to: str) -> list[str]:
     if out.exists():
         raise UserError(f"{out} exists already; remove it or name another file")
     run = folder / "checkpoint"
-    tensors, card = load(run if is_whole(run) else folder)
+    whole = next(filter(is_whole, (run, folder)), None)
+    tensors, card = load(whole or networks.locate(str(folder)))  # which says what is wrong with the folder
     form = exporting(models.family_of(card.backbone))
     if form is None:
         raise UserError(f"{card.backbone} cannot be exported: there is no format for its PyTorch files")

@@ -30,7 +30,8 @@ CARD = Card(
     flip=True,
     grouped_by="patient",
     licence="yours",
-    source="your disk: one folder per class, train/val/test over such, or a labels.csv (file,label[,patient][,split])",
+    source="a folder that holds one folder per class (also within train, val and test), or a labels.csv "
+    "(file,label[,patient][,split])",
     version=2,
 )
 
