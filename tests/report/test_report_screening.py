@@ -1,5 +1,7 @@
 """The screening section: shortlist, scores, and what the shortlist loses against fine-tuning."""
 
+import json
+
 import numpy as np
 import pytest
 from workdirs import write_run
@@ -59,6 +61,20 @@ def test_scores_over_all_folds_and_the_reasons_of_the_shortlist_are_shown(tmp_pa
     assert "is on the shortlist" in next(element for element in section.others if element.kind == "paragraph").text
     (drawing,) = section.drawings
     assert "ImageNet (kept)" in drawing.markup and "after fine-tuning" in drawing.caption
+
+
+def test_random_networks_of_a_shortlist_are_compared_by_the_names_of_the_screening(tmp_path):
+    """Their runs are tagged with the backbone, which is not a condition of its own."""
+    for fold in range(1, 6):
+        write_run(tmp_path, init="imagenet", fold=fold, signal=2.5)
+        for backbone in ("resnet18", "vit_small_patch16_224"):
+            write_run(tmp_path, init="random", fold=fold, tag=backbone, backbone=backbone, signal=0.1)
+    (tmp_path / "study.json").write_text(json.dumps({"config": {"inits": ["shortlist"]}}))
+    (task,) = analyse(tmp_path).tasks
+    names = {"imagenet", "random (resnet18)", "random (vit_small_patch16_224)"}
+    assert set(task.results[task.condition].evidence.aucs) == names and len(task.results) == 1
+    (tmp_path / "study.json").write_text(json.dumps({"config": {"inits": ["random"]}}))
+    assert len(analyse(tmp_path).tasks[0].results) == 3
 
 
 def test_a_study_without_screening_has_no_section_and_one_run_no_regret(tmp_path):

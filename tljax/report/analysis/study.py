@@ -5,7 +5,7 @@ A file that cannot be read becomes a note. A folder without any run folder is an
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,8 @@ def analyse(workdir: Path) -> Study:
             f"--workdir {workdir} first"
         )
     settings, notes = _settings(workdir / STUDY)
+    if _config(settings).get("inits") == ["shortlist"]:
+        trials = list(map(_named_as_candidate, trials))
     of_task: dict[str, list[Trial]] = defaultdict(list)
     for trial in _compared(runs, trials, settings, notes):
         of_task[trial.run.task].append(trial)
@@ -132,6 +134,18 @@ def analyse(workdir: Path) -> Study:
         tasks.append(_analyse_task(grouped, representations.get(name, ()), screening))
     explanations, more = find_explanations(workdir, [task.name for task in tasks])
     return Study(workdir, settings, tuple(runs), tuple(tasks), explanations, (*notes, *more))
+
+
+def _named_as_candidate(trial: Trial) -> Trial:
+    """Returns a trial of a study of a shortlist with the name that its network has in the screening.
+
+    Such a study tags runs from random weights with their backbone, because several backbones may be random. The tag is
+    not a condition there: `random` with the tag `resnet18` is the candidate `random (resnet18)`.
+    """
+    backbone, condition = trial.run.settings.get("backbone"), trial.arm.condition
+    if trial.arm.init != "random" or condition.tag != backbone:
+        return trial
+    return replace(trial, arm=Arm(f"random ({backbone})", replace(condition, tag="")))
 
 
 def _analyse_task(runs: TaskRuns, representations: tuple[Representations, ...], screening: Screening | None) -> Task:
@@ -159,6 +173,11 @@ def planned(settings: Mapping[str, Any]) -> list[str]:
     """Returns the run folders that a `study.json` plans; empty where it names none."""
     found = settings.get("planned")
     return [str(place) for place in found] if isinstance(found, list) else []
+
+
+def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    config = settings.get("config")
+    return config if isinstance(config, dict) else {}
 
 
 def _settings(path: Path) -> tuple[dict[str, Any], list[Note]]:
@@ -197,8 +216,7 @@ def _sources(runs: Sequence[RunRecord], settings: Mapping[str, Any]) -> set[str]
     These are the runs that the study declares as such, and runs from which others start if their task has no variant
     to compare them with.
     """
-    config = settings.get("config")
-    config = config if isinstance(config, dict) else {}
+    config = _config(settings)
     pretrain = {str(run.get("dataset")) for run in config.get("pretrain") or () if isinstance(run, dict)}
     pretrain -= set(map(str, config.get("tasks") or ()))
     started_from = {"/".join(Path(str(run.settings.get("init", ""))).parts[-3:]) for run in runs}
