@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jaxtyping import Array, Float
 
 from tljax.core.progress import progress_bar
@@ -19,17 +21,19 @@ def predict(
 
     size: side of the images in pixels. Only one batch of images is in memory at a time.
     """
+    graph, state = nnx.split(network.model)
 
     @jax.jit
-    def batch(pixels: Array) -> Array:
-        return jax.nn.softmax(network.model(network.normalisation(pixels.astype("float32")), layers=()).logits)
+    def batch(state: Any, pixels: Array) -> Array:  # the tensors are an argument: as constants they would be copied
+        model = nnx.merge(graph, state, copy=True)
+        return jax.nn.softmax(model(network.normalisation(pixels.astype("float32")), layers=()).logits)
 
     batch_size = min(batch_size, len(paths))
     good, bad, probabilities = [], [], []
     with progress_bar("images", len(paths), True) as advance:
         for files, pixels, faults in read_batches(paths, size, resize, batch_size):
             if files:
-                probabilities.append(np.asarray(batch(pixels))[: len(files)])
+                probabilities.append(np.asarray(batch(state, pixels))[: len(files)])
             good += files
             bad += faults
             advance(len(files) + len(faults))
