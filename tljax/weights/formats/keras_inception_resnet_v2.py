@@ -5,7 +5,7 @@ from functools import partial
 
 from tljax.models.inception_resnet_v2 import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import keras_inception_v3
-from tljax.weights.inception import described, layers, resnet_v2
+from tljax.weights.inception import described, layers, reference, resnet_v2
 from tljax.weights.reference import by_keras
 
 FORMAT = replace(
@@ -19,5 +19,5 @@ FORMAT = replace(
     "RadImageNet's, use --normalisation radimagenet",
     describe=partial(described.describe, ARCHITECTURES, VARIANTS),
     fit=partial(layers.fit, VARIANTS),
-    reference=by_keras(resnet_v2.KERAS_NETWORKS, resnet_v2.keras_layers),
+    reference=by_keras(reference.KERAS_NETWORKS, reference.keras_layers_resnet_v2),
 )

@@ -7,7 +7,7 @@ from functools import partial
 
 from tljax.models.inception_v3 import ARCHITECTURES, VARIANTS
 from tljax.weights.formats import Format, keras
-from tljax.weights.inception import described, layers, numbered, v3
+from tljax.weights.inception import described, layers, numbered, reference, v3
 from tljax.weights.reference import by_keras
 
 FORMAT = Format(
@@ -27,5 +27,5 @@ FORMAT = Format(
     own_head=r"^dense(_\d+)?/",
     describe=partial(described.describe, ARCHITECTURES, VARIANTS),
     fit=partial(layers.fit, VARIANTS),
-    reference=by_keras(v3.KERAS_NETWORKS, v3.keras_layers),
+    reference=by_keras(reference.KERAS_NETWORKS, reference.keras_layers_v3),
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from tljax.weights.formats import radimagenet_torch, torchvision_inception_v3
-from tljax.weights.inception import v3
+from tljax.weights.inception import reference, v3
 from tljax.weights.reference import by_torch
 
 CHILDREN = (
@@ -38,5 +38,5 @@ FORMAT = replace(
     own_head=radimagenet_torch.FORMAT.own_head,
     bare=True,
     exports=False,
-    reference=by_torch("torchvision", v3.original, names=partial(v3.torch_names, head=None)),
+    reference=by_torch("torchvision", reference.of_torchvision, names=partial(v3.torch_names, head=None)),
 )

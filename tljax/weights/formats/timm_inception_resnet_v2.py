@@ -4,7 +4,7 @@ from functools import partial
 
 from tljax.models.inception_resnet_v2 import VARIANTS
 from tljax.weights.formats import TRAINING, Format
-from tljax.weights.inception import layers, resnet_v2
+from tljax.weights.inception import layers, reference, resnet_v2
 from tljax.weights.reference import by_torch
 
 FORMAT = Format(
@@ -21,6 +21,6 @@ FORMAT = Format(
     aside=TRAINING,
     exports=True,
     fit=partial(layers.fit, VARIANTS),
-    reference=by_torch("timm", resnet_v2.original),
+    reference=by_torch("timm", reference.of_timm),
     export_note=partial(layers.export_note, VARIANTS),
 )

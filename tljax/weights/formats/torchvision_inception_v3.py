@@ -9,7 +9,7 @@ from functools import partial
 
 from tljax.models.inception_v3 import VARIANTS
 from tljax.weights.formats import TRAINING, Format
-from tljax.weights.inception import layers, v3
+from tljax.weights.inception import layers, reference, v3
 from tljax.weights.reference import by_torch
 
 AUXILIARY = r"(^|\.)AuxLogits\."
@@ -29,6 +29,6 @@ FORMAT = Format(
     aside=(*TRAINING, AUXILIARY),
     exports=True,
     fit=partial(layers.fit, VARIANTS),
-    reference=by_torch("torchvision", v3.original),
+    reference=by_torch("torchvision", reference.of_torchvision),
     export_note=partial(layers.export_note, VARIANTS),
 )

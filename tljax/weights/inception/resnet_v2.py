@@ -1,19 +1,14 @@
-"""Describes the names of Inception-ResNet-V2's tensors in timm and in Keras, and builds the original networks."""
+"""Describes the names of Inception-ResNet-V2's tensors in timm and in Keras."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-
-from tljax.core.errors import UserError
 from tljax.models.inception import Unit
 from tljax.models.inception_resnet_v2 import ARCHITECTURES, VARIANTS, Residual
-from tljax.weights.card import WeightsCard
 from tljax.weights.formats import Shapes
 from tljax.weights.inception import layers, numbered
 from tljax.weights.inception.layers import places, unit
 from tljax.weights.names import Names, kernel
-from tljax.weights.reference import LOGITS, Hook, Original
 
 TITLE = "an Inception-ResNet-V2"
 STEM = ("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a")
@@ -84,28 +79,3 @@ def identify_keras(shapes: Shapes) -> tuple[str, str]:
         raise KeyError("block35_1_conv")
     names = partial(keras_names, variant="keras")
     return layers.architecture(shapes, ARCHITECTURES, "conv2d/kernel", -1, names, TITLE), "keras"
-
-
-# The original networks, for --verify
-
-KERAS_NETWORKS = {"inception_resnet_v2": "InceptionResNetV2"}  # -> the function in keras.applications
-
-
-def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns, for each of our named layers, the Keras layer with the same output."""
-    counts = ARCHITECTURES[backbone].blocks[:2]
-    ends = (f"{kind}_{count}_ac" for kind, count in zip(KERAS_BLOCKS, counts, strict=False))
-    blocks = {f"block{stage}": end for stage, end in enumerate(("activation_4", *ends, "conv_7b_ac"), start=1)}
-    return {"conv1": "activation", **blocks, LOGITS: "predictions"}
-
-
-def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns timm's network. Raises UserError if timm has none of this variant."""
-    if (card.backbone, card.variant) != ("inception_resnet_v2", "torch"):
-        raise UserError(f"timm has no {card.backbone} of variant {card.variant} to compare with; leave out --verify")
-    import timm  # pyright: ignore[reportMissingImports]
-
-    network = timm.create_model("inception_resnet_v2", num_classes=len(tensors.get("classif.bias", [0])))
-    ends = {"conv1": STEM[0], "block1": STEM[-1], "block2": "repeat", "block3": "repeat_1", "block4": "conv2d_7b"}
-    hooks = {layer: Hook(module) for layer, module in ends.items()}
-    return Original("timm's inception_resnet_v2", network, hooks, unread=("classif.",))

@@ -1,18 +1,13 @@
-"""Describes the names of Inception V3's tensors in torchvision and in Keras, and builds the original networks."""
+"""Describes the names of Inception V3's tensors in torchvision and in Keras."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
-from tljax.core.errors import UserError
 from tljax.models.inception_v3 import ARCHITECTURES, VARIANTS
-from tljax.weights.card import WeightsCard
 from tljax.weights.formats import Shapes
 from tljax.weights.inception import layers, numbered
 from tljax.weights.inception.layers import Place, places, unit
 from tljax.weights.names import Names, kernel
-from tljax.weights.reference import LOGITS, Hook, Original
 
 TITLE = "an Inception V3"
 STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
@@ -72,32 +67,3 @@ def identify_keras(shapes: Shapes) -> tuple[str, str]:
     numbered.refuse_other_stem(shapes)
     names = partial(keras_names, variant="keras")
     return layers.architecture(shapes, ARCHITECTURES, "conv2d/kernel", -1, names, TITLE), "keras"
-
-
-# The original networks, for --verify
-
-KERAS_NETWORKS = {"inception_v3": "InceptionV3"}  # -> the function in keras.applications
-
-
-def keras_layers(backbone: str) -> dict[str, str]:
-    """Returns, for each of our named layers, the Keras layer with the same output."""
-    blocks = {"block1": "activation_4", "block2": "mixed2", "block3": "mixed7", "block4": "mixed10"}
-    return {"conv1": "activation", **blocks, LOGITS: "predictions"}
-
-
-def original(card: WeightsCard, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Original:
-    """Returns torchvision's network without its own conversion of the input.
-
-    Raises UserError if torchvision has none of this variant.
-    """
-    if (card.backbone, card.variant) != ("inception_v3", "torch"):
-        raise UserError(
-            f"torchvision has no {card.backbone} of variant {card.variant} to compare with; leave out --verify"
-        )
-    from torchvision.models import Inception3  # pyright: ignore[reportMissingImports]
-
-    classes = len(tensors.get("fc.bias", [0]))
-    network = Inception3(classes, aux_logits=False, transform_input=False, init_weights=False)
-    ends = {"conv1": STEM[0], "block1": STEM[-1], "block2": "Mixed_5d", "block3": "Mixed_6e", "block4": "Mixed_7c"}
-    hooks = {layer: Hook(module) for layer, module in ends.items()}
-    return Original("torchvision.models.inception_v3", network, hooks, unread=("fc.",))
