@@ -5,6 +5,7 @@ from weight_cards import CARD
 
 from tljax import weights
 from tljax.core.errors import UserError
+from tljax.weights import networks
 
 
 @pytest.mark.parametrize("name", ["imagenet", "radimagenet"])
@@ -32,3 +33,11 @@ def test_an_incomplete_folder_is_not_found(tmp_path, tensors):
     (tmp_path / "imagenet" / "card.json").unlink()
     with pytest.raises(UserError, match="no imagenet weights"):
         weights.find("imagenet", tmp_path)
+
+
+def test_own_weights_that_are_named_like_a_checkpoint_are_pointed_to(tmp_path, tensors):
+    weights.save(tmp_path / "mine", tensors, CARD)
+    with pytest.raises(UserError, match=rf"no network 'mine'; name your own weights by their path: {tmp_path}/mine$"):
+        networks.locate("mine", tmp_path)
+    with pytest.raises(UserError, match=rf"holds 1 weights folders; name one of them, such as {tmp_path}/mine$"):
+        networks.locate(str(tmp_path))

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax import models, weights
+from tljax.core.cache import weights_home
 from tljax.core.errors import UserError, did_you_mean
 from tljax.core.runs import CHECKPOINT, CONFIG, RESULT
 from tljax.models.normalisation import NORMALISATIONS, Normalisation
 from tljax.weights.catalogue import checkpoints
+from tljax.weights.folder import is_whole
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
             raise UserError(f"run folder {path} holds no finished weights; run its training command again to finish it")
         return path / CHECKPOINT
     if not path.exists():
+        if is_whole(home := weights_home(weights_dir) / spec):
+            raise UserError(f"there is no network {spec!r}; name your own weights by their path: {home}")
         near = did_you_mean(spec, [*checkpoints(), "random"]) or "."
         raise UserError(
             f"there is no network {spec!r}{near} A network is the name of a checkpoint (`tljax weights list` shows "
@@ -111,6 +115,8 @@ def locate(spec: str, weights_dir: Path | None = None, *, download: bool = False
     below = (path.glob(f"{above}fold*/{CONFIG}") for above in ("", "*/", "*/*/"))
     if runs := next(filter(None, map(sorted, below)), None):
         raise UserError(f"{path} holds {len(runs)} runs; name the folder of one fold, such as {runs[0].parent}")
+    if not is_whole(path) and (inner := sorted(filter(is_whole, path.glob("*")))):
+        raise UserError(f"{path} holds {len(inner)} weights folders; name one of them, such as {inner[0]}")
     return path
 
 
