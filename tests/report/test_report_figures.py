@@ -92,6 +92,17 @@ def test_whiskers_reach_the_lowest_fold(tmp_path):
     assert min(lowest) == pytest.approx(min(aucs))
 
 
+def test_a_training_of_one_epoch_is_a_point(tmp_path):
+    write_run(tmp_path, epochs=1)
+    (task,) = analyse(tmp_path).tasks
+    with (gallery := Watched(tmp_path / "figures")).style():
+        learning_curves.draw(gallery, task, task.condition)
+    axes = gallery.figure.axes[0]
+    fold, mean = axes.lines[:2]
+    assert fold.get_marker() == mean.get_marker() == "o"
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
 def test_each_filter_is_scaled_to_its_own_range():
     kernels = np.random.default_rng(0).normal(size=(7, 7, 3, 10))
     tiles = filters.tiles(kernels, across=8, zoom=1)

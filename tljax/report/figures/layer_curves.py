@@ -89,7 +89,9 @@ def _figure(
         )
     )
     caption = f"{heading}. Similarity of representations, layer by layer. {_bars(found, curves)}"
-    if not ticks:
+    if not ticks and kind == "tuning":
+        caption += " The networks have different layers, which are placed by their relative depth."
+    elif not ticks:
         caption += " The networks have different layers: each is compared with the layer at the nearest relative depth."
     if pooled := [name for pair, name in zip(curves, names, strict=True) if pair in found.pooled]:
         caption += f" Averaged over the positions of an image: {listed(pooled)}."

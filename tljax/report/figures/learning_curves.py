@@ -1,6 +1,7 @@
 """Validation loss and AUC over the epochs, on one task under one condition."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,13 +31,11 @@ def _curves(gallery: Gallery, task: Task, condition: Condition, quantity: str) -
         style = styles[arm.init]
         curves = [_mean([_last_phase(trial, quantity) for trial in trials]) for trials in arm.by_fold.values()]
         for curve in curves:
-            axes.plot(range(1, len(curve) + 1), curve, color=style.colour, alpha=0.25, linewidth=0.8)
+            _plot(axes, curve, color=style.colour, alpha=0.25, linewidth=0.8)
         if len(mean := _mean(curves)):
-            axes.plot(
-                range(1, len(mean) + 1), mean, color=style.colour, linestyle=style.dash, label=init_name(arm.init)
-            )
+            _plot(axes, mean, color=style.colour, linestyle=style.dash, label=init_name(arm.init))
     axes.set(xlabel="epoch", ylabel=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     caption = (
         f"{sentence(title)} on {task.name} ({name}) over the epochs. Thin: each fold"
@@ -47,6 +46,11 @@ def _curves(gallery: Gallery, task: Task, condition: Condition, quantity: str) -
         axes.axhline(0.5, **CHANCE)
         caption += " Dotted line: an AUC of 0.5, as from guessing."
     return gallery.keep(figure, f"{task.name}-{name}-{quantity}", f"{sentence(title)}: {task.name}, {name}", caption)
+
+
+def _plot(axes: Any, curve: Curve, **look: Any) -> None:
+    """Draws a curve over the epochs; a single epoch is a point, because a line of one point is invisible."""
+    axes.plot(range(1, len(curve) + 1), curve, marker="o" if len(curve) == 1 else "", **look)
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:
