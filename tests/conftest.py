@@ -47,16 +47,10 @@ def own(tmp_path) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepared images and compiled programs outlive the test, and the session.
-
-    All workers and the processes that they start share the programs. With a size limit, jax locks the folder, so that
-    no process reads a program that another one is writing. It cannot use a folder that was filled without a limit, as
-    the commands fill theirs, so the tests have a folder of their own.
-    """
+    """Prepared images and compiled programs outlive the test, and the session; all processes share them."""
     os.environ.setdefault("TLJAX_CACHE", str(config.cache.mkdir("tljax")))
     settings = {
-        "jax_compilation_cache_dir": f"{os.environ['TLJAX_CACHE']}/xla-of-tests",
-        "jax_compilation_cache_max_size": 4 * 1024**3,
+        "jax_compilation_cache_dir": f"{os.environ['TLJAX_CACHE']}/xla",
         "jax_persistent_cache_min_compile_time_secs": 0.1,
     }
     for name, value in settings.items():
