@@ -162,9 +162,9 @@ def test_a_check_reports_counts_sizes_duplicates_and_leaks(monkeypatch, capsys, 
     options += ("--out", str(tmp_path / "pairs.csv"))
     report = run(monkeypatch, capsys, "folder", *options)
     assert "sizes: 1, most often 64 x 64 (25)" in report and "grey: 25, colour: 0" in report
-    assert "duplicate pictures: 1 pairs {'mirrored': 1}" in report
-    assert "of different classes: 1 pairs" in report and "0.png (cat) = again.png (dog), mirrored" in report
-    assert "leak in fold 1 between train and test: 1 pairs of one picture" in report
+    assert "duplicate images: 1 pair (1 mirrored)" in report
+    assert "of different classes: 1 pair" in report and "0.png (cat) = again.png (dog), mirrored" in report
+    assert "leak in fold 1 between train and test: 1 pair of duplicates" in report
     assert "the archive's own split" in report
     with open(tmp_path / "pairs.csv", newline="") as file:
         header, row = csv.reader(file)
@@ -214,7 +214,7 @@ def write_phantoms(root: Path, patients: int | None) -> tuple[str, ...]:
 def test_a_set_too_small_for_one_rule_is_checked_by_the_other(monkeypatch, capsys, tmp_path, patients, reason):
     report = run(monkeypatch, capsys, *write_phantoms(tmp_path / "own", patients))
     assert reason in report and "folds by the grouped rule" in report.replace(reason, "")
-    assert "no picture and no known patient is in two parts" in report
+    assert "no image and no known patient is in two parts" in report
 
 
 def test_a_set_too_small_for_any_rule_is_refused_with_both_reasons(monkeypatch, capsys, tmp_path):

@@ -64,6 +64,11 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns `1 fold` or `2 folds`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def first_few(names: Sequence[str]) -> str:
     """Returns the first names for a message, followed by `...` if there are more."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

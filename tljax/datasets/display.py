@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tljax import datasets
-from tljax.core.errors import SHOWN, first_few
+from tljax.core.errors import SHOWN, counted, first_few
 from tljax.core.progress import output
 from tljax.datasets import Dataset, archives
 from tljax.datasets.dataset import PARTS, Fold
@@ -47,7 +47,7 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
     grey = sum(bool((image[..., :1] == image).all()) for image in dataset.images)
     output.print(f"grey: {grey}, colour: {len(dataset) - grey}; prepared at {dataset.images.shape[1]} px")
     if dataset.patients is None:
-        output.print(f"{unit}s: unknown; folds cannot keep them apart")
+        output.print(f"{unit}s: unknown, so images of one {unit} may be in several parts of a fold")
     elif unit != "slide" and (several := patients_in_several_classes(dataset)):  # a tumour fills a part of its slide
         output.print(f"{unit}s in several classes: {len(several)} ({first_few(several)}); check their labels")
 
@@ -55,11 +55,13 @@ def show_images(dataset: Dataset, sizes: Counter[tuple[int, int]]) -> None:
 def show_duplicates(dataset: Dataset, pairs: Sequence[DuplicatePair]) -> None:
     """Prints how many pairs of images are duplicates, and which of these have different labels."""
     kinds = Counter(pair.how for pair in pairs)
-    output.print(f"duplicate pictures: {len(pairs)} pairs {dict(kinds) if kinds else ''}")
+    each = ", ".join(f"{count} {how}" for how, count in kinds.items())
+    told = f"{counted(len(pairs), 'pair')} ({each})" if pairs else "none"
+    output.print(f"duplicate images: {told}")
     _show_pairs(dataset, pairs)
     differing = [pair for pair in pairs if dataset.labels[pair.first] != dataset.labels[pair.second]]
     if differing:
-        output.print(f"duplicates of different classes: {len(differing)} pairs", style="bold red")
+        output.print(f"duplicates of different classes: {counted(len(differing), 'pair')}", style="bold red")
         _show_pairs(dataset, differing)
 
 
@@ -78,14 +80,14 @@ def show_folds(dataset: Dataset, folds: Sequence[Fold], title: str, leaks: Seque
     output.print(table)
     unit = dataset.card.unit
     for leak in leaks:
-        shared = [f"{len(leak.pairs)} pairs of one picture"] if leak.pairs else []
-        shared += [f"{len(leak.patients)} {unit}s ({first_few(leak.patients)})"] if leak.patients else []
+        shared = [counted(len(leak.pairs), "pair") + " of duplicates"] if leak.pairs else []
+        shared += [f"{counted(len(leak.patients), unit)} ({first_few(leak.patients)})"] if leak.patients else []
         where = f" in fold {leak.fold} between {leak.parts[0]} and {leak.parts[1]}: {', '.join(shared)}"
         output.print(Text("leak", "bold red").append(where, "not bold default"))
     if not leaks:
-        output.print(f"no picture and no known {unit} is in two parts of a fold")
+        output.print(f"no image and no known {unit} is in two parts of a fold")
     elif dataset.splits is None and any(leak.pairs for leak in leaks):
-        output.print("--group-duplicates keeps images of one picture in one part")
+        output.print("--group-duplicates keeps duplicates in one part")
 
 
 def _name(dataset: Dataset, pair: DuplicatePair) -> str:

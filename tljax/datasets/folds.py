@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from tljax import datasets
 from tljax.core.config import TrainConfig
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, counted
 from tljax.datasets.dataset import PARTS, Dataset, Fold
 from tljax.datasets.foldlists import read_parts
 from tljax.datasets.grouping import duplicate_groups, patient_groups
@@ -215,7 +215,8 @@ def _check_counts(dataset: Dataset) -> None:
     for name, count in zip(dataset.card.classes, counts, strict=True):
         if count < FOLDS:
             raise UserError(
-                f"the class {name} has {count} images, fewer than the {FOLDS} folds; add images, or remove the class"
+                f"the class {name} has {counted(int(count), 'image')}, fewer than the {FOLDS} folds; add images, or "
+                "remove the class"
             )
     unit = dataset.card.unit
     if dataset.patients is not None and (patients := len(set(dataset.patients))) < 2 * FOLDS:

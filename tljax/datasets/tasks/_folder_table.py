@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from tljax.core.errors import UserError, did_you_mean
+from tljax.core.errors import UserError, counted, did_you_mean
 from tljax.datasets.dataset import Example
 from tljax.datasets.decoding import is_image
 from tljax.datasets.naming import MISSING, UNKNOWN_PATIENT, comparable, first_clash, how_they_differ
@@ -73,8 +73,8 @@ def from_table(archive: Path, table: Path, files: list[Path]) -> Iterator[Exampl
         )
     if unlisted := [name for name, path in paths.items() if name not in line_of and is_image(path)]:
         raise UserError(
-            f"{archive / unlisted[0]} and {len(unlisted) - 1} more images have no line in {table}; add lines for them, "
-            f"or move them elsewhere"
+            f"{counted(len(unlisted), 'image')} without a line in {table}, such as {archive / unlisted[0]}; add lines, "
+            "or move the images elsewhere"
         )
 
 

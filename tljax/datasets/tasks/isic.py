@@ -7,7 +7,7 @@ read if the challenge's table is absent, and their rows are brought into the ord
 from collections.abc import Iterator
 from pathlib import Path
 
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, counted
 from tljax.datasets.dataset import Card, Example
 from tljax.datasets.listing import list_files, without_copies
 from tljax.datasets.tables import read_table
@@ -56,8 +56,8 @@ def examples(archive: Path) -> Iterator[Example]:
         yield Example(path.relative_to(archive).as_posix(), label, path, lesions.get(name))
     if unnamed := sorted(images.keys() - named):
         raise UserError(
-            f"{images[unnamed[0]]} and {len(unnamed) - 1} more images have no line in {table}, so that their class is "
-            f"unknown"
+            f"{counted(len(unnamed), 'image')} without a line in {table}, such as {images[unnamed[0]]}: the class is "
+            "unknown"
         )
 
 

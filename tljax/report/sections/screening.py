@@ -1,11 +1,12 @@
 """Which candidates the screening kept, and whether fine-tuning agrees."""
 
+from tljax.core.errors import counted
 from tljax.report.analysis.screening import Screening
 from tljax.report.analysis.study import Study, Task
 from tljax.report.drawing.gallery import Gallery
 from tljax.report.elements import Element, Section, Table, Text, section
 from tljax.report.figures import screening_efficiency, screening_layers, screening_redundancy, screening_scores
-from tljax.report.wording.names import NONE, counted, init_name, init_phrase, init_start, interval, plain, with_interval
+from tljax.report.wording.names import NONE, init_name, init_phrase, init_start, interval, plain, with_interval
 
 ORDER = 7
 

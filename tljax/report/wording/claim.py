@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import tljax
+from tljax.core.errors import counted
 from tljax.report.analysis.study import Study, Task
 from tljax.report.wording import settings, statistics
-from tljax.report.wording.names import counted, init_name, listed, sentence
+from tljax.report.wording.names import init_name, listed, sentence
 
 AUTHOR = "For the author to supply."
 

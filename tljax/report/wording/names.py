@@ -78,11 +78,6 @@ def lowest_seed(tasks: Sequence[Task]) -> str:
     return " Where a fold has several seeds, the lowest is used." if any(t.several_seeds for t in tasks) else ""
 
 
-def counted(number: int, noun: str) -> str:
-    """Returns `1 fold` or `2 folds`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def listed(names: Sequence[str], conjunction: str = "and") -> str:
     """Returns `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {conjunction} {names[-1]}"

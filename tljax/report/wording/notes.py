@@ -3,11 +3,12 @@
 from collections import defaultdict
 from typing import Any
 
+from tljax.core.errors import counted
 from tljax.report.analysis import notes
 from tljax.report.analysis.conditions import Arm
 from tljax.report.analysis.notes import Note
 from tljax.report.analysis.study import Study
-from tljax.report.wording.names import condition_name, counted, init_name, init_start, listed
+from tljax.report.wording.names import condition_name, init_name, init_start, listed
 
 
 def what_is_missing(study: Study) -> list[str]:

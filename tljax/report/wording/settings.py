@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tljax.core.errors import counted
 from tljax.report.analysis.study import Study, Task
 from tljax.report.analysis.trials import Trial
-from tljax.report.wording.names import TRAINED, counted, init_name, listed
+from tljax.report.wording.names import TRAINED, init_name, listed
 
 _PREPROCESSINGS = {
     "native": "as each network was pre-trained",

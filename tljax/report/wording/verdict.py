@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tljax.core.errors import counted
 from tljax.report.analysis.comparisons import SIGNIFICANCE, Evidence, PairTest
 from tljax.report.analysis.study import Study, Task
 from tljax.report.analysis.verdict import FOLDS, Verdict
 from tljax.report.wording.names import (
-    counted,
     init_phrase,
     init_start,
     listed,
