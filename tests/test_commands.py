@@ -164,6 +164,7 @@ import os, signal, threading
 import jax, jax.numpy as jnp
 from tljax.core.errors import run_command
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C is ignored if the tests run in the background
 products = jax.jit(lambda x, count: jax.lax.fori_loop(0, count, lambda _, x: x @ x / jnp.max(x), x))
 x = jnp.ones((300, 300))
 products(x, 1).block_until_ready()
