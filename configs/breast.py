@@ -7,7 +7,7 @@ ImageNet weights; `--train.weights-dir` names another folder of weights.
 
 Two settings are not the paper's, so that it runs on a CPU: 64 pixels instead of 224, and exactly 40 epochs instead of
 up to 200. Learning rate and batch size are the paper's. The 15 runs take three hours of processor time. Expect the
-AUCs in the README. `python benchmarks/selected_epochs.py breast` then prints what the selection of an epoch changes.
+AUCs in the README. `python -m benchmarks.selected_epochs breast` then prints what the selection of an epoch changes.
 """
 
 from tljax.core.config import StudyConfig, TrainConfig
