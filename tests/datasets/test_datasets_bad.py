@@ -95,7 +95,7 @@ def test_a_bad_image_is_named_with_its_reason(own, kind):
     spoil, reason = BAD_IMAGES[kind]
     suffix = ".dcm" if "DICOM" in kind else ".png"
     spoil(own / "cat" / f"bad{suffix}")
-    with pytest.raises(UserError, match="1 images of folder cannot be used") as error:
+    with pytest.raises(UserError, match="1 image of folder cannot be used") as error:
         load("folder", own)
     assert reason in str(error.value) and f"cat/bad{suffix}" in str(error.value) and "--skip-bad" in str(error.value)
 
@@ -104,7 +104,7 @@ def test_skip_bad_leaves_out_and_records(own, capsys):
     empty(own / "cat" / "bad.png")
     dataset = load("folder", own, skip_bad=True)
     assert len(dataset) == 12 and dataset.skipped == ("cat/bad.png",)
-    assert "1 images left out" in capsys.readouterr().err
+    assert "1 image left out" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"cat/bad.png: is empty"):
         load("folder", own)
 

@@ -54,12 +54,10 @@ def test_wrong_fold_lists_are_refused(lists):
 def test_images_in_no_list_and_other_classes_are_warned_of_by_name(lists):
     folder, dataset = lists
     spoil_list(folder, "val", [("x/cat/1.png", "cat")])
-    with pytest.warns(UserWarning, match=r"fold 2: 1 images are in no list and left out: dog/1.png"):
+    with pytest.warns(UserWarning, match=r"fold 2: 1 image in no list, and therefore left out: dog/1.png"):
         read_folds(folder, "folder", dataset)
     spoil_list(folder, "val", [("x/cat/1.png", "dog"), ("x/dog/1.png", "dog")])
-    with pytest.warns(
-        UserWarning, match=r"fold 2: 1 images have another class in the data, which is used: x/cat/1.png"
-    ):
+    with pytest.warns(UserWarning, match=r"fold 2: 1 image with another class in the data, which is used: x/cat/1.png"):
         read_folds(folder, "folder", dataset)
 
 
@@ -145,12 +143,12 @@ def test_an_image_that_was_left_out_is_not_replaced_by_another(tmp_path):
 
 
 def test_an_image_that_is_listed_twice_is_warned_of(tmp_path):
-    with pytest.warns(UserWarning, match=r"1 lines repeat an image of an earlier line, .*: y/a.png"):
+    with pytest.warns(UserWarning, match=r"1 line with an image of an earlier line, ignored: y/a.png"):
         joined(tmp_path, named(["a.png", "b.png"]), ["x/a.png", "y/a.png", "b.png"])
     with pytest.raises(UserError, match=r"a.png is in train and in val"):
         joined(tmp_path, named(["a.png", "b.png"]), ["a.png"], ("a.png", "b.png"))
 
 
 def test_a_class_called_none_is_a_class(tmp_path):
-    with pytest.warns(UserWarning, match="1 images have another class in the data, which is used: a.png"):
+    with pytest.warns(UserWarning, match="1 image with another class in the data, which is used: a.png"):
         joined(tmp_path, named(["a.png"]), ["a.png"], classes="None")

@@ -86,7 +86,7 @@ def test_groups_of_duplicates_are_kept_together_on_request(monkeypatch):
     ("labels", "said"),
     [
         (np.zeros(40), "class1 has 0 images"),
-        (np.eye(1, 40, 3)[0], "class1 has 1 images"),
+        (np.eye(1, 40, 3)[0], "class1 has 1 image,"),
         (np.arange(4) % 2, "has 2 images, fewer than the 5 folds"),
     ],
 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from tljax.core import plugins
 from tljax.core.cache import cache_home
-from tljax.core.errors import UserError
+from tljax.core.errors import UserError, counted
 from tljax.datasets import archives, cache_folders, store, tasks
 from tljax.datasets.dataset import Card, Dataset, Example
 from tljax.datasets.duplicate_images import DUPLICATES, DuplicatePair, find_duplicates, kept_pairs
@@ -125,10 +125,10 @@ def _open(card: Card, folder: Path, skip_bad: bool) -> Dataset:
         listing = store.describe_bad(found.skipped)
         if not skip_bad:
             raise UserError(
-                f"{len(found.skipped)} images of {card.name} cannot be used:\n{listing}\n"
+                f"{counted(len(found.skipped), 'image')} of {card.name} cannot be used:\n{listing}\n"
                 f"fix or remove them, or leave them out with --skip-bad"
             )
-        print(f"{card.name}: {len(found.skipped)} images left out:\n{listing}", file=sys.stderr)
+        print(f"{card.name}: {counted(len(found.skipped), 'image')} left out:\n{listing}", file=sys.stderr)
     labels = {row.label for row in found.rows}
     if absent := [name for name in found.classes if name not in labels]:
         raise UserError(f"{card.name}: no readable image of the class {', '.join(absent)} is left")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int64
 
-from tljax.core.errors import UserError, first_few
+from tljax.core.errors import UserError, counted, first_few
 from tljax.datasets import Dataset
 from tljax.datasets.dataset import PARTS
 from tljax.datasets.decoding import DICOM_SUFFIXES, IMAGE_SUFFIXES
@@ -99,9 +99,9 @@ def read_parts(folder: Path, dataset: Dataset, number: int) -> dict[str, Int64[n
     if missing:
         raise UserError(_describe_missing(place, missing, names))
     unlisted = [dataset.files[row] for row in range(len(dataset)) if row not in listed]
-    _warn(unlisted, f"{place}: {len(unlisted)} images are in no list and left out")
-    _warn(repeated, f"{place}: {len(repeated)} lines repeat an image of an earlier line, and are ignored")
-    _warn(relabelled, f"{place}: {len(relabelled)} images have another class in the data, which is used")
+    _warn(unlisted, f"{place}: {counted(len(unlisted), 'image')} in no list, and therefore left out")
+    _warn(repeated, f"{place}: {counted(len(repeated), 'line')} with an image of an earlier line, ignored")
+    _warn(relabelled, f"{place}: {counted(len(relabelled), 'image')} with another class in the data, which is used")
     return {part: np.array(sorted(row for row in listed if listed[row] == part), np.int64) for part in PARTS}
 
 
