@@ -26,7 +26,7 @@ class FeaturesConfig:
     image_size: int | None = None
     """side of the images in pixels; default the task's or the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """for image files. squash: resize to a square, as in training (default for runs); crop: centre (for weights)"""
+    """for image files. squash: resize to a square (default for runs); crop: cut out the centre (default for weights)"""
     preprocessing: Literal["native", "paper"] = "native"
     """native: the input normalisation of the weights' own pre-training; paper: BGR minus the ImageNet mean"""
     backbone: str = "resnet50"

@@ -22,7 +22,7 @@ class PredictConfig:
     image_size: int | None = None
     """side of the images in pixels; default the run's size, else 224"""
     resize: Literal["squash", "crop"] | None = None
-    """squash: resize to a square, as in training (default for runs); crop: the centre (default for weights)"""
+    """squash: resize to a square, as in training (default for runs); crop: cut out the centre (default for weights)"""
     batch_size: int = 32
     skip_bad: bool = False
     """leave out unreadable images instead of stopping"""

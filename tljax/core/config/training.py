@@ -90,7 +90,7 @@ class TrainConfig:
     head_select: Literal["val_accuracy", "last"] = "val_accuracy"
     """the epoch from which the second phase takes the head: the best one, or the last one as in the paper"""
     select: Literal["val_auc", "val_loss", "last"] = "val_auc"
-    """which epoch is kept, and what stops the training early: validation AUC or loss; or the last; paper: val_loss"""
+    """the epoch that is kept: the best by validation AUC or loss, which also stops training early, or the last"""
     precision: Literal["float32", "bfloat16"] | None = None
     """precision of the computation; default bfloat16 on GPU and TPU, float32 on CPU"""
 
